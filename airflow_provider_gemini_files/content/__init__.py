@@ -1,0 +1,1 @@
+"""What a model answers. Pure: no Airflow, no SDK, no I/O."""

@@ -1,0 +1,89 @@
+"""What an error answer of the service means, decided once for the SDK's calls and for our own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_gemini_files.exceptions import (
+    GeminiAuthError,
+    GeminiFileGoneError,
+    GeminiFileNotActiveError,
+    GeminiFilesError,
+    GeminiInputError,
+    GeminiNameTakenError,
+    GeminiRateLimitError,
+    GeminiServiceError,
+    GeminiStorageFullError,
+)
+
+#: Either stands in the text of every storage error seen; one variant hides it in a stringified message.
+_STORAGE_MARKS = ("file_storage_bytes", "FileStorageBytesPerProject")
+_RETRY_DELAY = re.compile(r'"retryDelay":\s*"(\d+(?:\.\d+)?)s"')
+#: A longer delay is no advice: the service has answered 2**63 - 1 seconds.
+_MAX_RETRY_DELAY = 86_400.0
+
+
+def error_from_answer(code: int, body: Mapping[str, Any] | str, doing: str) -> GeminiFilesError:
+    """
+    Return the error that an answer means.
+
+    :param code: HTTP status, 400 or more.
+    :param body: the JSON body, or its text where it is none (the upload back end answers plain text).
+    :param doing: what was tried, for the message: ``"get files/abc"``.
+    """
+    text = body if isinstance(body, str) else json.dumps(body)
+    message = f"Cannot {doing}: {_message(body)} (HTTP {code})."
+    if code == 429:
+        return _too_many(message, text)
+    if code in (408, 499) or code >= 500:
+        return GeminiServiceError(f"{message} The service failed; a retry can succeed.")
+    if code == 409:
+        return GeminiNameTakenError(message)
+    if code in (401, 403, 404):
+        return _not_allowed(code, message, text)
+    return _bad_request(message, text)
+
+
+def _message(body: Mapping[str, Any] | str) -> str:
+    if isinstance(body, str):
+        return body.strip()[:500] or "no reason given"
+    inner = body.get("error", body)
+    message = inner.get("message") if isinstance(inner, Mapping) else None
+    return str(message or "no reason given").strip().rstrip(".")
+
+
+def _too_many(message: str, text: str) -> GeminiFilesError:
+    if any(mark in text for mark in _STORAGE_MARKS):
+        return GeminiStorageFullError(
+            f"{message} The storage of the key's project is full. Waiting does not free it: delete files, or let "
+            "them expire (48 hours after their upload), then retry."
+        )
+    delay = _RETRY_DELAY.search(text)
+    seconds = float(delay[1]) if delay else None
+    return GeminiRateLimitError(message, seconds if seconds is not None and seconds <= _MAX_RETRY_DELAY else None)
+
+
+def _not_allowed(code: int, message: str, text: str) -> GeminiFilesError:
+    if "access the File" in text or (code == 404 and "files/" in message):
+        return GeminiFileGoneError(
+            f"{message} The file was deleted, has expired (48 hours), or belongs to another project than the "
+            "connection's key; the service does not say which. Upload it again."
+        )
+    if code == 404:
+        return GeminiInputError(f"{message} Check the model's name and the connection's api_version and host.")
+    return GeminiAuthError(f"{message} Check the API key of the connection, and its project's rights and billing.")
+
+
+def _bad_request(message: str, text: str) -> GeminiFilesError:
+    if "API_KEY_INVALID" in text or "API key not valid" in text:
+        return GeminiAuthError(f"{message} Put a valid API key into the connection's password (API key).")
+    if "not in an ACTIVE state" in text:
+        return GeminiFileNotActiveError(
+            f"{message} It is still PROCESSING, or has FAILED or expired: wait for it with GeminiFileStateSensor."
+        )
+    if "already been terminated" in text:
+        return GeminiServiceError(f"{message} The upload session is dead; a retry opens a new one.")
+    return GeminiInputError(f"{message} The service does not accept the request; a retry would fail alike.")

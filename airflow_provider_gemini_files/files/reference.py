@@ -1,0 +1,147 @@
+"""A reference to a Gemini file, small enough for XCom, and the parsing of every form a file is given in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pendulum
+
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.files.limits import MAX_ID
+from airflow_provider_gemini_files.files.naming import Owner
+
+# Up to 42: a batch's result file has an id longer than the documented 40.
+_ID = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_ID}}}[a-z0-9])?")
+_HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class GeminiFile:
+    """
+    A file of the Gemini API.
+
+    :param name: ``files/...``, the only handle used towards the service.
+    :param state: ``PROCESSING``, ``ACTIVE``, ``FAILED``, or ``STATE_UNSPECIFIED`` where the service says none.
+    :param sha256: hex digest; None where the service gave none that can be read.
+    :param create_time: RFC 3339, as is ``expiration_time``.
+    :param display_name: as the service has it, with the owner in it.
+    :param source: ``UPLOADED``, ``GENERATED`` or ``REGISTERED``.
+    :param owner: the task instance that uploaded it, None for files of other tools.
+    :param error: ``{"code", "message"}`` of a FAILED file.
+    """
+
+    name: str
+    uri: str | None = None
+    mime_type: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    state: str = "STATE_UNSPECIFIED"
+    create_time: str | None = None
+    expiration_time: str | None = None
+    display_name: str | None = None
+    source: str | None = None
+    owner: Owner | None = None
+    error: dict[str, Any] | None = None
+
+    @classmethod
+    def from_api(cls, resource: Mapping[str, Any]) -> GeminiFile:
+        """
+        Read the service's File resource (REST spelling).
+
+        Thumbnails and other bulk are left behind.
+        """
+        display_name = resource.get("displayName")
+        size = resource.get("sizeBytes")
+        error = resource.get("error")
+        return cls(
+            name=parse_name(resource["name"]),
+            uri=resource.get("uri"),
+            mime_type=resource.get("mimeType"),
+            size_bytes=None if size is None else int(size),
+            sha256=_hex_sha256(resource.get("sha256Hash")),
+            state=resource.get("state") or "STATE_UNSPECIFIED",
+            create_time=_rfc3339(resource.get("createTime")),
+            expiration_time=_rfc3339(resource.get("expirationTime")),
+            display_name=display_name,
+            source=resource.get("source"),
+            owner=Owner.parse(display_name),
+            error={key: error[key] for key in ("code", "message") if key in error} if error else None,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the XCom form: JSON-native, every key present."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> GeminiFile:
+        """Read :meth:`to_dict` back."""
+        owner = data.get("owner")
+        return cls(**{**data, "owner": Owner(**owner) if owner else None})
+
+
+def parse_name(file: str | Mapping[str, Any] | GeminiFile) -> str:
+    """
+    Return ``files/<id>`` for a file in any form: a name, a bare id, a URI, the metadata dict.
+
+    :raises GeminiInputError: for anything else.
+    """
+    given = file.name if isinstance(file, GeminiFile) else file.get("name") if isinstance(file, Mapping) else file
+    if not isinstance(given, str):
+        raise GeminiInputError(
+            f"A Gemini file is given as 'files/<id>', '<id>', its URI or its metadata dict with a 'name'; got {file!r}."
+        )
+    path = urlsplit(given).path if "://" in given else given
+    file_id = path.rpartition("files/")[2] if "://" in given else path.removeprefix("files/")
+    if not _ID.fullmatch(file_id):
+        raise GeminiInputError(
+            f"{given!r} is not a Gemini file: expected 'files/<id>', '<id>' or a URI that ends so, where the id is "
+            f"up to {MAX_ID} lower-case letters, digits and inner dashes."
+        )
+    return f"files/{file_id}"
+
+
+def parse_names(files: Any) -> list[str]:
+    """
+    Return the names of one file or of a list of files, in order and without repetition.
+
+    :raises GeminiInputError: for an empty list, or where one of them is no file.
+    """
+    many: list[Any] = list(files) if is_many_files(files) and files is not None else [files]
+    if not many:
+        raise GeminiInputError("Expected at least one Gemini file, got an empty list.")
+    return list(dict.fromkeys(parse_name(file) for file in many))
+
+
+def is_many_files(files: Any) -> bool:
+    """Tell whether the caller gave several files, and so expects several back."""
+    return not isinstance(files, str | Mapping | GeminiFile)
+
+
+def _hex_sha256(encoded: str | None) -> str | None:
+    """Decode the service's hash: base64 of the hex digest (as seen), or of the digest itself (as documented)."""
+    if not encoded:
+        return None
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        return None
+    if len(raw) == 32:
+        return raw.hex()
+    text = raw.decode("ascii", errors="replace").lower()
+    return text if _HEX_DIGEST.fullmatch(text) else None
+
+
+def _rfc3339(value: str | None) -> str | None:
+    """Normalize a time to UTC with microseconds; the service writes 0 to 9 fractional digits."""
+    if value is None:
+        return None
+    moment = pendulum.parse(value)
+    if not isinstance(moment, pendulum.DateTime):
+        return None
+    return moment.in_timezone("UTC").isoformat().replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""The hook: a connection, and the calls that are made through it."""

@@ -1,0 +1,1 @@
+"""Operators, in modules named by resource."""

@@ -1,0 +1,1 @@
+"""Sensors, in modules named by resource."""

@@ -1,0 +1,1 @@
+"""Triggers, in modules named by resource."""

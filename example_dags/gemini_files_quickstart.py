@@ -1,0 +1,65 @@
+"""
+### Gemini files: quickstart
+
+A video, an invoice and an order are **uploaded**, **waited for** until the service can use them, **shown to a model**
+together with a question, and **deleted** again: also when something in the middle fails.
+
+File names travel between the tasks through XCom. Trigger it with another question or another model in the form.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from airflow.sdk import Param, dag
+
+from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
+from airflow_provider_gemini_files.operators.files import GeminiDeleteFileOperator, GeminiUploadFileOperator
+from airflow_provider_gemini_files.sensors.files import GeminiFileStateSensor
+
+MEDIA = Path(__file__).parent / "media"
+QUESTION = (
+    "The files are the video of an unloading, the invoice for it, and the order. How many crates were ordered, "
+    "invoiced and unloaded, and how much should we pay? Answer in three short sentences."
+)
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    tags=["gemini", "example"],
+    doc_md=__doc__,
+    params={
+        "question": Param(QUESTION, type="string", description="What to ask about the three files"),
+        "model": Param(None, type=["null", "string"], description="Empty: the default model of the connection"),
+    },
+)
+def gemini_files_quickstart():
+    upload = GeminiUploadFileOperator(
+        task_id="upload",
+        source=[str(MEDIA / name) for name in ("unloading.mp4", "invoice.pdf", "order.txt")],
+    ).as_setup()
+
+    wait = GeminiFileStateSensor(
+        task_id="wait_until_active",
+        file_name=upload.output,
+        deferrable=True,
+        poke_interval=2,
+        timeout=600,
+    )
+
+    ask = GeminiGenerateContentOperator(
+        task_id="ask",
+        files=wait.output,
+        prompt="{{ params.question }}",
+        model="{{ params.model or '' }}",
+    )
+
+    delete = GeminiDeleteFileOperator(task_id="delete", file_name=upload.output).as_teardown(setups=upload)
+
+    upload >> wait >> ask >> delete
+
+
+gemini_files_quickstart()
