@@ -24,7 +24,7 @@ Each message says what happened, to which file, and what to do.
 
 from __future__ import annotations
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 
 class GeminiFilesError(Exception):

@@ -76,4 +76,4 @@ def run_file_name(conn_id: str, owner: Owner, fingerprint: tuple[str, ...]) -> s
     """
     identity = (conn_id, owner.dag_id, owner.run_id, owner.task_id, str(owner.map_index), *fingerprint)
     # NUL cannot be part of an id, so no two identities run together.
-    return "files/af" + hashlib.sha256("\0".join(identity).encode()).hexdigest()[:38]
+    return "files/af" + hashlib.sha256("\0".join(identity).encode()).hexdigest()[:24]

@@ -90,10 +90,9 @@ def generate_content(
     client: genai.Client, model: str, files: list[GeminiFile], prompt: str, config: types.GenerateContentConfig
 ) -> dict[str, Any]:
     """Show a model files, then a prompt; return its answer in REST spelling."""
-    parts = [types.Part.from_uri(file_uri=str(file.uri), mime_type=file.mime_type) for file in files]
-    response = client.models.generate_content(
-        model=model, contents=[*parts, types.Part.from_text(text=prompt)], config=config
-    )
+    shown = [types.Part.from_uri(file_uri=str(file.uri), mime_type=file.mime_type) for file in files]
+    content = types.Content(role="user", parts=[*shown, types.Part.from_text(text=prompt)])
+    response = client.models.generate_content(model=model, contents=content, config=config)
     return response.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"parsed", "sdk_http_response"})
 
 

@@ -1,0 +1,213 @@
+"""Real Airflow on this machine, for the demo, for ``make up`` and for the tests: four processes and a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+_HEALTHY_SECONDS = 180
+_STOP_SECONDS = 15
+
+
+class LocalAirflow:
+    """
+    Airflow's api-server, scheduler, dag-processor and triggerer, for the length of a ``with`` block.
+
+    Everything listens on loopback. Leaving the block ends every process that was started, and their children.
+
+    :param home: ``AIRFLOW_HOME``: database, logs; made if it is not there.
+    :param dags: the Dags folder.
+    :param env: further environment, such as ``AIRFLOW_CONN_...``.
+    :param port: port of the UI and the API; 0 takes a free one.
+    """
+
+    def __init__(self, home: Path, dags: Path, env: dict[str, str], port: int = 0) -> None:
+        self.home = home
+        self.url = f"http://127.0.0.1:{port or free_port()}"
+        self._env = {**os.environ, **self._settings(dags), **env}
+        self._processes: dict[str, psutil.Popen] = {}
+        self._client = httpx.Client(base_url=self.url, timeout=30)
+
+    def _settings(self, dags: Path) -> dict[str, str]:
+        port = self.url.rpartition(":")[2]
+        return {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": port,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            # This machine talks to itself; a proxy has no part in it.
+            "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"])),
+        }
+
+    def __enter__(self) -> LocalAirflow:
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop()
+
+    def _start(self) -> None:
+        (self.home / "output").mkdir(parents=True, exist_ok=True)
+        self._run_component("db", "migrate").wait()
+        for component in COMPONENTS:
+            self.start(component)
+        deadline = time.monotonic() + _HEALTHY_SECONDS
+        while not self._healthy():
+            dead = [name for name, process in self._processes.items() if process.poll() is not None]
+            if dead or time.monotonic() > deadline:
+                what = f"{', '.join(dead)} ended" if dead else f"not healthy within {_HEALTHY_SECONDS} s"
+                raise RuntimeError(f"Airflow did not start: {what}. See {self.home / 'output'}")
+            time.sleep(0.5)
+        token = self._client.get("/auth/token") if self._all_admins_by_get() else self._client.post("/auth/token")
+        self._client.headers["Authorization"] = f"Bearer {token.raise_for_status().json()['access_token']}"
+
+    def _all_admins_by_get(self) -> bool:
+        return self._client.get("/auth/token").is_success
+
+    def start(self, component: str) -> None:
+        """Start a component."""
+        self._processes[component] = self._run_component(component)
+
+    def kill(self, component: str) -> None:
+        """Kill a component and its children, as a machine that dies does."""
+        _end([self._processes.pop(component)], kill=True)
+
+    def _run_component(self, *command: str) -> psutil.Popen:
+        with (self.home / "output" / f"{command[0]}.txt").open("ab") as output:
+            return psutil.Popen(
+                [sys.executable, "-m", "airflow", *command],
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C is for us alone: we end the components in order.
+                start_new_session=True,
+            )
+
+    def _healthy(self) -> bool:
+        try:
+            health = self._client.get("/api/v2/monitor/health").json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        return all(
+            (health.get(part) or {}).get("status") == "healthy" for part in ("scheduler", "triggerer", "dag_processor")
+        )
+
+    def _stop(self) -> None:
+        self._client.close()
+        _end(list(self._processes.values()))
+        self._processes.clear()
+
+    # --- what its users ask of it ------------------------------------------------------------------------------
+
+    def api(self, method: str, path: str, **kwargs: Any) -> Any:
+        """Call Airflow's REST API below ``/api/v2``; return the JSON."""
+        response = self._client.request(method, f"/api/v2{path}", **kwargs)
+        response.raise_for_status()
+        return response.json() if response.content else None
+
+    def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
+        """Start a run as soon as the Dag is known; return its id."""
+        deadline = time.monotonic() + _HEALTHY_SECONDS
+        while True:
+            try:
+                run = self.api(
+                    "POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, **({"conf": conf} if conf else {})}
+                )
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code != 404 or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+                continue
+            return str(run["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """Return the state of a run."""
+        return str(self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the task instances of a run."""
+        return list(self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"])
+
+    def wait(self, dag_id: str, run_id: str, seconds: float = 180) -> str:
+        """Wait for a run to end; return its state."""
+        deadline = time.monotonic() + seconds
+        while (state := self.run_state(dag_id, run_id)) not in ("success", "failed"):
+            if time.monotonic() > deadline:
+                states = {task["task_id"]: task["state"] for task in self.tasks(dag_id, run_id)}
+                raise TimeoutError(f"{dag_id} {run_id} is {state} after {seconds} s: {states}. Logs: {self.home}")
+            time.sleep(0.5)
+        return state
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """Return an XCom value, None where there is none."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
+        try:
+            value = self.api("GET", path, params={"map_index": map_index})["value"]
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == 404:
+                return None
+            raise
+        try:
+            return json.loads(value)
+        except (TypeError, ValueError):
+            return value
+
+
+def _end(processes: list[psutil.Popen], *, kill: bool = False) -> None:
+    """End processes and all their children; Airflow leaves children behind when only the parents are told."""
+    tree: list[psutil.Process] = []
+    for process in processes:
+        try:
+            tree += [process, *process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            continue
+    for signal_all in ("kill",) if kill else ("terminate", "kill"):
+        for process in tree:
+            try:
+                getattr(process, signal_all)()
+            except psutil.NoSuchProcess:
+                continue
+        tree = psutil.wait_procs(tree, timeout=_STOP_SECONDS)[1]
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def connection(host: str | None = None, key: str | None = None) -> dict[str, str]:
+    """Return the environment that makes ``gemini_default``; without a key, GEMINI_API_KEY of the workers is used."""
+    fields = {"conn_type": "gemini", "host": host, "password": key}
+    return {"AIRFLOW_CONN_GEMINI_DEFAULT": json.dumps({k: v for k, v in fields.items() if v})}
