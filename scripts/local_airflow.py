@@ -207,6 +207,15 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+def is_free(port: int) -> bool:
+    """Tell whether nobody listens on a port of this machine."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
 def connection(host: str | None = None, key: str | None = None) -> dict[str, str]:
     """Return the environment that makes ``gemini_default``; without a key, GEMINI_API_KEY of the workers is used."""
     fields = {"conn_type": "gemini", "host": host, "password": key}

@@ -49,10 +49,12 @@ def error_from_answer(code: int, body: Mapping[str, Any] | str, doing: str) -> G
 
 def _message(body: Mapping[str, Any] | str) -> str:
     if isinstance(body, str):
-        return body.strip()[:500] or "no reason given"
+        if body.lstrip().startswith("<"):
+            return "the answer is an HTML page; is the connection's host a Gemini API?"
+        return body.strip().rstrip(".")[:500] or "no reason given"
     inner = body.get("error", body)
     message = inner.get("message") if isinstance(inner, Mapping) else None
-    return str(message or "no reason given").strip().rstrip(".")
+    return str(message or "no reason given").strip().rstrip(". ")
 
 
 def _too_many(message: str, text: str) -> GeminiFilesError:

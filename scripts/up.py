@@ -1,0 +1,43 @@
+"""``make up``: Airflow with its UI, the example Dags and a local Gemini Files API, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from demo import DAGS
+from local_airflow import LocalAirflow, connection, free_port, is_free
+
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+
+def main() -> int:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=8080, help="port of the UI (default: %(default)s)")
+    port = parser.parse_args().port
+    for name in ("SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.default_int_handler)
+    if not is_free(port):
+        taken, port = port, free_port()
+        print(f"Port {taken} is taken; using {port}.")
+    with tempfile.TemporaryDirectory(prefix="gemini-files-up-", ignore_cleanup_errors=True) as home:
+        try:
+            with GeminiEmulator(video_seconds=8) as emulator:
+                print(f"A local Gemini Files API listens on {emulator.base_url}")
+                print("Airflow starts: api-server, scheduler, dag-processor, triggerer...", flush=True)
+                env = connection(host=emulator.base_url, key="demo-key")
+                with LocalAirflow(Path(home), DAGS, env, port) as airflow:
+                    print(f"\n  Airflow:  {airflow.url}   (no login; Dags: gemini_files_quickstart, gemini_files_mapped)")
+                    print("  Ctrl-C ends everything.\n", flush=True)
+                    signal.pause()
+        except KeyboardInterrupt:
+            print("\nEnded.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

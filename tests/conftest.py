@@ -1,0 +1,103 @@
+"""Every test sees its own Airflow home, and a Gemini API only where it starts one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything imports Airflow, which reads its configuration once.
+_HOME = tempfile.TemporaryDirectory(prefix="gemini-files-tests-")
+EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
+os.environ.update(
+    AIRFLOW_HOME=_HOME.name,
+    AIRFLOW__CORE__DAGS_FOLDER=str(EXAMPLE_DAGS),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME.name}/airflow.db",
+    AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
+    NO_PROXY="127.0.0.1,localhost",
+)
+for variable in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
+    os.environ.pop(variable, None)
+
+from airflow_provider_gemini_files.emulator import GeminiEmulator  # noqa: E402
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook  # noqa: E402
+
+API_KEY = "test-key-that-nobody-may-see"
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """Make Airflow's database, once."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch):
+    """Return a function that makes the connection ``gemini_default``; its arguments are the connection's fields."""
+
+    def set_connection(**fields: object) -> None:
+        fields = {"conn_type": "gemini", "password": API_KEY, **fields}
+        monkeypatch.setenv("AIRFLOW_CONN_GEMINI_DEFAULT", json.dumps(fields))
+
+    return set_connection
+
+
+@pytest.fixture
+def emulator(gemini_emulator: GeminiEmulator, connect) -> GeminiEmulator:
+    """Return an emulator to which ``gemini_default`` is connected; failures are retried once, quickly."""
+    connect(host=gemini_emulator.base_url, extra={"max_retries": 1})
+    return gemini_emulator
+
+
+@pytest.fixture
+def hook(emulator: GeminiEmulator) -> GeminiFilesHook:
+    """Return a hook connected to the emulator."""
+    return GeminiFilesHook()
+
+
+@pytest.fixture
+def text_file(tmp_path: Path) -> Path:
+    """Return a small text file."""
+    path = tmp_path / "note.txt"
+    path.write_text("a note of some words")
+    return path
+
+
+@pytest.fixture
+def video_file() -> Path:
+    """Return a small video, which the service has to process."""
+    return EXAMPLE_DAGS / "media" / "unloading.mp4"
+
+
+class FakeTaskInstance:
+    """What operators ask of a task instance."""
+
+    def __init__(self, task_id: str = "upload", map_index: int = -1, run_id: str = "manual__1") -> None:
+        self.dag_id = "a_dag"
+        self.run_id = run_id
+        self.task_id = task_id
+        self.map_index = map_index
+        self.pushed: dict[str, object] = {}
+
+    def xcom_push(self, key: str, value: object) -> None:
+        # As Airflow does: what is not JSON fails.
+        self.pushed[key] = json.loads(json.dumps(value))
+
+
+@pytest.fixture
+def ti() -> FakeTaskInstance:
+    """Return a task instance that remembers what was pushed."""
+    return FakeTaskInstance()
+
+
+@pytest.fixture
+def context(ti: FakeTaskInstance) -> Iterator[dict[str, object]]:
+    """Return the context of a task."""
+    return {"ti": ti}

@@ -1,0 +1,65 @@
+"""Each example Dag through Airflow itself, in this process."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+
+import pytest
+from airflow.sdk import DAG
+from conftest import EXAMPLE_DAGS
+
+DAG_IDS = [path.stem for path in EXAMPLE_DAGS.glob("*.py")]
+
+
+@pytest.fixture(autouse=True)
+def _quiet(emulator, airflow_db):
+    logging.disable(logging.INFO)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def load(dag_id: str) -> DAG:
+    """Import an example, and return its Dag."""
+    spec = importlib.util.spec_from_file_location(dag_id, EXAMPLE_DAGS / f"{dag_id}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, dag_id)()
+
+
+def states(run) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for ti in run.get_task_instances():
+        found.setdefault(ti.task_id, set()).add(str(ti.state))
+    return found
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_it_succeeds_and_leaves_nothing_behind(dag_id, emulator):
+    run = load(dag_id).test()
+
+    assert set.union(*states(run).values()) == {"success"}
+    assert run.state == "success"
+    assert sum(entry.get("command") == "upload, finalize" for entry in emulator.journal) == 3
+    assert emulator.usage() == {"files": 0, "bytes": 0}
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_it_explains_itself_in_the_ui(dag_id):
+    dag = load(dag_id)
+
+    assert "gemini" in dag.tags
+    assert dag.doc_md.strip().startswith("### Gemini files")
+
+
+def test_a_failing_question_still_deletes_the_files_and_leaves_the_run_failed(emulator):
+    run = load("gemini_files_quickstart").test(run_conf={"model": "gemini-1.5-flash"})
+
+    assert states(run) == {
+        "upload": {"success"},
+        "wait_until_active": {"success"},
+        "ask": {"failed"},
+        "delete": {"success"},
+    }
+    assert run.state == "failed"
+    assert emulator.usage()["files"] == 0

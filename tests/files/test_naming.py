@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.files.naming import Owner, display_name_for, run_file_name
+
+IDS = st.text(min_size=1, max_size=80).filter(lambda s: not re.search(r"[\ud800-\udfff]", s))
+OWNER = Owner("daily", "manual__2026-01-01T00:00:00+00:00", "upload", 3)
+
+
+@given(owner=st.builds(Owner, IDS, IDS, IDS, st.integers(-1, 10_000)), label=st.text(max_size=60))
+def test_the_owner_is_read_back_out_of_a_display_name(owner, label):
+    name = display_name_for(label, owner)
+
+    assert len(name) <= 512 or Owner.parse(name) is None
+    assert Owner.parse(name) in (owner, None)
+    if len(owner.mark()) < 400:
+        assert Owner.parse(name) == owner
+
+
+def test_the_owner_is_readable_to_a_person():
+    assert display_name_for("a.pdf", OWNER) == (
+        "a.pdf [airflow dag=daily run=manual__2026-01-01T00:00:00+00:00 task=upload map=3]"
+    )
+
+
+def test_a_long_label_is_cut_and_the_owner_stays():
+    name = display_name_for("x" * 512, OWNER)
+
+    assert len(name) == 512
+    assert Owner.parse(name) == OWNER
+
+
+def test_an_owner_that_does_not_fit_is_left_out():
+    assert display_name_for("a.pdf", Owner("d" * 250, "r" * 250, "t" * 250)) == "a.pdf"
+
+
+def test_a_label_over_the_limit_is_refused():
+    with pytest.raises(GeminiInputError, match="512 characters, got 513"):
+        display_name_for("x" * 513, None)
+
+
+@pytest.mark.parametrize("name", [None, "", "a.pdf", "a [airflow dag=d]", "[airflow dag=d run=r task=t]x"])
+def test_other_display_names_have_no_owner(name):
+    assert Owner.parse(name) is None
+
+
+def test_the_name_within_a_run_is_the_same_at_every_try_and_fits_the_rules():
+    name = run_file_name("conn", OWNER, ("/a", "1", "2"))
+
+    assert name == run_file_name("conn", OWNER, ("/a", "1", "2"))
+    assert re.fullmatch(r"files/[a-z0-9]{1,40}", name)
+
+
+def test_the_name_within_a_run_tells_everything_apart():
+    one = ("conn", OWNER, ("/a", "1", "2"))
+    others = [
+        ("conn2", OWNER, ("/a", "1", "2")),
+        ("conn", Owner("daily", "other", "upload", 3), ("/a", "1", "2")),
+        ("conn", Owner("daily", OWNER.run_id, "upload", 4), ("/a", "1", "2")),
+        ("conn", OWNER, ("/a", "1", "3")),
+        ("conn", OWNER, ("/a1", "", "2")),
+    ]
+
+    assert len({run_file_name(*identity) for identity in [one, *others]}) == 6

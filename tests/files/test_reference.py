@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+
+import pytest
+
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.files.naming import Owner
+from airflow_provider_gemini_files.files.reference import GeminiFile, parse_name, parse_names
+
+DIGEST = hashlib.sha256(b"x").hexdigest()
+RESOURCE = {
+    "name": "files/x27lu0k9zc2k",
+    "displayName": "clip.mp4 [airflow dag=d run=r task=t map=3]",
+    "mimeType": "video/mp4",
+    "sizeBytes": "41762063",
+    "createTime": "2025-02-14T22:33:33.377817Z",
+    "expirationTime": "2025-02-16T22:33:33.359672295Z",
+    "sha256Hash": base64.b64encode(DIGEST.encode()).decode(),
+    "uri": "https://generativelanguage.googleapis.com/v1beta/files/x27lu0k9zc2k",
+    "state": "ACTIVE",
+    "source": "UPLOADED",
+    "videoMetadata": {"videoDuration": "596s", "videoThumbnailBytes": "A" * 9000},
+}
+
+
+def test_reads_the_resource_of_the_service():
+    file = GeminiFile.from_api(RESOURCE)
+
+    assert file.size_bytes == 41762063
+    assert file.sha256 == DIGEST
+    assert file.owner == Owner("d", "r", "t", 3)
+    assert file.create_time == "2025-02-14T22:33:33.377817Z"
+    # Nine digits come in, microseconds stay.
+    assert file.expiration_time == "2025-02-16T22:33:33.359672Z"
+
+
+def test_xcom_form_is_json_small_and_without_thumbnail():
+    text = json.dumps(GeminiFile.from_api(RESOURCE).to_dict())
+
+    assert len(text) < 1000
+    assert "AAAA" not in text
+
+
+def test_xcom_form_reads_back():
+    file = GeminiFile.from_api(RESOURCE)
+
+    assert GeminiFile.from_dict(json.loads(json.dumps(file.to_dict()))) == file
+
+
+def test_a_resource_of_a_name_only_is_read():
+    file = GeminiFile.from_api({"name": "files/abc"})
+
+    assert (file.state, file.size_bytes, file.sha256, file.owner) == ("STATE_UNSPECIFIED", None, None, None)
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        base64.b64encode(DIGEST.encode()).decode(),
+        base64.b64encode(bytes.fromhex(DIGEST)).decode(),
+    ],
+    ids=["of the hex digest, as seen", "of the digest, as documented"],
+)
+def test_both_encodings_of_the_hash_are_read(encoded):
+    assert GeminiFile.from_api({"name": "files/a", "sha256Hash": encoded}).sha256 == DIGEST
+
+
+@pytest.mark.parametrize("encoded", ["", "not base64!", base64.b64encode(b"short").decode()])
+def test_a_hash_in_no_known_form_is_none(encoded):
+    assert GeminiFile.from_api({"name": "files/a", "sha256Hash": encoded}).sha256 is None
+
+
+def test_the_error_of_a_failed_file_is_kept_without_details():
+    file = GeminiFile.from_api({"name": "files/a", "error": {"code": 3, "message": "bad codec", "details": [{}]}})
+
+    assert file.error == {"code": 3, "message": "bad codec"}
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("files/abc", "files/abc"),
+        ("abc", "files/abc"),
+        ("files/a-b-1", "files/a-b-1"),
+        ("https://generativelanguage.googleapis.com/v1beta/files/a-b-1", "files/a-b-1"),
+        ("http://127.0.0.1:8085/v1/files/abc?x=1", "files/abc"),
+        ({"name": "files/abc", "uri": "..."}, "files/abc"),
+        (GeminiFile("files/abc"), "files/abc"),
+        ("files/" + "b" * 42, "files/" + "b" * 42),
+    ],
+)
+def test_a_file_is_accepted_in_every_form(given, name):
+    assert parse_name(given) == name
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "files/", "files/UPPER", "files/-a", "files/a-", "a/b", "files/" + "c" * 43, "gs://b/o", 7, None, {}, ["a"]],
+)
+def test_what_is_no_file_is_refused_with_its_value(given):
+    with pytest.raises(GeminiInputError, match="files/<id>") as caught:
+        parse_name(given)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_list_keeps_its_order_and_loses_repetition():
+    assert parse_names(["b", "files/a", {"name": "files/b"}]) == ["files/b", "files/a"]
+    assert parse_names("a") == ["files/a"]
+
+
+def test_an_empty_list_is_refused():
+    with pytest.raises(GeminiInputError, match="empty list"):
+        parse_names([])
