@@ -39,4 +39,4 @@ matrix: $(MADE)  ## Run the tests with each Airflow and SDK that is supported
 	$(BIN)/python scripts/matrix.py
 
 clean:  ## Remove what the other targets have made
-	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -38,6 +38,9 @@ class LocalAirflow:
         self._env = {**os.environ, **self._settings(dags), **env}
         self._processes: dict[str, psutil.Popen] = {}
         self._client = httpx.Client(base_url=self.url, timeout=30)
+        #: What authorises a request to the API, and the version that answers it; known once it runs.
+        self.headers: dict[str, str] = {}
+        self.version: tuple[int, ...] = ()
 
     def _settings(self, dags: Path) -> dict[str, str]:
         port = self.url.rpartition(":")[2]
@@ -88,11 +91,10 @@ class LocalAirflow:
                 what = f"{', '.join(dead)} ended" if dead else f"not healthy within {_HEALTHY_SECONDS} s"
                 raise RuntimeError(f"Airflow did not start: {what}. See {self.home / 'output'}")
             time.sleep(0.5)
-        token = self._client.get("/auth/token") if self._all_admins_by_get() else self._client.post("/auth/token")
-        self._client.headers["Authorization"] = f"Bearer {token.raise_for_status().json()['access_token']}"
-
-    def _all_admins_by_get(self) -> bool:
-        return self._client.get("/auth/token").is_success
+        token = self._client.get("/auth/token").raise_for_status().json()["access_token"]
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self._client.headers.update(self.headers)
+        self.version = tuple(int(part) for part in self.api("GET", "/version")["version"].split(".")[:2])
 
     def start(self, component: str) -> None:
         """Start a component."""

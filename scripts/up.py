@@ -31,7 +31,9 @@ def main() -> int:
                 print("Airflow starts: api-server, scheduler, dag-processor, triggerer...", flush=True)
                 env = connection(host=emulator.base_url, key="demo-key")
                 with LocalAirflow(Path(home), DAGS, env, port) as airflow:
-                    print(f"\n  Airflow:  {airflow.url}   (no login; Dags: gemini_files_quickstart, gemini_files_mapped)")
+                    print(
+                        f"\n  Airflow:  {airflow.url}   (no login; Dags: gemini_files_quickstart, gemini_files_mapped)"
+                    )
                     print("  Ctrl-C ends everything.\n", flush=True)
                     signal.pause()
         except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from airflow_provider_gemini_files.transfer.session import UploadSession
 from airflow_provider_gemini_files.transfer.sources import Source
 
 _READ_BYTES = 256 * 1024
+
+# Its debug lines repeat the headers of answers, and in them the session's URL, before anyone can mask it.
+logging.getLogger("httpcore").setLevel(logging.INFO)
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def test_without_one_the_environment_is_asked_in_order():
 
 
 def test_no_key_says_where_to_put_one():
-    with pytest.raises(GeminiAuthError, match="password .API key., or set GEMINI_API_KEY or GOOGLE_API_KEY"):
+    with pytest.raises(GeminiAuthError, match=r"password \(API key\), or set GEMINI_API_KEY or GOOGLE_API_KEY"):
         read(password=None)
 
 

@@ -192,9 +192,7 @@ def test_an_unsupported_type_is_refused_with_the_services_words(hook, text_file)
 def test_list_gives_every_page(hook, emulator):
     with httpx.Client(headers={"x-goog-api-key": hook.connection.api_key}) as client:
         for n in range(103):
-            start = client.post(
-                f"{emulator.base_url}/upload/v1beta/files", headers={"x-goog-upload-command": "start"}
-            )
+            start = client.post(f"{emulator.base_url}/upload/v1beta/files", headers={"x-goog-upload-command": "start"})
             client.post(
                 start.headers["x-goog-upload-url"],
                 headers={"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0"},
@@ -266,7 +264,7 @@ def test_the_model_sees_the_files_in_order_and_then_the_prompt(hook, emulator, t
 
 
 def test_a_configuration_that_is_wrong_is_refused_before_anything_is_sent(hook, emulator):
-    with pytest.raises(e.GeminiInputError, match="generation_config is not valid: temperature: .*; no_such_field"):
+    with pytest.raises(e.GeminiInputError, match=r"generation_config is not valid: temperature: .*; no_such_field"):
         hook.generate_content("x", generation_config={"temperature": "hot", "no_such_field": 1})
 
     assert emulator.journal == []
@@ -293,7 +291,7 @@ def test_failures_of_the_service_are_tried_again_and_then_told(hook, emulator, m
     mocker.patch("tenacity.nap.time.sleep", autospec=True)
     get = mocker.patch.object(sdk, "get_file", autospec=True, side_effect=ConnectionResetError("by peer"))
 
-    with pytest.raises(e.GeminiServiceError, match="cannot be reached .ConnectionResetError: by peer"):
+    with pytest.raises(e.GeminiServiceError, match=r"cannot be reached \(ConnectionResetError: by peer"):
         hook.get_file("abc")
 
     assert get.call_count == 2

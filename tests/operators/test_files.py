@@ -32,7 +32,12 @@ def test_one_source_gives_one_name_and_its_metadata(emulator, context, ti, text_
 
     assert name.startswith("files/")
     assert ti.pushed["file"]["name"] == name
-    assert ti.pushed["file"]["owner"] == {"dag_id": "a_dag", "run_id": "manual__1", "task_id": "upload", "map_index": -1}
+    assert ti.pushed["file"]["owner"] == {
+        "dag_id": "a_dag",
+        "run_id": "manual__1",
+        "task_id": "upload",
+        "map_index": -1,
+    }
 
 
 def test_many_sources_give_many_names_in_order(emulator, context, ti, text_file, video_file):
