@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from airflow_provider_gemini_files.emulator import GeminiEmulator
 
 pytestmark = pytest.mark.airflow
 DAG = "gemini_files_quickstart"
+README = Path(__file__).parent.parent / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +30,11 @@ def service() -> Iterator[GeminiEmulator]:
 @pytest.fixture(scope="module")
 def airflow(service: GeminiEmulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
     home = tmp_path_factory.mktemp("airflow")
+    dags = shutil.copytree(EXAMPLE_DAGS, home / "dags")
+    [dag] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (dags / "readme.py").write_text(dag)
     env = connection(host=service.base_url, key=API_KEY) | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}
-    with LocalAirflow(home, EXAMPLE_DAGS, env) as running:
+    with LocalAirflow(home, dags, env) as running:
         yield running
 
 
@@ -61,6 +67,14 @@ def test_a_failing_question_deletes_the_files_and_the_run_is_failed(airflow: Loc
         "ask": "failed",
         "delete": "success",
     }
+    assert service.usage() == {"files": 0, "bytes": 0}
+
+
+def test_the_dag_of_the_readme_runs(airflow: LocalAirflow, service: GeminiEmulator, video_file: Path):
+    run_id = airflow.trigger("describe_video", conf={"video": str(video_file)})
+
+    assert airflow.wait("describe_video", run_id) == "success"
+    assert airflow.xcom("describe_video", run_id, "describe").endswith("I was asked: What happens here?")
     assert service.usage() == {"files": 0, "bytes": 0}
 
 

@@ -85,7 +85,11 @@ class GeminiFile:
         return cls(**{**data, "owner": Owner(**owner) if owner else None})
 
 
-def parse_name(file: str | Mapping[str, Any] | GeminiFile) -> str:
+#: The forms in which a file is accepted: a name, a bare id, a URI, the metadata dict, the reference.
+FileLike = str | Mapping[str, Any] | GeminiFile
+
+
+def parse_name(file: FileLike) -> str:
     """
     Return ``files/<id>`` for a file in any form: a name, a bare id, a URI, the metadata dict.
 

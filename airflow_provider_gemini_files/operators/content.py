@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.files.reference import parse_names
-from airflow_provider_gemini_files.hooks.gemini_files import FileLike
+from airflow_provider_gemini_files.files.reference import FileLike, parse_names
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 
 if TYPE_CHECKING:

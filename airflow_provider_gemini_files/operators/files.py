@@ -12,9 +12,8 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.files.limits import human_bytes
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
-from airflow_provider_gemini_files.files.reference import GeminiFile, is_many_files, parse_names
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, is_many_files, parse_names
 from airflow_provider_gemini_files.files.state import FileWaits, files_of_event
-from airflow_provider_gemini_files.hooks.gemini_files import FileLike
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.transfer.sources import Source, expand, find_source, is_many_sources
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger

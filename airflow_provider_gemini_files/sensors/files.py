@@ -11,10 +11,10 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_gemini_files.exceptions import GeminiWaitTimeoutError
-from airflow_provider_gemini_files.files.reference import is_many_files, parse_names
+from airflow_provider_gemini_files.files.reference import FileLike, is_many_files, parse_names
 from airflow_provider_gemini_files.files.state import FileWaits, files_of_event
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
-from airflow_provider_gemini_files.hooks.gemini_files import FileLike, GeminiFilesHook
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
 
 if TYPE_CHECKING:

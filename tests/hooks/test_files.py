@@ -10,6 +10,7 @@ from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.state import FileWaits
+from airflow_provider_gemini_files.hooks import files, sdk
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.transfer.sources import find_source
 
@@ -18,78 +19,6 @@ NAME = "files/af0123"
 
 def paths(emulator, method: str) -> list[str]:
     return [entry["path"] for entry in emulator.journal if entry["method"] == method]
-
-
-# --- connection ----------------------------------------------------------------------------------------------------
-
-
-def test_nothing_is_read_or_sent_before_the_first_call():
-    GeminiFilesHook("no_such_connection")
-
-
-def test_a_connection_that_is_not_there_says_how_to_make_one():
-    with pytest.raises(e.GeminiInputError, match=r"no connection 'nope'.*AIRFLOW_CONN_NOPE="):
-        GeminiFilesHook("nope").list_files()
-
-
-def test_the_test_button_says_that_all_is_well(hook, emulator):
-    assert hook.test_connection() == (
-        True,
-        f"The Gemini API at {emulator.base_url} accepts the key and lists files (v1beta).",
-    )
-
-
-def test_the_test_button_says_what_is_wrong(connect, gemini_emulator):
-    gemini_emulator.emulator.settings.api_keys = ("another",)
-    connect(host=gemini_emulator.base_url)
-
-    ok, message = GeminiFilesHook().test_connection()
-
-    assert not ok
-    assert "API key not valid" in message
-    assert "Put a valid API key into the connection" in message
-
-
-def test_the_test_button_says_when_nobody_is_there(connect):
-    connect(host="http://127.0.0.1:9")
-
-    ok, message = GeminiFilesHook().test_connection()
-
-    assert not ok
-    assert "cannot be reached" in message
-
-
-def test_the_test_button_says_when_the_connection_is_of_no_use(connect):
-    connect(extra={"modell": "x"})
-
-    assert GeminiFilesHook().test_connection() == (
-        False,
-        "Connection 'gemini_default': unknown extra modell; there are api_version, model, quota_bytes, timeout, "
-        "max_retries.",
-    )
-
-
-@pytest.mark.parametrize("version", ["v1", "v1beta"])
-def test_the_version_is_the_connections_whatever_the_sdk_prefers(connect, gemini_emulator, text_file, version):
-    connect(host=gemini_emulator.base_url, extra={"api_version": version})
-
-    file = GeminiFilesHook().upload_file(text_file)
-    GeminiFilesHook().delete_file(file)
-
-    assert {path.strip("/").removeprefix("upload/").split("/")[0] for path in paths(gemini_emulator, "POST")} == {
-        version
-    }
-    assert paths(gemini_emulator, "DELETE") == [f"/{version}/{file.name}"]
-
-
-def test_the_environment_of_the_worker_does_not_redirect_calls(hook, emulator, monkeypatch):
-    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
-
-    assert hook.list_files() == []
-
-
-# --- files ---------------------------------------------------------------------------------------------------------
 
 
 def test_upload_verifies_and_returns_the_file(hook, emulator, text_file):
@@ -242,39 +171,6 @@ def test_a_look_from_an_event_loop_sees_the_same(hook, text_file):
     assert asyncio.run(look()) == file
 
 
-# --- content -------------------------------------------------------------------------------------------------------
-
-
-def test_the_model_sees_the_files_in_order_and_then_the_prompt(hook, emulator, text_file, tmp_path):
-    other = tmp_path / "other.csv"
-    other.write_text("1,2")
-    files = [hook.upload_file(path) for path in (text_file, other)]
-
-    answer = hook.generate_content("what is it?", files, system_instruction="be short")
-
-    lines = (answer.text or "").splitlines()
-    assert lines[1:] == [
-        f"1. {files[0].name} text/plain, 20 bytes, sha256 {files[0].sha256}",
-        f"2. {files[1].name} text/csv, 3 bytes, sha256 {files[1].sha256}",
-        "I was instructed: be short",
-        "I was asked: what is it?",
-    ]
-    assert answer.finish_reason == "STOP"
-    assert answer.usage["total"] == answer.usage["prompt"] + answer.usage["answer"] > 0
-
-
-def test_a_configuration_that_is_wrong_is_refused_before_anything_is_sent(hook, emulator):
-    with pytest.raises(e.GeminiInputError, match=r"generation_config is not valid: temperature: .*; no_such_field"):
-        hook.generate_content("x", generation_config={"temperature": "hot", "no_such_field": 1})
-
-    assert emulator.journal == []
-
-
-def test_a_model_that_does_not_exist_is_told(hook):
-    with pytest.raises(e.GeminiInputError, match=r"gemini-1\.5-flash.* not found.*Check the model"):
-        hook.generate_content("x", model="gemini-1.5-flash")
-
-
 def test_a_file_that_is_processing_is_told_before_the_model_is_asked(hook, emulator, video_file):
     name = hook.upload_file(video_file).name
 
@@ -282,24 +178,7 @@ def test_a_file_that_is_processing_is_told_before_the_model_is_asked(hook, emula
         hook.active_files([name])
 
 
-# --- calls ---------------------------------------------------------------------------------------------------------
-
-
-def test_failures_of_the_service_are_tried_again_and_then_told(hook, emulator, mocker):
-    from airflow_provider_gemini_files.hooks import sdk
-
-    mocker.patch("tenacity.nap.time.sleep", autospec=True)
-    get = mocker.patch.object(sdk, "get_file", autospec=True, side_effect=ConnectionResetError("by peer"))
-
-    with pytest.raises(e.GeminiServiceError, match=r"cannot be reached \(ConnectionResetError: by peer"):
-        hook.get_file("abc")
-
-    assert get.call_count == 2
-
-
 def test_a_delete_whose_answer_was_lost_counts_as_done(hook, mocker):
-    from airflow_provider_gemini_files.hooks import sdk
-
     mocker.patch("tenacity.nap.time.sleep", autospec=True)
     gone = e.GeminiFileGoneError("gone")
     mocker.patch.object(sdk, "delete_file", autospec=True, side_effect=[ConnectionResetError("by peer"), gone])
@@ -307,20 +186,8 @@ def test_a_delete_whose_answer_was_lost_counts_as_done(hook, mocker):
     assert hook.delete_file("abc", ignore_missing=False) is True
 
 
-def test_the_key_is_masked_in_logs(hook, mocker):
-    from airflow_provider_gemini_files.hooks import gemini_files
-
-    mask = mocker.patch.object(gemini_files, "mask_secret", autospec=True)
-
-    hook.list_files()
-
-    mask.assert_called_once_with(hook.connection.api_key)
-
-
 def test_the_upload_session_is_masked_in_logs(hook, text_file, mocker):
-    from airflow_provider_gemini_files.hooks import gemini_files
-
-    mask = mocker.patch.object(gemini_files, "mask_secret", autospec=True)
+    mask = mocker.patch.object(files, "mask_secret", autospec=True)
 
     hook.upload_file(text_file)
 

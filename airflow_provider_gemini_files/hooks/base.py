@@ -1,0 +1,131 @@
+"""What all calls of the hook stand on: the connection, the client, and the retries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import tenacity
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_gemini_files.exceptions import (
+    GeminiFilesError,
+    GeminiInputError,
+    GeminiRateLimitError,
+    GeminiServiceError,
+)
+from airflow_provider_gemini_files.hooks.connection import CONN_TYPE, DEFAULT_CONN_ID, DEFAULT_HOST, GeminiConnection
+
+if TYPE_CHECKING:
+    from google import genai  # noqa: TID251 - for type checkers only
+
+T = TypeVar("T")
+_MAX_BACKOFF_SECONDS = 60.0
+
+
+class GeminiBaseHook(BaseHook):
+    """
+    A Gemini connection and the way calls are made through it; nothing is read or sent before the first call.
+
+    :param gemini_conn_id: a connection of type ``gemini``.
+    """
+
+    def __init__(self, gemini_conn_id: str = DEFAULT_CONN_ID) -> None:
+        super().__init__()
+        self.gemini_conn_id = gemini_conn_id
+
+    @cached_property
+    def connection(self) -> GeminiConnection:
+        """
+        Return the connection's settings, checked.
+
+        :raises GeminiInputError: where it does not exist or says something of no use.
+        :raises GeminiAuthError: where it has no key.
+        """
+        try:
+            conn = self.get_connection(self.gemini_conn_id)
+        except AirflowNotFoundException as error:
+            raise self._no_connection() from error
+        return self._read(conn)
+
+    async def aconnect(self) -> None:
+        """Read the connection without blocking an event loop; call it first in triggers."""
+        try:
+            conn = await self.aget_connection(self.gemini_conn_id)
+        except AirflowNotFoundException as error:
+            raise self._no_connection() from error
+        self.__dict__["connection"] = self._read(conn)
+
+    def _no_connection(self) -> GeminiInputError:
+        return GeminiInputError(
+            f"There is no connection {self.gemini_conn_id!r}: add one of type {CONN_TYPE!r} with the API key as its "
+            f'password, or set AIRFLOW_CONN_{self.gemini_conn_id.upper()}=\'{{"conn_type": "{CONN_TYPE}"}}\' and '
+            "GEMINI_API_KEY."
+        )
+
+    def _read(self, conn: Any) -> GeminiConnection:
+        connection = GeminiConnection.from_airflow(conn, os.environ)
+        # Airflow masks the connection's password by itself, but knows nothing of a key from the environment.
+        mask_secret(connection.api_key)
+        return connection
+
+    @cached_property
+    def client(self) -> genai.Client:
+        """Return the google-genai client of the connection, for what this hook has no method for."""
+        from airflow_provider_gemini_files.hooks import sdk
+
+        return sdk.build_client(self.connection)
+
+    async def aclose(self) -> None:
+        """Close the connections that calls from an event loop have opened."""
+        if "client" in self.__dict__:
+            await self.client.aio.aclose()
+
+    def get_conn(self) -> genai.Client:
+        """Return :attr:`client`, under the name all hooks have."""
+        return self.client
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Make one cheap real call; return whether it went well, and one sentence."""
+        from airflow_provider_gemini_files.hooks import sdk
+
+        try:
+            self._once("list files", lambda: sdk.ping(self.client))
+        except GeminiFilesError as error:
+            return False, str(error)
+        host = "" if self.connection.base_url == DEFAULT_HOST else f" at {self.connection.base_url}"
+        return True, f"The Gemini API{host} accepts the key and lists files ({self.connection.api_version})."
+
+    def _call(self, doing: str, function: Callable[[], T]) -> T:
+        """Call, and again after failures of the service or the line."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((GeminiServiceError, GeminiRateLimitError)),
+            stop=tenacity.stop_after_attempt(self.connection.max_retries + 1),
+            wait=_wait,
+            before_sleep=lambda state: self.log.warning(
+                "%s Trying again in %.1f s.", state.outcome and state.outcome.exception(), state.upcoming_sleep
+            ),
+            reraise=True,
+        )
+        return cast("T", retrying(self._once, doing, function))
+
+    @staticmethod
+    def _once(doing: str, function: Callable[[], T]) -> T:
+        from airflow_provider_gemini_files.hooks import sdk
+
+        try:
+            return function()
+        except sdk.CALL_ERRORS as error:
+            raise sdk.error_of(error, doing) from error
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """Wait as long as the service asks, within a bound, else longer each time."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, GeminiRateLimitError) and error.retry_after is not None:
+        return min(error.retry_after, _MAX_BACKOFF_SECONDS)
+    return tenacity.wait_exponential_jitter(initial=1, max=_MAX_BACKOFF_SECONDS)(state)
