@@ -4,7 +4,7 @@ BIN := .venv/bin
 MADE := .venv/made
 PORT ?= 8080
 
-.PHONY: help install demo test up check package matrix clean
+.PHONY: help install demo test up check bench package matrix clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -31,6 +31,9 @@ check: $(MADE)  ## Lint, format check, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(MADE)  ## Print the measured ratios
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 package: $(MADE)  ## Build wheel and sdist, install each alone and beside the Google provider
 	$(BIN)/python scripts/package.py

@@ -43,7 +43,8 @@ class Service:
         token = ""
         while True:
             page = self._client.get("/v1beta/files", params={"pageSize": 100, "pageToken": token})
-            page.raise_for_status()
+            if page.is_error:
+                raise RuntimeError(f"{self.url} answers {page.status_code}: {page.text[:500]}")
             files += page.json().get("files", [])
             token = page.json().get("nextPageToken", "")
             if not token:
@@ -106,8 +107,8 @@ def _file_states(gemini: Service) -> dict[str, str]:
 
 def tell(airflow: LocalAirflow, run_id: str) -> None:
     """Print what the run has left in XCom: the files, the answer, the bill."""
-    table = Table(title="Files, as passed between the tasks", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("name", "type", "size", "sha256", "state at upload"):
+    table = Table(title="Files, as passed between the tasks", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for column in ("name", "type", "size", "sha256", "at upload"):
         table.add_column(column, overflow="fold")
     for file in airflow.xcom(DAG, run_id, "upload", "files") or []:
         table.add_row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from functools import cached_property
@@ -18,6 +19,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiRateLimitError,
     GeminiServiceError,
 )
+from airflow_provider_gemini_files.hooks import request_log
 from airflow_provider_gemini_files.hooks.connection import CONN_TYPE, DEFAULT_CONN_ID, DEFAULT_HOST, GeminiConnection
 
 if TYPE_CHECKING:
@@ -53,12 +55,14 @@ class GeminiBaseHook(BaseHook):
         return self._read(conn)
 
     async def aconnect(self) -> None:
-        """Read the connection without blocking an event loop; call it first in triggers."""
+        """Read the connection and make the client without blocking an event loop; call it first in triggers."""
         try:
             conn = await self.aget_connection(self.gemini_conn_id)
         except AirflowNotFoundException as error:
             raise self._no_connection() from error
         self.__dict__["connection"] = self._read(conn)
+        # The import of the SDK and the set-up of its TLS take a second that an event loop has not got.
+        await asyncio.to_thread(lambda: self.client)
 
     def _no_connection(self) -> GeminiInputError:
         return GeminiInputError(
@@ -71,6 +75,7 @@ class GeminiBaseHook(BaseHook):
         connection = GeminiConnection.from_airflow(conn, os.environ)
         # Airflow masks the connection's password by itself, but knows nothing of a key from the environment.
         mask_secret(connection.api_key)
+        request_log.keep_out(connection.base_url)
         return connection
 
     @cached_property

@@ -102,7 +102,8 @@ def content_config(given: Mapping[str, Any] | None, system_instruction: str | No
 
     :raises GeminiInputError: naming each field that is wrong.
     """
-    fields = dict(given or {})
+    # Tools here are declarations, never Python functions that the SDK could call by itself.
+    fields = {"automatic_function_calling": {"disable": True}, **(given or {})}
     if system_instruction is not None:
         fields["system_instruction"] = system_instruction
     try:

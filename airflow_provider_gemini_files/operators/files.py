@@ -79,7 +79,7 @@ class GeminiUploadFileOperator(GeminiOperator):
         """Upload; then wait, if asked to."""
         # All sources are looked at before a byte of any is sent.
         sources = [find_source(one, self.source_conn_id) for one in expand(self.source, self.source_conn_id)]
-        files = [self._upload(source, _owner(context)) for source in sources]
+        files = self._upload_all(sources, _owner(context))
         # Before any waiting, so that the names are known whatever becomes of it.
         result = self._push(context, files)
         if not self.wait_for_active:
@@ -101,6 +101,23 @@ class GeminiUploadFileOperator(GeminiOperator):
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None) -> Any:
         """Read the trigger's event."""
         return self._push(context, files_of_event(event))
+
+    def _upload_all(self, sources: list[Source], owner: Owner) -> list[GeminiFile]:
+        files: list[GeminiFile] = []
+        try:
+            for source in sources:
+                files.append(self._upload(source, owner))
+        except GeminiFilesError:
+            if files:
+                self.log.warning(
+                    "%d of %d sources were uploaded before the failure, and stay: %s. %s",
+                    len(files),
+                    len(sources),
+                    ", ".join(file.name for file in files),
+                    "A retry finds them again." if self.reuse == "run" else "A retry uploads them again.",
+                )
+            raise
+        return files
 
     def _upload(self, source: Source, owner: Owner) -> GeminiFile:
         name = run_file_name(self.gemini_conn_id, owner, source.fingerprint) if self.reuse == "run" else None
