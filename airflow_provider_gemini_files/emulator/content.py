@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_gemini_files.emulator import errors
+from airflow_provider_gemini_files.emulator.dispatch import Call, Method
 from airflow_provider_gemini_files.emulator.media import tokens
-from airflow_provider_gemini_files.emulator.store import Project
+from airflow_provider_gemini_files.emulator.projects import Project
 
 _RETIRED = re.compile(r"gemini-(1|2\.0)[.-]")
 
@@ -22,7 +23,7 @@ class Seen:
     name: str
     mime_type: str
     size: int
-    sha256: str
+    sha256: str | None
     tokens: int
 
 
@@ -77,7 +78,7 @@ def _look(project: Project, body: dict[str, Any], now: float) -> tuple[list[str]
 
 def _see_file(project: Project, data: dict[str, Any], now: float) -> Seen:
     uri = str(data.get("fileUri") or data.get("file_uri") or "")
-    file = project.get(uri.rpartition("files/")[2], "GenerateContentRequest")
+    file = project.find(uri.rpartition("files/")[2], "GenerateContentRequest")
     if file.state(now) != "ACTIVE":
         raise errors.not_active(file.id)
     mime_type = data.get("mimeType") or data.get("mime_type") or file.mime_type
@@ -112,3 +113,14 @@ def _by_modality(text_tokens: int, seen: list[Seen]) -> list[dict[str, Any]]:
         modality = kind if kind in {"TEXT", "IMAGE", "VIDEO", "AUDIO"} else "DOCUMENT"
         counts[modality] = counts.get(modality, 0) + file.tokens
     return [{"modality": modality, "tokenCount": count} for modality, count in counts.items() if count]
+
+
+async def generate_content(call: Call) -> dict[str, Any]:
+    """Answer a prompt."""
+    model = call.params["model"]
+    project = call.project
+    check_model(model, call.version)
+    return generate(project, model, await call.json(), call.now)
+
+
+METHODS = [Method(("generate",), ("POST",), "/models/{model}:generateContent", generate_content)]
