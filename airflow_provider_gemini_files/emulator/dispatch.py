@@ -22,6 +22,8 @@ from airflow_provider_gemini_files.emulator.wire import reset_connection
 
 #: What a journal says of a request whose client never got an answer.
 _NO_ANSWER = 499
+#: Seconds; less in X-Server-Timeout is refused.
+_SHORTEST_DEADLINE = 10
 
 
 class Call:
@@ -146,10 +148,18 @@ def _entry(request: Request, names: tuple[str, ...], fault: Fault | None) -> dic
 
 
 async def _plain(call: Call, handler: Handler) -> Response:
+    _check_deadline(call.request)
     answer = await handler(call)
     if isinstance(answer, Response):
         return answer
     return JSONResponse(answer, media_type="application/json; charset=UTF-8")
+
+
+def _check_deadline(request: Request) -> None:
+    """Refuse a client that gives the service less time than it takes."""
+    given = request.headers.get("x-server-timeout", "")
+    if given.replace(".", "", 1).isdigit() and float(given) < _SHORTEST_DEADLINE:
+        raise errors.short_deadline(float(given))
 
 
 async def _befall(call: Call, handler: Handler, fault: Fault, upload: Upload | None) -> Response:

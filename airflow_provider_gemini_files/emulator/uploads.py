@@ -47,7 +47,7 @@ class Upload:
     complete: Callable[[Upload], Answer]
     received: int = 0
     hasher: Any = field(default_factory=hashlib.sha256)
-    content: bytes = b""
+    content: bytearray = field(default_factory=bytearray)
     status: str = "active"
     answer: Answer | None = None
     rejection: errors.ServiceError | None = None
@@ -108,7 +108,7 @@ class Intake:
         upload.hasher = self._hasher.copy()
         if self._content:
             upload.content += self._content
-            self._content = bytearray()
+            self._content.clear()
 
     def _refuse(self, more: int, limit: int) -> None:
         if self._upload.declared_size is not None:
@@ -236,7 +236,7 @@ def _finalize(upload: Upload) -> None:
         upload.rejection = error
         raise
     finally:
-        upload.content = b""
+        upload.content = bytearray()
 
 
 def _report(upload: Upload) -> Response:
