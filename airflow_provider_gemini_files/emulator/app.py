@@ -8,12 +8,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from airflow_provider_gemini_files.emulator import content, control, files
+from airflow_provider_gemini_files.emulator import batches, caches, catalog, content, control, file_search, files
 from airflow_provider_gemini_files.emulator.dispatch import Method
 from airflow_provider_gemini_files.emulator.service import Emulator
 
-VERSIONS = ("v1", "v1beta")
-METHODS: list[Method] = [*files.METHODS, *content.METHODS]
+VERSIONS = ("v1", "v1beta", "v1alpha")
+METHODS: list[Method] = [
+    method for module in (files, content, catalog, file_search, caches, batches) for method in module.METHODS
+]
 #: What faults and the journal call the methods.
 NAMES = frozenset(name for method in METHODS for name in method.names)
 

@@ -1,126 +1,129 @@
-"""The emulated models: they answer with what they were shown, so that a test can tell."""
+"""The methods on models that take a prompt: generate, stream, count tokens, embed."""
 
 from __future__ import annotations
 
-import base64
+import asyncio
+import copy
 import hashlib
-import re
-from dataclasses import dataclass
+import json
+import math
+import random
+from collections.abc import AsyncIterator
 from typing import Any
 
-from airflow_provider_gemini_files.emulator import errors
+from starlette.responses import Response, StreamingResponse
+
+from airflow_provider_gemini_files.emulator import answers, errors
+from airflow_provider_gemini_files.emulator.catalog import check_model
 from airflow_provider_gemini_files.emulator.dispatch import Call, Method
-from airflow_provider_gemini_files.emulator.media import tokens
 from airflow_provider_gemini_files.emulator.projects import Project
+from airflow_provider_gemini_files.emulator.prompt import get, read_prompt
+from airflow_provider_gemini_files.emulator.schema import prepare
 
-_RETIRED = re.compile(r"gemini-(1|2\.0)[.-]")
-
-
-@dataclass
-class Seen:
-    """A file a model was shown."""
-
-    name: str
-    mime_type: str
-    size: int
-    sha256: str | None
-    tokens: int
+_STREAM_PIECES = 3
+_EMBEDDING_SIZE = 3072
 
 
-def check_model(model: str, version: str) -> None:
-    """Refuse what is not a Gemini model of today."""
-    if not model.startswith("gemini-") or _RETIRED.match(model):
-        raise errors.model_not_found(model, version)
-
-
-def generate(project: Project, model: str, body: dict[str, Any], now: float) -> dict[str, Any]:
+def generate(project: Project, model: str, body: dict[str, Any], script: answers.Script) -> dict[str, Any]:
     """
     Answer a generateContent request.
 
-    The text names every file in the order given (MIME type, size, sha256) and repeats the prompt.
-
     :raises ApiError: 400 for an empty prompt or a file that is not ACTIVE, 403 for one that is not here.
     """
-    prompts, seen = _look(project, body, now)
-    if not prompts and not seen:
-        raise errors.invalid("* GenerateContentRequest.contents: contents is not specified\n")
-    prompt = "\n".join(prompts)
-    answer = _describe(prompt, seen, _system_text(body))
-    prompt_tokens = len(prompt) // 4 + sum(file.tokens for file in seen)
-    answer_tokens = len(answer) // 4
-    return {
-        "candidates": [{"content": {"parts": [{"text": answer}], "role": "model"}, "finishReason": "STOP", "index": 0}],
-        "usageMetadata": {
-            "promptTokenCount": prompt_tokens,
-            "candidatesTokenCount": answer_tokens,
-            "totalTokenCount": prompt_tokens + answer_tokens,
-            "promptTokensDetails": _by_modality(len(prompt) // 4, seen),
-        },
-        "modelVersion": model,
-        "responseId": hashlib.sha256(answer.encode()).hexdigest()[:22],
-    }
-
-
-def _look(project: Project, body: dict[str, Any], now: float) -> tuple[list[str], list[Seen]]:
-    contents = body.get("contents") or []
-    prompts: list[str] = []
-    seen: list[Seen] = []
-    for content in contents if isinstance(contents, list) else [contents]:
-        for part in content.get("parts") or []:
-            if "text" in part:
-                prompts.append(part["text"])
-            elif data := part.get("fileData") or part.get("file_data"):
-                seen.append(_see_file(project, data, now))
-            elif data := part.get("inlineData") or part.get("inline_data"):
-                seen.append(_see_bytes(data))
-    return prompts, seen
-
-
-def _see_file(project: Project, data: dict[str, Any], now: float) -> Seen:
-    uri = str(data.get("fileUri") or data.get("file_uri") or "")
-    file = project.find(uri.rpartition("files/")[2], "GenerateContentRequest")
-    if file.state(now) != "ACTIVE":
-        raise errors.not_active(file.id)
-    mime_type = data.get("mimeType") or data.get("mime_type") or file.mime_type
-    return Seen(f"files/{file.id}", mime_type, file.size, file.sha256, tokens(file.mime_type, file.content, file.size))
-
-
-def _see_bytes(data: dict[str, Any]) -> Seen:
-    content = base64.b64decode(data.get("data", ""))
-    mime_type = str(data.get("mimeType") or data.get("mime_type") or "application/octet-stream")
-    digest = hashlib.sha256(content).hexdigest()
-    return Seen("inline", mime_type, len(content), digest, tokens(mime_type, content, len(content)))
-
-
-def _system_text(body: dict[str, Any]) -> str:
-    instruction = body.get("systemInstruction") or body.get("system_instruction") or {}
-    return "\n".join(part.get("text", "") for part in instruction.get("parts") or [])
-
-
-def _describe(prompt: str, seen: list[Seen], system: str) -> str:
-    lines = [f"I am an emulated model. I was shown {len(seen)} file(s):"]
-    lines += [f"{n}. {f.name} {f.mime_type}, {f.size} bytes, sha256 {f.sha256}" for n, f in enumerate(seen, 1)]
-    if system:
-        lines.append(f"I was instructed: {system}")
-    lines.append(f"I was asked: {prompt}")
-    return "\n".join(lines)
-
-
-def _by_modality(text_tokens: int, seen: list[Seen]) -> list[dict[str, Any]]:
-    counts: dict[str, int] = {"TEXT": text_tokens}
-    for file in seen:
-        kind = file.mime_type.partition("/")[0].upper()
-        modality = kind if kind in {"TEXT", "IMAGE", "VIDEO", "AUDIO"} else "DOCUMENT"
-        counts[modality] = counts.get(modality, 0) + file.tokens
-    return [{"modality": modality, "tokenCount": count} for modality, count in counts.items() if count]
+    prompt = read_prompt(project, body)
+    config = get(body, "generationConfig") or {}
+    return answers.respond(prompt, model, config, script.take(project.name))
 
 
 async def generate_content(call: Call) -> dict[str, Any]:
-    """Answer a prompt."""
-    model = call.params["model"]
-    project = call.project
+    """Answer a prompt at once."""
+    project, model = call.project, call.params["model"]
     check_model(model, call.version)
-    return generate(project, model, await call.json(), call.now)
+    body = await call.json()
+    if answers.wanted_schema(get(body, "generationConfig") or {}):
+        # The library takes seconds to load; other requests go on.
+        await asyncio.to_thread(prepare)
+    return generate(project, model, body, call.emulator.answers)
 
 
-METHODS = [Method(("generate",), ("POST",), "/models/{model}:generateContent", generate_content)]
+async def stream_content(call: Call) -> Response:
+    """Answer a prompt in pieces: as server-sent events, or as one JSON array."""
+    events = call.query.get("alt") == "sse"
+    try:
+        whole = await generate_content(call)
+    except errors.ApiError as error:
+        if not events:
+            error.wrapped = True
+        raise
+    pieces = [json.dumps(piece) for piece in _pieces(whole)]
+    if events:
+        return StreamingResponse(_events(pieces), media_type="text/event-stream")
+    return Response("[" + ",\r\n".join(pieces) + "]\n", media_type="application/json; charset=UTF-8")
+
+
+async def _events(pieces: list[str]) -> AsyncIterator[str]:
+    for piece in pieces:
+        yield f"data: {piece}\r\n\r\n"
+
+
+def _pieces(whole: dict[str, Any]) -> list[dict[str, Any]]:
+    """Cut the text of an answer; only the last piece tells why it ended."""
+    candidate = (whole.get("candidates") or [{}])[0]
+    parts = candidate.get("content", {}).get("parts", [])
+    text = parts[0].get("text", "") if parts else ""
+    length = math.ceil(len(text) / _STREAM_PIECES)
+    if not length:
+        return [whole]
+    pieces = []
+    for at in range(0, len(text), length):
+        piece = copy.deepcopy(whole)
+        piece["candidates"][0]["content"]["parts"][0]["text"] = text[at : at + length]
+        if at + length < len(text):
+            piece["candidates"][0].pop("finishReason", None)
+            piece["candidates"][0].pop("groundingMetadata", None)
+        pieces.append(piece)
+    return pieces
+
+
+async def count_tokens(call: Call) -> dict[str, Any]:
+    """Count the tokens of a prompt by the documented arithmetic."""
+    check_model(call.params["model"], call.version, "countTokens")
+    body = await call.json()
+    prompt = read_prompt(call.project, get(body, "generateContentRequest") or body, "CountTokensRequest")
+    counts = prompt.tokens_by_modality()
+    answer: dict[str, Any] = {"totalTokens": sum(counts.values()), "promptTokensDetails": answers.details(counts)}
+    if prompt.cached_tokens:
+        answer["cachedContentTokenCount"] = prompt.cached_tokens
+    return answer
+
+
+def embed(request: dict[str, Any]) -> dict[str, Any]:
+    """Return a vector for a content: the same for the same content, of no meaning."""
+    size = int(get(request, "outputDimensionality") or _EMBEDDING_SIZE)
+    seed = hashlib.sha256(json.dumps(request.get("content"), sort_keys=True).encode()).digest()
+    source = random.Random(seed)  # noqa: S311 - not a secret
+    return {"embedding": {"values": [round(source.uniform(-1, 1), 6) for _ in range(size)]}}
+
+
+async def embed_content(call: Call) -> dict[str, Any]:
+    """Embed one content."""
+    call.authenticate()
+    check_model(call.params["model"], call.version, "embedContent")
+    return embed(await call.json())
+
+
+async def embed_contents(call: Call) -> dict[str, Any]:
+    """Embed many contents."""
+    call.authenticate()
+    check_model(call.params["model"], call.version, "embedContent")
+    requests = (await call.json()).get("requests") or []
+    return {"embeddings": [embed(request)["embedding"] for request in requests]}
+
+
+METHODS = [
+    Method(("generate",), ("POST",), "/models/{model}:generateContent", generate_content),
+    Method(("stream",), ("POST",), "/models/{model}:streamGenerateContent", stream_content),
+    Method(("count_tokens",), ("POST",), "/models/{model}:countTokens", count_tokens),
+    Method(("embed",), ("POST",), "/models/{model}:embedContent", embed_content),
+    Method(("embed",), ("POST",), "/models/{model}:batchEmbedContents", embed_contents),
+]

@@ -61,12 +61,21 @@ async def _clear_faults(request: Request) -> Response:
     return JSONResponse({})
 
 
+async def _add_answers(request: Request) -> Response:
+    try:
+        _emulator(request).answers.load(json.loads(await request.body()))
+    except (ValueError, TypeError) as error:
+        return PlainTextResponse(str(error), status_code=400)
+    return JSONResponse({})
+
+
 ROUTES = [
     Route("/__emulator/health", _health),
     Route("/__emulator/journal", _journal),
     Route("/__emulator/usage", _usage),
     Route("/__emulator/reset", _reset, methods=["POST"]),
     Route("/__emulator/clock", _clock, methods=["POST"]),
+    Route("/__emulator/answers", _add_answers, methods=["POST"]),
     Route("/__emulator/faults", _add_faults, methods=["POST"]),
     Route("/__emulator/faults", _faults, methods=["GET"]),
     Route("/__emulator/faults", _clear_faults, methods=["DELETE"]),

@@ -67,6 +67,10 @@ class Call:
         user_project = self.request.headers.get("x-goog-user-project")
         return self.emulator.authenticate(api_key(self.request), self.bearer, user_project)
 
+    def authenticate(self) -> None:
+        """Refuse credentials that are missing or not valid, where the project itself does not matter."""
+        _ = self.project
+
     async def json(self) -> dict[str, Any]:
         """
         Return the body.

@@ -29,13 +29,15 @@ class ApiError(ServiceError):
         super().__init__(code, message)
         self.status = status
         self.details = details or []
+        #: A stream that is a JSON array gives its error as the array's only element.
+        self.wrapped = False
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> Any:
         """Return the JSON envelope; ``details`` is left out when there are none."""
         error: dict[str, Any] = {"code": self.code, "message": self.message, "status": self.status}
         if self.details:
             error["details"] = self.details
-        return {"error": error}
+        return [{"error": error}] if self.wrapped else {"error": error}
 
 
 class TextError(ServiceError):
@@ -98,10 +100,10 @@ def not_active(file_id: str) -> ApiError:
     return ApiError(400, "FAILED_PRECONDITION", message)
 
 
-def model_not_found(model: str, version: str) -> ApiError:
+def model_not_found(model: str, version: str, method: str = "generateContent") -> ApiError:
     """Answer for a model that does not exist or is retired."""
     message = (
-        f"models/{model} is not found for API version {version}, or is not supported for generateContent. "
+        f"models/{model} is not found for API version {version}, or is not supported for {method}. "
         "Call ListModels to see the list of available models and their supported methods."
     )
     return ApiError(404, "NOT_FOUND", message)
@@ -249,3 +251,29 @@ def unauthenticated() -> ApiError:
 def no_download(file_id: str) -> ApiError:
     """Answer for the bytes of a file that somebody uploaded; the service's own words are not known."""
     return invalid(f"The File {file_id} was uploaded and cannot be downloaded; only generated files can.")
+
+
+def no_access(kind: str, item_id: str) -> ApiError:
+    """Answer for another resource that is absent or another project's."""
+    message = f"You do not have permission to access the {kind} {item_id} or it may not exist."
+    return ApiError(403, "PERMISSION_DENIED", message)
+
+
+def no_cache() -> ApiError:
+    """Answer for a cached content that is absent or expired."""
+    return ApiError(403, "PERMISSION_DENIED", "CachedContent not found (or permission denied)")
+
+
+def not_found(message: str) -> ApiError:
+    """Answer for a resource whose absence is no secret."""
+    return ApiError(404, "NOT_FOUND", message)
+
+
+def precondition(message: str) -> ApiError:
+    """Answer for what cannot be done in this state."""
+    return ApiError(400, "FAILED_PRECONDITION", message)
+
+
+def unimplemented(message: str) -> ApiError:
+    """Answer for what the emulator cannot do; the service could."""
+    return ApiError(501, "UNIMPLEMENTED", message)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from airflow_provider_gemini_files.emulator import errors, uploads
 from airflow_provider_gemini_files.emulator.dispatch import Call, Method
 from airflow_provider_gemini_files.emulator.file import StoredFile
-from airflow_provider_gemini_files.emulator.paging import page
+from airflow_provider_gemini_files.emulator.paging import listing
 from airflow_provider_gemini_files.emulator.projects import Project, check_id, new_id
 
 MAX_DISPLAY_NAME = 512
@@ -99,9 +99,7 @@ async def get(call: Call) -> dict[str, Any]:
 
 async def list_files(call: Call) -> dict[str, Any]:
     """Tell of all files, newest first, a page at a time."""
-    shown, token = page(call, call.project.files(), "ListFilesRequest", largest=100)
-    body: dict[str, Any] = {"files": [file.to_json(call.now) for file in shown], "nextPageToken": token}
-    return {key: value for key, value in body.items() if value}
+    return listing(call, call.project.files(), "files", largest=100)
 
 
 async def delete(call: Call) -> dict[str, Any]:

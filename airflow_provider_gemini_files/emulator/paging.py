@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_gemini_files.emulator import errors
@@ -19,23 +19,38 @@ _DEFAULT_SIZE = 10
 class Listed(Protocol):
     """What can be in a list: it has an id and was created at some time."""
 
-    id: str
-    created: float
+    @property
+    def id(self) -> str:
+        """Return the id."""
+
+    @property
+    def created(self) -> float:
+        """Return the time in seconds since the epoch."""
+
+
+class Shown(Listed, Protocol):
+    """What can be shown in a list."""
+
+    def to_json(self, now: float, /) -> dict[str, Any]:
+        """Return the resource."""
 
 
 T = TypeVar("T", bound=Listed)
 
 
-def page(call: Call, items: Sequence[T], request: str, *, largest: int) -> tuple[list[T], str | None]:
+def page(
+    call: Call, items: Iterable[T], request: str, *, largest: int, default: int = _DEFAULT_SIZE
+) -> tuple[list[T], str | None]:
     """
     Return the page a request asks for, and the token of the next one; None on the last.
 
     :param items: all of them, newest first.
     :param request: the name of the request, for the error.
+    :param default: the size of a page when none is asked for.
     :param largest: the largest page; a larger one is refused.
     :raises ApiError: 400 for a size or a token that cannot be.
     """
-    size = _size(call.query.get("pageSize"), request, largest)
+    size = _size(call.query.get("pageSize"), request, default, largest)
     left = sorted(items, key=_order, reverse=True)
     if token := call.query.get("pageToken"):
         after = _read(token)
@@ -44,13 +59,24 @@ def page(call: Call, items: Sequence[T], request: str, *, largest: int) -> tuple
     return shown, _write(shown[-1]) if len(left) > size else None
 
 
+def listing(call: Call, items: Iterable[Shown], field: str, *, largest: int) -> dict[str, Any]:
+    """
+    Return the answer of a list request; what there is nothing of is absent.
+
+    :param field: what the answer calls the items.
+    """
+    shown, token = page(call, items, f"List{field[0].upper()}{field[1:]}Request", largest=largest)
+    body: dict[str, Any] = {field: [item.to_json(call.now) for item in shown], "nextPageToken": token}
+    return {key: value for key, value in body.items() if value}
+
+
 def _order(item: Listed) -> tuple[float, str]:
     return item.created, item.id
 
 
-def _size(given: str | None, request: str, largest: int) -> int:
+def _size(given: str | None, request: str, default: int, largest: int) -> int:
     if not given or given == "0":
-        return _DEFAULT_SIZE
+        return default
     if not given.isdigit() or int(given) > largest:
         raise errors.invalid(f"* {request}.page_size: must be between 0 and {largest}.\n")
     return int(given)

@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from airflow_provider_gemini_files.emulator.answers import Script
 from airflow_provider_gemini_files.emulator.app import NAMES, build_app
 from airflow_provider_gemini_files.emulator.clock import Clock
 from airflow_provider_gemini_files.emulator.faults import Faults
@@ -69,12 +70,17 @@ class GeminiEmulator:
         """Return the faults; ``faults.add("upload", "reset", nth=3)`` adds one."""
         return self.emulator.faults
 
+    @property
+    def answers(self) -> Script:
+        """Return the scripted answers of the models; ``answers.add("Yes.")`` queues one."""
+        return self.emulator.answers
+
     def usage(self) -> dict[str, int]:
         """Return ``{"files": count, "bytes": sum}`` over all projects."""
         return self.emulator.usage()
 
     def reset(self) -> None:
-        """Forget every file, upload, fault and journal entry."""
+        """Forget every resource, upload, fault, scripted answer and journal entry."""
         self.emulator.reset()
 
     def run(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_gemini_files.emulator import errors
+from airflow_provider_gemini_files.emulator.answers import Script
 from airflow_provider_gemini_files.emulator.clock import Clock
 from airflow_provider_gemini_files.emulator.faults import Faults
 from airflow_provider_gemini_files.emulator.projects import Project
@@ -35,8 +36,9 @@ class Emulator:
         self.reset()
 
     def reset(self) -> None:
-        """Forget every file, upload, fault and journal entry; the clock stays."""
+        """Forget every resource, upload, fault, scripted answer and journal entry; the clock stays."""
         self.faults = Faults(self.methods)
+        self.answers = Script()
         self.projects: dict[str, Project] = {}
         self.uploads: dict[str, Upload] = {}
         self.journal: deque[dict[str, Any]] = deque(maxlen=_JOURNAL_ENTRIES)
