@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 
-from airflow_provider_gemini_files.emulator.app import DEFAULT_VIDEO_SECONDS
 from airflow_provider_gemini_files.emulator.server import GeminiEmulator
-from airflow_provider_gemini_files.emulator.store import DEFAULT_QUOTA_BYTES
+from airflow_provider_gemini_files.emulator.settings import DEFAULT_QUOTA_BYTES, DEFAULT_VIDEO_SECONDS
 
 
 def main() -> None:

@@ -6,34 +6,55 @@ from typing import Any
 
 _TYPE = "type.googleapis.com/google.rpc."
 _INT64_MAX_SECONDS = "9223372036854775807s"
+_QUOTA_LINK = {
+    "description": "Learn more about Gemini API quotas",
+    "url": "https://ai.google.dev/gemini-api/docs/rate-limits",
+}
 
 
-class ApiError(Exception):
-    """An error answer: HTTP status, gRPC status name, message and details."""
+class ServiceError(Exception):
+    """What the service answers instead of a result: HTTP status and headers; the body is the subclass's."""
 
-    def __init__(self, code: int, status: str, message: str, details: list[dict[str, Any]] | None = None) -> None:
+    def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
-        self.status = status
         self.message = message
-        self.details = details or []
+        self.headers: dict[str, str] = {}
 
-    def body(self) -> dict[str, Any]:
+
+class ApiError(ServiceError):
+    """An error answer in JSON: HTTP status, gRPC status name, message and details."""
+
+    def __init__(self, code: int, status: str, message: str, details: list[dict[str, Any]] | None = None) -> None:
+        super().__init__(code, message)
+        self.status = status
+        self.details = details or []
+        #: A stream that is a JSON array gives its error as the array's only element.
+        self.wrapped = False
+
+    def body(self) -> Any:
         """Return the JSON envelope; ``details`` is left out when there are none."""
         error: dict[str, Any] = {"code": self.code, "message": self.message, "status": self.status}
         if self.details:
             error["details"] = self.details
-        return {"error": error}
+        return [{"error": error}] if self.wrapped else {"error": error}
 
 
-class UploadError(Exception):
-    """An error of the upload back end, which answers plain text and an upload status."""
+class TextError(ServiceError):
+    """An error answer in plain text, as the upload back end gives it, with the upload status if it tells one."""
 
     def __init__(self, code: int, message: str, upload_status: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.upload_status = upload_status
+        super().__init__(code, message)
+        if upload_status:
+            self.headers["x-goog-upload-status"] = upload_status
+
+
+class RawError(ServiceError):
+    """An error answer a test wrote itself: a text, or anything else as JSON."""
+
+    def __init__(self, code: int, content: Any = None) -> None:
+        super().__init__(code, content if isinstance(content, str) else "")
+        self.content = content
 
 
 def no_permission(file_id: str) -> ApiError:
@@ -58,6 +79,11 @@ def id_malformed(request: str, field: str = "name") -> ApiError:
     return invalid(f"* {request}.{field}: {rule}\n")
 
 
+def too_large(size: int, limit: int) -> ApiError:
+    """Answer for a file over the limit; the service's own words are not known."""
+    return invalid(f"File size {size} exceeds the maximum of {limit} bytes.")
+
+
 def already_exists() -> ApiError:
     """Answer for a name that is taken."""
     return ApiError(409, "ALREADY_EXISTS", "Requested entity already exists")
@@ -74,10 +100,10 @@ def not_active(file_id: str) -> ApiError:
     return ApiError(400, "FAILED_PRECONDITION", message)
 
 
-def model_not_found(model: str, version: str) -> ApiError:
+def model_not_found(model: str, version: str, method: str = "generateContent") -> ApiError:
     """Answer for a model that does not exist or is retired."""
     message = (
-        f"models/{model} is not found for API version {version}, or is not supported for generateContent. "
+        f"models/{model} is not found for API version {version}, or is not supported for {method}. "
         "Call ListModels to see the list of available models and their supported methods."
     )
     return ApiError(404, "NOT_FOUND", message)
@@ -100,12 +126,7 @@ def bad_key() -> ApiError:
         "INVALID_ARGUMENT",
         message,
         [
-            {
-                "@type": f"{_TYPE}ErrorInfo",
-                "reason": "API_KEY_INVALID",
-                "domain": "googleapis.com",
-                "metadata": {"service": "generativelanguage.googleapis.com"},
-            },
+            _error_info("API_KEY_INVALID"),
             {"@type": f"{_TYPE}LocalizedMessage", "locale": "en-US", "message": message},
         ],
     )
@@ -123,9 +144,54 @@ def storage_full(limit: int) -> ApiError:
         "quotaId": "FileStorageBytesPerProject",
         "quotaValue": str(limit),
     }
-    link = {
-        "description": "Learn more about Gemini API quotas",
-        "url": "https://ai.google.dev/gemini-api/docs/rate-limits",
+    return ApiError(
+        429,
+        "RESOURCE_EXHAUSTED",
+        message,
+        [
+            {"@type": f"{_TYPE}QuotaFailure", "violations": [violation]},
+            {"@type": f"{_TYPE}Help", "links": [_QUOTA_LINK]},
+            {"@type": f"{_TYPE}RetryInfo", "retryDelay": _INT64_MAX_SECONDS},
+        ],
+    )
+
+
+def terminated(upload_status: str | None = None) -> TextError:
+    """Answer for bytes sent to a session that is over: a 400 that only a new session cures."""
+    return TextError(400, "Upload has already been terminated.", upload_status)
+
+
+def outage() -> TextError:
+    """Answer of an upload endpoint that is down: a 503 with nothing in it."""
+    return TextError(503, "")
+
+
+def overloaded() -> ApiError:
+    """Answer of a model with too much to do."""
+    return ApiError(503, "UNAVAILABLE", "The model is overloaded. Please try again later.")
+
+
+def internal() -> ApiError:
+    """Answer seen now and then for a file that was just uploaded."""
+    return ApiError(500, "INTERNAL", "Failed to convert server response to JSON")
+
+
+def exhausted() -> ApiError:
+    """Answer for too many requests, without any details."""
+    return ApiError(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota).")
+
+
+def rate_limit(retry_seconds: float, model: str = "gemini-2.5-flash") -> ApiError:
+    """Answer for too many requests a minute; it tells when to come back."""
+    message = (
+        "You exceeded your current quota, please check your plan and billing details. For more information on this "
+        "error, head to: https://ai.google.dev/gemini-api/docs/rate-limits."
+    )
+    violation = {
+        "quotaMetric": "generativelanguage.googleapis.com/generate_content_free_tier_requests",
+        "quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
+        "quotaDimensions": {"location": "global", "model": model},
+        "quotaValue": "5",
     }
     return ApiError(
         429,
@@ -133,7 +199,81 @@ def storage_full(limit: int) -> ApiError:
         message,
         [
             {"@type": f"{_TYPE}QuotaFailure", "violations": [violation]},
-            {"@type": f"{_TYPE}Help", "links": [link]},
-            {"@type": f"{_TYPE}RetryInfo", "retryDelay": _INT64_MAX_SECONDS},
+            {"@type": f"{_TYPE}Help", "links": [_QUOTA_LINK]},
+            {"@type": f"{_TYPE}RetryInfo", "retryDelay": f"{retry_seconds:g}s"},
         ],
     )
+
+
+def forbidden(reason: str | None = None) -> ApiError:
+    """
+    Answer for a key that may not use this service.
+
+    :param reason: why, in the details, such as ``API_KEY_SERVICE_BLOCKED``.
+    """
+    details = [_error_info(reason)] if reason else None
+    return ApiError(403, "PERMISSION_DENIED", "The caller does not have permission", details)
+
+
+def short_deadline(seconds: float) -> ApiError:
+    """Answer for a client that gives the service less than ten seconds."""
+    message = f"Manually set deadline {seconds:g}s is too short. Minimum allowed deadline is 10s."
+    return invalid(message)
+
+
+def overloaded_credentials() -> ApiError:
+    """Answer for a new-style key together with a bearer token: one of them is too many."""
+    message = (
+        "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
+        "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
+    )
+    return ApiError(401, "UNAUTHENTICATED", message, [_error_info("OVERLOADED_CREDENTIALS")])
+
+
+def _error_info(reason: str) -> dict[str, Any]:
+    return {
+        "@type": f"{_TYPE}ErrorInfo",
+        "reason": reason,
+        "domain": "googleapis.com",
+        "metadata": {"service": "generativelanguage.googleapis.com"},
+    }
+
+
+def unauthenticated() -> ApiError:
+    """Answer for a method that wants a bearer token and got none."""
+    message = (
+        "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other "
+        "valid authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
+    )
+    return ApiError(401, "UNAUTHENTICATED", message)
+
+
+def no_download(file_id: str) -> ApiError:
+    """Answer for the bytes of a file that somebody uploaded; the service's own words are not known."""
+    return invalid(f"The File {file_id} was uploaded and cannot be downloaded; only generated files can.")
+
+
+def no_access(kind: str, item_id: str) -> ApiError:
+    """Answer for another resource that is absent or another project's."""
+    message = f"You do not have permission to access the {kind} {item_id} or it may not exist."
+    return ApiError(403, "PERMISSION_DENIED", message)
+
+
+def no_cache() -> ApiError:
+    """Answer for a cached content that is absent or expired."""
+    return ApiError(403, "PERMISSION_DENIED", "CachedContent not found (or permission denied)")
+
+
+def not_found(message: str) -> ApiError:
+    """Answer for a resource whose absence is no secret."""
+    return ApiError(404, "NOT_FOUND", message)
+
+
+def precondition(message: str) -> ApiError:
+    """Answer for what cannot be done in this state."""
+    return ApiError(400, "FAILED_PRECONDITION", message)
+
+
+def unimplemented(message: str) -> ApiError:
+    """Answer for what the emulator cannot do; the service could."""
+    return ApiError(501, "UNIMPLEMENTED", message)

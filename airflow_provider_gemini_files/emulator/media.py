@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 import struct
+
+#: What stands for a video's preview picture: the service's is a JPEG of some 9 kB.
+THUMBNAIL = base64.b64encode(b"\xff\xd8\xff\xe0 emulated thumbnail \xff\xd9").decode()
 
 #: Bytes of video that stand for one second where the container does not tell its length.
 _BYTES_A_SECOND = 110_000

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def gemini_emulator() -> Iterator[GeminiEmulator]:
-    """Yield a running, empty emulator; it is gone when the test ends."""
+    """
+    Yield a running, empty emulator; it is gone when the test ends.
+
+    A fault that the test added and that did not happen fails the test.
+    """
     from airflow_provider_gemini_files.emulator import GeminiEmulator
 
     with GeminiEmulator() as emulator:
         yield emulator
+        if unused := emulator.faults.unused():
+            pytest.fail(f"faults that did not happen: {unused}", pytrace=False)

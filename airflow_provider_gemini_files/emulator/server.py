@@ -10,8 +10,13 @@ from typing import Any
 
 import uvicorn
 
-from airflow_provider_gemini_files.emulator.app import Emulator, Settings, build_app
+from airflow_provider_gemini_files.emulator.answers import Script
+from airflow_provider_gemini_files.emulator.app import NAMES, build_app
 from airflow_provider_gemini_files.emulator.clock import Clock
+from airflow_provider_gemini_files.emulator.faults import Faults
+from airflow_provider_gemini_files.emulator.service import Emulator
+from airflow_provider_gemini_files.emulator.settings import Settings
+from airflow_provider_gemini_files.emulator.wire import EmulatorProtocol
 
 _START_SECONDS = 20
 
@@ -23,17 +28,23 @@ class GeminiEmulator:
     :param host: address to listen on; only loopback, unless ``allow_remote``.
     :param port: port to listen on; 0 takes a free one.
     :param allow_remote: listen on other addresses than loopback too.
-    :param settings: fields of :class:`~airflow_provider_gemini_files.emulator.app.Settings`.
+    :param settings: fields of :class:`~airflow_provider_gemini_files.emulator.settings.Settings`.
     :raises ValueError: for an address that others can reach, without ``allow_remote``.
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, allow_remote: bool = False, **settings: Any) -> None:
         if not allow_remote and not _is_loopback(host):
             raise ValueError(f"{host!r} can be reached by others; pass allow_remote=True to listen there anyway")
-        self.emulator = Emulator(Settings(**settings))
+        self.emulator = Emulator(Settings(**settings), NAMES)
         self._socket = socket.create_server((host, port), family=_family(host))
         config = uvicorn.Config(
-            build_app(self.emulator), log_level="warning", access_log=False, lifespan="off", ws="none"
+            build_app(self.emulator),
+            http=EmulatorProtocol,
+            loop="asyncio",
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
         )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
@@ -51,15 +62,25 @@ class GeminiEmulator:
 
     @property
     def journal(self) -> list[dict[str, Any]]:
-        """Return the requests so far: method, path, status, and command and offset of uploads."""
+        """Return the requests so far: call, HTTP method, path, status, fault, and command and offset of uploads."""
         return list(self.emulator.journal)
+
+    @property
+    def faults(self) -> Faults:
+        """Return the faults; ``faults.add("upload", "reset", nth=3)`` adds one."""
+        return self.emulator.faults
+
+    @property
+    def answers(self) -> Script:
+        """Return the scripted answers of the models; ``answers.add("Yes.")`` queues one."""
+        return self.emulator.answers
 
     def usage(self) -> dict[str, int]:
         """Return ``{"files": count, "bytes": sum}`` over all projects."""
         return self.emulator.usage()
 
     def reset(self) -> None:
-        """Forget every file, upload and journal entry."""
+        """Forget every resource, upload, fault, scripted answer and journal entry."""
         self.emulator.reset()
 
     def run(self) -> None:

@@ -1,0 +1,77 @@
+"""The methods on models themselves: list and get."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_gemini_files.emulator import errors
+from airflow_provider_gemini_files.emulator.dispatch import Call, Method
+from airflow_provider_gemini_files.emulator.paging import page
+
+_RETIRED = re.compile(r"gemini-(1|2\.0)[.-]")
+_GENERATES = ("generateContent", "countTokens", "createCachedContent", "batchGenerateContent")
+_EMBEDS = ("embedContent", "countTokens", "asyncBatchEmbedContent")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the catalogue."""
+
+    id: str
+    created: float
+    display_name: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the resource."""
+        return {
+            "name": f"models/{self.id}",
+            "version": "001",
+            "displayName": self.display_name,
+            "description": f"Emulated {self.display_name}",
+            "inputTokenLimit": 1_048_576,
+            "outputTokenLimit": 65_536,
+            "supportedGenerationMethods": list(_EMBEDS if "embedding" in self.id else _GENERATES),
+            "temperature": 1,
+            "topP": 0.95,
+            "topK": 64,
+            "maxTemperature": 2,
+        }
+
+
+#: What is listed. Any other current ``gemini-`` name works as well, so that tests need not wait for this list.
+MODELS = [
+    Model(name, float(order), name.replace("-", " ").title())
+    for order, name in enumerate(
+        ("gemini-embedding-001", "gemini-2.5-flash-lite", "gemini-2.5-pro", "gemini-2.5-flash"), 1
+    )
+]
+
+
+def check_model(model: str, version: str, method: str = "generateContent") -> None:
+    """Refuse what is not a Gemini model of today."""
+    if not model.startswith("gemini-") or _RETIRED.match(model):
+        raise errors.model_not_found(model, version, method)
+
+
+async def get_model(call: Call) -> dict[str, Any]:
+    """Tell of one model."""
+    call.authenticate()
+    name = call.params["model"]
+    check_model(name, call.version)
+    return next((m for m in MODELS if m.id == name), Model(name, 0, name)).to_json()
+
+
+async def list_models(call: Call) -> dict[str, Any]:
+    """Tell of all models, a page at a time."""
+    call.authenticate()
+    shown, token = page(call, MODELS, "ListModelsRequest", default=50, largest=1000)
+    body: dict[str, Any] = {"models": [model.to_json() for model in shown], "nextPageToken": token}
+    return {key: value for key, value in body.items() if value}
+
+
+METHODS = [
+    Method(("list_models",), ("GET",), "/models", list_models),
+    Method(("get_model",), ("GET",), "/models/{model}", get_model),
+]

@@ -1,0 +1,82 @@
+"""The emulator's own paths, under ``/__emulator/``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from airflow_provider_gemini_files.emulator.service import Emulator
+
+
+def _emulator(request: Request) -> Emulator:
+    emulator: Emulator = request.app.state.emulator
+    return emulator
+
+
+async def _health(request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _journal(request: Request) -> Response:
+    return JSONResponse({"requests": list(_emulator(request).journal)})
+
+
+async def _usage(request: Request) -> Response:
+    return JSONResponse(_emulator(request).usage())
+
+
+async def _reset(request: Request) -> Response:
+    _emulator(request).reset()
+    return JSONResponse({})
+
+
+async def _clock(request: Request) -> Response:
+    try:
+        _emulator(request).clock.advance(float(json.loads(await request.body())["advance"]))
+    except (ValueError, KeyError, TypeError) as error:
+        return PlainTextResponse(f'expected {{"advance": seconds}}: {error}', status_code=400)
+    return JSONResponse({"now": _emulator(request).clock.now()})
+
+
+async def _add_faults(request: Request) -> Response:
+    try:
+        _emulator(request).faults.load(json.loads(await request.body()))
+    except (ValueError, TypeError) as error:
+        return PlainTextResponse(str(error), status_code=400)
+    return await _faults(request)
+
+
+async def _faults(request: Request) -> Response:
+    faults = _emulator(request).faults
+    body: dict[str, Any] = {"used": faults.used(), "unused": faults.unused()}
+    return JSONResponse(body)
+
+
+async def _clear_faults(request: Request) -> Response:
+    _emulator(request).faults.clear()
+    return JSONResponse({})
+
+
+async def _add_answers(request: Request) -> Response:
+    try:
+        _emulator(request).answers.load(json.loads(await request.body()))
+    except (ValueError, TypeError) as error:
+        return PlainTextResponse(str(error), status_code=400)
+    return JSONResponse({})
+
+
+ROUTES = [
+    Route("/__emulator/health", _health),
+    Route("/__emulator/journal", _journal),
+    Route("/__emulator/usage", _usage),
+    Route("/__emulator/reset", _reset, methods=["POST"]),
+    Route("/__emulator/clock", _clock, methods=["POST"]),
+    Route("/__emulator/answers", _add_answers, methods=["POST"]),
+    Route("/__emulator/faults", _add_faults, methods=["POST"]),
+    Route("/__emulator/faults", _faults, methods=["GET"]),
+    Route("/__emulator/faults", _clear_faults, methods=["DELETE"]),
+]

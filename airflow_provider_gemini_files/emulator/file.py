@@ -1,0 +1,99 @@
+"""The File resource, to the letter."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_gemini_files.emulator.clock import rfc3339
+from airflow_provider_gemini_files.emulator.faults import Fault
+from airflow_provider_gemini_files.emulator.media import THUMBNAIL, video_seconds
+
+LIFETIME_SECONDS = 48 * 3600
+#: The service counts the lifetime from a moment a little before the creation.
+_HEAD_START_SECONDS = 0.018
+#: Bytes of a file that are kept for the models to look at; a longer file keeps its size and hash only.
+KEPT_BYTES = 16 * 1024**2
+_FAILED = {"code": 3, "message": "The file could not be processed."}
+
+
+@dataclass
+class StoredFile:
+    """
+    A file as the service holds it; its state is worked out from the time, never stored.
+
+    :param content: its first bytes, at most :data:`KEPT_BYTES` of an upload.
+    :param sha256: lower-case hex digest; None where the bytes were never seen.
+    :param processed: when its processing ends.
+    :param error: why the processing fails; None: it does not.
+    """
+
+    id: str
+    mime_type: str
+    size: int
+    sha256: str | None
+    created: float
+    content: bytes = b""
+    display_name: str | None = None
+    processed: float = 0.0
+    lifetime: float = LIFETIME_SECONDS
+    source: str = "UPLOADED"
+    uri: str | None = None
+    error: dict[str, Any] | None = None
+    stuck: bool = False
+
+    @property
+    def expires(self) -> float:
+        """Return when the file goes away."""
+        return self.created - _HEAD_START_SECONDS + self.lifetime
+
+    def state(self, now: float) -> str:
+        """Return PROCESSING, ACTIVE or FAILED."""
+        if self.stuck or now < self.processed:
+            return "PROCESSING"
+        return "FAILED" if self.error else "ACTIVE"
+
+    def to_json(self, now: float) -> dict[str, Any]:
+        """Return the resource; what is not set is absent."""
+        state = self.state(now)
+        updated = self.created if state == "PROCESSING" else max(self.created, self.processed)
+        seen = self.sha256 is not None
+        body: dict[str, Any] = {
+            "name": f"files/{self.id}",
+            "displayName": self.display_name,
+            "mimeType": self.mime_type,
+            "sizeBytes": str(self.size) if seen else None,
+            "createTime": rfc3339(self.created, 6),
+            "updateTime": rfc3339(updated, 6),
+            "expirationTime": rfc3339(self.expires, 9),
+            # The service encodes the hex digest, not the digest.
+            "sha256Hash": base64.b64encode(self.sha256.encode()).decode() if self.sha256 else None,
+            "uri": self.uri or f"https://generativelanguage.googleapis.com/v1beta/files/{self.id}",
+            "downloadUri": self._download_uri(),
+            "state": state,
+            "source": self.source,
+            "error": self.error if state == "FAILED" else None,
+        }
+        if self.mime_type.startswith("video/") and state == "ACTIVE" and seen:
+            seconds = video_seconds(self.content, self.size)
+            body["videoMetadata"] = {"videoDuration": f"{seconds:g}s", "videoThumbnailBytes": THUMBNAIL}
+        return {key: value for key, value in body.items() if value is not None}
+
+    def _download_uri(self) -> str | None:
+        if self.source != "GENERATED":
+            return None
+        return f"https://generativelanguage.googleapis.com/v1beta/files/{self.id}:download?alt=media"
+
+    def spoil(self, fault: Fault | None) -> None:
+        """Let a fault happen to the file for good."""
+        action = fault.action if fault else None
+        if action == "stuck_processing":
+            self.stuck = True
+        elif action == "fail_processing" and fault:
+            self.error = fault.error or _FAILED
+        elif action == "wrong_hash":
+            self.sha256 = hashlib.sha256(f"not {self.sha256}".encode()).hexdigest()
+        elif action == "wrong_size":
+            self.size += 1

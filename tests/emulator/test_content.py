@@ -1,0 +1,240 @@
+"""The emulated models: what they see, count, stream and are told to say."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import sys
+
+import jsonschema
+import pytest
+from conftest import Api
+
+PNG = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(b"png").decode()}}
+MODEL = "models/gemini-2.5-flash"
+
+
+def part(file, mime_type=None):
+    data = {"fileUri": file["uri"]}
+    return {"fileData": data | ({"mimeType": mime_type} if mime_type else {})}
+
+
+def text(answer):
+    return answer.json()["candidates"][0]["content"]["parts"][0]["text"]
+
+
+def contents(*parts):
+    return {"contents": [{"parts": list(parts)}]}
+
+
+class TestSeen:
+    def test_files_and_bytes_in_their_order(self, api):
+        first, second = api.file(b"one"), api.file(b"two", "application/pdf")
+        answer = api.generate(part(second), {"text": "What is"}, PNG, part(first), {"text": "this?"})
+        sha = {name: hashlib.sha256(name).hexdigest() for name in (b"one", b"two", b"png")}
+        assert text(answer).splitlines() == [
+            "I am an emulated model. I was shown 3 file(s):",
+            f"1. {second['name']} application/pdf, 3 bytes, sha256 {sha[b'two']}",
+            f"2. inline image/png, 3 bytes, sha256 {sha[b'png']}",
+            f"3. {first['name']} text/plain, 3 bytes, sha256 {sha[b'one']}",
+            "I was asked: What is",
+            "this?",
+        ]
+        body = answer.json()
+        assert body["candidates"][0]["finishReason"] == "STOP"
+        assert body["modelVersion"] == "gemini-2.5-flash"
+
+    def test_snake_case_and_system_instruction(self, api):
+        file = api.file()
+        answer = api.generate(
+            {"file_data": {"file_uri": file["uri"], "mime_type": "text/plain"}},
+            {"text": "?"},
+            system_instruction={"parts": [{"text": "Be brief."}]},
+        )
+        assert file["name"] in text(answer)
+        assert "I was instructed: Be brief." in text(answer)
+
+    def test_registered_file_by_its_own_uri(self, api):
+        uris = {"uris": ["gs://b/o.png"]}
+        api.post("files:register", uris, headers={"authorization": "Bearer t"})
+        assert "image/png" in text(api.generate({"fileData": {"fileUri": "gs://b/o.png"}}))
+        assert api.generate({"fileData": {"fileUri": "gs://b/other.png"}}).status_code == 400
+
+    def test_empty_prompt_and_bad_bytes(self, api):
+        assert api.generate().status_code == 400
+        assert api.generate({"inlineData": {"mimeType": "image/png", "data": "a"}}).status_code == 400
+
+
+class TestTokens:
+    @pytest.mark.parametrize(
+        ("content", "mime_type", "modality", "count"),
+        [
+            (b"x", "image/png", "IMAGE", 258),
+            (b"\0" * 220_000, "video/mp4", "VIDEO", 600),
+            (b"\0" * 160_000, "audio/mpeg", "AUDIO", 320),
+            (b"/Type /Page\n/Type /Page\n", "application/pdf", "DOCUMENT", 516),
+        ],
+    )
+    def test_documented_arithmetic(self, emulator, api, content, mime_type, modality, count):
+        file = api.file(content, mime_type)
+        emulator.clock.advance(60)
+        told = api.post(f"{MODEL}:countTokens", contents({"text": "x" * 40}, part(file))).json()
+        assert told["totalTokens"] == count + 10
+        assert {"modality": modality, "tokenCount": count} in told["promptTokensDetails"]
+        usage = api.generate({"text": "x" * 40}, part(file)).json()["usageMetadata"]
+        assert usage["promptTokenCount"] == count + 10
+        assert usage["totalTokenCount"] == usage["promptTokenCount"] + usage["candidatesTokenCount"]
+
+    def test_whole_request_is_counted_too(self, api):
+        body = {"generateContentRequest": {"model": MODEL, **contents({"text": "x" * 40})}}
+        assert api.post(f"{MODEL}:countTokens", body).json()["totalTokens"] == 10
+
+
+class TestStream:
+    def test_server_sent_events(self, api):
+        answer = api.post(f"{MODEL}:streamGenerateContent?alt=sse", contents({"text": "hello"}))
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in answer.text.split("\r\n\r\n") if line]
+        assert all(line.startswith("data: {") for line in lines)
+        pieces = [json.loads(line[6:]) for line in lines]
+        assert len(pieces) > 1
+        whole = "".join(piece["candidates"][0]["content"]["parts"][0]["text"] for piece in pieces)
+        assert whole == text(api.generate({"text": "hello"}))
+        reasons = [piece["candidates"][0].get("finishReason") for piece in pieces]
+        assert reasons == [None] * (len(pieces) - 1) + ["STOP"]
+
+    def test_json_array(self, api):
+        answer = api.post(f"{MODEL}:streamGenerateContent", contents({"text": "hello"}))
+        assert isinstance(answer.json(), list)
+
+    def test_error_is_wrapped_in_an_array_only_there(self, api):
+        plain = api.post(f"{MODEL}:streamGenerateContent?alt=sse", {})
+        array = api.post(f"{MODEL}:streamGenerateContent", {})
+        assert plain.status_code == array.status_code == 400
+        assert array.json() == [plain.json()]
+
+
+class TestSchema:
+    @pytest.mark.parametrize(
+        "schema",
+        [
+            {"type": "OBJECT", "properties": {"title": {"type": "STRING"}, "pages": {"type": "INTEGER"}}},
+            {
+                "type": "OBJECT",
+                "properties": {
+                    "b": {"type": "ARRAY", "items": {"type": "STRING", "enum": ["x", "y"]}, "minItems": "2"},
+                    "a": {"type": "NUMBER", "nullable": True},
+                    "when": {"type": "STRING", "format": "date-time"},
+                },
+                "propertyOrdering": ["when", "a", "b"],
+                "required": ["a"],
+            },
+            {"type": "ARRAY", "items": {"type": "BOOLEAN"}, "maxItems": 3, "min_items": "1"},
+            {"anyOf": [{"type": "INTEGER"}, {"type": "STRING"}]},
+        ],
+    )
+    def test_answer_conforms_to_a_response_schema(self, api, schema):
+        config = {"responseMimeType": "application/json", "responseSchema": schema}
+        value = json.loads(text(api.generate({"text": "?"}, generationConfig=config)))
+        if properties := schema.get("properties"):
+            assert list(value) == schema.get("propertyOrdering", list(properties))
+        if schema.get("type") == "ARRAY":
+            assert 1 <= len(value) <= 3
+            assert all(isinstance(item, bool) for item in value)
+        if "anyOf" in schema:
+            assert isinstance(value, int | str)
+        if "b" in schema.get("properties", {}):
+            assert len(value["b"]) >= 2
+            assert set(value["b"]) <= {"x", "y"}
+            assert isinstance(value["a"], int | float)
+
+    @pytest.mark.parametrize("name", ["responseJsonSchema", "response_json_schema"])
+    def test_answer_conforms_to_a_json_schema(self, api, name):
+        schema = {
+            "type": "object",
+            "properties": {
+                "author": {"$ref": "#/$defs/Person"},
+                "tags": {"type": "array", "items": {"type": "string", "maxLength": 10}, "minItems": 1},
+                "stars": {"type": "integer", "minimum": 1, "maximum": 5},
+                "code": {"type": "string", "pattern": "^[A-Z]{3}$"},
+            },
+            "required": ["author", "tags", "stars", "code"],
+            "$defs": {"Person": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}},
+        }
+        config = {"responseMimeType": "application/json", name: schema}
+        first, second = (text(api.generate({"text": "?"}, generationConfig=config)) for _ in range(2))
+        jsonschema.validate(json.loads(first), schema)
+        assert first == second
+
+    def test_enum_is_plain_text(self, api):
+        config = {"responseMimeType": "text/x.enum", "responseSchema": {"type": "STRING", "enum": ["cat", "dog"]}}
+        assert text(api.generate({"text": "?"}, generationConfig=config)) in ("cat", "dog")
+
+    def test_json_without_a_schema(self, api):
+        value = json.loads(text(api.generate({"text": "?"}, generationConfig={"responseMimeType": "application/json"})))
+        assert value == {"asked": "?", "files": []}
+
+    def test_schema_that_cannot_be_followed_is_told(self, api):
+        schema = {"type": "array", "prefixItems": [{"type": "integer"}]}
+        answer = api.generate({"text": "?"}, generationConfig={"responseJsonSchema": schema})
+        assert (answer.status_code, "script the answer" in answer.text) == (501, True)
+
+    def test_without_the_library_the_extra_is_named(self, api, monkeypatch):
+        monkeypatch.setitem(sys.modules, "jsf", None)
+        answer = api.generate({"text": "?"}, generationConfig={"responseSchema": {"type": "STRING"}})
+        assert (answer.status_code, "airflow-provider-gemini-files[emulator]" in answer.text) == (501, True)
+
+
+class TestScript:
+    def test_answers_come_in_their_order_then_the_own_ones(self, emulator, api):
+        emulator.answers.add("Yes.")
+        emulator.answers.add("And", finish_reason="MAX_TOKENS")
+        first, second, third = (api.generate({"text": "?"}) for _ in range(3))
+        assert text(first) == "Yes."
+        assert (text(second), second.json()["candidates"][0]["finishReason"]) == ("And", "MAX_TOKENS")
+        assert text(third).endswith("I was asked: ?")
+
+    def test_safety_block_has_no_text(self, emulator, api):
+        emulator.answers.add(finish_reason="SAFETY")
+        candidate = api.generate({"text": "?"}).json()["candidates"][0]
+        assert (candidate["finishReason"], "content" in candidate) == ("SAFETY", False)
+        assert candidate["safetyRatings"][0]["blocked"] is True
+
+    def test_refused_prompt_has_no_candidates(self, emulator, api):
+        emulator.answers.add(block_reason="PROHIBITED_CONTENT")
+        body = api.generate({"text": "?"}).json()
+        assert body["promptFeedback"]["blockReason"] == "PROHIBITED_CONTENT"
+        assert "candidates" not in body
+
+    def test_empty_and_whole_responses(self, emulator, api):
+        emulator.answers.load([{"empty": True}, {"response": {"candidates": []}}])
+        body = api.generate({"text": "?"}).json()
+        assert not {"candidates", "promptFeedback"} & body.keys()
+        assert api.generate({"text": "?"}).json() == {"candidates": []}
+
+    def test_for_one_key_and_over_http(self, emulator, api):
+        answers = [{"text": "For other.", "api_key": "other"}]
+        assert api.http.post("/__emulator/answers", json=answers).status_code == 200
+        assert text(api.generate({"text": "?"})) != "For other."
+        assert text(Api(emulator.base_url, key="other").generate({"text": "?"})) == "For other."
+        assert api.http.post("/__emulator/answers", json=[{"txt": "?"}]).status_code == 400
+
+
+class TestCatalog:
+    def test_list_and_get(self, api):
+        models = api.get("models").json()["models"]
+        assert "models/gemini-2.5-flash" in [model["name"] for model in models]
+        model = api.get(MODEL).json()
+        assert model in models
+        assert "generateContent" in model["supportedGenerationMethods"]
+        assert api.get("models/gpt-4").status_code == 404
+        assert "nextPageToken" in api.get("models", params={"pageSize": 2}).json()
+
+    def test_embeddings_are_the_same_for_the_same(self, api):
+        body = {"content": {"parts": [{"text": "a"}]}, "outputDimensionality": 8}
+        first, second = (api.post("models/gemini-embedding-001:embedContent", body).json() for _ in range(2))
+        assert first == second
+        assert len(first["embedding"]["values"]) == 8
+        many = api.post("models/gemini-embedding-001:batchEmbedContents", {"requests": [body, body]}).json()
+        assert many["embeddings"] == [first["embedding"]] * 2

@@ -1,0 +1,282 @@
+"""Faults: what a test asks for happens, once, to whom it should, and is accounted for."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import hashlib
+import socket
+import time
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from airflow_provider_gemini_files.emulator.app import METHODS, NAMES, VERSIONS, build_app
+
+pytest_plugins = ["pytester"]
+KIB = 1024
+
+
+def raw_post(url: str, headers: dict[str, str], body: bytes) -> bytes:
+    """Speak HTTP over a bare socket, to see what TCP itself says."""
+    parts = urlsplit(url)
+    lines = [f"POST {parts.path}?{parts.query} HTTP/1.1", f"Host: {parts.netloc}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        return connection.recv(65536)
+
+
+class TestEveryMethod:
+    def test_every_route_has_a_name_that_faults_know(self, emulator):
+        served = {route.path: route.name for route in build_app(emulator.emulator).routes}
+        for path, name in served.items():
+            if not path.startswith("/__emulator/"):
+                assert name in NAMES, path
+        assert len(METHODS) * len(VERSIONS) == sum(
+            1 for route in build_app(emulator.emulator).routes if not route.path.startswith("/__emulator/")
+        )
+
+    def test_a_fault_on_any_method_befalls_it(self, emulator):
+        """Each route really goes through the one place where faults are taken, however it is called."""
+        client = httpx.Client(base_url=emulator.base_url, trust_env=False)
+        for method in METHODS:
+            for name in method.names:
+                emulator.faults.add(name, "status", status=418, body="teapot")
+                path = f"{method.prefix}/v1{method.path}".replace("{", "").replace("}", "")
+                headers = {"X-Goog-Upload-Command": name}
+                in_session = name in ("upload", "finalize", "query", "cancel")
+                answer = client.request(method.verbs[0], path + ("?upload_id=x" if in_session else ""), headers=headers)
+                assert (answer.status_code, answer.text) == (418, "teapot"), (method, name)
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("action", "status", "words"),
+        [
+            ("storage_full", 429, "file_storage_bytes"),
+            ("rate_limit", 429, '"retryDelay":"28s"'),
+            ("exhausted", 429, "Resource has been exhausted (e.g. check quota)."),
+            ("overloaded", 503, "The model is overloaded. Please try again later."),
+            ("internal", 500, "Failed to convert server response to JSON"),
+            ("bad_key", 400, "API_KEY_INVALID"),
+            ("forbidden", 403, "The caller does not have permission"),
+            ("key_blocked", 403, "API_KEY_SERVICE_BLOCKED"),
+            ("referrer_blocked", 403, "API_KEY_HTTP_REFERRER_BLOCKED"),
+            ("short_deadline", 400, "Manually set deadline 8s is too short. Minimum allowed deadline is 10s."),
+        ],
+    )
+    def test_named_error_comes_once(self, emulator, api, action, status, words):
+        emulator.faults.add("list", action)
+        answer = api.get("files")
+        assert answer.status_code == answer.json()["error"]["code"] == status
+        assert words in answer.text
+        assert api.get("files").status_code == 200
+
+    def test_outage_has_an_empty_body(self, emulator, api):
+        emulator.faults.add("start", "outage")
+        answer = api.start(5)
+        assert (answer.status_code, answer.content) == (503, b"")
+
+    def test_rate_limit_tells_the_seconds_given(self, emulator, api):
+        emulator.faults.add("generate", "rate_limit", seconds=7.5)
+        assert '"retryDelay":"7.5s"' in api.generate({"text": "hi"}).text
+
+    def test_terminated_is_plain_text_and_ends_the_session(self, emulator, api):
+        url = api.session(5)
+        emulator.faults.add("upload", "terminated")
+        for answer in (api.command(url, "upload, finalize", b"hello", 0), api.command(url, "query")):
+            assert (answer.status_code, answer.text) == (400, "Upload has already been terminated.")
+            assert answer.headers["content-type"].startswith("text/plain")
+
+    def test_own_status_and_json_body(self, emulator, api):
+        emulator.faults.add("get", "status", status=502, body={"a": 1})
+        answer = api.get("files/abc")
+        assert (answer.status_code, answer.json()) == (502, {"a": 1})
+
+    def test_error_in_the_middle_of_a_body_keeps_what_came_before(self, emulator, api):
+        url = api.session(4 * KIB)
+        emulator.faults.add("upload", "overloaded", after_bytes=2 * KIB + 5)
+        assert api.command(url, "upload, finalize", bytes(4 * KIB), 0).status_code == 503
+        assert api.command(url, "query").headers["x-goog-upload-size-received"] == str(2 * KIB)
+
+
+class TestConnection:
+    def test_reset_is_a_tcp_reset(self, emulator, api):
+        url = api.session(5)
+        emulator.faults.add("upload", "reset")
+        headers = {"X-Goog-Upload-Command": "upload, finalize", "X-Goog-Upload-Offset": "0"}
+        with pytest.raises(ConnectionResetError) as raised:
+            raw_post(url, headers, b"hello")
+        assert raised.value.errno == errno.ECONNRESET
+        assert emulator.usage()["files"] == 0
+
+    def test_reset_of_the_third_chunk_after_some_bytes(self, emulator, api):
+        content = bytes(range(256)) * 32
+        emulator.faults.add("upload", "reset", nth=3, after_bytes=KIB + 100)
+        url = api.session(len(content))
+        for offset in (0, 2 * KIB):
+            assert api.command(url, "upload", content[offset : offset + 2 * KIB], offset).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            api.command(url, "upload", content[4 * KIB : 6 * KIB], 4 * KIB)
+        received = int(api.command(url, "query").headers["x-goog-upload-size-received"])
+        assert received == 5 * KIB
+        file = api.command(url, "upload, finalize", content[received:], received).json()["file"]
+        assert base64.b64decode(file["sha256Hash"]).decode() == hashlib.sha256(content).hexdigest()
+
+    def test_lost_answer_leaves_the_work_done(self, emulator, api):
+        url = api.session(5)
+        emulator.faults.add("finalize", "lose_answer")
+        with pytest.raises(httpx.TransportError):
+            api.command(url, "upload, finalize", b"hello", 0)
+        answer = api.command(url, "query")
+        assert answer.headers["x-goog-upload-status"] == "final"
+        assert api.get(answer.json()["file"]["name"]).status_code == 200
+
+    def test_lost_answer_of_a_delete(self, emulator, api):
+        name = api.file()["name"]
+        emulator.faults.add("delete", "lose_answer")
+        with pytest.raises(httpx.TransportError):
+            api.delete(name)
+        assert api.get(name).status_code == 403
+
+    @pytest.mark.parametrize("after_bytes", [None, 3])
+    def test_stall_lasts_as_long_as_it_says(self, emulator, api, after_bytes):
+        url = api.session(5)
+        emulator.faults.add("upload", "stall", seconds=0.3, after_bytes=after_bytes)
+        began = time.monotonic()
+        assert api.command(url, "upload, finalize", b"hello", 0).status_code == 200
+        assert 0.3 <= time.monotonic() - began < 3
+
+    def test_a_stalled_request_that_was_given_up_cannot_disturb_the_next(self, emulator, api):
+        content = bytes(range(256)) * 16
+        url = api.session(len(content))
+        emulator.faults.add("upload", "stall", seconds=0.5, after_bytes=2 * KIB)
+        headers = {"X-Goog-Upload-Command": "upload, finalize", "X-Goog-Upload-Offset": "0"}
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(url, headers=headers, content=content, timeout=0.1, trust_env=False)
+        assert api.command(url, "query").headers["x-goog-upload-size-received"] == str(2 * KIB)
+        file = api.command(url, "upload, finalize", content[2 * KIB :], 2 * KIB).json()["file"]
+        time.sleep(0.6)
+        assert base64.b64decode(file["sha256Hash"]).decode() == hashlib.sha256(content).hexdigest()
+        assert emulator.usage() == {"files": 1, "bytes": len(content)}
+
+
+class TestAnswers:
+    def test_no_upload_url(self, emulator, api):
+        emulator.faults.add("start", "no_upload_url")
+        answer = api.start(5)
+        assert answer.status_code == 200
+        assert "x-goog-upload-url" not in answer.headers
+
+    def test_no_upload_status(self, emulator, api):
+        url = api.session(5)
+        emulator.faults.add("finalize", "no_upload_status")
+        answer = api.command(url, "upload, finalize", b"hello", 0)
+        assert answer.status_code == 200
+        assert "x-goog-upload-status" not in answer.headers
+
+    def test_no_file(self, emulator, api):
+        emulator.faults.add("finalize", "no_file")
+        answer = api.upload(b"hello")
+        assert (answer.status_code, answer.json()) == (200, {})
+        assert answer.headers["x-goog-upload-status"] == "final"
+        assert emulator.usage()["files"] == 1
+
+
+class TestFiles:
+    def test_stuck_in_processing(self, emulator, api):
+        emulator.faults.add("finalize", "stuck_processing")
+        name = api.file()["name"]
+        emulator.clock.advance(3600)
+        assert api.get(name).json()["state"] == "PROCESSING"
+
+    def test_failed_processing_tells_why(self, emulator, api):
+        error = {"code": 13, "message": "The codec is unknown."}
+        emulator.faults.add("finalize", "fail_processing", error=error)
+        file = api.file(mime_type="video/mp4")
+        assert (file["state"], "error" in file) == ("PROCESSING", False)
+        emulator.clock.advance(61)
+        file = api.get(file["name"]).json()
+        assert (file["state"], file["error"], "videoMetadata" in file) == ("FAILED", error, False)
+        answer = api.generate({"fileData": {"fileUri": file["uri"]}})
+        assert answer.json()["error"]["status"] == "FAILED_PRECONDITION"
+
+    def test_wrong_hash_and_size_stay_wrong(self, emulator, api):
+        emulator.faults.add("finalize", "wrong_hash")
+        file = api.file(b"hello")
+        assert base64.b64decode(file["sha256Hash"]).decode() != hashlib.sha256(b"hello").hexdigest()
+        assert api.get(file["name"]).json()["sha256Hash"] == file["sha256Hash"]
+        emulator.faults.add("get", "wrong_size")
+        assert api.get(file["name"]).json()["sizeBytes"] == "6"
+
+
+class TestAccounting:
+    def test_times_and_order(self, emulator, api):
+        emulator.faults.add("list", "overloaded", times=2)
+        emulator.faults.add("list", "internal")
+        assert [api.get("files").status_code for _ in range(4)] == [503, 503, 500, 200]
+        assert [entry.get("fault") for entry in emulator.journal] == ["overloaded", "overloaded", "internal", None]
+
+    def test_limited_to_a_key_even_where_the_key_is_not_sent(self, emulator, api):
+        other = type(api)(emulator.base_url, key="other")
+        emulator.faults.add("upload", "overloaded", api_key="other")
+        emulator.faults.add("list", "overloaded", api_key="other")
+        assert api.upload(b"hello").status_code == 200
+        assert api.get("files").status_code == 200
+        assert other.upload(b"hello").status_code == 503
+        assert other.get("files").status_code == 503
+
+    def test_posted_and_asked_over_http(self, emulator, api):
+        control = httpx.Client(base_url=emulator.base_url, trust_env=False)
+        told = control.post(
+            "/__emulator/faults",
+            json=[{"method": "get", "action": "outage", "times": 2}, {"method": "list", "action": "internal"}],
+        ).json()
+        assert [fault["used"] for fault in told["unused"]] == [0, 0]
+        api.get("files/abc")
+        api.get("files")
+        told = control.get("/__emulator/faults").json()
+        assert [(fault["method"], fault["used"]) for fault in told["unused"]] == [("get", 1)]
+        assert [(fault["method"], fault["used"]) for fault in told["used"]] == [("list", 1)]
+        control.delete("/__emulator/faults")
+        assert control.get("/__emulator/faults").json() == {"used": [], "unused": []}
+
+    @pytest.mark.parametrize(
+        ("fault", "words"),
+        [
+            ({"method": "get"}, "needs a method and an action"),
+            ({"method": "git", "action": "reset"}, "unknown method 'git'"),
+            ({"method": "get", "action": "explode"}, "unknown action 'explode'"),
+            ({"method": "get", "action": "reset", "when": 3}, "unknown field 'when'"),
+            ({"method": "get", "action": "no_upload_url"}, "no_upload_url is for start"),
+            ({"method": "get", "action": "reset", "after_bytes": 3}, "after_bytes is for upload and finalize"),
+            ({"method": "upload", "action": "lose_answer", "after_bytes": 3}, "after_bytes means nothing"),
+            ({"method": "get", "action": "status"}, "needs a status"),
+            ({"method": "get", "action": "stall"}, "needs seconds"),
+            ({"method": "get", "action": "reset", "nth": 0}, "count from 1"),
+        ],
+    )
+    def test_a_fault_that_could_never_happen_is_refused(self, emulator, fault, words):
+        answer = httpx.post(f"{emulator.base_url}/__emulator/faults", json=[fault], trust_env=False)
+        assert (answer.status_code, words in answer.text) == (400, True), answer.text
+        with pytest.raises(ValueError, match=words):
+            emulator.faults.load([fault])
+
+    def test_the_fixture_fails_a_test_that_leaves_a_fault_unused(self, pytester):
+        pytester.makepyfile(
+            """
+            import urllib.request
+
+            def test_unused(gemini_emulator):
+                gemini_emulator.faults.add("get", "reset")
+
+            def test_used(gemini_emulator):
+                gemini_emulator.faults.add("list", "status", status=200, body="{}")
+                urllib.request.urlopen(gemini_emulator.base_url + "/v1/files?key=k").read()
+            """
+        )
+        result = pytester.runpytest("-p", "no:cacheprovider")
+        result.assert_outcomes(passed=2, errors=1)
+        result.stdout.fnmatch_lines(["*faults that did not happen*get*reset*"])

@@ -1,0 +1,205 @@
+"""The File resource to the letter, its life, and the methods on it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from datetime import datetime
+
+import pytest
+from conftest import Api
+
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+DAY = 86400
+OAUTH = {"authorization": "Bearer token", "x-goog-user-project": "my-project"}
+
+
+class TestResource:
+    def test_every_field_of_an_upload(self, api):
+        file = api.file(b"hello", displayName="Greeting")
+        assert list(file) == [
+            "name",
+            "displayName",
+            "mimeType",
+            "sizeBytes",
+            "createTime",
+            "updateTime",
+            "expirationTime",
+            "sha256Hash",
+            "uri",
+            "state",
+            "source",
+        ]
+        assert re.fullmatch(r"files/[a-z0-9]{12}", file["name"])
+        assert file["uri"] == f"https://generativelanguage.googleapis.com/v1beta/{file['name']}"
+        assert (file["sizeBytes"], file["state"], file["source"]) == ("5", "ACTIVE", "UPLOADED")
+        assert file["sha256Hash"] == base64.b64encode(hashlib.sha256(b"hello").hexdigest().encode()).decode()
+        assert len(file["sha256Hash"]) == 88
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", file["createTime"])
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", file["expirationTime"])
+        created, expires = (datetime.fromisoformat(file[name]) for name in ("createTime", "expirationTime"))
+        assert 2 * DAY - 1 < (expires - created).total_seconds() < 2 * DAY
+
+    def test_fields_that_are_not_set_are_absent(self, api):
+        assert not {"displayName", "error", "videoMetadata", "downloadUri"} & api.file().keys()
+
+    def test_name_asked_for_is_kept_and_given_once(self, api):
+        assert api.file(name="files/my-own-name")["name"] == "files/my-own-name"
+        answer = api.start(5, name="files/my-own-name")
+        assert (answer.status_code, answer.json()["error"]["status"]) == (409, "ALREADY_EXISTS")
+        api.delete("files/my-own-name")
+        assert api.file(name="my-own-name")["name"] == "files/my-own-name"
+
+    def test_two_sessions_for_one_name_end_with_one_file(self, api):
+        first, second = (api.session(5, name="files/same") for _ in range(2))
+        assert api.command(first, "upload, finalize", b"hello", 0).status_code == 200
+        late = api.command(second, "upload, finalize", b"hello", 0)
+        assert (late.status_code, late.headers["x-goog-upload-status"]) == (409, "final")
+
+    def test_metadata_only(self, api):
+        file = api.post("files", {"file": {"displayName": "Nothing", "mimeType": "text/plain"}}).json()["file"]
+        assert (file["displayName"], file["state"]) == ("Nothing", "ACTIVE")
+        assert not {"sizeBytes", "sha256Hash"} & file.keys()
+        assert api.get(file["name"]).json() == file
+
+
+class TestLife:
+    def test_video_is_processed_first(self, emulator, api):
+        file = api.file(b"\0" * 220_000, "video/mp4")
+        assert (file["state"], "videoMetadata" in file) == ("PROCESSING", False)
+        assert file["updateTime"] == file["createTime"]
+        emulator.clock.advance(61)
+        file = api.get(file["name"]).json()
+        assert (file["state"], file["videoMetadata"]["videoDuration"]) == ("ACTIVE", "2s")
+        assert base64.b64decode(file["videoMetadata"]["videoThumbnailBytes"])
+        assert file["updateTime"] > file["createTime"]
+
+    @pytest.mark.parametrize("mime_type", ["text/plain", "image/png", "audio/mpeg", "application/pdf"])
+    def test_small_files_of_other_kinds_are_active_at_once(self, api, mime_type):
+        assert api.file(b"x", mime_type)["state"] == "ACTIVE"
+
+    @pytest.mark.parametrize(
+        ("mime_type", "state"),
+        [("audio/mpeg", "PROCESSING"), ("application/pdf", "PROCESSING"), ("text/plain", "ACTIVE")],
+    )
+    def test_large_audio_and_documents_take_a_while(self, api, mime_type, state):
+        assert api.file(bytes(16 * 1024**2), mime_type)["state"] == state
+
+    def test_gone_after_48_hours(self, emulator, api):
+        name = api.file()["name"]
+        emulator.clock.advance(2 * DAY - 60)
+        assert api.get(name).status_code == 200
+        emulator.clock.advance(60)
+        assert api.get(name).json()["error"] == {
+            "code": 403,
+            "message": f"You do not have permission to access the File {name[6:]} or it may not exist.",
+            "status": "PERMISSION_DENIED",
+        }
+        assert api.get("files").json() == {}
+        assert emulator.usage() == {"files": 0, "bytes": 0}
+
+    def test_clock_is_moved_over_http(self, emulator, api):
+        name = api.file()["name"]
+        assert api.http.post("/__emulator/clock", json={"advance": 2 * DAY}).status_code == 200
+        assert api.get(name).status_code == 403
+        assert api.http.post("/__emulator/clock", json={"advance": -1}).status_code == 400
+
+
+class TestStorage:
+    def test_full_at_the_start_and_at_the_end_then_freed_by_a_delete(self):
+        with GeminiEmulator(quota_bytes=10) as emulator:
+            api = Api(emulator.base_url)
+            name = api.file(b"123456")["name"]
+            answer = api.start(5)
+            assert answer.status_code == 429
+            assert "limit: 10" in answer.json()["error"]["message"]
+            undeclared = api.session(None)
+            late = api.command(undeclared, "upload, finalize", b"12345", 0)
+            assert (late.status_code, late.headers["x-goog-upload-status"]) == (429, "final")
+            assert Api(emulator.base_url, key="other").upload(b"12345").status_code == 200
+            api.delete(name)
+            assert api.upload(b"12345").status_code == 200
+
+    def test_two_gigabytes_a_file(self, api):
+        assert api.start(2 * 1024**3).status_code == 200
+        assert api.start(2 * 1024**3 + 1).status_code == 400
+
+
+class TestProjects:
+    def test_file_of_another_key_is_403_and_not_listed(self, emulator, api):
+        name = api.file()["name"]
+        other = Api(emulator.base_url, key="other")
+        assert other.get(name).json()["error"]["status"] == "PERMISSION_DENIED"
+        assert other.delete(name).status_code == 403
+        assert other.get("files").json() == {}
+        assert api.get(name).status_code == 200
+
+
+class TestList:
+    def test_empty_is_an_empty_object(self, api):
+        assert api.get("files").json() == {}
+
+    def test_newest_first_ten_a_page(self, api):
+        names = [api.file()["name"] for _ in range(12)]
+        body = api.get("files").json()
+        assert [file["name"] for file in body["files"]] == names[:1:-1]
+        rest = api.get("files", params={"pageToken": body["nextPageToken"]}).json()
+        assert [file["name"] for file in rest["files"]] == names[1::-1]
+        assert "nextPageToken" not in rest
+
+    def test_token_survives_deletions(self, api):
+        names = [api.file()["name"] for _ in range(6)]
+        body = api.get("files", params={"pageSize": 2}).json()
+        for gone in (names[5], names[4], names[2]):
+            api.delete(gone)
+        rest = api.get("files", params={"pageSize": 5, "pageToken": body["nextPageToken"]}).json()
+        assert [file["name"] for file in rest["files"]] == [names[3], names[1], names[0]]
+
+    @pytest.mark.parametrize("size", ["101", "-1", "many"])
+    def test_page_size_has_limits(self, api, size):
+        assert api.get("files", params={"pageSize": size}).status_code == 400
+
+    def test_page_token_must_be_one(self, api):
+        assert api.get("files", params={"pageToken": "nonsense"}).status_code == 400
+
+
+class TestRegister:
+    def test_makes_files_of_cloud_storage_objects(self, emulator, api):
+        uris = ["gs://bucket/film.mp4", "gs://bucket/folder/text.txt"]
+        files = api.post("files:register", {"uris": uris}, headers=OAUTH).json()["files"]
+        assert [(file["uri"], file["mimeType"], file["source"]) for file in files] == [
+            (uris[0], "video/mp4", "REGISTERED"),
+            (uris[1], "text/plain", "REGISTERED"),
+        ]
+        assert emulator.usage()["bytes"] == 0
+        emulator.clock.advance(29 * DAY)
+        assert api.get(files[0]["name"]).status_code == 200
+        emulator.clock.advance(DAY)
+        assert api.get(files[0]["name"]).status_code == 403
+
+    def test_bearer_alone_acts_for_its_project(self, emulator):
+        bearer = Api(emulator.base_url, key="")
+        file = bearer.post("files:register", {"uris": ["gs://b/o"]}, headers=OAUTH).json()["files"][0]
+        assert Api(emulator.base_url, key="my-project").get(file["name"]).status_code == 200
+
+    def test_new_style_key_beside_a_bearer_is_refused(self, emulator):
+        answer = Api(emulator.base_url, key="AQ.abc").post("files:register", {"uris": ["gs://b/o"]}, headers=OAUTH)
+        assert answer.status_code == 401
+        assert answer.json()["error"]["status"] == "UNAUTHENTICATED"
+        assert answer.json()["error"]["details"][0]["reason"] == "OVERLOADED_CREDENTIALS"
+
+    @pytest.mark.parametrize("uris", [[], ["s3://b/o"], ["gs://bucket"], None])
+    def test_only_objects_of_cloud_storage(self, api, uris):
+        assert api.post("files:register", {"uris": uris}, headers=OAUTH).status_code == 400
+
+    def test_needs_a_bearer(self, api):
+        assert api.post("files:register", {"uris": ["gs://b/o"]}).status_code == 401
+
+
+class TestDownload:
+    @pytest.mark.parametrize("prefix", ["", "/download"])
+    def test_upload_is_never_given_back(self, api, prefix):
+        name = api.file()["name"]
+        assert api.http.get(f"{prefix}/v1beta/{name}:download?alt=media").status_code == 400
