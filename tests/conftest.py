@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import API_KEY, EXAMPLE_DAGS
 
 # Before anything imports Airflow, which reads its configuration once.
 _HOME = tempfile.TemporaryDirectory(prefix="gemini-files-tests-")
-EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
 os.environ.update(
     AIRFLOW_HOME=_HOME.name,
     AIRFLOW__CORE__DAGS_FOLDER=str(EXAMPLE_DAGS),
@@ -26,8 +26,6 @@ for variable in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator  # noqa: E402
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook  # noqa: E402
-
-API_KEY = "test-key-that-nobody-may-see"
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import API_KEY, EXAMPLE_DAGS
 from local_airflow import LocalAirflow, connection
+from support import API_KEY, EXAMPLE_DAGS
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 

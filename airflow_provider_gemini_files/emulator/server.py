@@ -56,6 +56,11 @@ class GeminiEmulator:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
+    def settings(self) -> Settings:
+        """Return the settings; a test may change them at any time."""
+        return self.emulator.settings
+
+    @property
     def clock(self) -> Clock:
         """Return the clock; ``clock.advance(seconds)`` moves the time."""
         return self.emulator.clock

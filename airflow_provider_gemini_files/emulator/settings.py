@@ -11,10 +11,10 @@ DEFAULT_VIDEO_SECONDS = 2.0
 LARGE_BYTES = 16 * 1024**2
 
 
-@dataclass(frozen=True)
+@dataclass
 class Settings:
     """
-    How an emulator behaves.
+    How an emulator behaves; what is changed while it runs holds from the next request on.
 
     :param api_keys: keys that are valid; empty: every key is. Each key is a project of its own.
     :param quota_bytes: storage of one project.

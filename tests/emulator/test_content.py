@@ -9,7 +9,7 @@ import sys
 
 import jsonschema
 import pytest
-from conftest import Api
+from emulator.api import Api
 
 PNG = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(b"png").decode()}}
 MODEL = "models/gemini-2.5-flash"

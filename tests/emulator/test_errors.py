@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Api
+from emulator.api import Api
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 

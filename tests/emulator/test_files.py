@@ -8,7 +8,7 @@ import re
 from datetime import datetime
 
 import pytest
-from conftest import Api
+from emulator.api import Api
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from conftest import Api
+from emulator.api import Api
 
 STORE = r"fileSearchStores/[a-z0-9-]+"
 

@@ -9,7 +9,7 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import Api
+from emulator.api import Api
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 from airflow.sdk import DAG
-from conftest import EXAMPLE_DAGS
+from support import EXAMPLE_DAGS
 
 DAG_IDS = [path.stem for path in EXAMPLE_DAGS.glob("*.py")]
 

@@ -28,7 +28,7 @@ def test_the_test_button_says_that_all_is_well(hook, emulator):
 
 
 def test_the_test_button_says_what_is_wrong(connect, gemini_emulator):
-    gemini_emulator.emulator.settings.api_keys = ("another",)
+    gemini_emulator.settings.api_keys = ("another",)
     connect(host=gemini_emulator.base_url)
 
     ok, message = GeminiFilesHook().test_connection()

@@ -95,14 +95,12 @@ def test_all_sources_are_looked_at_before_any_is_sent(emulator, context, text_fi
 
 
 def test_a_retry_sends_only_what_is_missing(emulator, context, text_file, video_file):
-    emulator.emulator.settings.quota_bytes = 30
+    emulator.settings.quota_bytes = 30
     sources = [str(text_file), str(video_file)]
     with pytest.raises(e.GeminiStorageFullError):
         upload(source=sources).execute(context)
     assert emulator.usage()["files"] == 1
-    # Room is made.
-    for project in emulator.emulator.projects.values():
-        project._quota_bytes = 10**6
+    emulator.settings.quota_bytes = 10**6
     sent = posts(emulator)
 
     assert len(upload(source=sources).execute(context)) == 2
@@ -110,7 +108,7 @@ def test_a_retry_sends_only_what_is_missing(emulator, context, text_file, video_
 
 
 def test_waiting_in_the_worker_ends_active(emulator, context, ti, video_file):
-    emulator.emulator.settings.video_seconds = 0.3
+    emulator.settings.video_seconds = 0.3
 
     upload(source=str(video_file), wait_for_active=True, deferrable=False, poll_interval=0.1).execute(context)
 

@@ -24,7 +24,7 @@ def test_what_is_active_already_is_returned_at_once(emulator, hook, context, tex
 
 
 def test_a_video_is_waited_for_in_the_worker(emulator, hook, context, video_file, text_file):
-    emulator.emulator.settings.video_seconds = 0.5
+    emulator.settings.video_seconds = 0.5
     names = [hook.upload_file(path).name for path in (video_file, text_file)]
 
     assert sensor(names).execute(context) == names

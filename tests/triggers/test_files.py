@@ -19,7 +19,7 @@ def run(*names: str, seconds: float = 10) -> list[dict]:
 
 
 def test_one_event_when_all_are_active_in_the_order_asked_for(emulator, hook, video_file, text_file):
-    emulator.emulator.settings.video_seconds = 0.5
+    emulator.settings.video_seconds = 0.5
     names = [hook.upload_file(path).name for path in (video_file, text_file)]
 
     [event] = run(*names)
@@ -28,7 +28,7 @@ def test_one_event_when_all_are_active_in_the_order_asked_for(emulator, hook, vi
 
 
 def test_what_is_active_is_not_asked_for_again(emulator, hook, video_file, text_file):
-    emulator.emulator.settings.video_seconds = 1.5
+    emulator.settings.video_seconds = 1.5
     video, text = (hook.upload_file(path).name for path in (video_file, text_file))
     emulator.emulator.journal.clear()
 
