@@ -24,6 +24,8 @@ Each message says what happened, to which file, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 
@@ -48,7 +50,15 @@ class GeminiFileGoneError(GeminiPermanentError):
 
 
 class GeminiFileFailedError(GeminiPermanentError):
-    """The service has given up processing the file."""
+    """
+    The service has given up processing files.
+
+    :param file_names: the files that are FAILED.
+    """
+
+    def __init__(self, message: str, file_names: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.file_names = tuple(file_names)
 
 
 class GeminiNoAnswerError(GeminiPermanentError):

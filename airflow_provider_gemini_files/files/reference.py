@@ -74,6 +74,11 @@ class GeminiFile:
             error={key: error[key] for key in ("code", "message") if key in error} if error else None,
         )
 
+    def expires(self) -> float | None:
+        """Return when the service removes the file, in seconds since the epoch; None where it does not say."""
+        moment = pendulum.parse(self.expiration_time) if self.expiration_time else None
+        return moment.timestamp() if isinstance(moment, pendulum.DateTime) else None
+
     def to_dict(self) -> dict[str, Any]:
         """Return the XCom form: JSON-native, every key present."""
         return asdict(self)

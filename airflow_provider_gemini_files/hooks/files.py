@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_gemini_files.exceptions import (
+    GeminiFileFailedError,
     GeminiFileGoneError,
     GeminiFileNotActiveError,
     GeminiFilesError,
@@ -50,6 +51,16 @@ class FileCalls(GeminiBaseHook):
         except sdk.CALL_ERRORS as error:
             raise sdk.error_of(error, f"get {name}") from error
 
+    async def alist_pages(self, names: Collection[str]) -> AsyncGenerator[list[GeminiFile], None]:
+        """Read the project's list from an event loop, asking once; yield for each page the files of some names."""
+        from airflow_provider_gemini_files.hooks import sdk
+
+        try:
+            async for page in sdk.alist_pages(self.client, names):
+                yield page
+        except sdk.CALL_ERRORS as error:
+            raise sdk.error_of(error, "list files") from error
+
     def list_files(self) -> list[GeminiFile]:
         """Return all files of the key's project, every page, newest first."""
         from airflow_provider_gemini_files.hooks import sdk
@@ -82,38 +93,42 @@ class FileCalls(GeminiBaseHook):
             return tries > 1
         return True
 
-    def wait_for_files(self, waits: FileWaits, poll_interval: float) -> list[GeminiFile]:
+    def wait_for_files(self, waits: FileWaits) -> list[GeminiFile]:
         """
-        Block until files are ACTIVE.
+        Block until files are ACTIVE, and return them in the order they were asked for.
 
-        :param waits: the wait, with its deadline.
-        :param poll_interval: seconds between two looks.
-        :raises GeminiFilesError: as :meth:`FileWaits.see` does.
+        :param waits: the wait, with its deadline and intervals.
+        :raises GeminiFilesError: as :meth:`FileWaits.check` does.
         """
         while not self.look(waits):
-            self.log.info("Waiting for %s to become ACTIVE", ", ".join(waits.pending))
-            time.sleep(poll_interval)
+            now = time.time()
+            self.log.info(waits.describe(now))
+            time.sleep(waits.next_look(now) - now)
         return waits.ready()
 
     def look(self, waits: FileWaits) -> bool:
-        """Look once at each file that is waited for; return whether all are ACTIVE."""
+        """
+        Look once at each file that is waited for; return whether all are ACTIVE.
+
+        :raises GeminiFilesError: as :meth:`FileWaits.check` does.
+        """
         for name in waits.pending:
             try:
                 seen: GeminiFile | GeminiFilesError = self.get_file(name)
             except GeminiFilesError as error:
                 seen = error
             waits.see(name, seen, time.time())
-        return not waits.pending
+        return waits.check(time.time())
 
-    async def alook(self, waits: FileWaits) -> bool:
-        """Look once as :meth:`look` does, from an event loop."""
-        for name in waits.pending:
+    def delete_failed(self, error: GeminiFileFailedError) -> None:
+        """Delete the files of an error that the service could not process; what cannot be deleted is only logged."""
+        for name in error.file_names:
             try:
-                seen: GeminiFile | GeminiFilesError = await self.aget_file(name)
-            except GeminiFilesError as error:
-                seen = error
-            waits.see(name, seen, time.time())
-        return not waits.pending
+                self.delete_file(name)
+            except GeminiFilesError as failure:
+                self.log.warning("The FAILED file %s stays: %s", name, failure)
+            else:
+                self.log.info("Deleted %s, which had FAILED", name)
 
     def upload_file(
         self,

@@ -42,7 +42,8 @@ class GeminiUploadFileOperator(GeminiOperator):
         as the source is the same. ``"never"``: every try uploads a new file.
     :param wait_for_active: end when the files can be used.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poll_interval: seconds between two looks while waiting.
+    :param poll_interval: seconds between two looks while waiting; they grow to a tenth of the time waited.
+    :param max_poll_interval: seconds between two looks, the most.
     :param wait_timeout: seconds until the wait fails; the files stay.
     """
 
@@ -59,6 +60,7 @@ class GeminiUploadFileOperator(GeminiOperator):
         wait_for_active: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float = 5,
+        max_poll_interval: float = 30,
         wait_timeout: float = 3600,
         **kwargs: Any,
     ) -> None:
@@ -73,6 +75,7 @@ class GeminiUploadFileOperator(GeminiOperator):
         self.wait_for_active = wait_for_active
         self.deferrable = deferrable
         self.poll_interval = poll_interval
+        self.max_poll_interval = max_poll_interval
         self.wait_timeout = wait_timeout
 
     def execute(self, context: Context) -> Any:
@@ -84,19 +87,27 @@ class GeminiUploadFileOperator(GeminiOperator):
         result = self._push(context, files)
         if not self.wait_for_active:
             return result
-        waits = FileWaits([file.name for file in files], deadline=time.time() + self.wait_timeout)
+        now = time.time()
+        waits = FileWaits(
+            [file.name for file in files],
+            deadline=now + self.wait_timeout,
+            poll_interval=self.poll_interval,
+            max_poll_interval=self.max_poll_interval,
+        )
         for file in files:
-            waits.see(file.name, file, time.time())
-        if waits.pending and self.deferrable:
-            self.log.info("Deferring until %s can be used", ", ".join(waits.pending))
+            waits.see(file.name, file, now)
+        if not waits.check(now) and self.deferrable:
+            self.log.info(waits.describe(now))
             deferral = GeminiFileStateTrigger.deferral(
                 gemini_conn_id=self.gemini_conn_id,
                 file_names=[file.name for file in files],
                 poll_interval=self.poll_interval,
+                max_poll_interval=self.max_poll_interval,
+                delete_on_kill=True,
                 seconds=self.wait_timeout,
             )
             return self.defer(**deferral)
-        return self._push(context, self.hook.wait_for_files(waits, self.poll_interval))
+        return self._push(context, self.hook.wait_for_files(waits))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None) -> Any:
         """Read the trigger's event."""

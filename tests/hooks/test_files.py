@@ -147,7 +147,7 @@ def test_waiting_ends_when_the_video_is_active(hook, emulator, video_file):
     file = hook.upload_file(video_file)
     assert file.state == "PROCESSING"
 
-    [active] = hook.wait_for_files(FileWaits([file.name]), poll_interval=0.1)
+    [active] = hook.wait_for_files(FileWaits([file.name], poll_interval=0.1))
 
     assert active.state == "ACTIVE"
 

@@ -9,6 +9,7 @@ from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.state import failed_event, ready_event
 from airflow_provider_gemini_files.sensors.files import GeminiFileStateSensor
+from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
 
 
 def sensor(file_name: object, **arguments: object) -> GeminiFileStateSensor:
@@ -38,7 +39,8 @@ def test_a_video_is_waited_for_in_the_triggerer(emulator, hook, context, video_f
 
     path, arguments = deferred.value.trigger.serialize()
     assert path == "airflow_provider_gemini_files.triggers.files.GeminiFileStateTrigger"
-    assert set(arguments) == {"gemini_conn_id", "file_names", "poll_interval", "deadline"}
+    assert arguments["file_names"] == [name]
+    assert arguments["deadline"] - arguments["began"] == 100
     assert "test-key" not in json.dumps(arguments)
     # Airflow's own timeout is a net behind the trigger's deadline.
     assert deferred.value.timeout.total_seconds() == 160
@@ -69,3 +71,33 @@ def test_the_triggers_event_gives_the_names_back(context):
 def test_the_triggers_error_is_raised_as_what_it_was(context):
     with pytest.raises(e.GeminiFileFailedError, match="codec"):
         sensor("files/a").execute_complete(context, failed_event(e.GeminiFileFailedError("bad codec")))
+
+
+@pytest.mark.parametrize("delete_failed", [True, False])
+def test_a_failed_file_is_deleted_where_that_is_wanted(emulator, hook, context, video_file, delete_failed):
+    name = hook.upload_file(video_file).name
+    emulator.faults.add("get", "fail_processing", error={"code": 3, "message": "unknown codec"})
+
+    with pytest.raises(e.GeminiFileFailedError, match="unknown codec"):
+        sensor(name, delete_failed=delete_failed).execute(context)
+
+    assert emulator.usage()["files"] == (0 if delete_failed else 1)
+
+
+def test_a_failed_file_that_the_trigger_saw_is_deleted_too(emulator, hook, context, video_file):
+    name = hook.upload_file(video_file).name
+
+    with pytest.raises(e.GeminiFileFailedError):
+        sensor(name, delete_failed=True).execute_complete(
+            context, failed_event(e.GeminiFileFailedError("failed", [name]))
+        )
+
+    assert emulator.usage()["files"] == 0
+
+
+def test_the_bounds_of_the_looks_are_the_authors():
+    trigger = GeminiFileStateTrigger.deferral(
+        gemini_conn_id="c", file_names=["files/a"], poll_interval=3, max_poll_interval=7, seconds=1
+    )["trigger"]
+
+    assert (trigger.poll_interval, trigger.max_poll_interval) == (3, 7)

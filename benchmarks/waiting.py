@@ -1,0 +1,194 @@
+"""
+Many deferred waits in Airflow's own TriggerRunner: calls, lag of the event loop, and how late each waiter resumes.
+
+``python benchmarks/waiting.py [WAITERS]``; 1,000 where none are given. A second part puts 5,000 waits on a service
+that is simulated in the same event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+SECONDS = 20
+INTERVAL = 2.0
+SIMULATED = 5_000
+KEY = "bench-key"
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="gemini-files-bench-"))
+os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
+
+import httpx  # noqa: E402
+from airflow.executors import workloads  # noqa: E402
+from airflow.jobs.triggerer_job_runner import TriggerRunner  # noqa: E402
+from airflow.models.trigger import Trigger  # noqa: E402
+
+from airflow_provider_gemini_files.files.reference import GeminiFile  # noqa: E402
+from airflow_provider_gemini_files.files.state import FileWaits  # noqa: E402
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook  # noqa: E402
+from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger  # noqa: E402
+from airflow_provider_gemini_files.triggers.poller import wait_for_files  # noqa: E402
+
+
+@contextmanager
+def emulator() -> Iterator[httpx.Client]:
+    """Run an emulator in a process of its own; yield a client of it."""
+    command = [sys.executable, "-m", "airflow_provider_gemini_files.emulator", "--port", "18201"]
+    process = subprocess.Popen([*command, "--video-seconds", "100000"], stderr=subprocess.DEVNULL)
+    try:
+        with httpx.Client(base_url="http://127.0.0.1:18201", headers={"x-goog-api-key": KEY}, timeout=60) as client:
+            for _ in range(200):
+                try:
+                    client.get("/__emulator/health")
+                    break
+                except httpx.TransportError:
+                    time.sleep(0.1)
+            yield client
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def upload_videos(client: httpx.Client, count: int) -> list[str]:
+    """Make files that are PROCESSING; return their names."""
+    names = []
+    headers = {"x-goog-upload-protocol": "resumable", "x-goog-upload-header-content-type": "video/mp4"}
+    for _ in range(count):
+        start = client.post("/upload/v1beta/files", headers=headers | {"x-goog-upload-command": "start"})
+        end = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0"}
+        names.append(client.post(start.headers["x-goog-upload-url"], headers=end, content=b"v").json()["file"]["name"])
+    return names
+
+
+async def lag(lags: list[float]) -> None:
+    """Measure how late the event loop comes to a task that wants it every 10 ms."""
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(0.01)
+        lags.append(time.perf_counter() - before - 0.01)
+
+
+async def measured(work: Awaitable[Any]) -> list[float]:
+    """Do work; return the lags of the event loop while it was done."""
+    lags: list[float] = []
+    watching = asyncio.create_task(lag(lags))
+    await work
+    watching.cancel()
+    return lags
+
+
+def report(what: str, waiters: int, calls: float, lags: list[float], late: list[float]) -> None:
+    """Print one row."""
+    p99 = statistics.quantiles(lags, n=100)[98]
+    print(
+        f"{what:34} {waiters:6} waits  {calls:6.1f} calls an interval (one by one: {waiters}, "
+        f"ratio {calls / waiters:.4f})  loop lag p99 {p99 * 1000:5.1f} ms, most {max(lags) * 1000:5.1f} ms  "
+        f"resumed {statistics.median(late):.2f} s after ACTIVE in the median, {max(late):.2f} s at the latest"
+    )
+
+
+def in_trigger_runner(waiters: int) -> None:
+    """Put triggers into Airflow's TriggerRunner, against the emulator."""
+    with emulator() as client:
+        fields = {"conn_type": "gemini", "password": KEY, "host": str(client.base_url)}
+        os.environ["AIRFLOW_CONN_GEMINI_DEFAULT"] = json.dumps(fields)
+        names = upload_videos(client, waiters)
+        before = len(client.get("/__emulator/journal").json()["requests"])
+        late: list[float] = []
+        lags = asyncio.run(measured(_run_triggers(client, names, late)))
+        calls = len(client.get("/__emulator/journal").json()["requests"]) - before
+    intervals = SECONDS / INTERVAL + 1
+    report("Airflow's TriggerRunner", waiters, calls / intervals, lags, late)
+
+
+async def _run_triggers(client: httpx.Client, names: list[str], late: list[float]) -> None:
+    logging.disable(logging.CRITICAL)
+    runner = TriggerRunner()
+    now = time.time()
+    for number, name in enumerate(names):
+        path, arguments = GeminiFileStateTrigger(
+            gemini_conn_id="gemini_default",
+            file_names=[name],
+            began=now,
+            deadline=now + 300,
+            poll_interval=INTERVAL,
+            max_poll_interval=INTERVAL,
+        ).serialize()
+        encrypted = Trigger.encrypt_kwargs(arguments)
+        runner.to_create.append(workloads.RunTrigger(id=number, ti=None, classpath=path, encrypted_kwargs=encrypted))
+    await runner.create_triggers()
+    await asyncio.sleep(SECONDS)
+    await asyncio.to_thread(client.post, "/__emulator/clock", json={"advance": 100_000})
+    active = time.time()
+    told = 0
+    while told < len(names) and time.time() < active + 60:
+        await asyncio.sleep(0.01)
+        late += [time.time() - active] * (len(runner.events) - told)
+        told = len(runner.events)
+
+
+class SimulatedHook(GeminiFilesHook):
+    """A service in the same event loop: 20 ms a call, all files ACTIVE at a moment."""
+
+    calls = 0
+    active = 0.0
+    names: list[str] = []  # noqa: RUF012
+
+    async def aconnect(self) -> None:
+        """Do nothing: there is nobody to connect to."""
+
+    async def aget_file(self, file: Any) -> GeminiFile:
+        """Answer a single file."""
+        type(self).calls += 1
+        await asyncio.sleep(0.02)
+        return self._file(file)
+
+    async def alist_pages(self, names: Collection[str]) -> AsyncIterator[list[GeminiFile]]:
+        """Answer pages of 100."""
+        for start in range(0, len(self.names), 100):
+            type(self).calls += 1
+            await asyncio.sleep(0.02)
+            yield [self._file(name) for name in self.names[start : start + 100] if name in names]
+
+    def _file(self, name: str) -> GeminiFile:
+        return GeminiFile(name, state="ACTIVE" if time.time() >= self.active else "PROCESSING")
+
+
+def simulated(waiters: int) -> None:
+    """Put waits on a simulated service."""
+    from airflow_provider_gemini_files.triggers import poller
+
+    poller.GeminiFilesHook = SimulatedHook  # type: ignore[misc]
+    SimulatedHook.names = [f"files/f{number}" for number in range(waiters)]
+    SimulatedHook.active = time.time() + SECONDS
+    late: list[float] = []
+
+    async def one(name: str) -> None:
+        await wait_for_files("simulated", FileWaits([name], poll_interval=INTERVAL, max_poll_interval=INTERVAL))
+        late.append(time.time() - SimulatedHook.active)
+
+    async def everybody() -> None:
+        await asyncio.gather(*(one(name) for name in SimulatedHook.names))
+
+    lags = asyncio.run(measured(everybody()))
+    report("a simulated service", waiters, SimulatedHook.calls / (SECONDS / INTERVAL + 1), lags, late)
+
+
+def main() -> None:
+    """Print both rows."""
+    waiters = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
+    in_trigger_runner(waiters)
+    simulated(SIMULATED)
+
+
+if __name__ == "__main__":
+    main()
