@@ -28,3 +28,10 @@ def upload_videos(base_url: str, count: int) -> list[str]:
             )
             names.append(done.json()["file"]["name"])
     return names
+
+
+def create_files(base_url: str, count: int) -> None:
+    """Create files of metadata only, to fill a list."""
+    with httpx.Client(base_url=base_url, headers={"x-goog-api-key": API_KEY}) as client:
+        for _ in range(count):
+            client.post("/v1beta/files", json={"file": {}}).raise_for_status()

@@ -93,11 +93,29 @@ class FileCalls(GeminiBaseHook):
             return tries > 1
         return True
 
-    def wait_for_files(self, waits: FileWaits) -> list[GeminiFile]:
+    def wait_for_file(
+        self, file: FileLike, *, timeout: float = 3600, poll_interval: float = 5, max_poll_interval: float = 30
+    ) -> GeminiFile:
         """
-        Block until files are ACTIVE, and return them in the order they were asked for.
+        Block until a file is ACTIVE, and return it.
 
-        :param waits: the wait, with its deadline and intervals.
+        :param timeout: seconds until the wait fails; the file stays.
+        :param poll_interval: seconds between two looks, the least; they grow to a tenth of the time waited.
+        :param max_poll_interval: seconds between two looks, the most.
+        :raises GeminiFilesError: as :meth:`FileWaits.check` does.
+        """
+        waits = FileWaits(
+            [parse_name(file)],
+            deadline=time.time() + timeout,
+            poll_interval=poll_interval,
+            max_poll_interval=max_poll_interval,
+        )
+        return self.finish(waits)[0]
+
+    def finish(self, waits: FileWaits) -> list[GeminiFile]:
+        """
+        Block until a wait is over, and return its files in the order they were asked for.
+
         :raises GeminiFilesError: as :meth:`FileWaits.check` does.
         """
         while not self.look(waits):

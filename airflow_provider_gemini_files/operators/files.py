@@ -107,7 +107,7 @@ class GeminiUploadFileOperator(GeminiOperator):
                 seconds=self.wait_timeout,
             )
             return self.defer(**deferral)
-        return self._push(context, self.hook.wait_for_files(waits))
+        return self._push(context, self.hook.finish(waits))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None) -> Any:
         """Read the trigger's event."""

@@ -3,13 +3,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
-import httpx
 import pytest
+from support import create_files
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.files.state import FileWaits
 from airflow_provider_gemini_files.hooks import files, sdk
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.transfer.sources import find_source
@@ -119,9 +118,7 @@ def test_an_unsupported_type_is_refused_with_the_services_words(hook, text_file)
 
 
 def test_list_gives_every_page(hook, emulator):
-    with httpx.Client(base_url=emulator.base_url, headers={"x-goog-api-key": hook.connection.api_key}) as client:
-        for _ in range(103):
-            client.post("/v1beta/files", json={"file": {}}).raise_for_status()
+    create_files(emulator.base_url, 103)
     emulator.emulator.journal.clear()
 
     assert len({file.name for file in hook.list_files()}) == 103
@@ -147,9 +144,14 @@ def test_waiting_ends_when_the_video_is_active(hook, emulator, video_file):
     file = hook.upload_file(video_file)
     assert file.state == "PROCESSING"
 
-    [active] = hook.wait_for_files(FileWaits([file.name], poll_interval=0.1))
+    assert hook.wait_for_file(file, poll_interval=0.1).state == "ACTIVE"
 
-    assert active.state == "ACTIVE"
+
+def test_waiting_ends_at_its_timeout(hook, video_file):
+    file = hook.upload_file(video_file)
+
+    with pytest.raises(e.GeminiWaitTimeoutError, match=file.name):
+        hook.wait_for_file(file, timeout=0.3, poll_interval=0.1)
 
 
 def test_a_look_from_an_event_loop_sees_the_same(hook, text_file):
