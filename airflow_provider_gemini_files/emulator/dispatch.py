@@ -18,7 +18,7 @@ from airflow_provider_gemini_files.emulator.faults import Fault
 from airflow_provider_gemini_files.emulator.projects import Project
 from airflow_provider_gemini_files.emulator.service import Emulator
 from airflow_provider_gemini_files.emulator.uploads import Upload
-from airflow_provider_gemini_files.emulator.wire import reset_connection
+from airflow_provider_gemini_files.emulator.wire import capitalise, reset_connection
 
 #: What a journal says of a request whose client never got an answer.
 _NO_ANSWER = 499
@@ -125,6 +125,7 @@ class Method:
         except ClientDisconnect:
             response = Response(status_code=_NO_ANSWER)
         entry["status"] = response.status_code
+        response.raw_headers = capitalise(response.raw_headers)
         return response
 
 
@@ -160,7 +161,9 @@ async def _plain(call: Call, handler: Handler) -> Response:
 
 
 def _check_deadline(request: Request) -> None:
-    """Refuse a client that gives the service less time than it takes."""
+    """Refuse a client that gives the service less time than it takes; uploads may set any."""
+    if request.url.path.startswith("/upload/"):
+        return
     given = request.headers.get("x-server-timeout", "")
     if given.replace(".", "", 1).isdigit() and float(given) < _SHORTEST_DEADLINE:
         raise errors.short_deadline(float(given))

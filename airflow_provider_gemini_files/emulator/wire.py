@@ -23,6 +23,23 @@ class EmulatorProtocol(HttpToolsProtocol):
         self.scope[_SCOPE_KEY] = self.transport  # type: ignore[literal-required]
 
 
+class HeaderName(bytes):
+    """A header name that keeps its capitals, which uvicorn would take away and some clients look for."""
+
+    def lower(self) -> bytes:
+        """Return it as it is."""
+        return self
+
+
+def capitalise(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Write header names as the service's front end does, but for the length, which uvicorn itself looks for."""
+    return [(name if name == b"content-length" else HeaderName(_title(name)), value) for name, value in headers]
+
+
+def _title(name: bytes) -> bytes:
+    return name.title().replace(b"-Url", b"-URL")
+
+
 async def reset_connection(scope: Any) -> None:
     """Break the connection of a request with a TCP reset, dropping what was not sent yet."""
     transport: asyncio.Transport = scope[_SCOPE_KEY]
