@@ -17,6 +17,11 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 class EmulatorProtocol(HttpToolsProtocol):
     """uvicorn's protocol that puts the transport into the ASGI scope, so that a fault can reset the connection."""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin a connection, and send small packets at once: asyncio forgets to for sockets it is given."""
+        super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
