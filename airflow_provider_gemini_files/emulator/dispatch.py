@@ -178,9 +178,14 @@ async def _befall(call: Call, handler: Handler, fault: Fault, upload: Upload | N
     if fault.after_bytes is not None:
         body = _InterruptedBody(call.request.receive, fault.after_bytes, strike)
         call.request = Request(call.request.scope, body)
+        try:
+            response = await _plain(call, handler)
+        finally:
+            # A refusal may come before any byte is read: the fault was promised all the same.
+            await body.exhaust()
     else:
         await strike()
-    response = await _plain(call, handler)
+        response = await _plain(call, handler)
     if fault.action == "lose_answer":
         await reset_connection(call.request.scope)
         raise ClientDisconnect
@@ -219,6 +224,11 @@ class _InterruptedBody:
         self._strike = strike
         self._rest: Message | None = None
         self._struck = False
+
+    async def exhaust(self) -> None:
+        """Read on until it has happened."""
+        while not self._struck and (await self())["type"] != "http.disconnect":
+            pass
 
     async def __call__(self) -> Message:
         if self._rest is not None and not self._struck:

@@ -125,6 +125,12 @@ class TestConnection:
         file = api.command(url, "upload, finalize", content[received:], received).json()["file"]
         assert base64.b64decode(file["sha256Hash"]).decode() == hashlib.sha256(content).hexdigest()
 
+    def test_reset_comes_even_if_the_bytes_are_refused(self, emulator, api):
+        url = api.session(5)
+        emulator.faults.add("upload", "reset", after_bytes=3)
+        with pytest.raises(httpx.TransportError):
+            api.command(url, "upload, finalize", b"hello", 77)
+
     def test_lost_answer_leaves_the_work_done(self, emulator, api):
         url = api.session(5)
         emulator.faults.add("finalize", "lose_answer")
