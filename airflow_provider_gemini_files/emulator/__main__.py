@@ -1,45 +1,110 @@
-"""Command line: ``python -m airflow_provider_gemini_files.emulator``."""
+"""
+Command line: ``python -m airflow_provider_gemini_files.emulator``.
+
+Every flag has an environment variable: ``--video-seconds`` is ``GEMINI_EMULATOR_VIDEO_SECONDS``.
+"""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 from airflow_provider_gemini_files.emulator.server import GeminiEmulator
-from airflow_provider_gemini_files.emulator.settings import DEFAULT_QUOTA_BYTES, DEFAULT_VIDEO_SECONDS
+from airflow_provider_gemini_files.emulator.settings import Settings
+
+_PREFIX = "GEMINI_EMULATOR_"
+_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in _TRUE | _FALSE:
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text.lower() in _TRUE
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    return tuple(key.strip() for key in text.split(",") if key.strip())
+
+
+@dataclass(frozen=True)
+class _Option:
+    """A setting that the command line and the environment give."""
+
+    flag: str
+    read: Any
+    default: Any
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """Return the environment variable."""
+        return _PREFIX + self.flag.upper().replace("-", "_")
+
+
+_DEFAULTS = {f.name: f.default for f in fields(Settings)}
+_OPTIONS = [
+    _Option("host", str, "127.0.0.1", "address to listen on"),
+    _Option("port", int, 8085, "port to listen on; 0 takes a free one"),
+    _Option("allow-remote", _switch, False, "listen on an address that others can reach, too"),
+    _Option("api-key", _keys, (), "valid keys, separated by commas; none: every key is valid"),
+    _Option("quota-bytes", int, _DEFAULTS["quota_bytes"], "storage of one project"),
+    _Option("granularity", int, _DEFAULTS["granularity"], "chunk granularity of uploads in bytes"),
+    _Option("keep-partial", _switch, _DEFAULTS["keep_partial"], "keep what a broken connection has brought"),
+    _Option("video-seconds", float, _DEFAULTS["video_seconds"], "how long a video is PROCESSING"),
+    _Option("large-seconds", float, _DEFAULTS["large_seconds"], "how long a large audio or PDF file is PROCESSING"),
+    _Option("job-seconds", float, _DEFAULTS["job_seconds"], "how long an import or a batch takes"),
+]
+
+
+def read_options(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> dict[str, Any]:
+    """
+    Return the keyword arguments of :class:`GeminiEmulator`: flags first, then variables, then defaults.
+
+    Ends the process with a sentence when one of them cannot be read.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_gemini_files.emulator",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for option in _OPTIONS:
+        parser.add_argument(f"--{option.flag}", **_parsing(option), help=f"{option.help} (default: {option.default})")
+    given = vars(parser.parse_args(arguments))
+    result: dict[str, Any] = {}
+    for option in _OPTIONS:
+        name = option.flag.replace("-", "_")
+        result[name] = option.default
+        try:
+            if given[name] is not None:
+                result[name] = given[name]
+            elif text := environment.get(option.variable):
+                result[name] = option.read(text)
+        except ValueError as error:
+            parser.error(f"{option.variable}: {error}")
+    result["api_keys"] = tuple(result.pop("api_key"))
+    return result
+
+
+def _parsing(option: _Option) -> dict[str, Any]:
+    if option.read is _switch:
+        return {"action": argparse.BooleanOptionalAction, "default": None}
+    if option.read is _keys:
+        return {"action": "extend", "type": _keys, "metavar": "K", "default": None}
+    return {"type": option.read, "default": None, "metavar": option.flag.rpartition("-")[2].upper()}
 
 
 def main() -> None:
     """Serve until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m airflow_provider_gemini_files.emulator", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8085, help="port to listen on (default: %(default)s)")
-    parser.add_argument(
-        "--api-key", action="append", default=[], metavar="K", help="a valid key, repeatable (default: every key is)"
-    )
-    parser.add_argument(
-        "--quota-bytes", type=int, default=DEFAULT_QUOTA_BYTES, help="storage of a project (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--video-seconds",
-        type=float,
-        default=DEFAULT_VIDEO_SECONDS,
-        help="how long a video is PROCESSING (default: %(default)s)",
-    )
-    parser.add_argument("--allow-remote", action="store_true", help="listen on an address that others can reach, too")
-    args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    options = read_options(None, os.environ)
     try:
-        emulator = GeminiEmulator(
-            host=args.host,
-            port=args.port,
-            allow_remote=args.allow_remote,
-            api_keys=tuple(args.api_key),
-            quota_bytes=args.quota_bytes,
-            video_seconds=args.video_seconds,
-        )
+        emulator = GeminiEmulator(**options)
     except (ValueError, OSError) as error:
-        parser.error(str(error))
+        raise SystemExit(f"error: {error}") from None
     logging.getLogger(__name__).info("Gemini Files API emulator on %s (Ctrl-C ends it)", emulator.base_url)
     emulator.run()
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from airflow_provider_gemini_files.emulator.seed import seed
 from airflow_provider_gemini_files.emulator.service import Emulator
 
 
@@ -69,12 +70,23 @@ async def _add_answers(request: Request) -> Response:
     return JSONResponse({})
 
 
+async def _seed(request: Request) -> Response:
+    try:
+        wanted = json.loads(await request.body())
+        seed(_emulator(request).project(str(wanted["api_key"])), list(wanted["resources"]))
+    except (ValueError, KeyError, TypeError) as error:
+        message = f'expected {{"api_key": key, "resources": [names]}}: {error}'
+        return PlainTextResponse(message, status_code=400)
+    return JSONResponse({})
+
+
 ROUTES = [
     Route("/__emulator/health", _health),
     Route("/__emulator/journal", _journal),
     Route("/__emulator/usage", _usage),
     Route("/__emulator/reset", _reset, methods=["POST"]),
     Route("/__emulator/clock", _clock, methods=["POST"]),
+    Route("/__emulator/seed", _seed, methods=["POST"]),
     Route("/__emulator/answers", _add_answers, methods=["POST"]),
     Route("/__emulator/faults", _add_faults, methods=["POST"]),
     Route("/__emulator/faults", _faults, methods=["GET"]),

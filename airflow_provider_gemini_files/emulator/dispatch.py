@@ -18,7 +18,7 @@ from airflow_provider_gemini_files.emulator.faults import Fault
 from airflow_provider_gemini_files.emulator.projects import Project
 from airflow_provider_gemini_files.emulator.service import Emulator
 from airflow_provider_gemini_files.emulator.uploads import Upload
-from airflow_provider_gemini_files.emulator.wire import reset_connection
+from airflow_provider_gemini_files.emulator.wire import capitalise, reset_connection
 
 #: What a journal says of a request whose client never got an answer.
 _NO_ANSWER = 499
@@ -125,6 +125,7 @@ class Method:
         except ClientDisconnect:
             response = Response(status_code=_NO_ANSWER)
         entry["status"] = response.status_code
+        response.raw_headers = capitalise(response.raw_headers)
         return response
 
 
@@ -160,7 +161,9 @@ async def _plain(call: Call, handler: Handler) -> Response:
 
 
 def _check_deadline(request: Request) -> None:
-    """Refuse a client that gives the service less time than it takes."""
+    """Refuse a client that gives the service less time than it takes; uploads may set any."""
+    if request.url.path.startswith("/upload/"):
+        return
     given = request.headers.get("x-server-timeout", "")
     if given.replace(".", "", 1).isdigit() and float(given) < _SHORTEST_DEADLINE:
         raise errors.short_deadline(float(given))
@@ -175,9 +178,14 @@ async def _befall(call: Call, handler: Handler, fault: Fault, upload: Upload | N
     if fault.after_bytes is not None:
         body = _InterruptedBody(call.request.receive, fault.after_bytes, strike)
         call.request = Request(call.request.scope, body)
+        try:
+            response = await _plain(call, handler)
+        finally:
+            # A refusal may come before any byte is read: the fault was promised all the same.
+            await body.exhaust()
     else:
         await strike()
-    response = await _plain(call, handler)
+        response = await _plain(call, handler)
     if fault.action == "lose_answer":
         await reset_connection(call.request.scope)
         raise ClientDisconnect
@@ -216,6 +224,11 @@ class _InterruptedBody:
         self._strike = strike
         self._rest: Message | None = None
         self._struck = False
+
+    async def exhaust(self) -> None:
+        """Read on until it has happened."""
+        while not self._struck and (await self())["type"] != "http.disconnect":
+            pass
 
     async def __call__(self) -> Message:
         if self._rest is not None and not self._struck:

@@ -32,6 +32,7 @@ class Fault:
     :param seconds: how long a ``stall`` lasts, or what a ``rate_limit`` asks the client to wait.
     :param status: the HTTP status of action ``status``.
     :param body: the body of action ``status``: a text, or anything else as JSON.
+    :param file_id: the file that ``gone`` and ``not_active`` speak of.
     :param error: the ``error`` that ``fail_processing`` leaves in the file.
     """
 
@@ -44,6 +45,7 @@ class Fault:
     seconds: float | None = None
     status: int | None = None
     body: Any = None
+    file_id: str | None = None
     error: dict[str, Any] | None = None
     seen: int = field(default=0, init=False)
     used: int = field(default=0, init=False)
@@ -93,6 +95,9 @@ ERRORS: dict[str, Callable[[Fault], errors.ServiceError]] = {
     "outage": lambda _: errors.outage(),
     "internal": lambda _: errors.internal(),
     "terminated": lambda _: errors.terminated(),
+    "gone": lambda fault: errors.no_permission(fault.file_id or "unknown"),
+    "not_active": lambda fault: errors.not_active(fault.file_id or "unknown"),
+    "already_exists": lambda _: errors.already_exists(),
     "bad_key": lambda _: errors.bad_key(),
     "forbidden": lambda _: errors.forbidden(),
     "key_blocked": lambda _: errors.forbidden("API_KEY_SERVICE_BLOCKED"),

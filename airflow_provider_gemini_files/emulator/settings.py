@@ -34,6 +34,12 @@ class Settings:
     large_seconds: float = 1.0
     job_seconds: float = 1.0
 
+    def __post_init__(self) -> None:
+        if self.granularity < 1 or self.quota_bytes < 0:
+            raise ValueError("granularity and quota_bytes count bytes, and granularity is at least 1")
+        if min(self.video_seconds, self.large_seconds, self.job_seconds) < 0:
+            raise ValueError("seconds cannot be negative")
+
     def processing_seconds(self, mime_type: str, size: int) -> float:
         """Return how long a file of that type and size in bytes is PROCESSING."""
         kind = mime_type.partition("/")[0]

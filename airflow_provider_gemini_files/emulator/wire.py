@@ -18,14 +18,31 @@ class EmulatorProtocol(HttpToolsProtocol):
     """uvicorn's protocol that puts the transport into the ASGI scope, so that a fault can reset the connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Send small answers at once: held back for the client's acknowledgement, each would take 40 ms."""
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        """Begin a connection, and send small packets at once: asyncio forgets to for sockets it is given."""
         super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
         self.scope[_SCOPE_KEY] = self.transport  # type: ignore[literal-required]
+
+
+class HeaderName(bytes):
+    """A header name that keeps its capitals, which uvicorn would take away and some clients look for."""
+
+    def lower(self) -> bytes:
+        """Return it as it is."""
+        return self
+
+
+def capitalise(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Write header names as the service's front end does, but for the length, which uvicorn itself looks for."""
+    return [(name if name == b"content-length" else HeaderName(_title(name)), value) for name, value in headers]
+
+
+def _title(name: bytes) -> bytes:
+    return name.title().replace(b"-Url", b"-URL")
 
 
 async def reset_connection(scope: Any) -> None:

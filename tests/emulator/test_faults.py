@@ -74,6 +74,22 @@ class TestErrors:
         assert words in answer.text
         assert api.get("files").status_code == 200
 
+    @pytest.mark.parametrize(
+        ("action", "status", "words"),
+        [
+            ("gone", 403, "You do not have permission to access the File abc or it may not exist."),
+            ("not_active", 400, "The File abc is not in an ACTIVE state and usage is not allowed."),
+        ],
+    )
+    def test_error_of_a_file_names_it(self, emulator, api, action, status, words):
+        emulator.faults.add("generate", action, file_id="abc")
+        answer = api.generate({"text": "?"})
+        assert (answer.status_code, answer.json()["error"]["message"]) == (status, words)
+
+    def test_lost_race_for_a_name(self, emulator, api):
+        emulator.faults.add("finalize", "already_exists")
+        assert api.upload(b"hello").json()["error"]["status"] == "ALREADY_EXISTS"
+
     def test_outage_has_an_empty_body(self, emulator, api):
         emulator.faults.add("start", "outage")
         answer = api.start(5)
@@ -124,6 +140,12 @@ class TestConnection:
         assert received == 5 * KIB
         file = api.command(url, "upload, finalize", content[received:], received).json()["file"]
         assert base64.b64decode(file["sha256Hash"]).decode() == hashlib.sha256(content).hexdigest()
+
+    def test_reset_comes_even_if_the_bytes_are_refused(self, emulator, api):
+        url = api.session(5)
+        emulator.faults.add("upload", "reset", after_bytes=3)
+        with pytest.raises(httpx.TransportError):
+            api.command(url, "upload, finalize", b"hello", 77)
 
     def test_lost_answer_leaves_the_work_done(self, emulator, api):
         url = api.session(5)

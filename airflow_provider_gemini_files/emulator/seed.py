@@ -1,0 +1,126 @@
+"""Resources under names of the test's choice, which the service itself would never give."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_gemini_files.emulator.batches import Batch
+from airflow_provider_gemini_files.emulator.caches import Cache
+from airflow_provider_gemini_files.emulator.file import StoredFile
+from airflow_provider_gemini_files.emulator.projects import Project
+from airflow_provider_gemini_files.emulator.prompt import Prompt
+from airflow_provider_gemini_files.emulator.stores import Document, Store
+
+_DAY = 86400.0
+_ANSWER = {"candidates": [{"content": {"parts": [{"text": "seeded"}]}, "finishReason": "STOP"}]}
+_TEXT = {"parts": [{"text": "seeded"}]}
+#: One line of a batch, of prompts as well as of contents to embed.
+_CONTENT = json.dumps({"key": "1", "request": {"contents": [_TEXT], "content": _TEXT}}).encode() + b"\n"
+
+
+@dataclass(frozen=True)
+class Seed:
+    """
+    A resource to make; it is ready to be used, and small.
+
+    :param name: of a file, a file search store, a document (with its store), a cached content or a batch.
+    :param content: the bytes of a file in base64.
+    :param mime_type: of a file.
+    :param generated: a file was made by the service, so that it can be downloaded.
+    :param from_file: a batch has its results in a file, not in itself.
+    :param answer: what a batch got for its one request.
+    """
+
+    name: str
+    content: str = base64.b64encode(_CONTENT).decode()
+    mime_type: str = "text/plain"
+    generated: bool = False
+    from_file: bool = False
+    answer: dict[str, Any] = field(default_factory=lambda: dict(_ANSWER))
+
+    @property
+    def kind(self) -> str:
+        """Return the collection."""
+        return self.name.partition("/")[0]
+
+    @property
+    def id(self) -> str:
+        """Return what follows the collection."""
+        return self.name.partition("/")[2]
+
+
+def seed(project: Project, seeds: list[Any]) -> None:
+    """
+    Make resources; all of them or none.
+
+    :param seeds: names, or objects with the fields of :class:`Seed`.
+    :raises ValueError: for a name of another kind.
+    :raises TypeError: for a field that does not exist.
+    """
+    wanted = [Seed(**item) if isinstance(item, dict) else Seed(str(item)) for item in seeds]
+    for item in wanted:
+        if item.kind not in _MAKERS or not item.id:
+            raise ValueError(f"cannot seed {item.name!r}; there are {', '.join(sorted(_MAKERS))}")
+    for item in wanted:
+        _MAKERS[item.kind](project, item)
+
+
+def _file(project: Project, item: Seed) -> None:
+    now = project.clock.now()
+    content = base64.b64decode(item.content)
+    digest = hashlib.sha256(content).hexdigest()
+    source = "GENERATED" if item.generated else "UPLOADED"
+    project.add(StoredFile(item.id, item.mime_type, len(content), digest, now, content, source=source))
+
+
+def _store(project: Project, item: Seed) -> None:
+    now = project.clock.now()
+    store_id, _, document_id = item.id.partition("/documents/")
+    store = project.stores.setdefault(store_id, Store(store_id, now))
+    if document_id:
+        store.documents[document_id] = Document(
+            id=document_id,
+            store=store.name,
+            display_name=document_id,
+            mime_type="text/plain",
+            content=_CONTENT,
+            size=len(_CONTENT),
+            created=now,
+            ready=now,
+            imported=False,
+        )
+
+
+def _cache(project: Project, item: Seed) -> None:
+    now = project.clock.now()
+    prompt = Prompt(["seeded"])
+    project.caches[item.id] = Cache(item.id, "models/gemini-2.5-flash", prompt, now, now, now + _DAY)
+
+
+def _batch(project: Project, item: Seed) -> None:
+    now = project.clock.now()
+    batch = Batch(
+        id=item.id,
+        model="models/gemini-2.5-flash",
+        display_name="seeded",
+        requests=[{"key": "1"}],
+        from_file=item.from_file,
+        answer=lambda _: item.answer,
+        created=now,
+        ready=now,
+    )
+    batch.run(project)
+    project.batches[batch.id] = batch
+
+
+_MAKERS: dict[str, Callable[[Project, Seed], None]] = {
+    "files": _file,
+    "fileSearchStores": _store,
+    "cachedContents": _cache,
+    "batches": _batch,
+}
