@@ -123,7 +123,7 @@ def _result_file(project: Project, batch: Batch, results: list[dict[str, Any]]) 
 
 def _lines(file: StoredFile) -> list[dict[str, Any]]:
     if file.size > len(file.content):
-        raise errors.invalid("The emulator reads batches of at most 16 MiB.")
+        raise errors.invalid(f"The emulator kept {len(file.content)} of {file.size} bytes, too few for a batch.")
     try:
         lines = [json.loads(line) for line in file.content.splitlines() if line.strip()]
     except ValueError:
