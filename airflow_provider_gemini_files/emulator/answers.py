@@ -7,7 +7,8 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
-from airflow_provider_gemini_files.emulator.prompt import Prompt, get, text_tokens
+from airflow_provider_gemini_files.emulator.body import get, get_object
+from airflow_provider_gemini_files.emulator.prompt import Prompt, text_tokens
 from airflow_provider_gemini_files.emulator.schema import instance
 
 _BLOCKED_RATING = {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "HIGH", "blocked": True}
@@ -117,16 +118,16 @@ def _grounding(prompt: Prompt, text: str) -> dict[str, Any]:
     }
 
 
-def wanted_schema(config: dict[str, Any]) -> Any:
-    """Return the schema an answer is to follow, of either kind; None: any answer will do."""
-    return get(config, "responseJsonSchema") or get(config, "responseSchema")
+def wanted_schema(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema an answer is to follow, of either kind; empty: any answer will do."""
+    return get_object(config, "responseJsonSchema") or get_object(config, "responseSchema")
 
 
 def _own_text(prompt: Prompt, config: dict[str, Any]) -> str:
     """Say what was seen, in the form that was asked for."""
     mime_type = str(get(config, "responseMimeType") or "text/plain")
     if schema := wanted_schema(config):
-        value = instance(schema, seed=prompt.text, gemini=not get(config, "responseJsonSchema"))
+        value = instance(schema, seed=prompt.text, gemini=not get_object(config, "responseJsonSchema"))
         return str(value) if mime_type == "text/x.enum" else json.dumps(value, ensure_ascii=False)
     if mime_type == "application/json":
         files = [{"name": file.name, "mimeType": file.mime_type, "sha256": file.sha256} for file in prompt.seen]

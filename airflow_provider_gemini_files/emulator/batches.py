@@ -10,13 +10,13 @@ from typing import Any
 
 from airflow_provider_gemini_files.emulator import content, errors
 from airflow_provider_gemini_files.emulator.answers import Script
+from airflow_provider_gemini_files.emulator.body import get, get_object, get_objects, get_text
 from airflow_provider_gemini_files.emulator.catalog import check_model
 from airflow_provider_gemini_files.emulator.clock import rfc3339
 from airflow_provider_gemini_files.emulator.dispatch import Call, Method
 from airflow_provider_gemini_files.emulator.file import StoredFile
 from airflow_provider_gemini_files.emulator.paging import listing
 from airflow_provider_gemini_files.emulator.projects import Project, new_id
-from airflow_provider_gemini_files.emulator.prompt import get
 
 _ID_LENGTH = 36
 _TYPES = "type.googleapis.com/google.ai.generativelanguage.v1main."
@@ -101,7 +101,7 @@ class Batch:
     def _result(self, item: dict[str, Any]) -> dict[str, Any]:
         tags: dict[str, Any] = {name: item[name] for name in ("key", "metadata") if name in item}
         try:
-            return {"response": self.answer(item.get("request") or {}), **tags}
+            return {"response": self.answer(get_object(item, "request")), **tags}
         except errors.ApiError as error:
             return {"error": {"code": error.code, "message": error.message, "status": error.status}, **tags}
 
@@ -123,7 +123,7 @@ def _result_file(project: Project, batch: Batch, results: list[dict[str, Any]]) 
 
 def _lines(file: StoredFile) -> list[dict[str, Any]]:
     if file.size > len(file.content):
-        raise errors.invalid("The emulator reads batches of at most 16 MiB.")
+        raise errors.invalid(f"The emulator kept {len(file.content)} of {file.size} bytes, too few for a batch.")
     try:
         lines = [json.loads(line) for line in file.content.splitlines() if line.strip()]
     except ValueError:
@@ -136,11 +136,10 @@ def _requests(project: Project, config: dict[str, Any]) -> tuple[list[dict[str, 
     if name := get(config, "fileName"):
         file = project.find(str(name).removeprefix("files/"), "BatchGenerateContentRequest", "file_name")
         return _lines(file), True
-    inlined = config.get("requests") or {}
-    requests = inlined.get("requests") if isinstance(inlined, dict) else inlined
+    requests = get_objects(get_object(config, "requests"), "requests")
     if not requests:
         raise errors.invalid("* BatchGenerateContentRequest.batch.input_config: no requests.\n")
-    return list(requests), False
+    return requests, False
 
 
 async def create_batch(call: Call) -> dict[str, Any]:
@@ -161,12 +160,12 @@ async def create_embedding_batch(call: Call) -> dict[str, Any]:
 async def _create(call: Call, method: str, answer: Answerer) -> dict[str, Any]:
     project, model, now = call.project, call.params["model"], call.now
     check_model(model, call.version, method)
-    given = (await call.json()).get("batch") or {}
-    requests, from_file = _requests(project, get(given, "inputConfig") or {})
+    given = get_object(await call.json(), "batch")
+    requests, from_file = _requests(project, get_object(given, "inputConfig"))
     batch = Batch(
         id=new_id(_ID_LENGTH),
         model=f"models/{model}",
-        display_name=get(given, "displayName"),
+        display_name=get_text(given, "displayName"),
         requests=requests,
         from_file=from_file,
         answer=answer,

@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_gemini_files.emulator import errors
+from airflow_provider_gemini_files.emulator.body import get, get_text
 from airflow_provider_gemini_files.emulator.catalog import check_model
 from airflow_provider_gemini_files.emulator.clock import rfc3339
 from airflow_provider_gemini_files.emulator.dispatch import Call, Method
 from airflow_provider_gemini_files.emulator.paging import listing
 from airflow_provider_gemini_files.emulator.projects import new_id
-from airflow_provider_gemini_files.emulator.prompt import Prompt, get, read_prompt
+from airflow_provider_gemini_files.emulator.prompt import Prompt, read_prompt
 
 _DEFAULT_SECONDS = 3600.0
 _ID_LENGTH = 40
@@ -65,7 +66,7 @@ async def create_cache(call: Call) -> dict[str, Any]:
     expires = _expiry(body, call.now) or call.now + _DEFAULT_SECONDS
     if expires <= call.now:
         raise errors.invalid("* CachedContent.expire_time: must be in the future.\n")
-    cache = Cache(new_id(_ID_LENGTH), model, prompt, call.now, call.now, expires, get(body, "displayName"))
+    cache = Cache(new_id(_ID_LENGTH), model, prompt, call.now, call.now, expires, get_text(body, "displayName"))
     project.caches[cache.id] = cache
     return cache.to_json()
 

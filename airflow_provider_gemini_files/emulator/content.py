@@ -14,10 +14,11 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 
 from airflow_provider_gemini_files.emulator import answers, errors
+from airflow_provider_gemini_files.emulator.body import get, get_object, get_objects
 from airflow_provider_gemini_files.emulator.catalog import check_model
 from airflow_provider_gemini_files.emulator.dispatch import Call, Method
 from airflow_provider_gemini_files.emulator.projects import Project
-from airflow_provider_gemini_files.emulator.prompt import get, read_prompt
+from airflow_provider_gemini_files.emulator.prompt import read_prompt
 from airflow_provider_gemini_files.emulator.schema import prepare
 
 _STREAM_PIECES = 3
@@ -31,7 +32,7 @@ def generate(project: Project, model: str, body: dict[str, Any], script: answers
     :raises ApiError: 400 for an empty prompt or a file that is not ACTIVE, 403 for one that is not here.
     """
     prompt = read_prompt(project, body)
-    config = get(body, "generationConfig") or {}
+    config = get_object(body, "generationConfig")
     return answers.respond(prompt, model, config, script.take(project.name))
 
 
@@ -40,7 +41,7 @@ async def generate_content(call: Call) -> dict[str, Any]:
     project, model = call.project, call.params["model"]
     check_model(model, call.version)
     body = await call.json()
-    if answers.wanted_schema(get(body, "generationConfig") or {}):
+    if answers.wanted_schema(get_object(body, "generationConfig")):
         # The library takes seconds to load; other requests go on.
         await asyncio.to_thread(prepare)
     return generate(project, model, body, call.emulator.answers)
@@ -89,7 +90,7 @@ async def count_tokens(call: Call) -> dict[str, Any]:
     """Count the tokens of a prompt by the documented arithmetic."""
     check_model(call.params["model"], call.version, "countTokens")
     body = await call.json()
-    prompt = read_prompt(call.project, get(body, "generateContentRequest") or body, "CountTokensRequest")
+    prompt = read_prompt(call.project, get_object(body, "generateContentRequest") or body, "CountTokensRequest")
     counts = prompt.tokens_by_modality()
     answer: dict[str, Any] = {"totalTokens": sum(counts.values()), "promptTokensDetails": answers.details(counts)}
     if prompt.cached_tokens:
@@ -99,7 +100,9 @@ async def count_tokens(call: Call) -> dict[str, Any]:
 
 def embed(request: dict[str, Any]) -> dict[str, Any]:
     """Return a vector for a content: the same for the same content, of no meaning."""
-    size = int(get(request, "outputDimensionality") or _EMBEDDING_SIZE)
+    size = get(request, "outputDimensionality") or _EMBEDDING_SIZE
+    if not isinstance(size, int) or not 1 <= size <= _EMBEDDING_SIZE:
+        raise errors.invalid(f"* EmbedContentRequest.output_dimensionality: must be from 1 to {_EMBEDDING_SIZE}.\n")
     seed = hashlib.sha256(json.dumps(request.get("content"), sort_keys=True).encode()).digest()
     source = random.Random(seed)  # noqa: S311 - not a secret
     return {"embedding": {"values": [round(source.uniform(-1, 1), 6) for _ in range(size)]}}
@@ -116,7 +119,7 @@ async def embed_contents(call: Call) -> dict[str, Any]:
     """Embed many contents."""
     call.authenticate()
     check_model(call.params["model"], call.version, "embedContent")
-    requests = (await call.json()).get("requests") or []
+    requests = get_objects(await call.json(), "requests")
     return {"embeddings": [embed(request)["embedding"] for request in requests]}
 
 

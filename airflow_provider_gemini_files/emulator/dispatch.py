@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ from airflow_provider_gemini_files.emulator.service import Emulator
 from airflow_provider_gemini_files.emulator.uploads import Upload
 from airflow_provider_gemini_files.emulator.wire import capitalise, reset_connection
 
+_log = logging.getLogger(__name__)
 #: What a journal says of a request whose client never got an answer.
 _NO_ANSWER = 499
 #: Seconds; less in X-Server-Timeout is refused.
@@ -124,6 +126,10 @@ class Method:
             response = error_response(error)
         except ClientDisconnect:
             response = Response(status_code=_NO_ANSWER)
+        except Exception as error:
+            # Left to the server, it would also break the connection, and look like a fault that nobody asked for.
+            _log.exception("The emulator failed on %s %s", request.method, request.url.path)
+            response = error_response(errors.failed(error))
         entry["status"] = response.status_code
         response.raw_headers = capitalise(response.raw_headers)
         return response

@@ -277,3 +277,8 @@ def precondition(message: str) -> ApiError:
 def unimplemented(message: str) -> ApiError:
     """Answer for what the emulator cannot do; the service could."""
     return ApiError(501, "UNIMPLEMENTED", message)
+
+
+def failed(error: Exception) -> ApiError:
+    """Answer for a request the emulator stumbles over: its own mistake, or a shape that no client sends."""
+    return ApiError(500, "INTERNAL", f"The emulator failed: {error!r}")

@@ -15,7 +15,7 @@ LIFETIME_SECONDS = 48 * 3600
 #: The service counts the lifetime from a moment a little before the creation.
 _HEAD_START_SECONDS = 0.018
 #: Bytes of a file that are kept for the models to look at; a longer file keeps its size and hash only.
-KEPT_BYTES = 16 * 1024**2
+KEPT_BYTES = 4 * 1024**2
 _FAILED = {"code": 3, "message": "The file could not be processed."}
 
 

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider_gemini_files.emulator import errors, uploads
+from airflow_provider_gemini_files.emulator.body import get, get_objects, get_text
 from airflow_provider_gemini_files.emulator.dispatch import Call, Method
 from airflow_provider_gemini_files.emulator.paging import listing
 from airflow_provider_gemini_files.emulator.projects import Project, new_id
-from airflow_provider_gemini_files.emulator.prompt import get
 from airflow_provider_gemini_files.emulator.stores import Document, Store, readable_id
 
 MAX_DOCUMENT_BYTES = 100 * 1024**2
@@ -43,9 +43,9 @@ def _document(call: Call, request: str) -> tuple[Store, Document]:
 async def create_store(call: Call) -> dict[str, Any]:
     """Make a store."""
     body = await call.json()
-    display_name = get(body, "displayName")
+    display_name = get_text(body, "displayName")
     store = Store(readable_id(display_name, new_id(), new_id()), call.now, display_name)
-    store.embedding_model = get(body, "embeddingModel") or store.embedding_model
+    store.embedding_model = get_text(body, "embeddingModel") or store.embedding_model
     call.project.stores[store.id] = store
     return store.to_json(call.now)
 
@@ -78,7 +78,7 @@ async def start_document(call: Call) -> Response:
     custom = _custom_metadata(metadata)
     told = uploads.declared(call.request, metadata)
     _check_size(told.size or 0)
-    display_name = get(metadata, "displayName") or call.request.headers.get("x-goog-upload-file-name")
+    display_name = get_text(metadata, "displayName") or call.request.headers.get("x-goog-upload-file-name")
     project = call.project
 
     def complete(done: uploads.Upload) -> uploads.Answer:
@@ -107,8 +107,8 @@ async def import_file(call: Call) -> dict[str, Any]:
 
 
 def _custom_metadata(body: dict[str, Any]) -> list[Any]:
-    custom = get(body, "customMetadata") or []
-    if not isinstance(custom, list) or len(custom) > MAX_METADATA:
+    custom = get_objects(body, "customMetadata")
+    if len(custom) > MAX_METADATA:
         raise errors.invalid(f"* Document.custom_metadata: must have at most {MAX_METADATA} elements.\n")
     return custom
 

@@ -66,7 +66,7 @@ def _store(project: Project, done: uploads.Upload, requested_id: str | None) -> 
         size=done.received,
         sha256=done.hasher.hexdigest(),
         created=now,
-        content=bytes(done.content),
+        content=project.keep(done.content),
         display_name=done.display_name,
         processed=now + project.settings.processing_seconds(done.mime_type, done.received),
     )

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from airflow_provider_gemini_files.emulator.stores import Store
 
 MAX_FILE_BYTES = 2 * 1024**3
+#: Bytes of all uploads of a project that are kept; beyond, a new file keeps its very beginning only.
+MAX_KEPT_BYTES = 256 * 1024**2
+_LEAST_KEPT_BYTES = 4096
 _ID = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -95,6 +98,11 @@ class Project:
             raise errors.storage_full(self.settings.quota_bytes)
         if requested_id in self._files:
             raise errors.already_exists()
+
+    def keep(self, content: bytearray) -> bytes:
+        """Return what of an upload's first bytes is kept, so that many large files do not fill the memory."""
+        kept = sum(len(file.content) for file in self._files.values())
+        return bytes(content if kept + len(content) <= MAX_KEPT_BYTES else content[:_LEAST_KEPT_BYTES])
 
     def add(self, file: StoredFile) -> StoredFile:
         """Take a file in."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_gemini_files.emulator import errors
+from airflow_provider_gemini_files.emulator.body import get, get_object, get_objects, get_text
 from airflow_provider_gemini_files.emulator.media import tokens
 from airflow_provider_gemini_files.emulator.projects import Project
 
@@ -76,34 +77,25 @@ def read_prompt(project: Project, body: dict[str, Any], request: str = "Generate
     if cache_name := get(body, "cachedContent"):
         cached = project.cache(str(cache_name).removeprefix("cachedContents/")).prompt
         prompt = Prompt(list(cached.texts), list(cached.seen), cached.system or prompt.system, cached.tokens())
-    _look(project, body.get("contents") or [], prompt, request)
+    _look(project, body, prompt, request)
     if not prompt.texts and not prompt.seen:
         raise errors.invalid(f"* {request}.contents: contents is not specified\n")
-    for tool in body.get("tools") or []:
-        for name in get(get(tool, "fileSearch") or {}, "fileSearchStoreNames") or []:
+    for tool in get_objects(body, "tools"):
+        names = get(get_object(tool, "fileSearch"), "fileSearchStoreNames") or []
+        for name in names if isinstance(names, list) else [names]:
             store = project.store(str(name).removeprefix("fileSearchStores/"))
             prompt.documents += store.ready_documents(project.clock.now())
     return prompt
 
 
-def get(data: dict[str, Any], name: str) -> Any:
-    """Return a field by its JSON name, in camel or in snake case: the service reads both."""
-    if name in data:
-        return data[name]
-    return data.get("".join(f"_{c.lower()}" if c.isupper() else c for c in name))
-
-
-def _look(project: Project, contents: Any, prompt: Prompt, request: str) -> None:
-    for content in contents if isinstance(contents, list) else [contents]:
-        if not isinstance(content, dict):
-            raise errors.invalid('Invalid value at "contents".')
-        parts = content.get("parts") or []
-        for part in parts if isinstance(parts, list) else [parts]:
+def _look(project: Project, body: dict[str, Any], prompt: Prompt, request: str) -> None:
+    for content in get_objects(body, "contents"):
+        for part in get_objects(content, "parts"):
             if "text" in part:
                 prompt.texts.append(str(part["text"]))
-            elif data := get(part, "fileData"):
+            elif data := get_object(part, "fileData"):
                 prompt.seen.append(_see_file(project, data, request))
-            elif data := get(part, "inlineData"):
+            elif data := get_object(part, "inlineData"):
                 prompt.seen.append(_see_bytes(data))
 
 
@@ -113,7 +105,9 @@ def _see_file(project: Project, data: dict[str, Any], request: str) -> Seen:
     if file.state(project.clock.now()) != "ACTIVE":
         raise errors.not_active(file.id)
     count = tokens(file.mime_type, file.content, file.size)
-    return Seen(f"files/{file.id}", get(data, "mimeType") or file.mime_type, file.size, file.sha256 or "unknown", count)
+    return Seen(
+        f"files/{file.id}", get_text(data, "mimeType") or file.mime_type, file.size, file.sha256 or "unknown", count
+    )
 
 
 def _see_bytes(data: dict[str, Any]) -> Seen:
@@ -128,6 +122,5 @@ def _see_bytes(data: dict[str, Any]) -> Seen:
 
 
 def _system_text(body: dict[str, Any]) -> str:
-    instruction = get(body, "systemInstruction") or {}
-    parts = instruction.get("parts") or [] if isinstance(instruction, dict) else []
-    return "\n".join(str(part.get("text", "")) for part in (parts if isinstance(parts, list) else [parts]))
+    instruction = get_object(body, "systemInstruction")
+    return "\n".join(str(part.get("text", "")) for part in get_objects(instruction, "parts"))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: How long a session can be continued; the service's own figure is not published.
 SESSION_SECONDS = 7 * 86400
+#: How many sessions are remembered; the oldest are forgotten, as nobody asks for them any more.
+MAX_SESSIONS = 10_000
 
 Answer = Callable[[], dict[str, Any]]
 
@@ -156,7 +158,10 @@ def open_session(
         expires=call.now + SESSION_SECONDS,
         complete=complete,
     )
-    call.emulator.uploads[upload.id] = upload
+    sessions = call.emulator.uploads
+    sessions[upload.id] = upload
+    while len(sessions) > MAX_SESSIONS:
+        del sessions[next(iter(sessions))]
     # A key that came in the query is in the returned URL, too: the service does that.
     url = str(call.request.url.include_query_params(upload_id=upload.id, upload_protocol="resumable"))
     headers = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from emulator.api import Api
 
-from airflow_provider_gemini_files.emulator import GeminiEmulator
+from airflow_provider_gemini_files.emulator import GeminiEmulator, catalog
 
 INT64_MAX = 9_223_372_036_854_775_807
 TYPE = "type.googleapis.com/google.rpc."
@@ -152,3 +152,27 @@ def test_unknown_model(api):
 def test_broken_json(api, body):
     answer = api.call("POST", "models/gemini-2.5-flash:generateContent", content=body)
     assert (error(answer)["code"], error(answer)["status"]) == (400, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"contents": "x"},
+        {"contents": [{"parts": ["x"]}]},
+        {"contents": [{"parts": [{"fileData": "x"}]}]},
+        {"contents": [{"parts": [{"inlineData": ["x"]}]}]},
+        {"contents": [{"parts": [{"text": "x"}]}], "generationConfig": "x"},
+        {"contents": [{"parts": [{"text": "x"}]}], "generationConfig": {"responseSchema": "x"}},
+        {"contents": [{"parts": [{"text": "x"}]}], "tools": [None]},
+        {"contents": [{"parts": [{"text": "x"}]}], "systemInstruction": "x"},
+    ],
+)
+def test_shapes_that_no_client_sends(api, body):
+    told = error(api.post("models/gemini-2.5-flash:generateContent", body))
+    assert (told["code"], told["status"]) == (400, "INVALID_ARGUMENT")
+
+
+def test_own_mistake_is_told_and_breaks_no_connection(api, monkeypatch):
+    monkeypatch.setattr(catalog, "MODELS", [None])
+    told = error(api.get("models"))
+    assert (told["code"], told["message"].startswith("The emulator failed: ")) == (500, True)

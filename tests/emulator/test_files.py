@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 from emulator.api import Api
 
-from airflow_provider_gemini_files.emulator import GeminiEmulator
+from airflow_provider_gemini_files.emulator import GeminiEmulator, projects, uploads
 
 DAY = 86400
 OAUTH = {"authorization": "Bearer token", "x-goog-user-project": "my-project"}
@@ -125,6 +125,25 @@ class TestStorage:
     def test_two_gigabytes_a_file(self, api):
         assert api.start(2 * 1024**3).status_code == 200
         assert api.start(2 * 1024**3 + 1).status_code == 400
+
+
+class TestMemory:
+    def test_many_large_files_keep_size_and_hash_but_not_all_bytes(self, emulator, api, monkeypatch):
+        monkeypatch.setattr(projects, "MAX_KEPT_BYTES", 10_000)
+        first, second = api.file(bytes(9000)), api.file(bytes(9000))
+        sizes = {f.id: len(f.content) for f in emulator.emulator.project("k").files()}
+        assert sizes == {first["name"][6:]: 9000, second["name"][6:]: 4096}
+        assert first["sizeBytes"] == second["sizeBytes"] == "9000"
+        assert first["sha256Hash"] == second["sha256Hash"]
+        answer = api.post(
+            "models/gemini-2.5-flash:batchGenerateContent", {"batch": {"inputConfig": {"fileName": second["name"]}}}
+        )
+        assert (answer.status_code, "too few for a batch" in answer.text) == (400, True)
+
+    def test_oldest_sessions_are_forgotten(self, api, monkeypatch):
+        monkeypatch.setattr(uploads, "MAX_SESSIONS", 2)
+        urls = [api.session(5) for _ in range(3)]
+        assert [api.command(url, "query").status_code for url in urls] == [404, 200, 200]
 
 
 class TestProjects:

@@ -1,0 +1,51 @@
+"""Fields of a request's body, in camel or in snake case: the service reads both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_gemini_files.emulator import errors
+
+
+def get(data: dict[str, Any], name: str) -> Any:
+    """Return a field by its JSON name."""
+    if name in data:
+        return data[name]
+    return data.get("".join(f"_{c.lower()}" if c.isupper() else c for c in name))
+
+
+def get_object(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """
+    Return a field that is an object; an empty one when it is not there.
+
+    :raises ApiError: 400 when it is something else.
+    """
+    value = get(data, name) or {}
+    if not isinstance(value, dict):
+        raise errors.invalid(f'Invalid value at "{name}".')
+    return value
+
+
+def get_objects(data: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """
+    Return a field that is a list of objects; a single one counts as a list.
+
+    :raises ApiError: 400 when it is something else.
+    """
+    value = get(data, name) or []
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, dict) for item in values):
+        raise errors.invalid(f'Invalid value at "{name}".')
+    return values
+
+
+def get_text(data: dict[str, Any], name: str) -> str | None:
+    """
+    Return a field that is a text; None when it is not there.
+
+    :raises ApiError: 400 when it is something else.
+    """
+    value = get(data, name)
+    if value is not None and not isinstance(value, str):
+        raise errors.invalid(f'Invalid value at "{name}".')
+    return value
