@@ -4,7 +4,7 @@ BIN := .venv/bin
 MADE := .venv/made
 PORT ?= 8080
 
-.PHONY: help install demo test up check bench package matrix clean
+.PHONY: help install demo test up check bench conformance package matrix clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -34,6 +34,10 @@ check: $(MADE)  ## Lint, format check, types
 
 bench: $(MADE)  ## Print the measured ratios
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+conformance: $(MADE)  ## Run the tests of Google's own SDK against the emulator
+	$(BIN)/uv run --quiet --no-project --python $(BIN)/python --with-editable '.[emulator]' --with pytest \
+		--with pytest-asyncio --with aiohttp python scripts/sdk_conformance.py
 
 package: $(MADE)  ## Build wheel and sdist, install each alone and beside the Google provider
 	$(BIN)/python scripts/package.py
