@@ -83,7 +83,7 @@ def test_reuse_never_uploads_at_every_try(emulator, context, text_file):
 
 
 def test_an_unknown_reuse_is_refused_when_the_dag_is_parsed(text_file):
-    with pytest.raises(e.GeminiInputError, match="run, never; got 'always'"):
+    with pytest.raises(e.GeminiInputError, match="run, project, never; got 'always'"):
         upload(source=str(text_file), reuse="always")
 
 
