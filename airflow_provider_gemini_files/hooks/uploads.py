@@ -30,6 +30,7 @@ from airflow_provider_gemini_files.files.naming import (
     slots_of,
 )
 from airflow_provider_gemini_files.files.reference import GeminiFile, parse_name
+from airflow_provider_gemini_files.hooks import request_log
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.transfer.many import for_each, shortened
 from airflow_provider_gemini_files.transfer.memory import WORTH_BYTES, SessionMemory, StateStore
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 #: Seconds; a file that dies sooner is not handed to a task that has yet to work with it.
 DEFAULT_MIN_REMAINING_TTL = 3600.0
 #: Uploads at once: enough to hide the round trips of small files, few enough for any line.
-CONCURRENCY = 8
+CONCURRENCY = 16
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ class UploadCalls(FileCalls):
         source = upload.source
         url = memory.recall()
         if url:
-            _mask(url)
+            _hide(url, source.size)
             self.log.info("%s: an earlier try has begun; asking how far it got.", source.name)
         session = UploadSession(
             start_url=self.connection.upload_url(),
@@ -236,7 +237,7 @@ class UploadCalls(FileCalls):
         )
 
         def on_url(new: str) -> None:
-            _mask(new)
+            _hide(new, source.size)
             memory.keep(new)
 
         try:
@@ -298,9 +299,12 @@ class UploadCalls(FileCalls):
         )
 
 
-def _mask(url: str) -> None:
-    # The whole URL is a capability; its query is what makes it one.
-    mask_secret(url.partition("?")[2])
+def _hide(url: str, size: int) -> None:
+    """Keep a session's URL, which authorises whoever has it, out of the log."""
+    request_log.keep_out(url.partition("?")[0])
+    # Each secret makes the masker slower for good, so that of a small file, which is spent at once, is not worth it.
+    if size > WORTH_BYTES:
+        mask_secret(url.partition("?")[2])
 
 
 def _remaining_seconds(file: GeminiFile) -> float:

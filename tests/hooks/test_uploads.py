@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from airflow_provider_gemini_files.files.naming import Owner, is_shared
 from airflow_provider_gemini_files.hooks import uploads
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.hooks.uploads import Upload
+from airflow_provider_gemini_files.transfer.session import UploadSession
 from airflow_provider_gemini_files.transfer.sources import find_source
 
 NAME = "files/af0123"
@@ -132,12 +134,30 @@ def test_an_unsupported_type_is_refused_with_the_services_words(hook, text_file)
         hook.upload_file(text_file, mime_type="bad/type")
 
 
-def test_the_upload_session_is_masked_in_logs(hook, text_file, mocker):
+def test_the_upload_session_of_a_large_file_is_masked_in_logs(hook, tmp_path, mocker):
     mask = mocker.patch.object(uploads, "mask_secret", autospec=True)
+    (tmp_path / "large.txt").write_bytes(b"x" * (uploads.WORTH_BYTES + 1))
 
-    hook.upload_file(text_file)
+    hook.upload_file(tmp_path / "large.txt")
 
     assert any("upload_id=" in call.args[0] for call in mask.call_args_list)
+
+
+def test_no_upload_session_is_logged_wherever_it_leads(hook, emulator, text_file, caplog, mocker):
+    # A gateway may answer with a session on another host than the connection's.
+    elsewhere = emulator.base_url.replace("127.0.0.1", "localhost")
+    started = UploadSession._started
+
+    def start_elsewhere(session: UploadSession, headers: dict[str, str]) -> None:
+        url = headers["x-goog-upload-url"].replace(emulator.base_url, elsewhere)
+        started(session, {**headers, "x-goog-upload-url": url})
+
+    mocker.patch.object(UploadSession, "_started", start_elsewhere)
+    with caplog.at_level(logging.DEBUG):
+        hook.upload_file(text_file)
+
+    assert calls(emulator) == ["start", "finalize"]
+    assert "upload_id" not in caplog.text
 
 
 def test_full_storage_tells_what_fills_it(hook, emulator, text_file):
