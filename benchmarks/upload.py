@@ -176,9 +176,10 @@ def throughput(port: int, size: int, rounds: int) -> None:
                     # The slowest by far needs no second chance.
                     if name != "sdk" or name not in best:
                         best[name] = min(best.get(name, 1e9), seconds(way, path))
+        took, of_sdk, of_post = best["ours"], best["sdk"], best["post"]
         print(
-            f"  {round_trip:3d} ms round trip: {size / MIB / best['ours']:7.0f} MiB/s"
-            f"  {best['sdk'] / best['ours']:9.2f} {best['sdk'] / best['post']:15.2f} {best['post'] / best['ours']:15.2f}",
+            f"  {round_trip:3d} ms round trip: {size / MIB / took:7.0f} MiB/s"
+            f"  {of_sdk / took:9.2f} {of_sdk / of_post:15.2f} {of_post / took:15.2f}",
             flush=True,
         )
 
@@ -195,7 +196,9 @@ def memory(port: int, size: int) -> None:
     run = subprocess.run(
         [sys.executable, "-c", code, str(HERE), str(port), str(path)], capture_output=True, text=True, check=True
     )
-    print(f"\npeak memory over idle, {size // MIB} MiB (<= 40 MiB): {float(run.stdout.split()[-1]):.1f} MiB", flush=True)
+    print(
+        f"\npeak memory over idle, {size // MIB} MiB (<= 40 MiB): {float(run.stdout.split()[-1]):.1f} MiB", flush=True
+    )
 
 
 def peak() -> int:
@@ -231,8 +234,8 @@ def second_run(port: int, size: int) -> None:
         went_up = relay.sent()
         again = operator.execute(Context())
         print(
-            f"\nsecond run of the same task: {'same' if first == again else 'another'} file; sent first {went_up} bytes, "
-            f"then {relay.sent()} (a question's header, no byte of the file)",
+            f"\nsecond run of the same task: {'same' if first == again else 'another'} file; first {went_up} bytes "
+            f"went up, then {relay.sent()} (the header of one question, no byte of the file)",
             flush=True,
         )
 

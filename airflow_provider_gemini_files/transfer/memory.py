@@ -79,7 +79,7 @@ class SessionMemory:
 
     def keep(self, url: str) -> None:
         """Remember a session."""
-        self._try("kept", lambda store: self._put(store, url))
+        self._try("kept for a next try", lambda store: self._put(store, url))
         self._kept = True
 
     def forget(self) -> None:
@@ -98,7 +98,7 @@ class SessionMemory:
         try:
             action(self._store)
         except Exception as error:
-            self._log.warning("The upload session could not be %s for a next try (%s).", doing, type(error).__name__)
+            self._log.warning("The upload session could not be %s (%s).", doing, type(error).__name__)
 
 
 def _seal(url: str) -> dict[str, Any]:
