@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
+from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiPermanentError
 from airflow_provider_gemini_files.transfer.sources import Source
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class HashedStream:
         """Read; each file system has errors of its own, and none of them is an error of the upload."""
         try:
             return read()
-        except GeminiFilesError:
+        except GeminiPermanentError:
             raise
         except Exception as error:
             raise SourceBrokenError(f"reading {self._source.uri}: {type(error).__name__}: {error}") from error

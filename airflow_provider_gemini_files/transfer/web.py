@@ -54,7 +54,8 @@ class _Opened:
 
     def __init__(self, url: str, allow_private: bool, offset: int = 0) -> None:
         # A proxy would look the name up itself, and the check would be of no use.
-        self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False)
+        # The certificates that the environment adds are its own affair.
+        self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=httpx.create_ssl_context())
         self._shown = _shown(url)
         self._left = b""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 from dataclasses import replace
@@ -17,7 +18,7 @@ from airflow_provider_gemini_files.hooks import uploads
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.hooks.uploads import Upload
 from airflow_provider_gemini_files.transfer.session import UploadSession
-from airflow_provider_gemini_files.transfer.sources import find_source
+from airflow_provider_gemini_files.transfer.sources import Source, find_source
 
 NAME = "files/af0123"
 GONE = {"error": {"code": 403, "message": "You do not have permission to access the File x or it may not exist."}}
@@ -192,6 +193,52 @@ def test_the_type_is_told_by_the_content_where_the_name_does_not(hook, tmp_path,
     (tmp_path / "clip").write_bytes(video_file.read_bytes())
 
     assert hook.upload_file(tmp_path / "clip").mime_type == "video/mp4"
+
+
+def test_what_was_sent_is_counted(hook, emulator, text_file, mocker):
+    stats = mocker.patch.object(uploads, "Stats", autospec=True)
+    emulator.faults.add("finalize", "reset")
+
+    hook.upload_file(text_file, name=NAME)
+    hook.upload_file(text_file, name=NAME)
+
+    assert stats.incr.call_args_list == [
+        mocker.call("gemini_files.upload.resumes", 1),
+        mocker.call("gemini_files.upload.bytes", 40),
+        mocker.call("gemini_files.upload.files"),
+    ]
+    assert [call.args[0] for call in stats.timing.call_args_list] == ["gemini_files.upload.seconds"] * 2
+
+
+def test_a_source_that_breaks_off_is_read_on(hook, emulator, tmp_path):
+    """A source that cannot seek and fails once: what the service has is not read into the request again."""
+    content = bytes(range(256)) * 4096
+    opened: list[int] = []
+
+    class Stream(io.RawIOBase):
+        def __init__(self, offset: int) -> None:
+            self._at = offset
+
+        def readinto(self, buffer):
+            if len(opened) == 1 and self._at > 500_000:
+                raise TimeoutError("the storage hangs")
+            data = content[self._at : self._at + len(buffer)]
+            buffer[: len(data)] = data
+            self._at += len(data)
+            return len(data)
+
+        def close(self) -> None:
+            """Nothing to let go of."""
+
+    def open_at(offset: int) -> Stream:
+        opened.append(offset)
+        return Stream(offset)
+
+    emulator.settings.granularity = 256 * 1024
+    source = Source("x://a.txt", "a.txt", len(content), ("1",), open_at)
+
+    assert hook.upload_file(source).sha256 == hashlib.sha256(content).hexdigest()
+    assert opened == [0, 512 * 1024]
 
 
 # --- sharing and expiry --------------------------------------------------------------------------------------------

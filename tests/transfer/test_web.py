@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.transfer import web
@@ -29,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/away"):
             return self.answer(302, b"", Location=site["away"])
         if self.path.startswith("/status/"):
-            return self.answer(int(self.path[8:]), b"no")
+            return self.answer(int(self.path[8:11]), b"no")
         content, start = site["content"], 0
         if (asked := self.headers.get("Range")) and site["ranges"]:
             start = int(asked[6:-1])
@@ -139,7 +146,7 @@ def test_empty_and_too_large_are_refused_like_any_other_source(site):
 def test_a_user_in_the_url_authorises_and_is_not_shown(site):
     source = find(site["url"].replace("://", "://me:pass%20word@") + "/a.txt")
 
-    assert "me" not in source.uri.partition("a.txt")[0].replace("mem", "")
+    assert source.uri == f"{site['url']}/a.txt"
     assert site["authorization"] == "Basic bWU6cGFzcyB3b3Jk"
 
 
@@ -165,15 +172,60 @@ def test_a_redirect_to_a_private_address_is_refused(site, mocker):
 def test_the_address_that_was_checked_is_the_one_that_is_asked(site, mocker):
     port = int(site["url"].rpartition(":")[2])
     mocker.patch.object(web, "is_public", autospec=True, return_value=True)
-    answers = [[(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]]
-    # A second look-up would fail; by then a name could lead elsewhere.
-    looked_up = mocker.patch.object(web.socket, "getaddrinfo", autospec=True, side_effect=answers)
+    look_up, names = socket.getaddrinfo, []
 
-    with pytest.raises(StopIteration):
-        read(find_source(f"http://example.test:{port}/a.txt"))
+    def remember(host, *args, **kwargs):
+        names.append(host)
+        return look_up("127.0.0.1" if host == "example.test" else host, *args, **kwargs)
 
-    assert looked_up.call_args_list[0].args[0] == "example.test"
+    mocker.patch.object(web.socket, "getaddrinfo", autospec=True, side_effect=remember)
+
+    find_source(f"http://example.test:{port}/a.txt")
+
+    # The name is looked up once; what is connected to is the address.
+    assert names == ["example.test", "127.0.0.1"]
     assert site["asked"] == [("/a.txt", f"example.test:{port}", None)]
+
+
+@contextlib.contextmanager
+def _closing(server: ThreadingHTTPServer):
+    yield
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """Make a certificate for example.test."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("example.test")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "certificate.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(secret + made.public_bytes(Encoding.PEM))
+    return path
+
+
+@pytest.mark.parametrize(("host", "fits"), [("example.test", True), ("other.test", False)])
+def test_the_certificate_must_fit_the_name_though_an_address_is_asked(mocker, monkeypatch, certificate, host, fits):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.site = {"content": CONTENT, "etag": "", "ranges": True, "sized": True, "asked": []}
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.server_port))]
+    mocker.patch.object(web.socket, "getaddrinfo", autospec=True, return_value=found)
+    with _closing(server):
+        end = contextlib.nullcontext() if fits else pytest.raises(e.GeminiServiceError, match="ConnectError")
+        with end:
+            assert read(find(f"https://{host}:{server.server_port}/a.txt")) == CONTENT
 
 
 @pytest.mark.parametrize(
