@@ -29,7 +29,7 @@ KEY = "bench"
 os.environ.update(
     AIRFLOW_HOME=_HOME.name,
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
-    AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
+    AIRFLOW__LOGGING__LOGGING_LEVEL="ERROR",
     NO_PROXY="127.0.0.1",
 )
 
@@ -276,7 +276,7 @@ def main() -> None:
     parser.add_argument("--mib", type=int, default=1024, help="size of the large file (default: %(default)s)")
     parser.add_argument("--huge-mib", type=int, default=2048, help="size for memory (default: %(default)s)")
     parser.add_argument("--files", type=int, default=SMALL_FILES, help="how many small files (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of throughput (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of throughput (default: %(default)s)")
     parser.add_argument("--only", choices=parts, help="one part of it")
     args = parser.parse_args()
     logging.disable(logging.INFO)

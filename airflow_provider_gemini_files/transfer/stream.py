@@ -11,8 +11,8 @@ from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInp
 from airflow_provider_gemini_files.transfer.sources import Source
 
 T = TypeVar("T")
-#: Bytes of one read: large enough that Python's part per byte is small, small enough for many at once.
-READ_BYTES = 256 * 1024
+#: Bytes of one read: large enough that the part of Python and of system calls is small beside that of the hash.
+READ_BYTES = 1024**2
 #: Bytes from which the type of a source is told.
 HEAD_BYTES = 8 * 1024
 
