@@ -103,7 +103,7 @@ def _post(path: str, body: dict[str, Any]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Point even those tests at the emulator that name a host of their own."""
-    from google.genai import _replay_api_client, types  # noqa: TID251 - the tests' own client
+    from google.genai import _replay_api_client, types
 
     client = _replay_api_client.ReplayApiClient
     original = client.__init__

@@ -1,30 +1,19 @@
-"""The hook's calls for files: upload, get, list, wait, delete."""
+"""The hook's calls for files that are there: get, list, wait, delete."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import AsyncGenerator, Collection, Mapping
-
-from airflow.sdk.log import mask_secret
+from collections.abc import AsyncGenerator, Collection
 
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileFailedError,
     GeminiFileGoneError,
     GeminiFileNotActiveError,
     GeminiFilesError,
-    GeminiIntegrityError,
-    GeminiNameTakenError,
 )
-from airflow_provider_gemini_files.files.limits import human_bytes
-from airflow_provider_gemini_files.files.mime import mime_type_of
-from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, parse_name
 from airflow_provider_gemini_files.files.state import FileWaits, processing_failed
 from airflow_provider_gemini_files.hooks.base import GeminiBaseHook
-from airflow_provider_gemini_files.transfer.progress import Progress
-from airflow_provider_gemini_files.transfer.session import UploadSession
-from airflow_provider_gemini_files.transfer.sources import Source, find_source
 
 
 class FileCalls(GeminiBaseHook):
@@ -147,99 +136,6 @@ class FileCalls(GeminiBaseHook):
                 self.log.warning("The FAILED file %s stays: %s", name, failure)
             else:
                 self.log.info("Deleted %s, which had FAILED", name)
-
-    def upload_file(
-        self,
-        source: Source | str | os.PathLike[str],
-        *,
-        mime_type: str | None = None,
-        display_name: str | None = None,
-        name: str | None = None,
-        owner: Owner | None = None,
-    ) -> GeminiFile:
-        """
-        Upload a source, streamed, and verify what arrived.
-
-        :param source: a path or URI as :func:`~airflow_provider_gemini_files.transfer.sources.find_source` takes it,
-            or what it returned.
-        :param mime_type: told from the source's name where None.
-        :param display_name: the source's name where None; the owner is written behind it.
-        :param name: ``files/...`` to create; where a usable file of that name and size is there, it is returned and
-            nothing is sent. None lets the service choose one.
-        :return: the file, often still PROCESSING.
-        :raises GeminiIntegrityError: where size or hash differ; the wrong file has then been deleted.
-        """
-        if not isinstance(source, Source):
-            source = find_source(source)
-        sent_as = mime_type_of(source.name, mime_type)
-        shown_as = display_name_for(display_name or source.name, owner)
-        if name and (existing := self._usable(name, source.size)):
-            self.log.info("%s is already there as %s (%s): nothing is sent.", source.uri, name, existing.state)
-            return existing
-        metadata = {"displayName": shown_as} | ({"name": parse_name(name)} if name else {})
-        try:
-            return self._send(source, sent_as, metadata)
-        except GeminiNameTakenError:
-            if name is None:
-                raise
-        # Another task has won the race for the name, or a file we may not see has it.
-        if existing := self._usable(name, source.size):
-            self.log.info("%s was just uploaded by another task as %s.", source.uri, name)
-            return existing
-        self.log.info("The name %s is taken by a file that cannot be used: the service chooses one.", name)
-        return self._send(source, sent_as, {"displayName": shown_as})
-
-    def _usable(self, name: str, size: int) -> GeminiFile | None:
-        """Return the file of that name if it can stand for the source; one that cannot is removed."""
-        try:
-            existing = self.get_file(name)
-        except GeminiFileGoneError:
-            return None
-        if existing.state != "FAILED" and existing.size_bytes == size:
-            return existing
-        self.log.info("%s is there but %s with %s bytes: replacing it.", name, existing.state, existing.size_bytes)
-        self.delete_file(name)
-        return None
-
-    def _send(self, source: Source, mime_type: str, metadata: Mapping[str, str]) -> GeminiFile:
-        from airflow_provider_gemini_files.transfer import uploader
-
-        self.log.info("Uploading %s (%s, %s)", source.uri, human_bytes(source.size), mime_type)
-        session = UploadSession(
-            start_url=self.connection.upload_url(),
-            api_key=self.connection.api_key,
-            metadata=metadata,
-            mime_type=mime_type,
-            size=source.size,
-            max_failures=self.connection.max_retries,
-        )
-        progress = Progress(self.log.info, source.name, source.size)
-        uploaded = uploader.send(
-            session,
-            source,
-            timeout=self.connection.timeout,
-            # The whole URL is a capability; its query is what makes it one.
-            on_url=lambda url: mask_secret(url.partition("?")[2]),
-            on_progress=progress.at,
-        )
-        file = GeminiFile.from_api(uploaded.resource)
-        self._verify(file, source, uploaded.sha256)
-        rate = human_bytes(source.size / max(progress.seconds(), 0.001))
-        self.log.info(
-            "Uploaded %s as %s: %s in %.1f s (%s/s), sha256 %s, %s",
-            source.name, file.name, human_bytes(source.size), progress.seconds(), rate, uploaded.sha256, file.state,
-        )  # fmt: skip
-        return file
-
-    def _verify(self, file: GeminiFile, source: Source, sha256: str) -> None:
-        # A hash the service does not give, or in a form nobody has seen, says nothing against the file.
-        if file.size_bytes in (None, source.size) and file.sha256 in (None, sha256):
-            return
-        self.delete_file(file.name)
-        raise GeminiIntegrityError(
-            f"{source.uri} arrived damaged as {file.name}: sent {source.size} bytes with sha256 {sha256}, the service "
-            f"has {file.size_bytes} bytes with sha256 {file.sha256}. The damaged file was deleted; a retry sends anew."
-        )
 
     def active_files(self, files: list[str]) -> list[GeminiFile]:
         """

@@ -6,10 +6,10 @@ from typing import Any
 
 from airflow_provider_gemini_files.hooks.connection import CONN_TYPE, DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.content import ContentCalls
-from airflow_provider_gemini_files.hooks.files import FileCalls
+from airflow_provider_gemini_files.hooks.uploads import UploadCalls
 
 
-class GeminiFilesHook(FileCalls, ContentCalls):
+class GeminiFilesHook(UploadCalls, ContentCalls):
     """
     Manage a Gemini connection, its credentials, and the calls made through it.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import conf
@@ -14,6 +15,7 @@ from airflow_provider_gemini_files.files.limits import human_bytes
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, is_many_files, parse_names
 from airflow_provider_gemini_files.files.state import FileWaits, files_of_event
+from airflow_provider_gemini_files.hooks.uploads import DEFAULT_MIN_REMAINING_TTL, Upload
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.transfer.sources import Source, expand, find_source, is_many_sources
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
@@ -21,7 +23,7 @@ from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-Reuse = Literal["run", "never"]
+Reuse = Literal["run", "project", "never"]
 SourceLike = str | os.PathLike[str]
 
 
@@ -32,14 +34,20 @@ class GeminiUploadFileOperator(GeminiOperator):
     XCom ``file`` (``files`` for many) holds the metadata: see
     :class:`~airflow_provider_gemini_files.files.reference.GeminiFile`. Size and sha256 of each file are verified.
 
-    :param source: a local path, an object storage URI (``file://``, ``gs://``, ``s3://``...), a directory, a glob, or
-        a list of these (templated).
+    :param source: a local path, an object storage URI (``file://``, ``gs://``, ``s3://``...), an ``http(s)://`` URL, a
+        directory, a glob, or a list of these (templated). Of several, some are uploaded at once; one that fails does
+        not keep the others.
     :param source_conn_id: connection of the object storage; its provider's default where None (templated).
-    :param mime_type: told from the source's name where None (templated).
+    :param mime_type: told from the source's name, then from its content, where None (templated).
     :param display_name: the source's name where None, at most 512 characters; the owning task instance is written
         behind it (templated).
     :param reuse: ``"run"``: a retried or cleared task of the same run finds the file it has already uploaded, as long
-        as the source is the same. ``"never"``: every try uploads a new file.
+        as the source is the same. ``"project"``: all runs that upload the same bytes as the same type share one file,
+        which belongs to none of them; the source is read once more, beforehand. ``"never"``: every try uploads a new
+        file.
+    :param min_remaining_ttl: how long a file that is used again must live on, in seconds or as a timedelta; one that
+        expires sooner is left alone, and the source is uploaded anew.
+    :param allow_private_urls: let a URL lead to addresses that are not public, such as the worker's own network.
     :param wait_for_active: end when the files can be used.
     :param deferrable: wait in the triggerer, without a worker.
     :param poll_interval: seconds between two looks while waiting; they grow to a tenth of the time waited.
@@ -57,6 +65,8 @@ class GeminiUploadFileOperator(GeminiOperator):
         mime_type: str | None = None,
         display_name: str | None = None,
         reuse: Reuse = "run",
+        min_remaining_ttl: float | timedelta = DEFAULT_MIN_REMAINING_TTL,
+        allow_private_urls: bool = False,
         wait_for_active: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float = 5,
@@ -72,6 +82,8 @@ class GeminiUploadFileOperator(GeminiOperator):
         self.mime_type = mime_type
         self.display_name = display_name
         self.reuse = reuse
+        self.min_remaining_ttl = min_remaining_ttl
+        self.allow_private_urls = allow_private_urls
         self.wait_for_active = wait_for_active
         self.deferrable = deferrable
         self.poll_interval = poll_interval
@@ -81,8 +93,14 @@ class GeminiUploadFileOperator(GeminiOperator):
     def execute(self, context: Context) -> Any:
         """Upload; then wait, if asked to."""
         # All sources are looked at before a byte of any is sent.
-        sources = [find_source(one, self.source_conn_id) for one in expand(self.source, self.source_conn_id)]
-        files = self._upload_all(sources, _owner(context))
+        sources = [
+            find_source(one, self.source_conn_id, allow_private_urls=self.allow_private_urls)
+            for one in expand(self.source, self.source_conn_id)
+        ]
+        owner = _owner(context)
+        # There from Airflow 3.3 on.
+        store: Any = context.get("task_state_store")
+        files = self.hook.upload_files([self._upload(source, owner) for source in sources], store=store)
         # Before any waiting, so that the names are known whatever becomes of it.
         result = self._push(context, files)
         if not self.wait_for_active:
@@ -103,7 +121,8 @@ class GeminiUploadFileOperator(GeminiOperator):
                 file_names=[file.name for file in files],
                 poll_interval=self.poll_interval,
                 max_poll_interval=self.max_poll_interval,
-                delete_on_kill=True,
+                # What all runs share is not this task's to delete.
+                delete_on_kill=self.reuse != "project",
                 seconds=self.wait_timeout,
             )
             return self.defer(**deferral)
@@ -113,27 +132,16 @@ class GeminiUploadFileOperator(GeminiOperator):
         """Read the trigger's event."""
         return self._push(context, files_of_event(event))
 
-    def _upload_all(self, sources: list[Source], owner: Owner) -> list[GeminiFile]:
-        files: list[GeminiFile] = []
-        try:
-            for source in sources:
-                files.append(self._upload(source, owner))
-        except GeminiFilesError:
-            if files:
-                self.log.warning(
-                    "%d of %d sources were uploaded before the failure, and stay: %s. %s",
-                    len(files),
-                    len(sources),
-                    ", ".join(file.name for file in files),
-                    "A retry finds them again." if self.reuse == "run" else "A retry uploads them again.",
-                )
-            raise
-        return files
-
-    def _upload(self, source: Source, owner: Owner) -> GeminiFile:
-        name = run_file_name(self.gemini_conn_id, owner, source.fingerprint) if self.reuse == "run" else None
-        return self.hook.upload_file(
-            source, mime_type=self.mime_type, display_name=self.display_name, name=name, owner=owner
+    def _upload(self, source: Source, owner: Owner) -> Upload:
+        ttl = self.min_remaining_ttl
+        return Upload(
+            source,
+            mime_type=self.mime_type,
+            display_name=self.display_name,
+            name=run_file_name(self.gemini_conn_id, owner, source.fingerprint) if self.reuse == "run" else None,
+            share=self.reuse == "project",
+            owner=owner,
+            min_remaining_ttl=ttl.total_seconds() if isinstance(ttl, timedelta) else ttl,
         )
 
     def _push(self, context: Context, files: list[GeminiFile]) -> str | list[str]:

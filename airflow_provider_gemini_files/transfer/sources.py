@@ -1,20 +1,33 @@
-"""Where bytes come from: local paths, and object storage by URI, one or many."""
+"""Where bytes come from: local paths, object storage by URI, the web by URL, and memory; one or many."""
 
 from __future__ import annotations
 
 import glob
+import hashlib
+import io
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Protocol, cast
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.limits import MAX_FILE_BYTES, human_bytes
 
 _READ_BLOCK = 8 * 1024**2
+_SKIP_BLOCK = 256 * 1024
 #: What tells one version of an object from another, in the words of the file systems that have one.
 _VERSION_KEYS = ("etag", "ETag", "generation", "md5Hash", "mtime", "last_modified", "LastModified", "created")
+
+
+class Readable(Protocol):
+    """An open source."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes; none at the end."""
+
+    def close(self) -> None:
+        """Let go of it."""
 
 
 @dataclass(frozen=True)
@@ -22,30 +35,63 @@ class Source:
     """
     Something that can be uploaded: found, readable, not empty and not too large.
 
-    :param uri: absolute path or URI.
+    :param uri: absolute path or URI, fit to be shown: without a user, password or query.
     :param name: last part of the path.
     :param size: bytes.
     :param fingerprint: changes when the source does; nothing is read for it.
-    :param open: gives a seekable binary stream.
+    :param open: gives the bytes from an offset on.
     """
 
     uri: str
     name: str
     size: int
     fingerprint: tuple[str, ...]
-    open: Callable[[], BinaryIO]
+    open: Callable[[int], Readable]
 
 
-def find_source(source: str | os.PathLike[str], conn_id: str | None = None) -> Source:
+def find_source(
+    source: str | os.PathLike[str], conn_id: str | None = None, *, allow_private_urls: bool = False
+) -> Source:
     """
     Find one source, and refuse what cannot be uploaded before a byte is sent.
 
-    :param source: a local path, or a URI that Airflow's ObjectStoragePath takes: ``file://``, ``gs://``, ``s3://``...
+    :param source: a local path; a URI that Airflow's ObjectStoragePath takes: ``file://``, ``gs://``, ``s3://``...;
+        or an ``http(s)://`` URL.
     :param conn_id: connection of the object storage; its provider's default where None.
+    :param allow_private_urls: let a URL lead to addresses that are not public.
     :raises GeminiInputError: where there is nothing, no file, nothing in it, too much in it, or no right to read it.
     """
     where = os.fspath(source)
-    found = _find_object(where, conn_id) if "://" in where else _find_local(where)
+    if is_url(where):
+        from airflow_provider_gemini_files.transfer import web
+
+        return _checked(web.find(where, allow_private=allow_private_urls))
+    return _checked(_find_object(where, conn_id) if "://" in where else _find_local(where))
+
+
+def bytes_source(data: bytes, name: str) -> Source:
+    """
+    Return a source of bytes in memory.
+
+    :param name: a file name; its ending tells the MIME type.
+    :raises GeminiInputError: where they are none, or too many.
+    """
+
+    def open_at(offset: int) -> Readable:
+        stream = io.BytesIO(data)
+        stream.seek(offset)
+        return stream
+
+    digest = hashlib.sha256(data).hexdigest()
+    return _checked(Source(uri=name, name=name, size=len(data), fingerprint=("bytes", name, digest), open=open_at))
+
+
+def is_url(where: str) -> bool:
+    """Tell whether a source is on the web."""
+    return where.lower().startswith(("http://", "https://"))
+
+
+def _checked(found: Source) -> Source:
     if found.size == 0:
         raise GeminiInputError(f"Source {found.uri!r} is empty; the service takes no file of 0 bytes.")
     if found.size > MAX_FILE_BYTES:
@@ -73,6 +119,8 @@ def is_many_sources(source: Any) -> bool:
     if not isinstance(source, str | os.PathLike):
         return True
     where = os.fspath(source)
+    if is_url(where):
+        return False
     if "://" in where:
         return glob.has_magic(where) or where.endswith("/")
     return os.path.isdir(where) or (glob.has_magic(where) and not os.path.exists(where))
@@ -105,7 +153,7 @@ def _find_local(where: str) -> Source:
         name=os.path.basename(path),
         size=stat.st_size,
         fingerprint=(path, str(stat.st_size), str(stat.st_mtime_ns)),
-        open=lambda: open(path, "rb"),
+        open=lambda offset: _at(open(path, "rb", buffering=0), offset),
     )
 
 
@@ -124,8 +172,23 @@ def _find_object(where: str, conn_id: str | None) -> Source:
         size=int(info["size"]),
         fingerprint=(where, str(info["size"]), version),
         # Not path.open(): what it returns cannot be told from a path by others, and does not always seek.
-        open=lambda: path.fs.open(path.path, "rb", block_size=_READ_BLOCK),
+        open=lambda offset: _at(path.fs.open(path.path, "rb", block_size=_READ_BLOCK), offset),
     )
+
+
+def _at(stream: Any, offset: int) -> Readable:
+    """Move a stream to an offset; one that cannot seek is read up to there."""
+    if offset and stream.seekable():
+        stream.seek(offset)
+    elif offset:
+        skip(stream, offset)
+    return cast("Readable", stream)
+
+
+def skip(stream: Readable, count: int) -> None:
+    """Read so many bytes, and forget them; less where there are less."""
+    while count > 0 and (data := stream.read(min(count, _SKIP_BLOCK))):
+        count -= len(data)
 
 
 def _object_path(where: str, conn_id: str | None) -> Any:

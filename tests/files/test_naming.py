@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.files.naming import Owner, display_name_for, run_file_name
+from airflow_provider_gemini_files.files.naming import (
+    Owner,
+    display_name_for,
+    is_shared,
+    new_file_name,
+    run_file_name,
+    shared_file_name,
+    slots_of,
+)
 
 IDS = st.text(min_size=1, max_size=80).filter(lambda s: not re.search(r"[\ud800-\udfff]", s))
 OWNER = Owner("daily", "manual__2026-01-01T00:00:00+00:00", "upload", 3)
@@ -43,6 +51,38 @@ def test_an_owner_that_does_not_fit_is_left_out():
 def test_a_label_over_the_limit_is_refused():
     with pytest.raises(GeminiInputError, match="512 characters, got 513"):
         display_name_for("x" * 513, None)
+
+
+def test_a_shared_file_belongs_to_no_one():
+    name = display_name_for("a.pdf", OWNER, shared=True)
+
+    assert name == "a.pdf [airflow shared]"
+    assert is_shared(name)
+    assert Owner.parse(name) is None
+
+
+@pytest.mark.parametrize("name", [None, "", "a.pdf", "[airflow shared] a.pdf", display_name_for("a.pdf", OWNER)])
+def test_other_display_names_are_not_shared(name):
+    assert not is_shared(name)
+
+
+def test_a_shared_name_tells_bytes_types_and_connections_apart():
+    names = {
+        shared_file_name(*identity)
+        for identity in [("c", "0" * 64, "a/b"), ("c", "1" * 64, "a/b"), ("c", "0" * 64, "a/c"), ("d", "0" * 64, "a/b")]
+    }
+
+    assert len(names) == 4
+    assert all(re.fullmatch(r"files/[a-z0-9]{1,38}", name) for name in names)
+
+
+def test_successors_have_names_of_their_own_that_fit():
+    assert slots_of("files/a") == ["files/a", "files/ab", "files/ac"]
+    assert slots_of("files/" + "a" * 40) == ["files/" + "a" * 40]
+
+
+def test_no_two_new_names_are_alike():
+    assert len({new_file_name() for _ in range(100)}) == 100
 
 
 @pytest.mark.parametrize("name", [None, "", "a.pdf", "a [airflow dag=d]", "[airflow dag=d run=r task=t]x"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -78,12 +79,53 @@ def test_a_source_that_changed_is_uploaded_anew(emulator, context, text_file):
     assert upload(source=str(text_file)).execute(context) != first
 
 
+def test_reuse_project_shares_a_file_between_runs(emulator, context, ti, text_file, tmp_path):
+    (tmp_path / "copy.txt").write_bytes(text_file.read_bytes())
+    first = upload(source=str(text_file), reuse="project").execute(context)
+    context["ti"].run_id = "manual__2"
+
+    assert upload(source=str(tmp_path / "copy.txt"), reuse="project").execute(context) == first
+    assert ti.pushed["file"]["owner"] is None
+    assert ti.pushed["file"]["display_name"] == "note.txt [airflow shared]"
+    assert emulator.usage()["files"] == 1
+
+
+@pytest.mark.parametrize("ttl", [timedelta(hours=49), 49 * 3600])
+def test_a_file_that_dies_too_soon_is_not_used_again(emulator, context, text_file, ttl):
+    first = upload(source=str(text_file)).execute(context)
+
+    assert upload(source=str(text_file)).execute(context) == first
+    assert upload(source=str(text_file), min_remaining_ttl=ttl).execute(context) != first
+
+
+def test_the_task_state_store_is_used_where_there_is_one(emulator, context, text_file, mocker):
+    send = mocker.patch("airflow_provider_gemini_files.hooks.uploads.SessionMemory", autospec=True)
+    send.return_value.recall.return_value = None
+    mocker.patch("airflow_provider_gemini_files.hooks.uploads.WORTH_BYTES", 1)
+    store = context["task_state_store"] = object()
+
+    upload(source=str(text_file)).execute(context)
+
+    assert send.call_args.args[0] is store
+    send.return_value.forget.assert_called_once_with()
+
+
+def test_a_private_url_needs_to_be_allowed(emulator, context):
+    with pytest.raises(e.GeminiInputError, match="allow_private_urls=True"):
+        upload(source=f"{emulator.base_url}/__emulator/health").execute(context)
+
+    operator = upload(
+        source=f"{emulator.base_url}/__emulator/health", allow_private_urls=True, mime_type="text/plain", reuse="never"
+    )
+    assert operator.execute(context).startswith("files/")
+
+
 def test_reuse_never_uploads_at_every_try(emulator, context, text_file):
     assert len({upload(source=str(text_file), reuse="never").execute(context) for _ in range(2)}) == 2
 
 
 def test_an_unknown_reuse_is_refused_when_the_dag_is_parsed(text_file):
-    with pytest.raises(e.GeminiInputError, match="run, never; got 'always'"):
+    with pytest.raises(e.GeminiInputError, match="run, project, never; got 'always'"):
         upload(source=str(text_file), reuse="always")
 
 

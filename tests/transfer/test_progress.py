@@ -1,18 +1,48 @@
 from __future__ import annotations
 
+import pytest
+
 from airflow_provider_gemini_files.transfer import progress
 
+MIB = 1024**2
 
-def test_it_speaks_every_few_seconds_with_bytes_percent_and_rate(mocker):
-    clock = mocker.patch.object(progress.time, "monotonic", autospec=True, return_value=0.0)
+
+@pytest.fixture
+def clock(mocker):
+    return mocker.patch.object(progress.time, "monotonic", autospec=True, return_value=0.0)
+
+
+def lines_of(clock, moves: list[tuple[float, int]]) -> list[str]:
     lines: list[str] = []
-    said = progress.Progress(lambda text, *values: lines.append(text % values), "a.mp4", 4 * 1024**2)
+    said = progress.Progress(lambda text, *values: lines.append(text % values), "a.mp4", 100 * MIB)
+    for now, count in moves:
+        clock.return_value = now
+        said.moved(count)
+    return lines
 
-    for now, sent in ((1, 1), (5, 1024**2), (6, 1024**2), (10, 2 * 1024**2)):
-        clock.return_value = float(now)
-        said.at(sent)
+
+def test_a_slow_upload_speaks_every_few_seconds(clock):
+    assert lines_of(clock, [(1.0, MIB), (5.0, MIB), (9.0, MIB), (10.0, MIB)]) == [
+        "a.mp4: 2.0 MiB of 100.0 MiB (2 %, 409.6 KiB/s)",
+        "a.mp4: 4.0 MiB of 100.0 MiB (4 %, 409.6 KiB/s)",
+    ]
+
+
+def test_a_fast_upload_speaks_every_five_percent_but_not_all_the_time(clock):
+    assert lines_of(clock, [(0.5, 20 * MIB), (1.0, 4 * MIB), (1.5, 4 * MIB), (1.9, 60 * MIB)]) == [
+        "a.mp4: 24.0 MiB of 100.0 MiB (24 %, 24.0 MiB/s)",
+    ]
+
+
+def test_interruptions_are_told_at_once_and_counted(clock):
+    lines: list[str] = []
+    said = progress.Progress(lambda text, *values: lines.append(text % values), "2 files", 100 * MIB)
+
+    said.interrupted("b.mp4", 0.75)
+    clock.return_value = 5.0
+    said.moved(50 * MIB)
 
     assert lines == [
-        "a.mp4: 1.0 MiB of 4.0 MiB sent (25 %, 204.8 KiB/s)",
-        "a.mp4: 2.0 MiB of 4.0 MiB sent (50 %, 204.8 KiB/s)",
+        "b.mp4: interrupted; asking in 0.8 s how far the service got",
+        "2 files: 50.0 MiB of 100.0 MiB (50 %, 10.0 MiB/s, interruptions: 1)",
     ]

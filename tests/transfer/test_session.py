@@ -13,16 +13,18 @@ from airflow_provider_gemini_files.transfer.session import UploadRequest, Upload
 
 START = "https://host/upload/v1beta/files"
 SIZE = 1000
+GRANULARITY = 50
 
 
-def new_session(max_failures: int = 3, **metadata: str) -> UploadSession:
+def new_session(max_failures: int = 3, url: str | None = None) -> UploadSession:
     return UploadSession(
         start_url=START,
         api_key="key",
-        metadata={"displayName": "a.txt", **metadata},
+        metadata={"displayName": "a.txt"},
         mime_type="text/plain",
         size=SIZE,
         max_failures=max_failures,
+        url=url,
     )
 
 
@@ -34,6 +36,7 @@ class Line:
         self.files: list[int] = []
         self.received: int | None = None
         self.sessions = 0
+        self.sent = 0
         self.final = False
 
     def send(self, session: UploadSession, request: UploadRequest) -> None:
@@ -57,7 +60,8 @@ class Line:
         self.sessions += 1
         self.received, self.final = 0, False
         headers = {} if fault == "no url" else {"x-goog-upload-url": f"{START}?upload_id={self.sessions}"}
-        return 200, {"x-goog-upload-status": "active", **headers}, b""
+        granularity = {"x-goog-upload-chunk-granularity": str(GRANULARITY)}
+        return 200, {"x-goog-upload-status": "active", **granularity, **headers}, b""
 
     def upload(self, request: UploadRequest, fault: str):
         if self.received is None:
@@ -66,13 +70,24 @@ class Line:
             return 400, {"x-goog-upload-status": "final"}, b"Upload has already been terminated."
         if request.offset != self.received:
             return 400, {"x-goog-upload-status": "active"}, b"Invalid offset"
-        if fault == "broken in the middle":
-            self.received += (SIZE - self.received) // 2
+        last = "finalize" in request.headers["X-Goog-Upload-Command"]
+        assert last or request.length % GRANULARITY == 0
+        assert request.length == int(request.headers["Content-Length"])
+        self.sent += request.length
+        if fault == "nothing kept":
             return None
-        self.received = SIZE
+        if fault == "broken in the middle":
+            self.received += (request.length // 2) // GRANULARITY * GRANULARITY
+            return None
+        self.received += request.length
+        if not last:
+            return 200, {"x-goog-upload-status": "active"}, b""
         self.final = True
         self.files.append(self.sessions)
-        return self._file()
+        if fault == "no file":
+            return 200, {"x-goog-upload-status": "final"}, b"{}"
+        status, headers, body = self._file()
+        return status, {} if fault == "no status" else headers, b"{}" if fault == "no status" else body
 
     def query(self, request: UploadRequest, fault: str):
         if self.received is None:
@@ -93,11 +108,14 @@ def drive(session: UploadSession, line: Line) -> None:
     raise AssertionError("the session does not end")
 
 
-FAULTS = st.sampled_from(["none", "refused before", "503", "answer lost", "broken in the middle", "no url", "dead"])
+LIVING = [
+    "none", "refused before", "503", "answer lost", "broken in the middle", "nothing kept", "no file", "no status",
+]  # fmt: skip
+FAULTS = st.lists(st.sampled_from([*LIVING, "no url", "dead"]), max_size=25)
 
 
 @settings(max_examples=300)
-@given(st.lists(FAULTS, max_size=25))
+@given(FAULTS)
 def test_any_faults_end_in_a_file_or_one_clear_error(faults):
     session, line = new_session(), Line(faults)
 
@@ -111,13 +129,31 @@ def test_any_faults_end_in_a_file_or_one_clear_error(faults):
 
 
 @settings(max_examples=300)
-@given(st.lists(st.sampled_from(["none", "refused before", "503", "answer lost", "broken in the middle"]), max_size=12))
+@given(st.lists(st.sampled_from(LIVING), max_size=12))
 def test_while_its_session_lives_no_file_is_made_twice(faults):
     session, line = new_session(max_failures=100), Line(["none", *faults])
 
-    drive(session, line)
+    try:
+        drive(session, line)
+    except e.GeminiServiceError as error:
+        assert "kept nothing of 3 sends in a row" in str(error)  # noqa: PT017 - either end is right
+        assert len(line.files) <= 1
+    else:
+        assert len(line.files) == 1
 
-    assert len(line.files) == 1
+
+@given(st.lists(st.sampled_from([*LIVING, "dead"]), max_size=12), st.integers(0, SIZE // GRANULARITY))
+def test_a_remembered_session_is_gone_on_with_or_replaced(faults, granules):
+    line = Line(faults)
+    line.sessions, line.received = 1, granules * GRANULARITY
+    session = new_session(max_failures=100, url=f"{START}?upload_id=1")
+
+    try:
+        drive(session, line)
+    except e.GeminiServiceError as error:
+        assert "kept nothing of 3 sends in a row" in str(error)  # noqa: PT017 - either end is right
+    else:
+        assert line.received == SIZE
 
 
 def test_a_whole_line_takes_two_requests():
@@ -143,6 +179,80 @@ def test_it_goes_on_where_the_service_got_to():
     request = session.next_request()
 
     assert (request.offset, request.headers["Content-Length"]) == (500, "500")
+
+
+def requests_of(line: Line, session: UploadSession) -> list[tuple[str, int | None, int]]:
+    """Drive a session; return command, offset and length of each request."""
+    seen = []
+    while session.resource is None:
+        request = session.next_request()
+        seen.append((request.headers["X-Goog-Upload-Command"], request.offset, request.length))
+        line.send(session, request)
+    return seen
+
+
+def test_once_nothing_was_kept_pieces_are_sent_that_grow_while_they_arrive():
+    assert requests_of(Line(["none", "nothing kept"]), new_session()) == [
+        ("start", None, 0),
+        ("upload, finalize", 0, 1000),
+        ("query", None, 0),
+        ("upload", 0, 50),
+        ("upload", 50, 100),
+        ("upload", 150, 200),
+        ("upload", 350, 400),
+        ("upload, finalize", 750, 250),
+    ]
+
+
+def test_pieces_become_small_again_when_one_is_lost():
+    sent = requests_of(Line(["none", "nothing kept", "none", "none", "none", "nothing kept"]), new_session())
+
+    assert ("upload", 150, 200) in sent
+    assert sent[sent.index(("upload", 150, 200)) + 1 :][:2] == [("query", None, 0), ("upload", 150, 50)]
+
+
+def test_three_sends_of_which_nothing_was_kept_are_an_end():
+    session, line = new_session(max_failures=100), Line(["none", *["nothing kept", "none"] * 3])
+
+    with pytest.raises(e.GeminiServiceError, match=r"kept nothing of 3 sends in a row, and still has 0 of 1000 bytes"):
+        drive(session, line)
+
+    assert line.sent == 1000 + 50 + 50
+
+
+def test_the_patience_without_progress_is_bounded_however_many_failures_are_allowed():
+    session = new_session(max_failures=10_000)
+    waited = 0.0
+
+    with pytest.raises(e.GeminiServiceError, match="broke off"):  # noqa: PT012 - how long it took is the point
+        while True:
+            session.broken(ConnectionError())
+            waited += session.delay
+
+    assert 500 < waited <= 600
+
+
+def test_a_remembered_session_that_is_dead_costs_no_patience():
+    session, line = new_session(max_failures=0, url=f"{START}?upload_id=1"), Line([])
+
+    assert [command for command, _, _ in requests_of(line, session)] == ["query", "start", "upload, finalize"]
+
+
+def test_a_remembered_session_that_was_finished_is_not_sent_again():
+    session, line = new_session(url=f"{START}?upload_id=1"), Line([])
+    line.received, line.final = SIZE, True
+
+    assert [command for command, _, _ in requests_of(line, session)] == ["query"]
+    assert line.sent == 0
+
+
+def test_a_missing_status_is_no_reason_to_send_again():
+    session, line = new_session(), Line(["none", "no status"])
+
+    drive(session, line)
+
+    assert line.sent == SIZE
+    assert line.sessions == 1
 
 
 def test_a_finalize_whose_answer_was_lost_is_found_and_not_sent_again():

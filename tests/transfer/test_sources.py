@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -22,9 +23,8 @@ def test_a_source_is_found_with_its_size_and_bytes(folder, form):
     source = find_source(form.format(folder / "a.txt"))
 
     assert (source.name, source.size) == ("a.txt", 5)
-    with source.open() as stream:
-        stream.seek(2)
-        assert stream.read() == b"txt"
+    with contextlib.closing(source.open(2)) as stream:
+        assert stream.read(10) == b"txt"
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}"])

@@ -1,0 +1,118 @@
+"""A source as a stream for sending: read from any offset, each byte hashed once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiPermanentError
+from airflow_provider_gemini_files.transfer.sources import Source
+
+T = TypeVar("T")
+#: Bytes of one read: large enough that the part of Python and of system calls is small beside that of the hash.
+READ_BYTES = 1024**2
+#: Bytes from which the type of a source is told.
+HEAD_BYTES = 8 * 1024
+
+
+class SourceBrokenError(Exception):
+    """The source could not be read on; another try may."""
+
+
+class HashedStream:
+    """
+    The bytes of a source, possibly several times over parts of it, hashed once.
+
+    :param on_progress: told how many bytes further the reading has got than ever before.
+    """
+
+    def __init__(self, source: Source, on_progress: Callable[[int], None]) -> None:
+        self._source = source
+        self._on_progress = on_progress
+        self._digest = hashlib.sha256()
+        self._hashed = 0
+        #: Bytes given out, those given out again included.
+        self.sent = 0
+
+    def read(self, offset: int, length: int) -> Iterator[bytes]:
+        """
+        Yield so many bytes from an offset on.
+
+        Bytes before it that were not read yet, as an earlier try has sent them, are read and hashed on the way.
+
+        :raises GeminiInputError: where the source has become shorter.
+        :raises SourceBrokenError: where it cannot be read.
+        """
+        position, end = min(offset, self._hashed), offset + length
+        if position == end:
+            return
+        with contextlib.closing(self._guard(lambda: self._source.open(position))) as stream:
+            while position < end:
+                # Never across the offset, so that no block has to be cut.
+                wanted = min(READ_BYTES, (offset if position < offset else end) - position)
+                data = self._guard(lambda size=wanted: stream.read(size))  # type: ignore[misc]
+                if not data:
+                    raise self._too_short(position)
+                self._hash(position, data)
+                if position >= offset:
+                    self.sent += len(data)
+                    yield data
+                position += len(data)
+
+    def sha256(self) -> str:
+        """
+        Return the hex digest of the whole source.
+
+        What an earlier try has sent and this one had no need to read is read now.
+        """
+        for _ in self.read(self._source.size, 0):
+            continue
+        return self._digest.hexdigest()
+
+    def _hash(self, position: int, data: bytes) -> None:
+        end = position + len(data)
+        if end > self._hashed:
+            self._digest.update(memoryview(data)[self._hashed - position :])
+            self._on_progress(end - self._hashed)
+            self._hashed = end
+
+    def _guard(self, read: Callable[[], T]) -> T:
+        """Read; each file system has errors of its own, and none of them is an error of the upload."""
+        try:
+            return read()
+        except GeminiPermanentError:
+            raise
+        except Exception as error:
+            raise SourceBrokenError(f"reading {self._source.uri}: {type(error).__name__}: {error}") from error
+
+    def _too_short(self, position: int) -> GeminiInputError:
+        return GeminiInputError(
+            f"Source {self._source.uri!r} became shorter while it was read: it ends at {position} of "
+            f"{self._source.size} bytes. Upload it when nothing writes to it."
+        )
+
+
+def sha256_of(source: Source) -> str:
+    """
+    Read a source to its end, and return its hex digest.
+
+    :raises SourceBrokenError: where it cannot be read.
+    """
+    return HashedStream(source, lambda _: None).sha256()
+
+
+def head_of(source: Source) -> bytes:
+    """
+    Read the first bytes of a source, enough to tell its type.
+
+    :raises GeminiInputError: where it cannot be read.
+    """
+    try:
+        with contextlib.closing(source.open(0)) as stream:
+            return stream.read(HEAD_BYTES)
+    except GeminiFilesError:
+        raise
+    except Exception as error:
+        raise GeminiInputError(f"Source {source.uri!r} cannot be read: {type(error).__name__}: {error}.") from error

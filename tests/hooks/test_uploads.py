@@ -1,0 +1,423 @@
+"""Uploads through the hook, over HTTP against the emulator."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+from dataclasses import replace
+
+import pytest
+from support import API_KEY
+
+from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+from airflow_provider_gemini_files.files.naming import Owner, is_shared
+from airflow_provider_gemini_files.hooks import uploads
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.hooks.uploads import Upload
+from airflow_provider_gemini_files.transfer.session import UploadSession
+from airflow_provider_gemini_files.transfer.sources import Source, find_source
+
+NAME = "files/af0123"
+GONE = {"error": {"code": 403, "message": "You do not have permission to access the File x or it may not exist."}}
+HOUR = 3600
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(mocker):
+    """Let no test wait out a back-off."""
+    return mocker.patch("airflow_provider_gemini_files.transfer.session._MAX_DELAY_SECONDS", 0.01)
+
+
+def paths(emulator, method: str) -> list[str]:
+    return [entry["path"] for entry in emulator.journal if entry["method"] == method]
+
+
+def calls(emulator) -> list[str]:
+    return [entry["call"] for entry in emulator.journal]
+
+
+def test_upload_verifies_and_returns_the_file(hook, emulator, text_file):
+    file = hook.upload_file(text_file, owner=Owner("d", "r", "t"))
+
+    assert file == hook.get_file(file)
+    assert file.state == "ACTIVE"
+    assert file.size_bytes == 20
+    assert file.sha256 == hashlib.sha256(text_file.read_bytes()).hexdigest()
+    assert file.display_name == "note.txt [airflow dag=d run=r task=t]"
+    assert file.owner == Owner("d", "r", "t")
+
+
+def test_upload_takes_names_that_the_sdk_does_not(hook, tmp_path):
+    path = tmp_path / "Tür - 日本.v2.txt"
+    path.write_text("ü")
+
+    assert hook.upload_file(path).display_name == "Tür - 日本.v2.txt"
+
+
+def test_upload_streams_what_is_larger_than_a_read(hook, tmp_path):
+    path = tmp_path / "large.txt"
+    path.write_bytes(b"0123456789" * 300_000)
+
+    assert hook.upload_file(path).size_bytes == 3_000_000
+
+
+def test_upload_of_a_name_that_is_there_sends_nothing(hook, emulator, text_file):
+    first = hook.upload_file(text_file, name=NAME)
+    emulator.emulator.journal.clear()
+
+    again = hook.upload_file(text_file, name=NAME)
+
+    assert again == first
+    assert paths(emulator, "POST") == []
+
+
+def test_upload_replaces_a_file_of_that_name_and_another_size(hook, emulator, text_file):
+    hook.upload_file(text_file, name=NAME)
+    text_file.write_text("longer than it was before")
+
+    assert hook.upload_file(text_file, name=NAME).size_bytes == 25
+    assert emulator.usage() == {"files": 1, "bytes": 25}
+
+
+def test_two_tasks_racing_for_a_name_end_with_one_file(hook, emulator, text_file):
+    winner = GeminiFilesHook().upload_file(text_file, name=NAME)
+    # What the loser saw before the winner had finished.
+    emulator.faults.add("get", "status", status=403, body=GONE)
+
+    assert hook.upload_file(text_file, name=NAME) == winner
+    assert emulator.usage()["files"] == 1
+
+
+def test_a_name_that_a_ghost_has_falls_back_to_a_name_of_the_service(hook, emulator, text_file):
+    hook.upload_file(text_file, name=NAME)
+    emulator.faults.add("get", "status", times=2, status=403, body=GONE)
+
+    file = hook.upload_file(text_file, name=NAME)
+
+    assert file.name != NAME
+    assert emulator.usage()["files"] == 2
+
+
+@pytest.mark.parametrize(("fault", "says"), [("wrong_hash", "20 bytes with sha256"), ("wrong_size", "21 bytes")])
+def test_an_upload_that_arrives_damaged_is_deleted_and_told(hook, emulator, text_file, fault, says):
+    emulator.faults.add("finalize", fault)
+    sha256 = hashlib.sha256(text_file.read_bytes()).hexdigest()
+
+    with pytest.raises(e.GeminiIntegrityError, match=f"sha256 {sha256}, the service has {says}"):
+        hook.upload_file(text_file)
+
+    assert emulator.usage()["files"] == 0
+
+
+def test_a_source_that_shrinks_while_it_is_read_is_told(hook, text_file):
+    source = find_source(text_file)
+    text_file.write_text("short")
+
+    with pytest.raises(e.GeminiInputError, match="ends at 5 of 20 bytes"):
+        hook.upload_file(source)
+
+
+def test_full_storage_is_its_own_error_and_not_tried_again(connect, gemini_emulator, text_file):
+    gemini_emulator.settings.quota_bytes = 10
+    connect(host=gemini_emulator.base_url)
+
+    with pytest.raises(e.GeminiStorageFullError, match=r"needs 20 B; 0 files use 0 B of 20\.0 GiB"):
+        GeminiFilesHook().upload_file(text_file)
+
+    assert len(paths(gemini_emulator, "POST")) == 1
+
+
+def test_an_unsupported_type_is_refused_with_the_services_words(hook, text_file):
+    with pytest.raises(e.GeminiInputError, match="Unsupported MIME type: bad/type"):
+        hook.upload_file(text_file, mime_type="bad/type")
+
+
+def test_the_upload_session_of_a_large_file_is_masked_in_logs(hook, tmp_path, mocker):
+    mask = mocker.patch.object(uploads, "mask_secret", autospec=True)
+    (tmp_path / "large.txt").write_bytes(b"x" * (uploads.WORTH_BYTES + 1))
+
+    hook.upload_file(tmp_path / "large.txt")
+
+    assert any("upload_id=" in call.args[0] for call in mask.call_args_list)
+
+
+def test_no_upload_session_is_logged_wherever_it_leads(hook, emulator, text_file, caplog, mocker):
+    # A gateway may answer with a session on another host than the connection's.
+    elsewhere = emulator.base_url.replace("127.0.0.1", "localhost")
+    started = UploadSession._started
+
+    def start_elsewhere(session: UploadSession, headers: dict[str, str]) -> None:
+        url = headers["x-goog-upload-url"].replace(emulator.base_url, elsewhere)
+        started(session, {**headers, "x-goog-upload-url": url})
+
+    mocker.patch.object(UploadSession, "_started", start_elsewhere)
+    with caplog.at_level(logging.DEBUG):
+        hook.upload_file(text_file)
+
+    assert calls(emulator) == ["start", "finalize"]
+    assert "upload_id" not in caplog.text
+
+
+def test_full_storage_tells_what_fills_it(hook, emulator, text_file):
+    hook.upload_bytes(b"x" * 1000, "a.txt", owner=Owner("d", "r", "t"))
+    other = hook.upload_bytes(b"x" * 24, "b.txt")
+    emulator.faults.add("upload", "storage_full")
+
+    with pytest.raises(e.GeminiStorageFullError) as full:
+        hook.upload_file(text_file)
+
+    assert f"{text_file} needs 20 B; 2 files use 1.0 KiB of 20.0 GiB, 1 of them uploaded by Airflow" in str(full.value)
+    assert f"the first expires at {other.expiration_time[:10]}" in str(full.value)
+    assert emulator.usage()["files"] == 2
+
+
+def test_full_storage_is_told_even_where_no_list_can_be_had(hook, emulator, text_file, mocker):
+    mocker.patch("tenacity.nap.time.sleep", autospec=True)
+    emulator.faults.add("start", "storage_full")
+    emulator.faults.add("list", "outage", times=2)
+
+    with pytest.raises(e.GeminiStorageFullError, match=r"Waiting does not free it.*needs 20 B"):
+        hook.upload_file(text_file)
+
+
+def test_bytes_are_uploaded(hook):
+    file = hook.upload_bytes("grüße".encode(), "grüße.txt", owner=Owner("d", "r", "t"))
+
+    assert (file.size_bytes, file.mime_type, file.owner) == (7, "text/plain", Owner("d", "r", "t"))
+
+
+def test_the_type_is_told_by_the_content_where_the_name_does_not(hook, tmp_path, video_file):
+    (tmp_path / "clip").write_bytes(video_file.read_bytes())
+
+    assert hook.upload_file(tmp_path / "clip").mime_type == "video/mp4"
+
+
+def test_what_was_sent_is_counted(hook, emulator, text_file, mocker):
+    stats = mocker.patch.object(uploads, "Stats", autospec=True)
+    emulator.faults.add("finalize", "reset")
+
+    hook.upload_file(text_file, name=NAME)
+    hook.upload_file(text_file, name=NAME)
+
+    assert stats.incr.call_args_list == [
+        mocker.call("gemini_files.upload.resumes", 1),
+        mocker.call("gemini_files.upload.bytes", 40),
+        mocker.call("gemini_files.upload.files"),
+    ]
+    assert [call.args[0] for call in stats.timing.call_args_list] == ["gemini_files.upload.seconds"] * 2
+
+
+def test_a_source_that_breaks_off_is_read_on(hook, emulator, tmp_path):
+    """A source that cannot seek and fails once: what the service has is not read into the request again."""
+    content = bytes(range(256)) * 4096
+    opened: list[int] = []
+
+    class Stream(io.RawIOBase):
+        def __init__(self, offset: int) -> None:
+            self._at = offset
+
+        def readinto(self, buffer):
+            if len(opened) == 1 and self._at > 500_000:
+                raise TimeoutError("the storage hangs")
+            data = content[self._at : self._at + len(buffer)]
+            buffer[: len(data)] = data
+            self._at += len(data)
+            return len(data)
+
+        def close(self) -> None:
+            """Nothing to let go of."""
+
+    def open_at(offset: int) -> Stream:
+        opened.append(offset)
+        return Stream(offset)
+
+    emulator.settings.granularity = 256 * 1024
+    source = Source("x://a.txt", "a.txt", len(content), ("1",), open_at)
+
+    assert hook.upload_file(source).sha256 == hashlib.sha256(content).hexdigest()
+    assert opened == [0, 512 * 1024]
+
+
+# --- sharing and expiry --------------------------------------------------------------------------------------------
+
+
+def test_the_same_bytes_are_shared_whatever_they_are_called(hook, emulator, text_file, tmp_path):
+    (tmp_path / "copy.txt").write_bytes(text_file.read_bytes())
+
+    first = hook.upload_file(text_file, share=True, owner=Owner("d", "r", "t"))
+    again = GeminiFilesHook().upload_file(tmp_path / "copy.txt", share=True, owner=Owner("d2", "r2", "t2"))
+
+    assert again == first
+    assert is_shared(first.display_name)
+    assert first.owner is None
+    assert emulator.usage()["files"] == 1
+    assert calls(emulator).count("upload") + calls(emulator).count("finalize") == 1
+
+
+def test_another_type_of_the_same_bytes_is_another_file(hook, emulator, text_file):
+    hook.upload_file(text_file, share=True)
+    hook.upload_file(text_file, share=True, mime_type="text/csv")
+
+    assert emulator.usage()["files"] == 2
+
+
+@pytest.mark.parametrize("how", [{"name": NAME}, {"share": True}])
+def test_a_file_that_expires_soon_is_left_alone_and_its_successor_is_found(hook, emulator, text_file, how):
+    # What is left is told by the clock of the worker, which does not move here.
+    long = 48.5 * HOUR
+    old = hook.upload_file(text_file, **how)
+    emulator.clock.advance(HOUR)
+
+    successor = hook.upload_file(text_file, min_remaining_ttl=long, **how)
+
+    assert successor.name != old.name
+    assert hook.upload_file(text_file, min_remaining_ttl=long, **how) == successor
+    assert emulator.usage()["files"] == 2
+
+
+def test_a_shared_successor_is_found_when_the_first_is_gone(hook, emulator, text_file):
+    old = hook.upload_file(text_file, share=True)
+    emulator.clock.advance(HOUR)
+    successor = hook.upload_file(text_file, share=True, min_remaining_ttl=48.5 * HOUR)
+    hook.delete_file(old)
+
+    assert hook.upload_file(text_file, share=True) == successor
+
+
+@pytest.mark.parametrize("how", [{"name": NAME}, {"share": True}])
+def test_a_file_that_has_failed_is_replaced(hook, emulator, text_file, how):
+    emulator.faults.add("finalize", "fail_processing")
+    failed = hook.upload_file(text_file, **how)
+
+    file = hook.upload_file(text_file, **how)
+
+    assert (failed.state, file.state) == ("FAILED", "ACTIVE")
+    assert emulator.usage()["files"] == 1
+
+
+# --- many ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(tmp_path) -> list[Upload]:
+    """Return uploads of 30 small files, each of its own size and name."""
+    uploads = []
+    for number in range(30):
+        (tmp_path / f"{number}.txt").write_text("x" * (number + 1))
+        uploads.append(Upload(find_source(tmp_path / f"{number}.txt"), name=f"files/af{number}"))
+    return uploads
+
+
+def test_many_are_uploaded_in_order_over_few_connections(hook, emulator, many):
+    files = hook.upload_files(many)
+
+    assert [file.size_bytes for file in files] == [number + 1 for number in range(30)]
+    assert emulator.usage()["files"] == 30
+
+
+def test_some_that_fail_keep_no_other_and_a_retry_sends_only_what_is_missing(hook, emulator, many):
+    for number in (3, 5):
+        many[number] = replace(many[number], mime_type="bad/type")
+
+    with pytest.raises(e.GeminiInputError) as failed:
+        hook.upload_files(many)
+
+    message = str(failed.value)
+    assert "2 uploads failed: " in message
+    assert all(f"{many[number].source.uri}: Cannot upload '{number}.txt" in message for number in (3, 5))
+    assert "28 files are there and stay: files/af0, files/af1, files/af2, files/af4" in message
+    assert message.endswith("A retry finds them again.")
+    emulator.emulator.journal.clear()
+
+    assert len(hook.upload_files([replace(upload, mime_type=None) for upload in many])) == 30
+    assert calls(emulator).count("start") == 2
+
+
+def test_after_full_storage_nothing_more_is_begun(hook, emulator, many):
+    emulator.faults.add("start", "storage_full", times=1000)
+
+    with pytest.raises(e.GeminiStorageFullError, match="none went well"):
+        hook.upload_files(many)
+
+    assert calls(emulator).count("start") <= 2 * uploads.CONCURRENCY
+    emulator.faults.clear()
+
+
+# --- every fault at every step -------------------------------------------------------------------------------------
+
+FAULTS = {
+    "start": ["no_upload_url"],
+    "upload": ["no_upload_status", "terminated"],
+    "finalize": ["no_upload_status", "terminated", "no_file", "wrong_hash", "wrong_size"],
+    "query": ["no_upload_status", "terminated"],
+}
+ANYWHERE = [
+    "reset", "lose_answer", "stall", "storage_full", "rate_limit", "exhausted", "overloaded", "outage", "internal",
+    "bad_key", "forbidden", "key_blocked", "referrer_blocked", "short_deadline",
+]  # fmt: skip
+EVERY = [(method, action) for method, own in FAULTS.items() for action in [*own, *ANYWHERE]]
+CONTENT = b"0123456789" * 100_000
+
+
+@pytest.fixture(scope="module")
+def service():
+    with GeminiEmulator(granularity=256 * 1024) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def patient_hook(service):
+    with pytest.MonkeyPatch.context() as patch:
+        fields = {"conn_type": "gemini", "password": API_KEY, "host": service.base_url, "extra": {"max_retries": 3}}
+        patch.setenv("AIRFLOW_CONN_GEMINI_DEFAULT", json.dumps(fields))
+        hook = GeminiFilesHook()
+        assert hook.connection.max_retries == 3
+    return hook
+
+
+@pytest.mark.parametrize(("named", "keep_partial"), [(True, False), (False, True)])
+@pytest.mark.parametrize(("method", "action"), EVERY)
+def test_every_fault_ends_in_one_correct_file_or_one_clear_error(
+    service, patient_hook, tmp_path, method, action, keep_partial, named
+):
+    service.reset()
+    service.settings.keep_partial = keep_partial
+    source = tmp_path / "größe.txt"
+    source.write_bytes(CONTENT)
+    if method == "query":
+        # Nobody asks before something went wrong.
+        service.faults.add("upload", "reset", after_bytes=600_000)
+    if method == "upload":
+        # An upload is one request with its end; it comes alone only in pieces.
+        service.faults.add("finalize", "overloaded")
+    service.faults.add(method, action, **({"seconds": 0.1} if action in ("stall", "rate_limit") else {}))
+
+    file = None
+    try:
+        file = patient_hook.upload_file(source, name=NAME if named else None)
+    except e.GeminiFilesError as error:
+        assert "größe.txt" in str(error)  # noqa: PT017 - either end is right
+        if isinstance(error, e.GeminiIntegrityError):
+            assert service.usage()["files"] == 0
+    assert service.faults.unused() == []
+    if named and file is None:
+        # What a retry of the task then finds, or makes.
+        file = patient_hook.upload_file(source, name=NAME)
+    assert service.usage()["files"] <= 1
+    if file is not None:
+        assert service.usage() == {"files": 1, "bytes": len(CONTENT)}
+        assert file.sha256 == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_a_finalize_lost_with_its_session_makes_no_second_file(service, patient_hook, text_file):
+    service.reset()
+    service.faults.add("finalize", "lose_answer")
+    service.faults.add("query", "status", status=404, body="Upload not found.")
+
+    file = patient_hook.upload_file(text_file)
+
+    assert service.usage() == {"files": 1, "bytes": 20}
+    assert file == patient_hook.get_file(file)

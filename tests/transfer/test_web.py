@@ -1,0 +1,260 @@
+"""Sources on the web, from a server on this machine, which is a private address."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files.transfer import web
+from airflow_provider_gemini_files.transfer.sources import expand, find_source, is_many_sources
+
+CONTENT = b"0123456789" * 100
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers what its server was told to."""
+
+    def do_GET(self) -> None:
+        site = self.server.site
+        site["asked"].append((self.path, self.headers.get("Host"), self.headers.get("Range")))
+        site["authorization"] = self.headers.get("Authorization")
+        if self.path.startswith("/to/"):
+            left = int(self.path[4:])
+            return self.answer(302, b"", Location=f"/to/{left - 1}" if left else "/a.txt")
+        if self.path.startswith("/away"):
+            return self.answer(302, b"", Location=site["away"])
+        if self.path.startswith("/status/"):
+            return self.answer(int(self.path[8:11]), b"no")
+        content, start = site["content"], 0
+        if (asked := self.headers.get("Range")) and site["ranges"]:
+            start = int(asked[6:-1])
+            span = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            return self.answer(206, content[start:], ETag=site["etag"], **{"Content-Range": span})
+        return self.answer(200, content, ETag=site["etag"])
+
+    def answer(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if self.server.site["sized"]:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        # A client that only wanted to know the size hangs up.
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def site():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.site = {"content": CONTENT, "etag": '"1"', "ranges": True, "sized": True, "away": "", "asked": []}
+    server.site["url"] = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server.site
+    server.shutdown()
+    server.server_close()
+    thread.join(timeout=5)
+
+
+def find(url: str):
+    return find_source(url, allow_private_urls=True)
+
+
+def read(source, offset: int = 0) -> bytes:
+    with contextlib.closing(source.open(offset)) as stream:
+        return b"".join(iter(lambda: stream.read(64), b""))
+
+
+def test_a_url_is_a_source(site):
+    source = find(f"{site['url']}/some/gr%C3%BC%C3%9Fe.txt?token=secret")
+
+    assert (source.name, source.size) == ("grüße.txt", 1000)
+    assert source.uri == f"{site['url']}/some/gr%C3%BC%C3%9Fe.txt"
+    assert read(source) == CONTENT
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_it_is_read_from_an_offset_whether_the_server_knows_ranges_or_not(site, ranges):
+    site["ranges"] = ranges
+
+    assert read(find(f"{site['url']}/a.txt"), 995) == b"56789"
+    assert site["asked"][-1][2] == "bytes=995-"
+
+
+def test_a_version_that_changed_is_not_mixed_with_the_other(site):
+    source = find(f"{site['url']}/a.txt")
+    site["etag"] = '"2"'
+
+    assert find(f"{site['url']}/a.txt").fingerprint != source.fingerprint
+    with pytest.raises(e.GeminiInputError, match="has changed while it was read"):
+        source.open(10)
+
+
+def test_redirects_are_followed_up_to_a_limit(site):
+    assert read(find(f"{site['url']}/to/4")) == CONTENT
+
+    with pytest.raises(e.GeminiInputError, match="more than 5 times"):
+        find(f"{site['url']}/to/5")
+
+
+def test_a_source_without_size_is_refused(site):
+    site["sized"] = False
+
+    with pytest.raises(e.GeminiInputError, match=r"does not say its size \(Content-Length\)"):
+        find(f"{site['url']}/a.txt")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(404, e.GeminiInputError), (403, e.GeminiInputError), (503, e.GeminiServiceError)]
+)
+def test_an_error_answer_says_whether_a_retry_helps(site, status, error):
+    with pytest.raises(error, match=f"/status/{status}' answers {status}"):
+        find(f"{site['url']}/status/{status}?token=secret")
+
+
+def test_what_is_not_there_is_an_error_that_a_retry_can_mend():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    with pytest.raises(e.GeminiServiceError, match="cannot be reached"):
+        find(f"http://127.0.0.1:{port}/a.txt")
+
+
+def test_empty_and_too_large_are_refused_like_any_other_source(site):
+    site["content"] = b""
+
+    with pytest.raises(e.GeminiInputError, match="is empty"):
+        find(f"{site['url']}/a.txt")
+
+
+def test_a_user_in_the_url_authorises_and_is_not_shown(site):
+    source = find(site["url"].replace("://", "://me:pass%20word@") + "/a.txt")
+
+    assert source.uri == f"{site['url']}/a.txt"
+    assert site["authorization"] == "Basic bWU6cGFzcyB3b3Jk"
+
+
+# --- private addresses ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[fd00::1]", "0"])
+def test_private_addresses_are_refused(host):
+    with pytest.raises(e.GeminiInputError, match=r"not a public address; allow_private_urls=True"):
+        find_source(f"http://{host}/latest/meta-data")
+
+
+def test_a_redirect_to_a_private_address_is_refused(site, mocker):
+    site["away"] = "http://169.254.169.254/latest"
+    seen = mocker.patch.object(web, "is_public", autospec=True, side_effect=lambda ip: ip == "127.0.0.1")
+
+    with pytest.raises(e.GeminiInputError, match=r"leads to '169\.254\.169\.254'"):
+        find_source(f"{site['url']}/away")
+
+    assert [call.args[0] for call in seen.call_args_list] == ["127.0.0.1", "169.254.169.254"]
+
+
+def test_the_address_that_was_checked_is_the_one_that_is_asked(site, mocker):
+    port = int(site["url"].rpartition(":")[2])
+    mocker.patch.object(web, "is_public", autospec=True, return_value=True)
+    look_up, names = socket.getaddrinfo, []
+
+    def remember(host, *args, **kwargs):
+        names.append(host)
+        return look_up("127.0.0.1" if host == "example.test" else host, *args, **kwargs)
+
+    mocker.patch.object(web.socket, "getaddrinfo", autospec=True, side_effect=remember)
+
+    find_source(f"http://example.test:{port}/a.txt")
+
+    # The name is looked up once; what is connected to is the address.
+    assert names == ["example.test", "127.0.0.1"]
+    assert site["asked"] == [("/a.txt", f"example.test:{port}", None)]
+
+
+@contextlib.contextmanager
+def _closing(server: ThreadingHTTPServer):
+    yield
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """Make a certificate for example.test."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("example.test")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "certificate.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(secret + made.public_bytes(Encoding.PEM))
+    return path
+
+
+@pytest.mark.parametrize(("host", "fits"), [("example.test", True), ("other.test", False)])
+def test_the_certificate_must_fit_the_name_though_an_address_is_asked(mocker, monkeypatch, certificate, host, fits):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.site = {"content": CONTENT, "etag": "", "ranges": True, "sized": True, "asked": []}
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.server_port))]
+    mocker.patch.object(web.socket, "getaddrinfo", autospec=True, return_value=found)
+    with _closing(server):
+        end = contextlib.nullcontext() if fits else pytest.raises(e.GeminiServiceError, match="ConnectError")
+        with end:
+            assert read(find(f"https://{host}:{server.server_port}/a.txt")) == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("2001:4860:4860::8888", True),
+        ("192.168.1.1", False),
+        ("100.64.0.1", False),
+        ("224.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False),
+        ("fe80::1%eth0", False),
+    ],
+)
+def test_what_is_public(address, public):
+    assert web.is_public(address) is public
+
+
+def test_another_scheme_after_a_redirect_is_refused(site):
+    site["away"] = "file:///etc/passwd"
+
+    with pytest.raises(e.GeminiInputError, match=r"no http\(s\) URL"):
+        find(f"{site['url']}/away")
+
+
+def test_a_url_is_one_source_whatever_is_in_it():
+    url = "https://host/a*b?c=[1]"
+
+    assert not is_many_sources(url)
+    assert expand([url]) == [url]
