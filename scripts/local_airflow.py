@@ -161,6 +161,10 @@ class LocalAirflow:
         """Return the task instances of a run."""
         return list(self.api("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"])
 
+    def states(self, dag_id: str, run_id: str, task_id: str) -> list[str]:
+        """Return the states of a task's instances."""
+        return [task["state"] for task in self.tasks(dag_id, run_id) if task["task_id"] == task_id]
+
     def wait(self, dag_id: str, run_id: str, seconds: float = 180) -> str:
         """Wait for a run to end; return its state."""
         deadline = time.monotonic() + seconds

@@ -30,7 +30,7 @@ def main(pytest_arguments: list[str]) -> int:
             codes = (
                 run(*uv, "venv", "--allow-existing", "--python", sys.executable, venv),
                 run(*uv, "pip", "install", "--python", python, "--editable", ".", "--group", "dev", *pins),
-                run(python, "-m", "pytest", *pytest_arguments),
+                run(python, "-m", "pytest", "-n", "2", "--dist", "loadgroup", *pytest_arguments),
             )
             if any(codes):
                 failed.append(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -35,3 +37,11 @@ def create_files(base_url: str, count: int) -> None:
     with httpx.Client(base_url=base_url, headers={"x-goog-api-key": API_KEY}) as client:
         for _ in range(count):
             client.post("/v1beta/files", json={"file": {}}).raise_for_status()
+
+
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.5)

@@ -1,0 +1,58 @@
+"""One real Airflow for all tests of this folder, connected to one emulator."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from local_airflow import LocalAirflow, connection
+from support import API_KEY, EXAMPLE_DAGS
+
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+HERE = Path(__file__).parent
+README = HERE.parent.parent / "README.md"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep these tests in one process, as starting Airflow takes longer than most of them."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.airflow)
+            item.add_marker(pytest.mark.xdist_group("airflow"))
+
+
+@pytest.fixture(scope="session")
+def _service() -> Iterator[GeminiEmulator]:
+    with GeminiEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def service(_service: GeminiEmulator) -> GeminiEmulator:
+    """Return the emulator, empty."""
+    _service.reset()
+    _service.settings.video_seconds = 1
+    return _service
+
+
+@pytest.fixture(scope="session")
+def airflow(_service: GeminiEmulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+    """Return Airflow with the example Dags, the README's, and those of this folder."""
+    home = tmp_path_factory.mktemp("airflow")
+    dags = shutil.copytree(EXAMPLE_DAGS, home / "dags")
+    shutil.copytree(HERE / "dags", dags, dirs_exist_ok=True)
+    [dag] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (dags / "readme.py").write_text(dag)
+    env = connection(host=_service.base_url, key=API_KEY) | {
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
+        # A triggerer that was killed is soon known to be dead.
+        "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
+    }
+    with LocalAirflow(home, dags, env) as running:
+        yield running

@@ -1,0 +1,30 @@
+"""The connection as the UI shows and tests it."""
+
+from __future__ import annotations
+
+import httpx
+from local_airflow import LocalAirflow
+from support import API_KEY
+
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+
+def test_the_connection_form_is_labelled(airflow: LocalAirflow):
+    # The route behind the form of the UI; it is not part of the public API.
+    forms = httpx.get(f"{airflow.url}/ui/connections/hook_meta", headers=airflow.headers).json()
+    [form] = [form for form in forms if form["connection_type"] == "gemini"]
+
+    assert form["hook_name"] == "Google Gemini API"
+    assert form["standard_fields"]["password"]["title"] == "API key"
+    assert form["standard_fields"]["host"]["placeholder"] == "https://generativelanguage.googleapis.com"
+    if airflow.version >= (3, 2):
+        assert set(form["extra_fields"]) == {"api_version", "model", "quota_bytes", "timeout", "max_retries"}
+
+
+def test_the_test_button_works(airflow: LocalAirflow, service: GeminiEmulator):
+    body = {"connection_id": "tried", "conn_type": "gemini", "host": service.base_url, "password": API_KEY}
+
+    assert airflow.api("POST", "/connections/test", json=body) == {
+        "status": True,
+        "message": f"The Gemini API at {service.base_url} accepts the key and lists files (v1beta).",
+    }

@@ -1,0 +1,51 @@
+"""The quickstart and the Dag of the README through a real scheduler, worker and triggerer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from local_airflow import LocalAirflow
+from support import until
+
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+DAG = "gemini_files_quickstart"
+
+
+def test_the_quickstart_runs_and_its_wait_takes_no_worker(airflow: LocalAirflow, service: GeminiEmulator):
+    service.settings.video_seconds = 10_000
+    run_id = airflow.trigger(DAG)
+    until(lambda: airflow.states(DAG, run_id, "wait_until_active") == ["deferred"])
+    service.clock.advance(10_000)
+    service.settings.video_seconds = 1
+
+    assert airflow.wait(DAG, run_id) == "success"
+    files = airflow.xcom(DAG, run_id, "upload", "files")
+    answer = airflow.xcom(DAG, run_id, "ask")
+    for number, file in enumerate(files, 1):
+        expected = f"{number}. {file['name']} {file['mime_type']}, {file['size_bytes']} bytes, sha256 {file['sha256']}"
+        assert expected in answer
+    assert [file["state"] for file in files] == ["PROCESSING", "ACTIVE", "ACTIVE"]
+    assert airflow.xcom(DAG, run_id, "wait_until_active") == [file["name"] for file in files]
+    assert service.usage() == {"files": 0, "bytes": 0}
+
+
+def test_a_failing_question_deletes_the_files_and_the_run_is_failed(airflow: LocalAirflow, service: GeminiEmulator):
+    run_id = airflow.trigger(DAG, conf={"model": "gemini-1.5-flash"})
+
+    assert airflow.wait(DAG, run_id) == "failed"
+    assert {task["task_id"]: task["state"] for task in airflow.tasks(DAG, run_id)} == {
+        "upload": "success",
+        "wait_until_active": "success",
+        "ask": "failed",
+        "delete": "success",
+    }
+    assert service.usage() == {"files": 0, "bytes": 0}
+
+
+def test_the_dag_of_the_readme_runs(airflow: LocalAirflow, service: GeminiEmulator, video_file: Path):
+    run_id = airflow.trigger("describe_video", conf={"video": str(video_file)})
+
+    assert airflow.wait("describe_video", run_id) == "success"
+    assert airflow.xcom("describe_video", run_id, "describe").endswith("I was asked: What happens here?")
+    assert service.usage() == {"files": 0, "bytes": 0}
