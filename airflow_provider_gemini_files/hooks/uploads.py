@@ -133,10 +133,11 @@ class UploadCalls(FileCalls):
         return files
 
     def _ready(self, upload: Upload) -> Upload:
-        """Settle type and display name, which needs no request."""
+        """Settle name, type and display name, which needs no request."""
         source = upload.source
         return replace(
             upload,
+            name=upload.name and parse_name(upload.name),
             mime_type=mime_type_of(source.name, upload.mime_type, lambda: head_of(source)),
             display_name=display_name_for(upload.display_name or source.name, upload.owner, shared=upload.share),
         )
@@ -165,7 +166,7 @@ class UploadCalls(FileCalls):
     def _names(self, upload: Upload) -> list[str]:
         """Return the names by which the file is looked for."""
         if not upload.share:
-            return slots_of(parse_name(upload.name)) if upload.name else []
+            return slots_of(upload.name) if upload.name else []
         try:
             sha256 = sha256_of(upload.source)
         except SourceBrokenError as error:

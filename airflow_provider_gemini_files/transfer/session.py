@@ -233,6 +233,10 @@ class UploadSession:
 
     def _refused(self, status: int, upload_status: str | None, body: bytes) -> None:
         error = error_from_answer(status, _json(body) or body.decode("utf-8", "replace"), self._doing)
+        if self._remembered and upload_status == "final":
+            # What an earlier try was refused for may have been mended since.
+            self._restart(error)
+            return
         if upload_status == "final" or isinstance(error, GeminiStorageFullError):
             raise error
         if self._step == "start":

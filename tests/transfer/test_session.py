@@ -238,6 +238,17 @@ def test_a_remembered_session_that_is_dead_costs_no_patience():
     assert [command for command, _, _ in requests_of(line, session)] == ["query", "start", "upload, finalize"]
 
 
+def test_what_an_earlier_try_was_refused_for_is_tried_anew():
+    session = new_session(max_failures=0, url=f"{START}?upload_id=1")
+    body = json.dumps({"error": {"code": 429, "message": "file_storage_bytes"}}).encode()
+
+    session.answered(429, {"x-goog-upload-status": "final"}, body)
+
+    assert session.next_request().headers["X-Goog-Upload-Command"] == "start"
+    with pytest.raises(e.GeminiStorageFullError):
+        session.answered(429, {"x-goog-upload-status": "final"}, body)
+
+
 def test_a_remembered_session_that_was_finished_is_not_sent_again():
     session, line = new_session(url=f"{START}?upload_id=1"), Line([])
     line.received, line.final = SIZE, True
