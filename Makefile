@@ -22,7 +22,7 @@ demo: $(MADE)  ## Run the quickstart in real Airflow; GEMINI_API_KEY set: on the
 	@$(BIN)/python scripts/demo.py
 
 test: $(MADE)  ## Run the test suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 up: $(MADE)  ## Run Airflow with its UI and the example Dags against the emulator, until Ctrl-C
 	@$(BIN)/python scripts/up.py --port $(PORT)

@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 AIRFLOW = ("3.1.8", "3.3.2")
 GENAI = ("2.34.0", "3.4.0")
+PARALLEL = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def run(*command: str | Path) -> int:
@@ -30,7 +31,7 @@ def main(pytest_arguments: list[str]) -> int:
             codes = (
                 run(*uv, "venv", "--allow-existing", "--python", sys.executable, venv),
                 run(*uv, "pip", "install", "--python", python, "--editable", ".", "--group", "dev", *pins),
-                run(python, "-m", "pytest", "-n", "2", "--dist", "loadgroup", *pytest_arguments),
+                run(python, "-m", "pytest", *PARALLEL, *pytest_arguments),
             )
             if any(codes):
                 failed.append(name)

@@ -28,6 +28,23 @@ from airflow_provider_gemini_files.emulator import GeminiEmulator  # noqa: E402
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook  # noqa: E402
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep the tests of real Airflow in one process: starting it takes longer than most of them."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneAirflow(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "in_airflow" if "/in_airflow/" in nodeid else super()._split_scope(nodeid)
+
+    return OneAirflow(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest."""
+    items.sort(key=lambda item: item.get_closest_marker("airflow") is None)
+
+
 @pytest.fixture(scope="session")
 def airflow_db() -> None:
     """Make Airflow's database, once."""

@@ -17,15 +17,6 @@ HERE = Path(__file__).parent
 README = HERE.parent.parent / "README.md"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests in one process, as starting Airflow takes longer than most of them."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.airflow)
-            item.add_marker(pytest.mark.xdist_group("airflow"))
-
-
 @pytest.fixture(scope="session")
 def _service() -> Iterator[GeminiEmulator]:
     with GeminiEmulator() as emulator:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 from local_airflow import LocalAirflow
 from support import API_KEY
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+pytestmark = pytest.mark.airflow
 
 
 def test_the_connection_form_is_labelled(airflow: LocalAirflow):

@@ -14,6 +14,8 @@ from support import until
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 
+pytestmark = pytest.mark.airflow
+
 MIB = 1024**2
 SIZE = 50 * MIB
 MIDDLE = SIZE * 6 // 10

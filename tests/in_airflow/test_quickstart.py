@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from local_airflow import LocalAirflow
 from support import until
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+pytestmark = pytest.mark.airflow
 
 DAG = "gemini_files_quickstart"
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import pytest
 from local_airflow import LocalAirflow
 from support import API_KEY
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+pytestmark = pytest.mark.airflow
 
 
 def test_no_log_no_table_and_no_output_holds_the_key(airflow: LocalAirflow, service: GeminiEmulator):

@@ -11,6 +11,8 @@ from support import until, upload_videos
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 
+pytestmark = pytest.mark.airflow
+
 
 def test_many_waits_look_together_also_after_the_triggerer_was_killed(airflow: LocalAirflow, service: GeminiEmulator):
     service.settings.video_seconds = 10_000
