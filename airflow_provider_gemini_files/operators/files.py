@@ -103,8 +103,13 @@ class GeminiUploadFileOperator(GeminiOperator):
         files = self.hook.upload_files([self._upload(source, owner) for source in sources], store=store)
         # Before any waiting, so that the names are known whatever becomes of it.
         result = self._push(context, files)
-        if not self.wait_for_active:
-            return result
+        return self._wait(context, files) if self.wait_for_active else result
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None) -> Any:
+        """Read the trigger's event."""
+        return self._push(context, files_of_event(event))
+
+    def _wait(self, context: Context, files: list[GeminiFile]) -> Any:
         now = time.time()
         waits = FileWaits(
             [file.name for file in files],
@@ -127,10 +132,6 @@ class GeminiUploadFileOperator(GeminiOperator):
             )
             return self.defer(**deferral)
         return self._push(context, self.hook.finish(waits))
-
-    def execute_complete(self, context: Context, event: Mapping[str, Any] | None) -> Any:
-        """Read the trigger's event."""
-        return self._push(context, files_of_event(event))
 
     def _upload(self, source: Source, owner: Owner) -> Upload:
         ttl = self.min_remaining_ttl
