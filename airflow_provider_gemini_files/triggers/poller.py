@@ -65,6 +65,7 @@ class FilePoller:
         #: Pages of the project's list, as far as known.
         self._pages = 1
         self._failed_rounds = 0
+        self._began = time.time()
         _pollers[key] = self
         # An empty context: what is logged here belongs to no single task of those who wait.
         self._task = key[0].create_task(self._run(), context=contextvars.Context())
@@ -123,7 +124,7 @@ class FilePoller:
 
     async def _round(self, hook: GeminiFilesHook) -> None:
         """Look at the files of all who are due, or nearly, and judge every wait."""
-        began = time.time()
+        began = self._began = time.time()
         gap = min(waits.interval(began) for waits in self._waiting.values())
         due = {waiter for waiter in self._waiting if self._due[waiter] <= began + gap / 2}
         unseen = {name for waiter in due for name in self._waiting[waiter].pending}
@@ -199,7 +200,8 @@ class FilePoller:
             for waiter in list(self._by_name.get(name, ())):
                 waits = self._waiting[waiter]
                 waits.see(name, what, now)
-                self._due[waiter] = waits.next_look(now)
+                # From the beginning of the round: who stands late in a long list is due again with the others.
+                self._due[waiter] = waits.next_look(self._began)
                 if not waits.pending:
                     self._judge(waiter)
 
