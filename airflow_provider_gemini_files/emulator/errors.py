@@ -144,16 +144,7 @@ def storage_full(limit: int) -> ApiError:
         "quotaId": "FileStorageBytesPerProject",
         "quotaValue": str(limit),
     }
-    return ApiError(
-        429,
-        "RESOURCE_EXHAUSTED",
-        message,
-        [
-            {"@type": f"{_TYPE}QuotaFailure", "violations": [violation]},
-            {"@type": f"{_TYPE}Help", "links": [_QUOTA_LINK]},
-            {"@type": f"{_TYPE}RetryInfo", "retryDelay": _INT64_MAX_SECONDS},
-        ],
-    )
+    return _quota_exceeded(message, violation, _INT64_MAX_SECONDS)
 
 
 def terminated(upload_status: str | None = None) -> TextError:
@@ -193,16 +184,7 @@ def rate_limit(retry_seconds: float, model: str = "gemini-2.5-flash") -> ApiErro
         "quotaDimensions": {"location": "global", "model": model},
         "quotaValue": "5",
     }
-    return ApiError(
-        429,
-        "RESOURCE_EXHAUSTED",
-        message,
-        [
-            {"@type": f"{_TYPE}QuotaFailure", "violations": [violation]},
-            {"@type": f"{_TYPE}Help", "links": [_QUOTA_LINK]},
-            {"@type": f"{_TYPE}RetryInfo", "retryDelay": f"{retry_seconds:g}s"},
-        ],
-    )
+    return _quota_exceeded(message, violation, f"{retry_seconds:g}s")
 
 
 def forbidden(reason: str | None = None) -> ApiError:
@@ -282,3 +264,12 @@ def unimplemented(message: str) -> ApiError:
 def failed(error: Exception) -> ApiError:
     """Answer for a request the emulator stumbles over: its own mistake, or a shape that no client sends."""
     return ApiError(500, "INTERNAL", f"The emulator failed: {error!r}")
+
+
+def _quota_exceeded(message: str, violation: dict[str, Any], retry_delay: str) -> ApiError:
+    details: list[dict[str, Any]] = [
+        {"@type": f"{_TYPE}QuotaFailure", "violations": [violation]},
+        {"@type": f"{_TYPE}Help", "links": [_QUOTA_LINK]},
+        {"@type": f"{_TYPE}RetryInfo", "retryDelay": retry_delay},
+    ]
+    return ApiError(429, "RESOURCE_EXHAUSTED", message, details)
