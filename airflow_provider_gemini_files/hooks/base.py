@@ -25,6 +25,8 @@ from airflow_provider_gemini_files.hooks.connection import CONN_TYPE, DEFAULT_CO
 if TYPE_CHECKING:
     from google import genai  # noqa: TID251 - for type checkers only
 
+    from airflow_provider_gemini_files.hooks.event_loop import EventLoopClient
+
 T = TypeVar("T")
 _MAX_BACKOFF_SECONDS = 60.0
 
@@ -55,14 +57,14 @@ class GeminiBaseHook(BaseHook):
         return self._read(conn)
 
     async def aconnect(self) -> None:
-        """Read the connection and make the client without blocking an event loop; call it first in triggers."""
+        """Read the connection and make its client for the running event loop; call it first in triggers."""
         try:
             conn = await self.aget_connection(self.gemini_conn_id)
         except AirflowNotFoundException as error:
             raise self._no_connection() from error
         self.__dict__["connection"] = self._read(conn)
-        # The import of the SDK and the set-up of its TLS take a second that an event loop has not got.
-        await asyncio.to_thread(lambda: self.client)
+        # In a thread: reading the certificates takes longer than an event loop has.
+        await asyncio.to_thread(lambda: self._loop_client)
 
     def _no_connection(self) -> GeminiInputError:
         return GeminiInputError(
@@ -85,10 +87,16 @@ class GeminiBaseHook(BaseHook):
 
         return sdk.build_client(self.connection)
 
+    @cached_property
+    def _loop_client(self) -> EventLoopClient:
+        from airflow_provider_gemini_files.hooks.event_loop import EventLoopClient
+
+        return EventLoopClient(self.connection)
+
     async def aclose(self) -> None:
         """Close the connections that calls from an event loop have opened."""
-        if "client" in self.__dict__:
-            await self.client.aio.aclose()
+        if "_loop_client" in self.__dict__:
+            await self._loop_client.aclose()
 
     def get_conn(self) -> genai.Client:
         """Return :attr:`client`, under the name all hooks have."""

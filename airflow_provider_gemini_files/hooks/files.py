@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Collection
 
@@ -32,23 +33,16 @@ class FileCalls(GeminiBaseHook):
 
     async def aget_file(self, file: FileLike) -> GeminiFile:
         """Return a file as :meth:`get_file` does, from an event loop, asking once."""
-        from airflow_provider_gemini_files.hooks import sdk
+        return await self._loop_client.get_file(parse_name(file))
 
-        name = parse_name(file)
-        try:
-            return await sdk.aget_file(self.client, name)
-        except sdk.CALL_ERRORS as error:
-            raise sdk.error_of(error, f"get {name}") from error
-
-    async def alist_pages(self, names: Collection[str]) -> AsyncGenerator[list[GeminiFile], None]:
+    def alist_pages(self, names: Collection[str]) -> AsyncGenerator[list[GeminiFile], None]:
         """Read the project's list from an event loop, asking once; yield for each page the files of some names."""
-        from airflow_provider_gemini_files.hooks import sdk
+        return self._loop_client.list_pages(names)
 
-        try:
-            async for page in sdk.alist_pages(self.client, names):
-                yield page
-        except sdk.CALL_ERRORS as error:
-            raise sdk.error_of(error, "list files") from error
+    async def adelete_file(self, file: FileLike) -> None:
+        """Delete a file from an event loop, asking once; one that is gone already is no error."""
+        with contextlib.suppress(GeminiFileGoneError):
+            await self._loop_client.delete_file(parse_name(file))
 
     def list_files(self) -> list[GeminiFile]:
         """Return all files of the key's project, every page, newest first."""

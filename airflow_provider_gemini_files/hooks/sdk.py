@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pydantic
@@ -63,24 +63,6 @@ def error_of(error: Exception, doing: str) -> GeminiFilesError:
 def get_file(client: genai.Client, name: str) -> GeminiFile:
     """Ask for a file."""
     return _file(client.files.get(name=name, config=types.GetFileConfig(http_options=_FILE_CALL)))
-
-
-async def aget_file(client: genai.Client, name: str) -> GeminiFile:
-    """Ask for a file from an event loop."""
-    return _file(await client.aio.files.get(name=name, config=types.GetFileConfig(http_options=_FILE_CALL)))
-
-
-async def alist_pages(client: genai.Client, names: Collection[str]) -> AsyncIterator[list[GeminiFile]]:
-    """Ask for all files from an event loop; yield for each page those of some names."""
-    config = types.ListFilesConfig(page_size=LIST_PAGE_SIZE, http_options=_FILE_CALL)
-    pager = await client.aio.files.list(config=config)
-    while True:
-        # Only what is wanted is converted: most of a long list is not.
-        yield [_file(file) for file in pager.page if file.name in names]
-        try:
-            await pager.next_page()
-        except IndexError:
-            return
 
 
 def list_files(client: genai.Client) -> list[GeminiFile]:

@@ -122,6 +122,13 @@ class GeminiFileStateTrigger(BaseTrigger):
             return
         hook = GeminiFilesHook(self.gemini_conn_id)
         await hook.aconnect()
-        for name in self.file_names:
-            await asyncio.to_thread(hook.delete_file, name)
-            self.log.info("Deleted %s, as its task was ended", name)
+        try:
+            for name in self.file_names:
+                try:
+                    await hook.adelete_file(name)
+                except GeminiFilesError as error:
+                    self.log.warning("%s stays until it expires: %s", name, error)
+                else:
+                    self.log.info("Deleted %s, as its task was ended", name)
+        finally:
+            await hook.aclose()

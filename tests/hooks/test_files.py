@@ -6,7 +6,6 @@ import pytest
 from support import create_files
 
 from airflow_provider_gemini_files import exceptions as e
-from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks import sdk
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
@@ -52,18 +51,50 @@ def test_waiting_ends_at_its_timeout(hook, video_file):
         hook.wait_for_file(file, timeout=0.3, poll_interval=0.1)
 
 
+def in_loop(work) -> object:
+    """Call a hook that is connected in an event loop."""
+
+    async def connected() -> object:
+        hook = GeminiFilesHook()
+        await hook.aconnect()
+        try:
+            return await work(hook)
+        finally:
+            await hook.aclose()
+
+    return asyncio.run(connected())
+
+
 def test_a_look_from_an_event_loop_sees_the_same(hook, text_file):
     file = hook.upload_file(text_file)
 
-    async def look() -> GeminiFile:
-        other = GeminiFilesHook()
-        await other.aconnect()
-        try:
-            return await other.aget_file(file.name)
-        finally:
-            await other.aclose()
+    assert in_loop(lambda hook: hook.aget_file(file.name)) == file
 
-    assert asyncio.run(look()) == file
+
+def test_a_delete_from_an_event_loop_is_idempotent(hook, emulator, text_file):
+    file = hook.upload_file(text_file)
+
+    for _ in range(2):
+        in_loop(lambda hook: hook.adelete_file(file))
+
+    assert emulator.usage()["files"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "says"),
+    [
+        ({"action": "overloaded"}, e.GeminiServiceError, "The model is overloaded"),
+        ({"action": "rate_limit"}, e.GeminiRateLimitError, "Cannot get files/abc: "),
+        ({"action": "reset"}, e.GeminiServiceError, "the service cannot be reached"),
+        ({"action": "gone"}, e.GeminiFileGoneError, "Upload it again"),
+        ({"action": "status", "status": 200, "body": "<html>Sign in"}, e.GeminiServiceError, "is an HTML page"),
+    ],
+)
+def test_an_answer_in_an_event_loop_means_what_it_means_elsewhere(emulator, fault, error, says):
+    emulator.faults.add("get", **fault)
+
+    with pytest.raises(error, match=says):
+        in_loop(lambda hook: hook.aget_file("abc"))
 
 
 def test_a_file_that_is_processing_is_told_before_the_model_is_asked(hook, emulator, video_file):
