@@ -7,10 +7,9 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
-
-import pendulum
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.limits import MAX_ID
@@ -76,8 +75,7 @@ class GeminiFile:
 
     def expires(self) -> float | None:
         """Return when the service removes the file, in seconds since the epoch; None where it does not say."""
-        moment = pendulum.parse(self.expiration_time) if self.expiration_time else None
-        return moment.timestamp() if isinstance(moment, pendulum.DateTime) else None
+        return datetime.fromisoformat(self.expiration_time).timestamp() if self.expiration_time else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the XCom form: JSON-native, every key present."""
@@ -150,7 +148,4 @@ def _rfc3339(value: str | None) -> str | None:
     """Normalize a time to UTC with microseconds; the service writes 0 to 9 fractional digits."""
     if value is None:
         return None
-    moment = pendulum.parse(value)
-    if not isinstance(moment, pendulum.DateTime):
-        return None
-    return moment.in_timezone("UTC").isoformat().replace("+00:00", "Z")
+    return datetime.fromisoformat(value).astimezone(UTC).isoformat().replace("+00:00", "Z")

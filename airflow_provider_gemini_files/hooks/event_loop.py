@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Collection
 from typing import Any
 
+import anyio
 import httpx
 
 from airflow_provider_gemini_files.exceptions import GeminiServiceError
@@ -23,12 +24,14 @@ _TIMEOUT = 60.0
 
 class EventLoopClient:
     """
-    Asks the service once for each call; used by one event loop.
+    Asks the service once for each call; made in another thread than that of the event loop which uses it.
 
     :param connection: whose project is asked.
     """
 
     def __init__(self, connection: GeminiConnection) -> None:
+        # What httpx would import at its first request, and then in the loop.
+        anyio.run(anyio.sleep, 0)
         self._client = httpx.AsyncClient(
             base_url=f"{connection.base_url}/{connection.api_version}/",
             headers={"x-goog-api-key": connection.api_key},
