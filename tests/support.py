@@ -45,3 +45,9 @@ def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.5)
+
+
+def seed(base_url: str, *files: dict[str, object]) -> None:
+    """Make files under names of the test's choice; see the emulator's ``Seed`` for what they can be given."""
+    body = {"api_key": API_KEY, "resources": list(files)}
+    httpx.post(f"{base_url}/__emulator/seed", json=body, timeout=60).raise_for_status()
