@@ -57,6 +57,7 @@ _OPTIONS = [
     _Option("video-seconds", float, _DEFAULTS["video_seconds"], "how long a video is PROCESSING"),
     _Option("large-seconds", float, _DEFAULTS["large_seconds"], "how long a large audio or PDF file is PROCESSING"),
     _Option("job-seconds", float, _DEFAULTS["job_seconds"], "how long an import or a batch takes"),
+    _Option("freed-seconds", float, _DEFAULTS["freed_seconds"], "how long the bytes of a deleted file still count"),
 ]
 
 

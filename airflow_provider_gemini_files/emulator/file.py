@@ -16,7 +16,7 @@ LIFETIME_SECONDS = 48 * 3600
 _HEAD_START_SECONDS = 0.018
 #: Bytes of a file that are kept for the models to look at; a longer file keeps its size and hash only.
 KEPT_BYTES = 4 * 1024**2
-_FAILED = {"code": 3, "message": "The file could not be processed."}
+FAILED = {"code": 3, "message": "The file could not be processed."}
 
 
 @dataclass
@@ -92,7 +92,7 @@ class StoredFile:
         if action == "stuck_processing":
             self.stuck = True
         elif action == "fail_processing" and fault:
-            self.error = fault.error or _FAILED
+            self.error = fault.error or FAILED
         elif action == "wrong_hash":
             self.sha256 = hashlib.sha256(f"not {self.sha256}".encode()).hexdigest()
         elif action == "wrong_size":

@@ -39,6 +39,8 @@ class Project:
         self.settings = settings
         self._files: dict[str, StoredFile] = {}
         self._next_expiry = math.inf
+        #: When deleted bytes no longer count, and how many they are.
+        self._still_counted: list[tuple[float, int]] = []
         self._jobs: list[tuple[float, Callable[[], None]]] = []
         self.stores: dict[str, Store] = {}
         self.caches: dict[str, Cache] = {}
@@ -86,18 +88,26 @@ class Project:
         The id is checked first: that is why the result of a batch, whose id is longer than the rule, cannot go.
         """
         check_id(file_id, "DeleteFileRequest")
-        self.find(file_id, "DeleteFileRequest")
+        file = self.find(file_id, "DeleteFileRequest")
         del self._files[file_id]
+        if self.settings.freed_seconds:
+            self._still_counted.append((self.clock.now() + self.settings.freed_seconds, file.size))
 
     def check_room(self, size: int, requested_id: str | None) -> None:
         """Refuse what is too large, does not fit, or wants a name that is taken."""
         self.settle()
         if size > MAX_FILE_BYTES:
             raise errors.too_large(size, MAX_FILE_BYTES)
-        if self.used_bytes() + size > self.settings.quota_bytes:
+        if self.used_bytes() + self._deleted_bytes() + size > self.settings.quota_bytes:
             raise errors.storage_full(self.settings.quota_bytes)
         if requested_id in self._files:
             raise errors.already_exists()
+
+    def _deleted_bytes(self) -> int:
+        """Return the bytes of deleted files that the quota still counts."""
+        now = self.clock.now()
+        self._still_counted = [(until, size) for until, size in self._still_counted if now < until]
+        return sum(size for _, size in self._still_counted)
 
     def keep(self, content: bytearray) -> bytes:
         """Return what of an upload's first bytes is kept, so that many large files do not fill the memory."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_gemini_files.emulator.batches import Batch
 from airflow_provider_gemini_files.emulator.caches import Cache
-from airflow_provider_gemini_files.emulator.file import StoredFile
+from airflow_provider_gemini_files.emulator.file import FAILED, StoredFile
 from airflow_provider_gemini_files.emulator.projects import Project
 from airflow_provider_gemini_files.emulator.prompt import Prompt
 from airflow_provider_gemini_files.emulator.stores import Document, Store
@@ -32,6 +32,10 @@ class Seed:
     :param content: the bytes of a file in base64.
     :param mime_type: of a file.
     :param generated: a file was made by the service, so that it can be downloaded.
+    :param display_name: of a file.
+    :param size: what a file says of its size in bytes; that of its content where None.
+    :param age: seconds since a file was made.
+    :param failed: a file could not be processed.
     :param from_file: a batch has its results in a file, not in itself.
     :param answer: what a batch got for its one request.
     """
@@ -40,6 +44,10 @@ class Seed:
     content: str = base64.b64encode(_CONTENT).decode()
     mime_type: str = "text/plain"
     generated: bool = False
+    display_name: str | None = None
+    size: int | None = None
+    age: float = 0.0
+    failed: bool = False
     from_file: bool = False
     answer: dict[str, Any] = field(default_factory=lambda: dict(_ANSWER))
 
@@ -71,11 +79,19 @@ def seed(project: Project, seeds: list[Any]) -> None:
 
 
 def _file(project: Project, item: Seed) -> None:
-    now = project.clock.now()
     content = base64.b64decode(item.content)
-    digest = hashlib.sha256(content).hexdigest()
-    source = "GENERATED" if item.generated else "UPLOADED"
-    project.add(StoredFile(item.id, item.mime_type, len(content), digest, now, content, source=source))
+    file = StoredFile(
+        id=item.id,
+        mime_type=item.mime_type,
+        size=len(content) if item.size is None else item.size,
+        sha256=hashlib.sha256(content).hexdigest(),
+        created=project.clock.now() - item.age,
+        content=content,
+        display_name=item.display_name,
+        source="GENERATED" if item.generated else "UPLOADED",
+        error=dict(FAILED) if item.failed else None,
+    )
+    project.add(file)
 
 
 def _store(project: Project, item: Seed) -> None:

@@ -24,6 +24,7 @@ class Settings:
     :param video_seconds: how long a video is PROCESSING.
     :param large_seconds: how long audio and PDF files of 16 MiB and more are PROCESSING; other files never are.
     :param job_seconds: how long an import, an upload to a store or a batch takes.
+    :param freed_seconds: how long the bytes of a deleted file still count, as some users report.
     """
 
     api_keys: tuple[str, ...] = ()
@@ -33,11 +34,12 @@ class Settings:
     video_seconds: float = DEFAULT_VIDEO_SECONDS
     large_seconds: float = 1.0
     job_seconds: float = 1.0
+    freed_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if self.granularity < 1 or self.quota_bytes < 0:
             raise ValueError("granularity and quota_bytes count bytes, and granularity is at least 1")
-        if min(self.video_seconds, self.large_seconds, self.job_seconds) < 0:
+        if min(self.video_seconds, self.large_seconds, self.job_seconds, self.freed_seconds) < 0:
             raise ValueError("seconds cannot be negative")
 
     def processing_seconds(self, mime_type: str, size: int) -> float:

@@ -75,7 +75,11 @@ class GeminiFile:
 
     def expires(self) -> float | None:
         """Return when the service removes the file, in seconds since the epoch; None where it does not say."""
-        return datetime.fromisoformat(self.expiration_time).timestamp() if self.expiration_time else None
+        return _epoch(self.expiration_time)
+
+    def created(self) -> float | None:
+        """Return when the file was made, in seconds since the epoch; None where the service does not say."""
+        return _epoch(self.create_time)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the XCom form: JSON-native, every key present."""
@@ -142,6 +146,11 @@ def _hex_sha256(encoded: str | None) -> str | None:
         return raw.hex()
     text = raw.decode("ascii", errors="replace").lower()
     return text if _HEX_DIGEST.fullmatch(text) else None
+
+
+def _epoch(moment: str | None) -> float | None:
+    # Not pendulum: it takes ten times as long, which counts where a list has thousands of files.
+    return datetime.fromisoformat(moment).timestamp() if moment else None
 
 
 def _rfc3339(value: str | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -41,6 +42,8 @@ class GeminiBaseHook(BaseHook):
     def __init__(self, gemini_conn_id: str = DEFAULT_CONN_ID) -> None:
         super().__init__()
         self.gemini_conn_id = gemini_conn_id
+        #: Until when all calls of this hook rest, by the monotonic clock.
+        self._rests_until = 0.0
 
     @cached_property
     def connection(self) -> GeminiConnection:
@@ -119,12 +122,22 @@ class GeminiBaseHook(BaseHook):
             retry=tenacity.retry_if_exception_type((GeminiServiceError, GeminiRateLimitError)),
             stop=tenacity.stop_after_attempt(self.connection.max_retries + 1),
             wait=_wait,
-            before_sleep=lambda state: self.log.warning(
-                "%s Trying again in %.1f s.", state.outcome and state.outcome.exception(), state.upcoming_sleep
-            ),
+            before=lambda _: self._rest(),
+            before_sleep=self._before_sleep,
             reraise=True,
         )
         return cast("T", retrying(self._once, doing, function))
+
+    def _before_sleep(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        self.log.warning("%s Trying again in %.1f s.", error, state.upcoming_sleep)
+        if isinstance(error, GeminiRateLimitError):
+            self._rests_until = max(self._rests_until, time.monotonic() + state.upcoming_sleep)
+
+    def _rest(self) -> None:
+        """Let all threads of this hook rest when the service has told one of them to."""
+        while (seconds := self._rests_until - time.monotonic()) > 0:
+            time.sleep(seconds)
 
     @staticmethod
     def _once(doing: str, function: Callable[[], T]) -> T:

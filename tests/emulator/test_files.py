@@ -122,6 +122,15 @@ class TestStorage:
             api.delete(name)
             assert api.upload(b"12345").status_code == 200
 
+    def test_deleted_bytes_may_count_for_a_while(self):
+        with GeminiEmulator(quota_bytes=10, freed_seconds=60) as emulator:
+            api = Api(emulator.base_url)
+            api.delete(api.file(b"123456")["name"])
+            assert emulator.usage() == {"files": 0, "bytes": 0}
+            assert api.start(5).status_code == 429
+            emulator.clock.advance(60)
+            assert api.upload(b"12345").status_code == 200
+
     def test_two_gigabytes_a_file(self, api):
         assert api.start(2 * 1024**3).status_code == 200
         assert api.start(2 * 1024**3 + 1).status_code == 400

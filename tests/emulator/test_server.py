@@ -32,6 +32,7 @@ class TestOptions:
             "video_seconds": 2.0,
             "large_seconds": 1.0,
             "job_seconds": 1.0,
+            "freed_seconds": 0.0,
         }
 
     @pytest.mark.parametrize(
@@ -141,6 +142,7 @@ class TestLibrary:
         wanted = [
             {"name": "files/film", "mime_type": "video/mp4", "content": "aGk=", "generated": True},
             "files/plain",
+            {"name": "files/old", "display_name": "old", "size": 5000, "age": 3600, "failed": True},
             "fileSearchStores/s/documents/d",
             "cachedContents/c",
             {"name": "batches/b", "from_file": True},
@@ -151,6 +153,14 @@ class TestLibrary:
         for name in ("files/plain", "fileSearchStores/s/documents/d", "cachedContents/c", "batches/b"):
             assert api.get(name).json()["name"] == name
         assert api.get("files/batch-b").json()["source"] == "GENERATED"
+        old = api.get("files/old").json()
+        assert (old["displayName"], old["sizeBytes"], old["state"], old["error"]["code"]) == (
+            "old",
+            "5000",
+            "FAILED",
+            3,
+        )
+        assert old["createTime"] < api.get("files/plain").json()["createTime"]
         for bad in ({"name": "models/m"}, {"name": "files/x", "what": 1}, "files/"):
             body = {"api_key": "k", "resources": ["files/other", bad]}
             assert api.http.post("/__emulator/seed", json=body).status_code == 400

@@ -1,0 +1,82 @@
+"""What a sweep has done: small enough for XCom, and a table that a person can read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from airflow_provider_gemini_files.files.limits import human_bytes
+from airflow_provider_gemini_files.files.retention import Verdict
+from airflow_provider_gemini_files.files.usage import StorageUsage, counted_bytes
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """
+    What a sweep has done, or would do where it was a dry run.
+
+    :param before: the usage by the list that was planned on, and ``after`` that usage less what was deleted.
+    :param deleted: ``{reason: {"files", "bytes"}}``, as is ``kept``. A file that was gone already counts as deleted.
+    :param gone: files among the deleted that were gone already.
+    :param refused: files that the service does not let go, such as a batch's results.
+    :param failed: files whose deletion failed; the next sweep tries again.
+    :param errors: what the first of them failed with.
+    """
+
+    conn_id: str
+    dry_run: bool
+    before: StorageUsage
+    after: StorageUsage
+    deleted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    kept: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    gone: int = 0
+    refused: int = 0
+    failed: int = 0
+    errors: tuple[str, ...] = ()
+
+    @property
+    def deleted_files(self) -> int:
+        """Return how many files went."""
+        return sum(row["files"] for row in self.deleted.values())
+
+    @property
+    def deleted_bytes(self) -> int:
+        """Return how many bytes went."""
+        return sum(row["bytes"] for row in self.deleted.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the form for XCom: JSON-native, and as small for ten thousand files as for ten."""
+        return {
+            **asdict(self),
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+            "errors": list(self.errors),
+            "deleted_files": self.deleted_files,
+            "deleted_bytes": self.deleted_bytes,
+        }
+
+    def table(self) -> list[str]:
+        """Return the lines of a table for people."""
+        verb = "would delete" if self.dry_run else "deleted"
+        lines = [f"{'':14}{'why':16}{'files':>8}{'size':>12}"]
+        for what, rows in ((verb, self.deleted), ("kept", self.kept)):
+            lines += [
+                f"{what:14}{reason:16}{row['files']:>8}{human_bytes(row['bytes']):>12}" for reason, row in rows.items()
+            ]
+        lines += [f"before: {self.before}", f"after:  {self.after}"]
+        if self.gone or self.refused or self.failed:
+            lines.append(
+                f"gone already: {self.gone}, not deleted as the service refuses: {self.refused}, failed: {self.failed}"
+            )
+        return lines + [f"failed: {error}" for error in self.errors]
+
+
+def counted(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:
+    """Count files and bytes by reason, in the order in which the reasons come first."""
+    rows: dict[str, dict[str, int]] = {}
+    for verdict in verdicts:
+        row = rows.setdefault(str(verdict.reason), {"files": 0, "bytes": 0})
+        row["files"] += 1
+        row["bytes"] += counted_bytes(verdict.file)
+    return rows
