@@ -53,6 +53,11 @@ def is_shared(display_name: str | None) -> bool:
     return (display_name or "").endswith(_SHARED_MARK)
 
 
+def label_of(display_name: str) -> str:
+    """Return a display name without what :func:`display_name_for` has put behind the label."""
+    return _MARK.sub("", display_name).removesuffix(_SHARED_MARK)
+
+
 def display_name_for(label: str, owner: Owner | None, *, shared: bool = False) -> str:
     """
     Return a display name: the label, and who owns the file; or that all runs share it.

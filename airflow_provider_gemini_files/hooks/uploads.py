@@ -128,6 +128,7 @@ class UploadCalls(FileCalls):
                 files = for_each(lambda upload: self._upload(upload, line), ready, CONCURRENCY, _explain)
         finally:
             self.log.info("::endgroup::")
+        files = [replace(file, uploaded_from=one.source.origin) for file, one in zip(files, ready, strict=True)]
         Stats.timing("gemini_files.upload.seconds", progress.seconds() * 1000)
         self.log.info("%s", progress.summary())
         return files

@@ -36,7 +36,7 @@ def test_the_model_of_the_connection_is_used_where_none_is_named(connect, gemini
 
 @pytest.mark.parametrize("prompt", ["", "  ", None, ["a"]])
 def test_a_prompt_of_nothing_is_refused_before_anything_is_sent(emulator, context, prompt):
-    with pytest.raises(e.GeminiInputError, match="prompt is a text"):
+    with pytest.raises(e.GeminiInputError, match=r"prompt is a text|nothing to ask"):
         ask(prompt=prompt).execute(context)
 
     assert emulator.journal == []
