@@ -36,7 +36,7 @@ class ReuploadCalls(UploadCalls):
             source = find_source(origin.uri, origin.conn_id)
         except GeminiInputError as error:
             raise GeminiFileGoneError(_told(gone, f"its source cannot be read again: {error}")) from error
-        self.log.info("%s is gone: uploading %s again.", gone.name, origin.uri)
+        self.log.warning("%s is gone: uploading %s again.", gone.name, origin.uri)
         made = self.upload_file(
             source,
             mime_type=gone.mime_type,

@@ -158,9 +158,7 @@ class GeminiGenerateContentOperator(_QuestionOperator):
     ) -> None:
         super().__init__(**kwargs)
         if on_max_tokens not in get_args(OnMaxTokens):
-            raise GeminiInputError(
-                f"on_max_tokens is one of {', '.join(get_args(OnMaxTokens))}; got {on_max_tokens!r}."
-            )
+            raise GeminiInputError(f"on_max_tokens is 'fail' or 'keep'; got {on_max_tokens!r}.")
         self.response_schema = response_schema
         self.repair_answer = repair_answer
         self.generation_config = generation_config
@@ -270,10 +268,10 @@ class GeminiGenerateContentOperator(_QuestionOperator):
 
     def _rescue(self, text: str) -> None:
         """Keep an answer that has been paid for, and that nothing else holds."""
-        self.log.info("::group::The answer")
+        self.log.warning("::group::The answer")
         for line in text.splitlines():
-            self.log.info("%s", line)
-        self.log.info("::endgroup::")
+            self.log.warning("%s", line)
+        self.log.warning("::endgroup::")
 
 
 class GeminiCountTokensOperator(_QuestionOperator):
