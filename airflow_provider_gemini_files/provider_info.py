@@ -74,5 +74,13 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("sensors.files"),
         "triggers": _modules("triggers.files"),
         "connection-types": [CONNECTION_TYPE],
+        "asset-uris": [
+            {
+                "schemes": ["gemini-file"],
+                "handler": f"{_PACKAGE}.lineage.sanitize_uri",
+                "factory": f"{_PACKAGE}.lineage.create_asset",
+                "to_openlineage_converter": f"{_PACKAGE}.lineage.to_openlineage",
+            }
+        ],
         "task-decorators": [{"name": "gemini", "class-name": f"{_PACKAGE}.decorators.content.gemini_task"}],
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import tenacity
 
+from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.content.answer import Answer
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.schema import Schema
@@ -62,11 +63,11 @@ class ContentCalls(GeminiBaseHook):
         chosen = model or self.connection.model
         turns = turns_of(contents, files)
         config = content_config(generation_config, system_instruction, schema)
-        return Answer.from_api(
-            self._just_active(
-                f"generate content with {chosen}", lambda: sdk.generate_content(self.client, chosen, turns, config)
-            )
+        response = self._just_active(
+            f"generate content with {chosen}", lambda: sdk.generate_content(self.client, chosen, turns, config)
         )
+        lineage.shown(self, files)
+        return Answer.from_api(response)
 
     def count_tokens(
         self,

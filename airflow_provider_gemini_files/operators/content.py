@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import Stats
 
+from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.content.answer import CUT
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.schema import Schema
@@ -187,6 +188,7 @@ class GeminiGenerateContentOperator(_QuestionOperator):
         except Exception:
             self._rescue(text)
             raise
+        lineage.written(self.hook, output.uri)
         self.log.info("The answer, %s, is in %s", human_bytes(len(text.encode())), output.uri)
         context["ti"].xcom_push("response", response | {"output": output.uri, "head": text[:_HEAD]})
         return output.uri
