@@ -1,12 +1,23 @@
-"""The asset that stands for the storage of a connection: ``gemini-files://<connection>``."""
+"""
+The assets of this provider, named for Airflow's schedules and for lineage tools.
+
+``gemini-files://<connection>`` is the storage of a connection, ``gemini-files://<connection>/files/<id>`` a file in it.
+"""
 
 from __future__ import annotations
 
-from urllib.parse import SplitResult
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, quote, urlsplit
 
 from airflow.sdk import Asset
 
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+
 SCHEME = "gemini-files"
+#: Nothing, for the storage; or a file.
+_PATH = re.compile(r"/?|/files/[^/]+")
 
 
 def storage_asset(gemini_conn_id: str) -> Asset:
@@ -16,15 +27,40 @@ def storage_asset(gemini_conn_id: str) -> Asset:
     The extra of its events is a :class:`~airflow_provider_gemini_files.files.usage.StorageUsage` as a dict. The same
     as ``Asset("gemini-files://<connection>")``.
     """
-    return Asset(f"{SCHEME}://{gemini_conn_id}")
+    return Asset(f"{SCHEME}://{quote(gemini_conn_id, safe='')}")
+
+
+def file_uri(gemini_conn_id: str, name: str) -> str:
+    """Return the URI of a file as an asset."""
+    return f"{SCHEME}://{quote(gemini_conn_id, safe='')}/{name}"
+
+
+def create_asset(*, conn_id: str, name: str, extra: dict[str, Any] | None = None) -> Asset:
+    """
+    Return a file as an asset; Airflow calls this for what hooks report.
+
+    :param name: ``files/...``.
+    """
+    return Asset(uri=file_uri(conn_id, name), extra=extra or {})
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
     """
-    Check and normalize the URI of a storage; Airflow calls this for our scheme.
+    Check and normalize a URI; Airflow calls this for our scheme.
 
-    :raises ValueError: where it names no connection, or more than one.
+    :raises ValueError: for one that names neither a storage nor a file.
     """
-    if not uri.netloc or uri.path.strip("/") or uri.query:
-        raise ValueError(f"The asset of a storage is {SCHEME}://<connection id>, got {uri.geturl()!r}.")
-    return uri._replace(path="")
+    if not uri.netloc or not _PATH.fullmatch(uri.path) or uri.query or uri.fragment:
+        raise ValueError(
+            f"A storage is the asset {SCHEME}://<connection>, a file {SCHEME}://<connection>/files/<id>; got "
+            f"{uri.geturl()!r}."
+        )
+    return uri._replace(path=uri.path.rstrip("/"))
+
+
+def to_openlineage(asset: Asset, lineage_context: Any) -> Dataset:
+    """Return an asset as OpenLineage's dataset."""
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+
+    uri = urlsplit(asset.uri)
+    return Dataset(namespace=f"{SCHEME}://{uri.netloc}", name=uri.path.strip("/") or "files")

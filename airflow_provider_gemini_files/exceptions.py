@@ -12,8 +12,9 @@ The errors of this provider, split by what the caller should do.
     │   └── GeminiNoAnswerError       the model answered nothing usable: change the prompt, the files or the limits
     ├── GeminiFileNotActiveError      the file is still PROCESSING: wait for it
     ├── GeminiNameTakenError          another file has the name that was asked for
+    ├── GeminiUnusableAnswerError     the model answered nothing of use, and may do better when asked again: retry
     ├── GeminiStorageFullError        the project's storage is full: free some, then retry
-    ├── GeminiRateLimitError          too many requests: retry later
+    ├── GeminiRateLimitError          too many requests, or the day's quota is used up: retry later
     ├── GeminiIntegrityError          what arrived is not what was sent: retry
     ├── GeminiWaitTimeoutError        the deadline of a wait has passed
     └── GeminiServiceError            the service or the line failed: retry
@@ -31,6 +32,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 class GeminiFilesError(Exception):
     """Root of the tree."""
+
+    #: Seconds the service asks to wait before a retry; None where it does not say, infinite where no time will help.
+    retry_after: float | None = None
 
 
 class GeminiPermanentError(GeminiFilesError, AirflowFailException):
@@ -62,7 +66,7 @@ class GeminiFileFailedError(GeminiPermanentError):
 
 
 class GeminiNoAnswerError(GeminiPermanentError):
-    """The model gave no usable answer."""
+    """The model gave no usable answer, and will not as long as the same is asked."""
 
 
 class GeminiFileNotActiveError(GeminiFilesError):
@@ -73,6 +77,10 @@ class GeminiNameTakenError(GeminiFilesError):
     """The name for a new file is in use."""
 
 
+class GeminiUnusableAnswerError(GeminiFilesError):
+    """What the model answered cannot be used; asked again it may answer otherwise."""
+
+
 class GeminiStorageFullError(GeminiFilesError):
     """The project's storage is full; only deletion or expiry frees it."""
 
@@ -81,7 +89,7 @@ class GeminiRateLimitError(GeminiFilesError):
     """
     The service wants fewer requests.
 
-    :param retry_after: seconds the service asks to wait, None where it does not say.
+    :param retry_after: see :class:`GeminiFilesError`.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:

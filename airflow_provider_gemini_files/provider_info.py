@@ -74,6 +74,14 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("sensors.files"),
         "triggers": _modules("triggers.files"),
         "bundles": _modules("dags.bundle"),
-        "asset-uris": [{"schemes": ["gemini-files"], "handler": f"{_PACKAGE}.assets.sanitize_uri"}],
         "connection-types": [CONNECTION_TYPE],
+        "asset-uris": [
+            {
+                "schemes": ["gemini-files"],
+                "handler": f"{_PACKAGE}.assets.sanitize_uri",
+                "factory": f"{_PACKAGE}.assets.create_asset",
+                "to_openlineage_converter": f"{_PACKAGE}.assets.to_openlineage",
+            }
+        ],
+        "task-decorators": [{"name": "gemini", "class-name": f"{_PACKAGE}.decorators.content.gemini_task"}],
     }

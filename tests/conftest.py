@@ -100,10 +100,15 @@ class FakeTaskInstance:
         self.task_id = task_id
         self.map_index = map_index
         self.pushed: dict[str, object] = {}
+        #: What tasks upstream have pushed, by task id and key; a list of it for each task instance.
+        self.upstream: dict[tuple[str, str], list[object]] = {}
 
     def xcom_push(self, key: str, value: object) -> None:
         # As Airflow does: what is not JSON fails.
         self.pushed[key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, task_ids: list[str], key: str) -> list[object]:
+        return [value for task_id in task_ids for value in self.upstream.get((task_id, key), [None])]
 
 
 @pytest.fixture

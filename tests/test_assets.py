@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from airflow.sdk import Asset
 
-from airflow_provider_gemini_files.assets import storage_asset
+from airflow_provider_gemini_files.assets import create_asset, storage_asset, to_openlineage
 
 
 def test_the_asset_is_the_one_that_an_author_writes():
@@ -11,7 +11,27 @@ def test_the_asset_is_the_one_that_an_author_writes():
     assert storage_asset("gemini_default").uri == Asset("gemini-files://gemini_default/").uri
 
 
-@pytest.mark.parametrize("uri", ["gemini-files://", "gemini-files://a/b", "gemini-files://a?b=c"])
-def test_what_names_no_connection_is_refused(uri):
-    with pytest.raises(ValueError, match="gemini-files://<connection id>"):
+def test_a_file_can_be_an_asset_of_a_dag():
+    asset = create_asset(conn_id="a/b", name="files/abc", extra={"x": 1})
+
+    assert asset.uri == "gemini-files://a%2Fb/files/abc"
+    assert Asset(asset.uri).uri == asset.uri
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["gemini-files://", "gemini-files:///files/abc", "gemini-files://c/abc", "gemini-files://c/files/a?key=x"],
+)
+def test_an_asset_of_another_form_is_refused(uri):
+    with pytest.raises(ValueError, match="gemini-files://<connection>/files/<id>"):
         Asset(uri)
+
+
+@pytest.mark.parametrize(("uri", "name"), [("gemini-files://c/files/abc", "files/abc"), ("gemini-files://c", "files")])
+def test_an_asset_is_a_dataset_of_openlineage(uri, name, mocker):
+    # Airflow's stand-in where the OpenLineage provider is not installed makes nothing.
+    dataset = mocker.patch("airflow.providers.common.compat.openlineage.facet.Dataset", autospec=True)
+
+    to_openlineage(Asset(uri), None)
+
+    dataset.assert_called_once_with(namespace="gemini-files://c", name=name)

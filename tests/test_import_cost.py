@@ -13,7 +13,7 @@ MODULES = [
     for kind in ("operators", "sensors", "triggers")
     for entry in get_provider_info()[kind]
     for module in entry["python-modules"]
-]
+] + ["airflow_provider_gemini_files.decorators.content", "airflow_provider_gemini_files.retry_policy"]
 SCRIPT = f"""
 import json, sys
 import airflow.sdk

@@ -45,6 +45,14 @@ def test_every_module_it_names_is_there():
         importlib.import_module(module)
 
 
+def test_the_decorators_it_names_are_there():
+    [decorator] = get_provider_info()["task-decorators"]
+    module, _, name = decorator["class-name"].rpartition(".")
+
+    assert decorator["name"] == "gemini"
+    assert callable(getattr(importlib.import_module(module), name))
+
+
 def test_the_hook_of_the_connection_type_is_there():
     module, _, name = CONNECTION_TYPE["hook-class-name"].rpartition(".")
 

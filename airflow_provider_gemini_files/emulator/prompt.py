@@ -101,6 +101,9 @@ def _look(project: Project, body: dict[str, Any], prompt: Prompt, request: str) 
 
 def _see_file(project: Project, data: dict[str, Any], request: str) -> Seen:
     uri = str(get(data, "fileUri") or "")
+    if uri.startswith("https://") and "/files/" not in uri:
+        # YouTube, or a page: the service would look it up.
+        return Seen(uri, get_text(data, "mimeType") or "video/*", 0, "unknown", 0)
     file = project.file_of_uri(uri, request)
     if file.state(project.clock.now()) != "ACTIVE":
         raise errors.not_active(file.id)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
+
+import pendulum
 
 from airflow_provider_gemini_files.exceptions import (
     GeminiAuthError,
@@ -24,22 +29,31 @@ _STORAGE_MARKS = ("file_storage_bytes", "FileStorageBytesPerProject")
 _RETRY_DELAY = re.compile(r'"retryDelay":\s*"(\d+(?:\.\d+)?)s"')
 #: A longer delay is no advice: the service has answered 2**63 - 1 seconds.
 _MAX_RETRY_DELAY = 86_400.0
+#: As in ``GenerateRequestsPerDayPerProjectPerModel-FreeTier``.
+_DAILY = re.compile(r'"quotaId":\s*"[^"]*PerDay')
+#: Where the midnight is at which Google begins to count a day's requests anew (its page on rate limits).
+_QUOTA_ZONE = "America/Los_Angeles"
 
 
-def error_from_answer(code: int, body: Mapping[str, Any] | str, doing: str) -> GeminiFilesError:
+def error_from_answer(
+    code: int, body: Mapping[str, Any] | str, doing: str, retry_after: str | None = None
+) -> GeminiFilesError:
     """
     Return the error that an answer means.
 
     :param code: HTTP status, 400 or more.
     :param body: the JSON body, or its text where it is none (the upload back end answers plain text).
     :param doing: what was tried, for the message: ``"get files/abc"``.
+    :param retry_after: the answer's ``Retry-After`` header: seconds, or a date.
     """
     text = body if isinstance(body, str) else json.dumps(body)
     message = f"Cannot {doing}: {_message(body)} (HTTP {code})."
     if code == 429:
-        return _too_many(message, text)
+        return _too_many(message, text, retry_after)
     if code in (408, 499) or code >= 500:
-        return GeminiServiceError(f"{message} The service failed; a retry can succeed.")
+        failure = GeminiServiceError(f"{message} The service failed; a retry can succeed.")
+        failure.retry_after = _delay(text, retry_after)
+        return failure
     if code == 409:
         return GeminiNameTakenError(message)
     if code in (401, 403, 404):
@@ -57,15 +71,41 @@ def _message(body: Mapping[str, Any] | str) -> str:
     return str(message or "no reason given").strip().rstrip(". ")
 
 
-def _too_many(message: str, text: str) -> GeminiFilesError:
+def _too_many(message: str, text: str, retry_after: str | None) -> GeminiFilesError:
     if any(mark in text for mark in _STORAGE_MARKS):
         return GeminiStorageFullError(
             f"{message} The storage of the key's project is full. Waiting does not free it: delete files, or let "
             "them expire (48 hours after their upload), then retry."
         )
-    delay = _RETRY_DELAY.search(text)
-    seconds = float(delay[1]) if delay else None
-    return GeminiRateLimitError(message, seconds if seconds is not None and seconds <= _MAX_RETRY_DELAY else None)
+    if _DAILY.search(text):
+        # The delay that comes with it is that of the quota per minute.
+        midnight = pendulum.tomorrow(_QUOTA_ZONE)
+        return GeminiRateLimitError(
+            f"{message} The quota of the day is used up; it is counted anew from {midnight.in_timezone('UTC')} on.",
+            (midnight - pendulum.now()).total_seconds(),
+        )
+    delay = _delay(text, retry_after)
+    asked = f" The service asks to wait {delay:.0f} s." if delay is not None and math.isfinite(delay) else ""
+    return GeminiRateLimitError(message + asked, delay)
+
+
+def _delay(text: str, retry_after: str | None) -> float | None:
+    """Return the seconds that an answer asks to wait, by its RetryInfo or its header."""
+    found = _RETRY_DELAY.search(text)
+    seconds = float(found[1]) if found else _header_seconds(retry_after)
+    return seconds if seconds is None or seconds <= _MAX_RETRY_DELAY else math.inf
+
+
+def _header_seconds(retry_after: str | None) -> float | None:
+    if not retry_after:
+        return None
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - datetime.now(UTC).timestamp())
 
 
 def _not_allowed(code: int, message: str, text: str) -> GeminiFilesError:

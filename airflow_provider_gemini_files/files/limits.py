@@ -10,6 +10,8 @@ DEFAULT_QUOTA_BYTES = 20 * 1024**3
 MAX_DISPLAY_NAME = 512
 #: Characters of a file's id, without ``files/``.
 MAX_ID = 40
+#: What is sent within a request, in base64 a third more: stays below 20 MB for all of it, the limit until 2026.
+MAX_INLINE_BYTES = 14 * 1024**2
 #: Files of one page of a list; without a size the service answers 10.
 LIST_PAGE_SIZE = 100
 #: Seconds; the service refuses a request that allows it less (its error of 2026).

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,21 @@ from airflow_provider_gemini_files.files.naming import Owner
 # Up to 42: a batch's result file has an id longer than the documented 40.
 _ID = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_ID}}}[a-z0-9])?")
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class UploadedFrom:
+    """
+    Where the bytes of a file came from.
+
+    :param uri: absolute path or URI, without a user, password or query.
+    :param conn_id: connection of the object storage; its provider's default where None.
+    :param complete: False for a URL with a user or query, which may be secret and is not kept: it cannot be read again.
+    """
+
+    uri: str
+    conn_id: str | None = None
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,7 @@ class GeminiFile:
     :param source: ``UPLOADED``, ``GENERATED`` or ``REGISTERED``.
     :param owner: the task instance that uploaded it, None for files of other tools.
     :param error: ``{"code", "message"}`` of a FAILED file.
+    :param uploaded_from: known only to who uploads it, None for bytes that were in memory.
     """
 
     name: str
@@ -47,6 +63,8 @@ class GeminiFile:
     source: str | None = None
     owner: Owner | None = None
     error: dict[str, Any] | None = None
+    # The service does not know it, so it makes no difference between two looks at a file.
+    uploaded_from: UploadedFrom | None = field(default=None, compare=False)
 
     @classmethod
     def from_api(cls, resource: Mapping[str, Any]) -> GeminiFile:
@@ -88,8 +106,9 @@ class GeminiFile:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> GeminiFile:
         """Read :meth:`to_dict` back."""
-        owner = data.get("owner")
-        return cls(**{**data, "owner": Owner(**owner) if owner else None})
+        owner, origin = data.get("owner"), data.get("uploaded_from")
+        made = {"owner": Owner(**owner) if owner else None, "uploaded_from": UploadedFrom(**origin) if origin else None}
+        return cls(**{**data, **made})
 
 
 #: The forms in which a file is accepted: a name, a bare id, a URI, the metadata dict, the reference.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_gemini_files.hooks.event_loop import EventLoopClient
 
 T = TypeVar("T")
+#: The longest wait within a try of a task; who is asked to wait longer leaves it to the next try.
 _MAX_BACKOFF_SECONDS = 60.0
 
 
@@ -119,7 +120,7 @@ class GeminiBaseHook(BaseHook):
     def _call(self, doing: str, function: Callable[[], T]) -> T:
         """Call, and again after failures of the service or the line."""
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((GeminiServiceError, GeminiRateLimitError)),
+            retry=tenacity.retry_if_exception(_worth_another),
             stop=tenacity.stop_after_attempt(self.connection.max_retries + 1),
             wait=_wait,
             before=lambda _: self._rest(),
@@ -149,9 +150,16 @@ class GeminiBaseHook(BaseHook):
             raise sdk.error_of(error, doing) from error
 
 
+def _worth_another(error: BaseException) -> bool:
+    """Tell whether a call that failed is made again within the try."""
+    if not isinstance(error, GeminiServiceError | GeminiRateLimitError):
+        return False
+    return error.retry_after is None or error.retry_after <= _MAX_BACKOFF_SECONDS
+
+
 def _wait(state: tenacity.RetryCallState) -> float:
-    """Wait as long as the service asks, within a bound, else longer each time."""
+    """Wait as long as the service asks, else longer each time."""
     error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, GeminiRateLimitError) and error.retry_after is not None:
-        return min(error.retry_after, _MAX_BACKOFF_SECONDS)
+    if isinstance(error, GeminiFilesError) and error.retry_after is not None:
+        return error.retry_after
     return tenacity.wait_exponential_jitter(initial=1, max=_MAX_BACKOFF_SECONDS)(state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileFailedError,
@@ -131,15 +131,25 @@ class FileCalls(GeminiBaseHook):
             else:
                 self.log.info("Deleted %s, which had FAILED", name)
 
-    def active_files(self, files: list[str]) -> list[GeminiFile]:
+    def active_files(
+        self, files: list[str], on_gone: Callable[[str, GeminiFileGoneError], GeminiFile] | None = None
+    ) -> list[GeminiFile]:
         """
         Look up files that are about to be shown to a model.
 
+        :param on_gone: is told the name of a file that is gone, and returns the one that stands for it.
         :raises GeminiFileGoneError: where one is gone.
         :raises GeminiFileFailedError: where one has FAILED.
         :raises GeminiFileNotActiveError: where one is still PROCESSING.
         """
-        found = [self.get_file(name) for name in files]
+        found = []
+        for name in files:
+            try:
+                found.append(self.get_file(name))
+            except GeminiFileGoneError as error:
+                if on_gone is None:
+                    raise
+                found.append(on_gone(name, error))
         for file in found:
             if file.state == "FAILED":
                 raise processing_failed(file)

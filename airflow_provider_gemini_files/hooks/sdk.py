@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 from google import genai
@@ -16,6 +16,7 @@ from airflow_provider_gemini_files.files.limits import LIST_PAGE_SIZE
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 
+_Model = TypeVar("_Model", bound=pydantic.BaseModel)
 #: For a call that only reads or writes metadata; the connection's timeout is for uploads and answers.
 _FILE_CALL = types.HttpOptions(timeout=60_000)
 
@@ -56,7 +57,8 @@ def error_of(error: Exception, doing: str) -> GeminiFilesError:
     """
     if isinstance(error, errors.APIError):
         details = error.details if isinstance(error.details, Mapping) else str(error.message or "")
-        return error_from_answer(error.code, details, doing)
+        headers = getattr(error.response, "headers", None) or {}
+        return error_from_answer(error.code, details, doing, headers.get("retry-after"))
     return GeminiServiceError(f"Cannot {doing}: the service cannot be reached ({type(error).__name__}: {error}).")
 
 
@@ -82,30 +84,54 @@ def delete_file(client: genai.Client, name: str) -> None:
 
 
 def generate_content(
-    client: genai.Client, model: str, files: list[GeminiFile], prompt: str, config: types.GenerateContentConfig
+    client: genai.Client, model: str, turns: list[dict[str, Any]], config: types.GenerateContentConfig
 ) -> dict[str, Any]:
-    """Show a model files, then a prompt; return its answer in REST spelling."""
-    shown = [types.Part.from_uri(file_uri=str(file.uri), mime_type=file.mime_type) for file in files]
-    content = types.Content(role="user", parts=[*shown, types.Part.from_text(text=prompt)])
-    response = client.models.generate_content(model=model, contents=content, config=config)
+    """Ask a model; return its answer in REST spelling."""
+    contents: list[Any] = content_of(turns)
+    response = client.models.generate_content(model=model, contents=contents, config=config)
     return response.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"parsed", "sdk_http_response"})
 
 
-def content_config(given: Mapping[str, Any] | None, system_instruction: str | None) -> types.GenerateContentConfig:
+def count_tokens(client: genai.Client, model: str, turns: list[dict[str, Any]]) -> int:
+    """Count the tokens of what would be asked."""
+    contents: list[Any] = content_of(turns)
+    config = types.CountTokensConfig(http_options=_FILE_CALL)
+    return client.models.count_tokens(model=model, contents=contents, config=config).total_tokens or 0
+
+
+def content_of(turns: list[dict[str, Any]]) -> list[types.Content]:
+    """
+    Check turns with the SDK's own types.
+
+    :raises GeminiInputError: naming each field that is wrong.
+    """
+    return [_checked(types.Content, turn, "contents") for turn in turns]
+
+
+def content_config(
+    given: Mapping[str, Any] | None, system_instruction: str | None, json_schema: dict[str, Any] | None = None
+) -> types.GenerateContentConfig:
     """
     Check a configuration with the SDK's own types.
 
+    :param json_schema: what the answer is to follow.
     :raises GeminiInputError: naming each field that is wrong.
     """
     # Tools here are declarations, never Python functions that the SDK could call by itself.
     fields = {"automatic_function_calling": {"disable": True}, **(given or {})}
     if system_instruction is not None:
         fields["system_instruction"] = system_instruction
+    if json_schema is not None:
+        fields |= {"response_mime_type": "application/json", "response_json_schema": json_schema}
+    return _checked(types.GenerateContentConfig, fields, "generation_config")
+
+
+def _checked(kind: type[_Model], fields: Mapping[str, Any], what: str) -> _Model:
     try:
-        return types.GenerateContentConfig(**fields)
+        return kind.model_validate(fields)
     except pydantic.ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise GeminiInputError(f"generation_config is not valid: {wrong}.") from error
+        raise GeminiInputError(f"{what} is not valid: {wrong}.") from error
 
 
 def _file(file: types.File) -> GeminiFile:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import Stats
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileGoneError,
     GeminiFilesError,
@@ -128,6 +129,8 @@ class UploadCalls(FileCalls):
                 files = for_each(lambda upload: self._upload(upload, line), ready, CONCURRENCY, _explain)
         finally:
             self.log.info("::endgroup::")
+        files = [replace(file, uploaded_from=one.source.origin) for file, one in zip(files, ready, strict=True)]
+        lineage.uploaded(self, files)
         Stats.timing("gemini_files.upload.seconds", progress.seconds() * 1000)
         self.log.info("%s", progress.summary())
         return files

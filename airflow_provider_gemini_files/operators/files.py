@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -13,7 +14,13 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.files.limits import human_bytes
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, is_many_files, parse_names
+from airflow_provider_gemini_files.files.reference import (
+    FileLike,
+    GeminiFile,
+    UploadedFrom,
+    is_many_files,
+    parse_names,
+)
 from airflow_provider_gemini_files.files.state import FileWaits, files_of_event
 from airflow_provider_gemini_files.hooks.uploads import DEFAULT_MIN_REMAINING_TTL, Upload
 from airflow_provider_gemini_files.operators.base import GeminiOperator
@@ -105,9 +112,19 @@ class GeminiUploadFileOperator(GeminiOperator):
         result = self._push(context, files)
         return self._wait(context, files) if self.wait_for_active else result
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any] | None) -> Any:
-        """Read the trigger's event."""
-        return self._push(context, files_of_event(event))
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any] | None, origins: Sequence[Mapping[str, Any]] | None = None
+    ) -> Any:
+        """
+        Read the trigger's event.
+
+        :param origins: what the files were uploaded from, which the service does not know.
+        """
+        files = files_of_event(event)
+        if origins is not None:
+            known = [UploadedFrom(**origin) for origin in origins]
+            files = [replace(file, uploaded_from=origin) for file, origin in zip(files, known, strict=True)]
+        return self._push(context, files)
 
     def _wait(self, context: Context, files: list[GeminiFile]) -> Any:
         now = time.time()
@@ -130,8 +147,12 @@ class GeminiUploadFileOperator(GeminiOperator):
                 delete_on_kill=self.reuse != "project",
                 seconds=self.wait_timeout,
             )
-            return self.defer(**deferral)
-        return self._push(context, self.hook.finish(waits))
+            origins = [asdict(file.uploaded_from) for file in files if file.uploaded_from]
+            return self.defer(**deferral, kwargs={"origins": origins})
+        ready = self.hook.finish(waits)
+        return self._push(
+            context, [replace(now, uploaded_from=file.uploaded_from) for now, file in zip(ready, files, strict=True)]
+        )
 
     def _upload(self, source: Source, owner: Owner) -> Upload:
         ttl = self.min_remaining_ttl

@@ -7,12 +7,13 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.limits import MAX_FILE_BYTES, human_bytes
+from airflow_provider_gemini_files.files.reference import UploadedFrom
 
 _READ_BLOCK = 8 * 1024**2
 _SKIP_BLOCK = 256 * 1024
@@ -40,6 +41,7 @@ class Source:
     :param size: bytes.
     :param fingerprint: changes when the source does; nothing is read for it.
     :param open: gives the bytes from an offset on.
+    :param origin: what a later task needs to find it again, None where nothing helps.
     """
 
     uri: str
@@ -47,6 +49,7 @@ class Source:
     size: int
     fingerprint: tuple[str, ...]
     open: Callable[[int], Readable]
+    origin: UploadedFrom | None = None
 
 
 def find_source(
@@ -65,8 +68,11 @@ def find_source(
     if is_url(where):
         from airflow_provider_gemini_files.transfer import web
 
-        return _checked(web.find(where, allow_private=allow_private_urls))
-    return _checked(_find_object(where, conn_id) if "://" in where else _find_local(where))
+        found = web.find(where, allow_private=allow_private_urls)
+        # What is not shown of a URL may be a secret.
+        return _checked(replace(found, origin=UploadedFrom(found.uri, complete=found.uri == where.partition("#")[0])))
+    found = _find_object(where, conn_id) if "://" in where else _find_local(where)
+    return _checked(replace(found, origin=UploadedFrom(found.uri, conn_id)))
 
 
 def bytes_source(data: bytes, name: str) -> Source:
@@ -132,7 +138,7 @@ def _expand_one(where: str, conn_id: str | None) -> list[str]:
     if "://" not in where:
         paths = [os.path.join(where, name) for name in os.listdir(where)] if os.path.isdir(where) else glob.glob(where)
         return sorted(path for path in paths if os.path.isfile(path) and not Path(path).name.startswith("."))
-    path = _object_path(where.rstrip("/"), conn_id)
+    path = object_path(where.rstrip("/"), conn_id)
     if where.endswith("/"):
         objects = path.fs.ls(path.path, detail=True)
     else:
@@ -158,7 +164,7 @@ def _find_local(where: str) -> Source:
 
 
 def _find_object(where: str, conn_id: str | None) -> Source:
-    path = _object_path(where, conn_id)
+    path = object_path(where, conn_id)
     try:
         info: Mapping[str, Any] = path.fs.info(path.path)
     except FileNotFoundError as error:
@@ -191,7 +197,13 @@ def skip(stream: Readable, count: int) -> None:
         count -= len(data)
 
 
-def _object_path(where: str, conn_id: str | None) -> Any:
+def object_path(where: str, conn_id: str | None, what: str = "Source") -> Any:
+    """
+    Return Airflow's ObjectStoragePath of a URI, or of a local path.
+
+    :param what: what it is, for the error.
+    :raises GeminiInputError: where no file system for its scheme is installed.
+    """
     from airflow.sdk import ObjectStoragePath
 
     path = ObjectStoragePath(where, conn_id=conn_id)
@@ -200,7 +212,7 @@ def _object_path(where: str, conn_id: str | None) -> Any:
     except ValueError as error:
         scheme = where.partition("://")[0]
         raise GeminiInputError(
-            f"Source {where!r}: no file system for {scheme}:// is installed; install the provider that has it "
+            f"{what} {where!r}: no file system for {scheme}:// is installed; install the provider that has it "
             "(google, amazon, microsoft-azure) with its file system extra."
         ) from error
     return path

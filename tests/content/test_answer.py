@@ -3,35 +3,89 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_gemini_files.content.answer import Answer
-from airflow_provider_gemini_files.exceptions import GeminiNoAnswerError
+from airflow_provider_gemini_files.exceptions import (
+    GeminiFilesError,
+    GeminiNoAnswerError,
+    GeminiUnusableAnswerError,
+)
 
 
-def answered(*parts: dict, finish: str | None = "STOP") -> Answer:
-    return Answer.from_api({"candidates": [{"content": {"parts": list(parts)}, "finishReason": finish}]})
+def answered(*parts: dict, finish: str | None = "STOP", **candidate: object) -> Answer:
+    return Answer.from_api({"candidates": [{"content": {"parts": list(parts)}, "finishReason": finish, **candidate}]})
 
 
-def test_parts_are_joined_and_thoughts_left_out():
-    assert answered({"text": "I think", "thought": True}, {"text": "a"}, {"text": "b"}).whole_text() == "ab"
+@pytest.mark.parametrize("finish", ["STOP", None, "FINISH_REASON_UNSPECIFIED"])
+def test_parts_are_joined_and_thoughts_left_out(finish):
+    answer = answered({"text": "I think", "thought": True}, {"text": "a"}, {"text": "b"}, finish=finish)
+
+    assert answer.usable_text() == "ab"
 
 
-def test_usage_is_counted_with_zero_where_nothing_is_said():
-    answer = Answer.from_api({"usageMetadata": {"promptTokenCount": 5, "thoughtsTokenCount": 2}})
+@pytest.mark.parametrize(
+    ("reason", "kind", "advice"),
+    [
+        ("MAX_TOKENS", GeminiNoAnswerError, "Raise max_output_tokens"),
+        ("SAFETY", GeminiNoAnswerError, "safety_settings"),
+        ("LANGUAGE", GeminiNoAnswerError, "another model"),
+        ("BLOCKLIST", GeminiNoAnswerError, "block list"),
+        ("PROHIBITED_CONTENT", GeminiNoAnswerError, "No setting allows"),
+        ("SPII", GeminiNoAnswerError, "personal data"),
+        ("IMAGE_SAFETY", GeminiNoAnswerError, "safety_settings"),
+        ("IMAGE_PROHIBITED_CONTENT", GeminiNoAnswerError, "No setting allows"),
+        ("UNEXPECTED_TOOL_CALL", GeminiNoAnswerError, "does not name"),
+        ("MODEL_ARMOR", GeminiNoAnswerError, "template"),
+        ("RECITATION", GeminiUnusableAnswerError, "trained with.* A retry asks again"),
+        ("MALFORMED_FUNCTION_CALL", GeminiUnusableAnswerError, "tool.* A retry asks again"),
+        ("MALFORMED_RESPONSE", GeminiUnusableAnswerError, "form.* A retry asks again"),
+        ("TOO_MANY_TOOL_CALLS", GeminiUnusableAnswerError, "without an end.* A retry asks again"),
+        ("OTHER", GeminiUnusableAnswerError, "A retry asks again"),
+        ("A_REASON_OF_NEXT_YEAR", GeminiUnusableAnswerError, "A retry asks again"),
+    ],
+)
+@pytest.mark.parametrize("parts", [(), ({"text": "part"},)])
+def test_an_answer_that_did_not_come_to_its_end_is_an_error_that_explains(reason, kind, advice, parts):
+    with pytest.raises(
+        GeminiFilesError, match=f"ended with {reason} after {4 * len(parts)} characters.*{advice}"
+    ) as told:
+        answered(*parts, finish=reason).usable_text()
 
-    assert answer.usage == {"prompt": 5, "answer": 0, "thoughts": 2, "cached": 0, "total": 0}
+    assert type(told.value) is kind
 
 
-@pytest.mark.parametrize("reason", ["MAX_TOKENS", "SAFETY", "RECITATION", "OTHER"])
-def test_an_answer_that_was_cut_is_an_error_that_names_the_reason(reason):
-    with pytest.raises(GeminiNoAnswerError, match=f"ended with {reason} after 4 characters"):
-        answered({"text": "part"}, finish=reason).whole_text()
+def test_the_service_s_own_words_and_ratings_are_told():
+    ratings = [
+        {"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"},
+        {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "LOW", "blocked": True},
+    ]
+
+    with pytest.raises(GeminiNoAnswerError, match=r"\(not like this; DANGEROUS_CONTENT LOW\)"):
+        answered(finish="SAFETY", finishMessage="not like this", safetyRatings=ratings).usable_text()
 
 
-def test_a_blocked_prompt_is_an_error():
-    with pytest.raises(GeminiNoAnswerError, match="blocked"):
-        Answer.from_api({"promptFeedback": {"blockReason": "SAFETY"}}).whole_text()
+def test_a_cut_answer_is_kept_where_one_wants_it():
+    assert answered({"text": "part"}, finish="MAX_TOKENS").usable_text(keep_cut=True) == "part"
+    with pytest.raises(GeminiNoAnswerError, match="begins: 'part'"):
+        answered({"text": "part"}, finish="MAX_TOKENS").usable_text()
+    with pytest.raises(GeminiNoAnswerError, match="thoughts count, too"):
+        answered(finish="MAX_TOKENS").usable_text(keep_cut=True)
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"), [("SAFETY", "safety_settings"), ("PROHIBITED_CONTENT", "No setting"), ("OTHER", "Change the")]
+)
+def test_a_blocked_prompt_is_an_error(reason, advice):
+    feedback = {"blockReason": reason, "safetyRatings": [{"category": "HARM_CATEGORY_X", "probability": "HIGH"}]}
+
+    with pytest.raises(GeminiNoAnswerError, match=f"blocked: {reason} \\(X HIGH\\).*{advice}"):
+        Answer.from_api({"promptFeedback": feedback}).usable_text()
 
 
 @pytest.mark.parametrize("response", [{}, {"candidates": []}, {"candidates": [{"finishReason": "STOP"}]}])
-def test_an_answer_without_text_is_an_error(response):
-    with pytest.raises(GeminiNoAnswerError, match="without any text"):
-        Answer.from_api(response).whole_text()
+def test_an_answer_of_nothing_may_be_better_next_time(response):
+    with pytest.raises(GeminiUnusableAnswerError, match="answered nothing"):
+        Answer.from_api(response).usable_text()
+
+
+def test_a_model_that_wants_a_function_to_be_called_is_told_apart():
+    with pytest.raises(GeminiNoAnswerError, match="wants look_up to be called"):
+        answered({"functionCall": {"name": "look_up", "args": {}}}).usable_text()

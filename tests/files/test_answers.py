@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import math
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -51,12 +55,40 @@ def test_what_an_answer_means(code, answer, kind):
     assert type(error_from_answer(code, answer, doing)) is kind
 
 
-@pytest.mark.parametrize(("delay", "seconds"), [("28s", 28.0), ("1.5s", 1.5), ("9223372036854775807s", None)])
+@pytest.mark.parametrize(("delay", "seconds"), [("28s", 28.0), ("1.5s", 1.5), ("9223372036854775807s", math.inf)])
 def test_the_delay_the_service_asks_for_is_kept_where_it_makes_sense(delay, seconds):
     error = error_from_answer(429, body(429, "RESOURCE_EXHAUSTED", "slow down", [{"retryDelay": delay}]), "ask")
 
     assert isinstance(error, e.GeminiRateLimitError)
     assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("soon", None), (None, None), ("9" * 19, math.inf)],
+)
+@pytest.mark.parametrize("code", [429, 503])
+def test_the_header_counts_where_the_body_asks_for_no_delay(code, header, seconds):
+    assert error_from_answer(code, "", "ask", header).retry_after == seconds
+
+
+def test_the_body_counts_before_the_header():
+    answer = body(429, "RESOURCE_EXHAUSTED", "slow down", [{"retryDelay": "28s"}])
+
+    assert error_from_answer(429, answer, "ask", "7").retry_after == 28.0
+
+
+def test_a_daily_quota_asks_to_wait_for_the_day_to_end_whatever_delay_comes_with_it():
+    quota = {"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]}
+    answer = body(429, "RESOURCE_EXHAUSTED", "quota", [quota, {"retryDelay": "28s"}])
+
+    error = error_from_answer(429, answer, "ask")
+
+    assert isinstance(error, e.GeminiRateLimitError)
+    a_moment_later = datetime.now(UTC) + timedelta(seconds=error.retry_after + 60)
+    assert a_moment_later.astimezone(ZoneInfo("America/Los_Angeles")).hour == 0
+    assert 0 < error.retry_after <= 25 * 3600
+    assert "counted anew from" in str(error)
 
 
 def test_the_message_says_what_was_tried_what_was_answered_and_what_to_do():

@@ -189,7 +189,10 @@ def test_the_end_of_a_wait_that_failed_is_the_error(context):
 def test_get_returns_the_metadata(emulator, hook, context, text_file):
     file = hook.upload_file(text_file)
 
-    assert GeminiGetFileOperator(task_id="get", file_name=file.uri).execute(context) == file.to_dict()
+    assert GeminiGetFileOperator(task_id="get", file_name=file.uri).execute(context) == {
+        **file.to_dict(),
+        "uploaded_from": None,
+    }
 
 
 def test_list_filters(emulator, hook, context, text_file, video_file):

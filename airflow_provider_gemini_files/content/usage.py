@@ -1,0 +1,67 @@
+"""What a call of a model cost: tokens by kind and modality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+#: Our names of the kinds, with the fields that the service counts them in.
+_KINDS = {
+    "prompt": ("promptTokenCount", "promptTokensDetails"),
+    "answer": ("candidatesTokenCount", "candidatesTokensDetails"),
+    "thoughts": ("thoughtsTokenCount", ""),
+    "cached": ("cachedContentTokenCount", "cacheTokensDetails"),
+    "tools": ("toolUsePromptTokenCount", "toolUsePromptTokensDetails"),
+    "total": ("totalTokenCount", ""),
+}
+
+
+def usage_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the token counts of an answer, from its ``usageMetadata``.
+
+    :return: ``prompt`` (``cached`` included), ``answer``, ``thoughts``, ``cached``, ``tools`` (what tools added to the
+        prompt), ``total``; and ``by_modality`` of those that the service splits, as in ``{"prompt": {"VIDEO": 1800}}``.
+    """
+    usage: dict[str, Any] = {kind: metadata.get(count) or 0 for kind, (count, _) in _KINDS.items()}
+    usage["by_modality"] = {
+        kind: {str(part.get("modality")): part.get("tokenCount") or 0 for part in metadata[details]}
+        for kind, (_, details) in _KINDS.items()
+        if metadata.get(details)
+    }
+    return usage
+
+
+def sum_of(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what two calls cost together."""
+    both: dict[str, Any] = {kind: one[kind] + other[kind] for kind in _KINDS}
+    both["by_modality"] = {
+        kind: _sum(one["by_modality"].get(kind, {}), other["by_modality"].get(kind, {}))
+        for kind in _KINDS
+        if kind in one["by_modality"] or kind in other["by_modality"]
+    }
+    return both
+
+
+def counts(usage: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """Yield kind, modality and count of all that adds up to what is billed; what there is nothing of is left out."""
+    for kind in _KINDS:
+        split = usage["by_modality"].get(kind) or {"UNSPECIFIED": usage[kind]}
+        if kind != "total":
+            yield from ((kind, modality, count) for modality, count in split.items() if count)
+
+
+def in_words(usage: Mapping[str, Any]) -> str:
+    """Return the counts as the log has them."""
+    told = f"{usage['prompt']} tokens in"
+    if split := usage["by_modality"].get("prompt"):
+        told += f" ({', '.join(f'{modality} {count}' for modality, count in split.items())})"
+    told += f", {usage['answer']} out"
+    for kind, words in (("thoughts", "of thought"), ("cached", "of those in from a cache"), ("tools", "from tools")):
+        if usage[kind]:
+            told += f", {usage[kind]} {words}"
+    return told
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in {**one, **other}}

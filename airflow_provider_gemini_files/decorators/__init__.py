@@ -1,0 +1,1 @@
+"""TaskFlow decorators, in modules named by resource."""

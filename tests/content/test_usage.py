@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from airflow_provider_gemini_files.content.usage import counts, in_words, sum_of, usage_of
+
+FULL = usage_of(
+    {
+        "promptTokenCount": 100,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 10}, {"modality": "VIDEO", "tokenCount": 90}],
+        "candidatesTokenCount": 7,
+        "thoughtsTokenCount": 3,
+        "cachedContentTokenCount": 90,
+        "cacheTokensDetails": [{"modality": "VIDEO", "tokenCount": 90}],
+        "toolUsePromptTokenCount": 4,
+        "totalTokenCount": 114,
+    }
+)
+
+
+def test_tokens_are_counted_by_kind_and_modality():
+    assert FULL == {
+        "prompt": 100,
+        "answer": 7,
+        "thoughts": 3,
+        "cached": 90,
+        "tools": 4,
+        "total": 114,
+        "by_modality": {"prompt": {"TEXT": 10, "VIDEO": 90}, "cached": {"VIDEO": 90}},
+    }
+
+
+def test_what_is_not_told_is_zero():
+    nothing = usage_of({})
+
+    assert nothing == {
+        "prompt": 0, "answer": 0, "thoughts": 0, "cached": 0, "tools": 0, "total": 0, "by_modality": {},
+    }  # fmt: skip
+    assert list(counts(nothing)) == []
+    assert sum_of(nothing, FULL) == FULL
+
+
+def test_two_calls_cost_the_sum():
+    both = sum_of(FULL, FULL)
+
+    assert both["total"] == 228
+    assert both["by_modality"] == {"prompt": {"TEXT": 20, "VIDEO": 180}, "cached": {"VIDEO": 180}}
+
+
+def test_counts_are_split_where_the_service_splits_them():
+    assert list(counts(FULL)) == [
+        ("prompt", "TEXT", 10),
+        ("prompt", "VIDEO", 90),
+        ("answer", "UNSPECIFIED", 7),
+        ("thoughts", "UNSPECIFIED", 3),
+        ("cached", "VIDEO", 90),
+        ("tools", "UNSPECIFIED", 4),
+    ]
+
+
+def test_the_log_has_a_line_of_it():
+    assert in_words(FULL) == (
+        "100 tokens in (TEXT 10, VIDEO 90), 7 out, 3 of thought, 90 of those in from a cache, 4 from tools"
+    )

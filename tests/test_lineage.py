@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import HookLineageCollector
+
+from airflow_provider_gemini_files import lineage
+from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
+from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
+
+
+@pytest.fixture
+def collector(mocker) -> HookLineageCollector:
+    """Return Airflow's collector, as it is where somebody reads lineage."""
+    collector = HookLineageCollector()
+    mocker.patch.object(lineage, "get_hook_lineage_collector", autospec=True, return_value=collector)
+    return collector
+
+
+def collected(collector) -> tuple[list[str], list[str]]:
+    found = collector.collected_assets
+    return [one.asset.uri for one in found.inputs], [one.asset.uri for one in found.outputs]
+
+
+def test_an_upload_leads_from_the_source_to_the_file(emulator, context, collector, tmp_path):
+    path = tmp_path / "Tür.txt"
+    path.write_text("text")
+
+    name = GeminiUploadFileOperator(task_id="upload", source=str(path)).execute(context)
+
+    assert collected(collector) == (
+        [f"file://{tmp_path}/T%C3%BCr.txt"],
+        [f"gemini-files://gemini_default/{name}"],
+    )
+
+
+def test_a_question_leads_from_the_file_to_the_output(emulator, hook, context, collector, text_file, tmp_path):
+    file = hook.upload_file(text_file)
+    collector.__init__()
+
+    GeminiGenerateContentOperator(
+        task_id="ask", files=file.name, prompt="x", output_path=tmp_path / "answer.txt"
+    ).execute(context)
+
+    assert collected(collector) == (
+        [f"gemini-files://gemini_default/{file.name}"],
+        [f"file://{tmp_path}/answer.txt"],
+    )
+
+
+def test_what_cannot_be_reported_fails_nothing(emulator, context, text_file, mocker):
+    broken = mocker.create_autospec(HookLineageCollector, instance=True)
+    broken.add_input_asset.side_effect = broken.add_output_asset.side_effect = ValueError("no such asset")
+    mocker.patch.object(lineage, "get_hook_lineage_collector", autospec=True, return_value=broken)
+
+    assert GeminiUploadFileOperator(task_id="upload", source=str(text_file)).execute(context)
+    assert broken.add_output_asset.call_count == 1

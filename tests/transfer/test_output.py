@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+from fsspec import AbstractFileSystem
+
+from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
+from airflow_provider_gemini_files.transfer.output import Output
+
+
+def test_a_local_path_is_written_and_its_uri_told(tmp_path):
+    path = tmp_path / "new" / "answer.txt"
+    output = Output(path)
+
+    assert not path.parent.exists()
+    output.write("Grüße\n")
+
+    assert output.uri == f"file://{path}"
+    assert path.read_bytes() == "Grüße\n".encode()
+    assert os.listdir(path.parent) == ["answer.txt"]
+
+
+def test_what_is_there_is_replaced_as_a_whole_or_not_at_all(tmp_path, mocker):
+    path = tmp_path / "answer.txt"
+    path.write_text("before")
+    mocker.patch("airflow_provider_gemini_files.transfer.output.os.replace", autospec=True, side_effect=OSError("full"))
+
+    with pytest.raises(GeminiServiceError, match="cannot be written: full"):
+        Output(f"file://{path}").write("after")
+
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["answer.txt"]
+
+
+def test_an_object_is_put_at_once(mocker):
+    store = mocker.create_autospec(AbstractFileSystem, instance=True)
+    path = mocker.create_autospec(ObjectStoragePath, instance=True, fs=store, path="bucket/a.txt", protocol="gs")
+    mocker.patch("airflow_provider_gemini_files.transfer.output.object_path", autospec=True, return_value=path)
+
+    Output("gs://bucket/a.txt", "a_connection").write("text")
+
+    store.pipe_file.assert_called_once_with("bucket/a.txt", b"text")
+    store.mv.assert_not_called()
+
+
+@pytest.mark.parametrize("where", ["/a/directory/", "gs://bucket/", " ", 5])
+def test_what_is_no_file_is_refused(where):
+    with pytest.raises(GeminiInputError, match="output_path is the path or URI of a file"):
+        Output(where)
+
+
+def test_a_scheme_without_a_file_system_is_refused():
+    with pytest.raises(GeminiInputError, match="output_path 'gs://bucket/x': no file system for gs://"):
+        Output("gs://bucket/x")
