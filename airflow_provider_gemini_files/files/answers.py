@@ -61,6 +61,11 @@ def error_from_answer(
     return _bad_request(message, text)
 
 
+def no_answer(error: Exception, doing: str) -> GeminiServiceError:
+    """Return the error that a broken line means; ``doing`` as for :func:`error_from_answer`."""
+    return GeminiServiceError(f"Cannot {doing}: the service cannot be reached ({type(error).__name__}: {error}).")
+
+
 def _message(body: Mapping[str, Any] | str) -> str:
     if isinstance(body, str):
         if body.lstrip().startswith("<"):

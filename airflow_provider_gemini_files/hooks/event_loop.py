@@ -12,8 +12,7 @@ from typing import Any
 import anyio
 import httpx
 
-from airflow_provider_gemini_files.exceptions import GeminiServiceError
-from airflow_provider_gemini_files.files.answers import error_from_answer
+from airflow_provider_gemini_files.files.answers import error_from_answer, no_answer
 from airflow_provider_gemini_files.files.limits import LIST_PAGE_SIZE
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
@@ -65,9 +64,7 @@ class EventLoopClient:
         try:
             answer = await self._client.request(method, path, params=query)
         except httpx.TransportError as error:
-            raise GeminiServiceError(
-                f"Cannot {doing}: the service cannot be reached ({type(error).__name__}: {error})."
-            ) from error
+            raise no_answer(error, doing) from error
         try:
             body = answer.json()
         except ValueError:
@@ -75,4 +72,5 @@ class EventLoopClient:
         if answer.is_success and isinstance(body, dict):
             return body
         # What is no JSON object is no answer of the service's, whatever its status.
-        raise error_from_answer(answer.status_code if answer.is_error else 502, body, doing)
+        code = answer.status_code if answer.is_error else 502
+        raise error_from_answer(code, body, doing, answer.headers.get("retry-after"))

@@ -10,8 +10,8 @@ import pydantic
 from google import genai
 from google.genai import errors, types
 
-from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiServiceError
-from airflow_provider_gemini_files.files.answers import error_from_answer
+from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
+from airflow_provider_gemini_files.files.answers import error_from_answer, no_answer
 from airflow_provider_gemini_files.files.limits import LIST_PAGE_SIZE
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
@@ -59,7 +59,7 @@ def error_of(error: Exception, doing: str) -> GeminiFilesError:
         details = error.details if isinstance(error.details, Mapping) else str(error.message or "")
         headers = getattr(error.response, "headers", None) or {}
         return error_from_answer(error.code, details, doing, headers.get("retry-after"))
-    return GeminiServiceError(f"Cannot {doing}: the service cannot be reached ({type(error).__name__}: {error}).")
+    return no_answer(error, doing)
 
 
 def get_file(client: genai.Client, name: str) -> GeminiFile:
