@@ -73,6 +73,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": _modules("operators.files", "operators.content", "operators.storage"),
         "sensors": _modules("sensors.files", "sensors.storage"),
         "triggers": _modules("triggers.files", "triggers.storage"),
+        "cli": [f"{_PACKAGE}.cli.get_commands"],
         "bundles": _modules("dags.bundle"),
         "asset-uris": [{"schemes": ["gemini-files"], "handler": f"{_PACKAGE}.assets.sanitize_uri"}],
         "connection-types": [CONNECTION_TYPE],

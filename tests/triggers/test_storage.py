@@ -63,7 +63,7 @@ def test_it_is_told_again_what_it_was_told():
 
 def test_forty_who_wait_share_their_looks(emulator):
     async def work() -> None:
-        waiting = [asyncio.ensure_future(event(trigger(needed=100))) for _ in range(40)]
+        waiting = [asyncio.ensure_future(event(trigger(needed=10))) for _ in range(40)]
         await asyncio.sleep(3 * INTERVAL)
         assert len(emulator.journal) <= 8
         assert not any(one.done() for one in waiting)
