@@ -71,8 +71,9 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": _modules("hooks.gemini_files"),
         "operators": _modules("operators.files", "operators.content", "operators.storage"),
-        "sensors": _modules("sensors.files"),
-        "triggers": _modules("triggers.files"),
+        "sensors": _modules("sensors.files", "sensors.storage"),
+        "triggers": _modules("triggers.files", "triggers.storage"),
+        "cli": [f"{_PACKAGE}.cli.get_commands"],
         "bundles": _modules("dags.bundle"),
         "connection-types": [CONNECTION_TYPE],
         "asset-uris": [

@@ -123,7 +123,7 @@ class GeminiBaseHook(BaseHook):
             retry=tenacity.retry_if_exception(_worth_another),
             stop=tenacity.stop_after_attempt(self.connection.max_retries + 1),
             wait=_wait,
-            before=lambda _: self._rest(),
+            before=self._rest,
             before_sleep=self._before_sleep,
             reraise=True,
         )
@@ -135,9 +135,10 @@ class GeminiBaseHook(BaseHook):
         if isinstance(error, GeminiRateLimitError):
             self._rests_until = max(self._rests_until, time.monotonic() + state.upcoming_sleep)
 
-    def _rest(self) -> None:
-        """Let all threads of this hook rest when the service has told one of them to."""
-        while (seconds := self._rests_until - time.monotonic()) > 0:
+    def _rest(self, state: tenacity.RetryCallState) -> None:
+        """Let all threads of this hook rest when the service has told one of them to, which itself has slept."""
+        seconds = self._rests_until - time.monotonic()
+        if state.attempt_number == 1 and seconds > 0:
             time.sleep(seconds)
 
     @staticmethod

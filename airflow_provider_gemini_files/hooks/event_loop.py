@@ -41,13 +41,14 @@ class EventLoopClient:
         """Return a file; raises what :func:`error_from_answer` makes of the answer, as all calls here do."""
         return GeminiFile.from_api(await self._call(f"get {name}", "GET", name))
 
-    async def list_pages(self, names: Collection[str]) -> AsyncGenerator[list[GeminiFile], None]:
-        """Read the project's list; yield for each page the files of some names."""
+    async def list_pages(self, names: Collection[str] | None) -> AsyncGenerator[list[GeminiFile], None]:
+        """Read the project's list; yield for each page the files of some names, or all where None."""
         query: dict[str, Any] = {"pageSize": LIST_PAGE_SIZE}
         while True:
             page = await self._call("list files", "GET", "files", query)
+            files = page.get("files", [])
             # Only what is wanted is read: most of a long list is not.
-            yield [GeminiFile.from_api(file) for file in page.get("files", []) if file["name"] in names]
+            yield [GeminiFile.from_api(file) for file in files if names is None or file["name"] in names]
             if not page.get("nextPageToken"):
                 return
             query["pageToken"] = page["nextPageToken"]

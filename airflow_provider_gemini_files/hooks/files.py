@@ -35,8 +35,12 @@ class FileCalls(GeminiBaseHook):
         """Return a file as :meth:`get_file` does, from an event loop, asking once."""
         return await self._loop_client.get_file(parse_name(file))
 
-    def alist_pages(self, names: Collection[str]) -> AsyncGenerator[list[GeminiFile], None]:
-        """Read the project's list from an event loop, asking once; yield for each page the files of some names."""
+    def alist_pages(self, names: Collection[str] | None = None) -> AsyncGenerator[list[GeminiFile], None]:
+        """
+        Read the project's list from an event loop, asking once; yield the files of each page.
+
+        :param names: only the files of these names; all where None.
+        """
         return self._loop_client.list_pages(names)
 
     async def adelete_file(self, file: FileLike) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 from airflow_provider_gemini_files.hooks.connection import CONN_TYPE, DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.content import ContentCalls
 from airflow_provider_gemini_files.hooks.reuploads import ReuploadCalls
-from airflow_provider_gemini_files.hooks.storage import StorageCalls
 
 
-class GeminiFilesHook(ReuploadCalls, StorageCalls, ContentCalls):
+class GeminiFilesHook(ReuploadCalls, ContentCalls):
     """
     Manage a Gemini connection, its credentials, and the calls made through it.
 
