@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 from airflow.providers.common.compat.sdk import HookLineageCollector
 from airflow.sdk import Asset
@@ -68,3 +72,28 @@ def test_a_gemini_file_can_be_an_asset_of_a_dag():
 def test_an_asset_of_another_form_is_refused(uri):
     with pytest.raises(ValueError, match=r"gemini-file://<connection>/files/<id>"):
         Asset(uri)
+
+
+READ_BY_OPENLINEAGE = """
+import json, sys
+from airflow.providers.openlineage.extractors.manager import ExtractorManager
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+
+hook = GeminiFilesHook()
+file = hook.upload_file(sys.argv[1])
+hook.generate_content("x", [file])
+found = ExtractorManager().get_hook_lineage()
+print(json.dumps([[[one.namespace, one.name] for one in side] for side in (found.inputs, found.outputs)] + [file.name]))
+"""
+
+
+def test_openlineage_s_own_provider_reads_it(emulator, text_file, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__OPENLINEAGE__TRANSPORT", '{"type": "console"}')
+    done = subprocess.run(
+        [sys.executable, "-c", READ_BY_OPENLINEAGE, str(text_file)], capture_output=True, text=True, check=True
+    )
+
+    inputs, outputs, name = json.loads(done.stdout.splitlines()[-1])
+    file = ["gemini-file://gemini_default", name]
+    assert inputs == [["file", str(text_file)], file]
+    assert outputs == [file]

@@ -119,7 +119,7 @@ class GeminiGenerateContentOperator(_QuestionOperator):
     :param model: the connection's where None (templated).
     :param system_instruction: how the model is to behave (templated).
     :param response_schema: what the answer is to follow: a pydantic model class, the dotted path to one, or a JSON
-        schema. The answer is validated, and its plain JSON value is returned (templated).
+        schema. The answer is validated, and its plain JSON value returned. Not templated: Airflow would call a class.
     :param repair_answer: show the model once what is wrong with an answer that does not follow the schema.
     :param generation_config: fields of ``google.genai.types.GenerateContentConfig``, as in
         ``{"temperature": 0, "max_output_tokens": 2000}`` (templated).
@@ -134,7 +134,6 @@ class GeminiGenerateContentOperator(_QuestionOperator):
 
     template_fields: Sequence[str] = (
         *_QuestionOperator.template_fields,
-        "response_schema",
         "generation_config",
         "max_input_tokens",
         "output_path",
