@@ -6,6 +6,7 @@ import importlib.util
 import json
 import logging
 import sys
+import tempfile
 
 import pytest
 from airflow.sdk import DAG
@@ -15,7 +16,9 @@ DAG_IDS = [path.stem for path in EXAMPLE_DAGS.glob("*.py")]
 
 
 @pytest.fixture(autouse=True)
-def _quiet(emulator, airflow_db):
+def _quiet(emulator, airflow_db, tmp_path, monkeypatch):
+    # Where an example writes what nobody has said the place of.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     logging.disable(logging.INFO)
     yield
     logging.disable(logging.NOTSET)
