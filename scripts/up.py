@@ -31,9 +31,8 @@ def main() -> int:
                 print("Airflow starts: api-server, scheduler, dag-processor, triggerer...", flush=True)
                 env = connection(host=emulator.base_url, key="demo-key")
                 with LocalAirflow(Path(home), DAGS, env, port) as airflow:
-                    print(
-                        f"\n  Airflow:  {airflow.url}   (no login; Dags: gemini_files_quickstart, gemini_files_mapped)"
-                    )
+                    dags = ", ".join(sorted(path.stem for path in DAGS.glob("*.py")))
+                    print(f"\n  Airflow:  {airflow.url}   (no login; Dags: {dags})")
                     print("  Ctrl-C ends everything.\n", flush=True)
                     signal.pause()
         except KeyboardInterrupt:

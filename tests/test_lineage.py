@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 from airflow.providers.common.compat.sdk import HookLineageCollector
 
@@ -54,3 +58,28 @@ def test_what_cannot_be_reported_fails_nothing(emulator, context, text_file, moc
 
     assert GeminiUploadFileOperator(task_id="upload", source=str(text_file)).execute(context)
     assert broken.add_output_asset.call_count == 1
+
+
+READ_BY_OPENLINEAGE = """
+import json, sys
+from airflow.providers.openlineage.extractors.manager import ExtractorManager
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+
+hook = GeminiFilesHook()
+file = hook.upload_file(sys.argv[1])
+hook.generate_content("x", [file])
+found = ExtractorManager().get_hook_lineage()
+print(json.dumps([[[one.namespace, one.name] for one in side] for side in (found.inputs, found.outputs)] + [file.name]))
+"""
+
+
+def test_openlineage_s_own_provider_reads_it(emulator, text_file, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__OPENLINEAGE__TRANSPORT", '{"type": "console"}')
+    done = subprocess.run(
+        [sys.executable, "-c", READ_BY_OPENLINEAGE, str(text_file)], capture_output=True, text=True, check=True
+    )
+
+    inputs, outputs, name = json.loads(done.stdout.splitlines()[-1])
+    file = ["gemini-files://gemini_default", name]
+    assert inputs == [["file", str(text_file)], file]
+    assert outputs == [file]

@@ -23,7 +23,7 @@ from airflow_provider_gemini_files.files.limits import human_bytes
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.content import content_config
 from airflow_provider_gemini_files.operators.base import GeminiOperator
-from airflow_provider_gemini_files.operators.metadata import metadata_of
+from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 from airflow_provider_gemini_files.transfer.output import Output
 
 if TYPE_CHECKING:
@@ -82,11 +82,12 @@ class _QuestionOperator(GeminiOperator):
 
     def _files(self, question: Contents, context: Context) -> list[GeminiFile]:
         """Look up the files of a question; what is gone is uploaded again, where that can be done."""
+        uploaded = UploadedMetadata(context)
 
         def again(name: str, error: GeminiFileGoneError) -> GeminiFile:
             if not self.reupload_expired:
                 raise error
-            gone = metadata_of(name, question.files[name], context)
+            gone = uploaded.of(name, question.files[name])
             if gone is None:
                 raise GeminiFileGoneError(
                     f"{error} Neither what the task was given nor the XCom of a task upstream says where it came from, "
@@ -119,7 +120,7 @@ class GeminiGenerateContentOperator(_QuestionOperator):
     :param model: the connection's where None (templated).
     :param system_instruction: how the model is to behave (templated).
     :param response_schema: what the answer is to follow: a pydantic model class, the dotted path to one, or a JSON
-        schema. The answer is validated, and its plain JSON value is returned (templated).
+        schema. The answer is validated, and its plain JSON value returned. Not templated: Airflow would call a class.
     :param repair_answer: show the model once what is wrong with an answer that does not follow the schema.
     :param generation_config: fields of ``google.genai.types.GenerateContentConfig``, as in
         ``{"temperature": 0, "max_output_tokens": 2000}`` (templated).
@@ -134,7 +135,6 @@ class GeminiGenerateContentOperator(_QuestionOperator):
 
     template_fields: Sequence[str] = (
         *_QuestionOperator.template_fields,
-        "response_schema",
         "generation_config",
         "max_input_tokens",
         "output_path",

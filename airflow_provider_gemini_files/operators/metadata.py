@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
@@ -15,27 +16,34 @@ if TYPE_CHECKING:
 _KEYS = ("file", "files")
 
 
-def metadata_of(name: str, given: FileLike, context: Context) -> GeminiFile | None:
+class UploadedMetadata:
     """
-    Return the metadata of a file: as it was given, else as a task upstream in this run has pushed it.
+    What is known of the files that a task works with; XCom is asked once, when it is first needed.
 
-    :param name: ``files/...``.
-    :param given: what the task has the name from.
-    :return: None where nobody has said more than the name.
+    :param context: of the task.
     """
-    known = _read(given)
-    if known and known.uploaded_from:
-        return known
-    pushed = _pushed_upstream(context)
-    return next((file for file in pushed if file.name == name), known)
 
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
-def _pushed_upstream(context: Context) -> list[GeminiFile]:
-    ti, task = context["ti"], context.get("task")
-    upstream = sorted(task.get_flat_relative_ids(upstream=True)) if task else []
-    # A mapped task has left one for each index; all are wanted.
-    pushed = [ti.xcom_pull(task_ids=[task_id], key=key) for task_id in upstream for key in _KEYS]
-    return [file for one in _flat(pushed) if (file := _read(one))]
+    def of(self, name: str, given: FileLike) -> GeminiFile | None:
+        """
+        Return the metadata of a file: as it was given, else as a task upstream in this run has pushed it.
+
+        :param name: ``files/...``.
+        :param given: what the task has the name from.
+        :return: None where nobody has said more than the name.
+        """
+        known = _read(given)
+        return known if known and known.uploaded_from else self._pushed.get(name, known)
+
+    @cached_property
+    def _pushed(self) -> dict[str, GeminiFile]:
+        ti, task = self._context["ti"], self._context.get("task")
+        upstream = sorted(task.get_flat_relative_ids(upstream=True)) if task else []
+        # A mapped task has left one for each index; all are wanted.
+        pushed = [ti.xcom_pull(task_ids=[task_id], key=key) for task_id in upstream for key in _KEYS]
+        return {file.name: file for one in _flat(pushed) if (file := _read(one))}
 
 
 def _flat(pushed: Any) -> list[Any]:

@@ -60,5 +60,5 @@ def test_what_it_returns_is_not_rendered():
 
     fields = made(question).template_fields
 
-    assert {"op_args", "op_kwargs", "files", "model", "response_schema", "output_path"} <= set(fields)
+    assert {"op_args", "op_kwargs", "files", "model", "output_path"} <= set(fields)
     assert not {"prompt", "contents"} & set(fields)

@@ -11,6 +11,7 @@ from airflow_provider_gemini_files.files.naming import (
     Owner,
     display_name_for,
     is_shared,
+    label_of,
     new_file_name,
     run_file_name,
     shared_file_name,
@@ -29,6 +30,7 @@ def test_the_owner_is_read_back_out_of_a_display_name(owner, label):
     assert Owner.parse(name) in (owner, None)
     if len(owner.mark()) < 400:
         assert Owner.parse(name) == owner
+        assert label_of(name) == label
 
 
 def test_the_owner_is_readable_to_a_person():
@@ -57,6 +59,7 @@ def test_a_shared_file_belongs_to_no_one():
     name = display_name_for("a.pdf", OWNER, shared=True)
 
     assert name == "a.pdf [airflow shared]"
+    assert label_of(name) == "a.pdf"
     assert is_shared(name)
     assert Owner.parse(name) is None
 

@@ -85,8 +85,8 @@ def test_files_of_a_task_that_has_pushed_nothing_are_not_silently_left_out(emula
 
 def test_the_fields_an_author_varies_are_templated():
     assert set(GeminiGenerateContentOperator.template_fields) == {
-        "prompt", "files", "contents", "model", "system_instruction", "gemini_conn_id", "response_schema",
-        "generation_config", "max_input_tokens", "output_path", "output_conn_id",
+        "prompt", "files", "contents", "model", "system_instruction", "gemini_conn_id", "generation_config",
+        "max_input_tokens", "output_path", "output_conn_id",
     }  # fmt: skip
 
 

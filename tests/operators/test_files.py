@@ -155,6 +155,7 @@ def test_waiting_in_the_worker_ends_active(emulator, context, ti, video_file):
     upload(source=str(video_file), wait_for_active=True, deferrable=False, poll_interval=0.1).execute(context)
 
     assert ti.pushed["file"]["state"] == "ACTIVE"
+    assert ti.pushed["file"]["uploaded_from"] == {"uri": str(video_file), "conn_id": None, "complete": True}
 
 
 def test_waiting_defers_only_what_is_still_processing(emulator, context, ti, text_file, video_file):
@@ -169,6 +170,18 @@ def test_waiting_defers_only_what_is_still_processing(emulator, context, ti, tex
     # The name is known before the wait is over.
     assert ti.pushed["file"]["state"] == "PROCESSING"
     assert "test-key" not in json.dumps(arguments)
+
+
+def test_where_a_file_came_from_is_known_after_a_deferral(emulator, context, ti, hook, video_file):
+    with pytest.raises(TaskDeferred) as deferred:
+        upload(source=str(video_file), wait_for_active=True, deferrable=True).execute(context)
+    origin = ti.pushed["file"]["uploaded_from"]
+    event = ready_event([hook.get_file(ti.pushed["file"])])
+    ti.pushed.clear()
+
+    upload(source=str(video_file)).execute_complete(context, event, **deferred.value.kwargs)
+
+    assert ti.pushed["file"]["uploaded_from"] == origin == {"uri": str(video_file), "conn_id": None, "complete": True}
 
 
 def test_the_end_of_the_wait_is_pushed(context, ti):

@@ -6,7 +6,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.reference import GeminiFile, UploadedFrom
-from airflow_provider_gemini_files.operators.metadata import metadata_of
+from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 
 FILE = GeminiFile("files/a", owner=Owner("d", "r", "upload"), uploaded_from=UploadedFrom("/data/a.txt"))
 OTHER = GeminiFile("files/b", uploaded_from=UploadedFrom("/data/b.txt"))
@@ -23,7 +23,7 @@ def context(context):
 
 @pytest.mark.parametrize("given", [FILE, FILE.to_dict()])
 def test_what_was_given_is_enough(given, context):
-    found = metadata_of("files/a", given, context)
+    found = UploadedMetadata(context).of("files/a", given)
 
     assert found == FILE
     assert found.uploaded_from == FILE.uploaded_from
@@ -41,7 +41,7 @@ def test_what_was_given_is_enough(given, context):
 def test_what_tasks_upstream_have_pushed_is_found_however_far_and_mapped_or_not(key, pushed, ti, context):
     ti.upstream["upload", key] = pushed
 
-    found = metadata_of("files/a", "files/a", context)
+    found = UploadedMetadata(context).of("files/a", "files/a")
 
     assert found == FILE
     assert found.uploaded_from == FILE.uploaded_from
@@ -49,10 +49,10 @@ def test_what_tasks_upstream_have_pushed_is_found_however_far_and_mapped_or_not(
 
 def test_a_name_without_a_source_is_looked_for_and_what_is_known_kept(ti, context):
     bare = GeminiFile("files/a", display_name="x")
-    assert metadata_of("files/a", bare.to_dict(), context) == bare
+    assert UploadedMetadata(context).of("files/a", bare.to_dict()) == bare
 
     ti.upstream["upload", "file"] = [FILE.to_dict()]
-    assert metadata_of("files/a", bare.to_dict(), context).uploaded_from == FILE.uploaded_from
+    assert UploadedMetadata(context).of("files/a", bare.to_dict()).uploaded_from == FILE.uploaded_from
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_a_name_without_a_source_is_looked_for_and_what_is_known_kept(ti, contex
 def test_what_other_tasks_push_under_the_same_key_is_passed_over(pushed, ti, context):
     ti.upstream["upload", "file"] = [pushed]
 
-    assert metadata_of("files/a", "files/a", context) is None
+    assert UploadedMetadata(context).of("files/a", "files/a") is None
 
 
 def test_a_task_beside_is_not_asked(ti, context):
     ti.upstream["elsewhere", "file"] = [FILE.to_dict()]
 
-    assert metadata_of("files/a", "files/a", context) is None
+    assert UploadedMetadata(context).of("files/a", "files/a") is None

@@ -1,0 +1,99 @@
+"""
+### Gemini files: a folder of invoices
+
+Each PDF of a folder is uploaded and shown to a model in mapped tasks of its own. What comes back follows a schema and
+is validated; an answer that does not is repaired once. One task puts the results together as **JSON Lines in object
+storage**, and a teardown deletes all files, also when something in the middle fails.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from airflow.sdk import ObjectStoragePath, Param, dag, task
+from pydantic import BaseModel, Field
+
+from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
+from airflow_provider_gemini_files.operators.files import GeminiDeleteFileOperator, GeminiUploadFileOperator
+
+INVOICES = Path(__file__).parent / "media" / "invoices"
+OUTPUT = f"file://{tempfile.gettempdir()}/gemini_files_invoices"
+
+
+# [START schema]
+class Line(BaseModel):
+    """A line of an invoice."""
+
+    what: str
+    quantity: float = Field(gt=0)
+    amount: float = Field(description="For all of the quantity")
+
+
+class Invoice(BaseModel):
+    """An invoice, as the PDF says it."""
+
+    number: str
+    dated: date
+    vendor: str = Field(description="Who sends the invoice")
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    lines: list[Line] = Field(min_length=1)
+    total: float
+
+
+# [END schema]
+
+
+@dag(
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    tags=["gemini", "example"],
+    doc_md=__doc__,
+    params={
+        "folder": Param(str(INVOICES), type="string", description="Folder with the PDFs"),
+        "output": Param(OUTPUT, type="string", description="Folder for the results: a URI of object storage"),
+    },
+)
+def gemini_files_invoices():
+    @task
+    def find_invoices(params: dict) -> list[str]:
+        """List the PDFs."""
+        return sorted(str(path) for path in Path(params["folder"]).glob("*.pdf"))
+
+    upload = GeminiUploadFileOperator.partial(
+        task_id="upload",
+        wait_for_active=True,
+        deferrable=True,
+        map_index_template="{{ task.source.rpartition('/')[2] }}",
+    ).expand(source=find_invoices())
+
+    # [START extract]
+    extract = GeminiGenerateContentOperator.partial(
+        task_id="extract",
+        prompt="Read this invoice. Take every figure as it is printed.",
+        response_schema=Invoice,
+        repair_answer=True,
+        generation_config={"temperature": 0},
+        max_input_tokens=20_000,
+        retries=2,
+        retry_delay=timedelta(seconds=30),
+    ).expand(files=upload.output)
+    # [END extract]
+
+    @task
+    def collect(invoices: list[dict], params: dict, run_id: str) -> str:
+        """Write one line of JSON for each invoice; return where."""
+        path = ObjectStoragePath(params["output"]) / f"{run_id}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(invoice, ensure_ascii=False) + "\n" for invoice in invoices))
+        return str(path)
+
+    delete = GeminiDeleteFileOperator(task_id="delete", file_name=upload.output).as_teardown(setups=upload)
+
+    extract >> [collect(extract.output), delete]
+
+
+gemini_files_invoices()

@@ -1,0 +1,38 @@
+"""The code in ``docs/content.md`` is code that works."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+from support import EXAMPLE_DAGS
+
+from airflow_provider_gemini_files import retry_policy
+
+TEXT = (Path(__file__).parent.parent / "docs" / "content.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+WHOLE = [block for block in BLOCKS if block.startswith("from ")]
+
+
+@pytest.mark.parametrize("block", WHOLE, ids=range(len(WHOLE)))
+def test_each_dag_of_it_can_be_parsed(block):
+    if "GeminiRetryPolicy" in block and retry_policy.RetryPolicy is object:
+        pytest.skip("Airflow knows retry policies from 3.3 on")
+
+    exec(compile(block, "docs/content.md", "exec"), {})
+
+
+def test_the_rest_is_taken_from_the_examples():
+    [excerpt] = set(BLOCKS) - set(WHOLE)
+    source = (EXAMPLE_DAGS / "gemini_files_invoices.py").read_text()
+    [marked] = re.findall(r"# \[START extract\]\n(.*?) *# \[END extract\]", source, re.DOTALL)
+
+    assert textwrap.dedent(marked) == excerpt
+
+
+def test_its_links_lead_somewhere():
+    titles = {re.sub(r"[^a-z -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^## (.*)", TEXT, re.M)}
+
+    assert set(re.findall(r"\]\(#([^)]*)\)", TEXT)) == titles
