@@ -74,4 +74,5 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("sensors.files"),
         "triggers": _modules("triggers.files"),
         "connection-types": [CONNECTION_TYPE],
+        "extra-links": [f"{_PACKAGE}.links.GeminiFileLink", f"{_PACKAGE}.links.GeminiCleanupReportLink"],
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.reference import FileLike, parse_names
+from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class GeminiGenerateContentOperator(GeminiOperator):
         "generation_config",
         "gemini_conn_id",
     )
+    operator_extra_links = (GeminiFileLink(),)
     template_fields_renderers = {"prompt": "md", "system_instruction": "md", "generation_config": "json"}  # noqa: RUF012
 
     def __init__(

@@ -16,6 +16,7 @@ from airflow_provider_gemini_files.files.naming import Owner, run_file_name
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, is_many_files, parse_names
 from airflow_provider_gemini_files.files.state import FileWaits, files_of_event
 from airflow_provider_gemini_files.hooks.uploads import DEFAULT_MIN_REMAINING_TTL, Upload
+from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.transfer.sources import Source, expand, find_source, is_many_sources
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
@@ -56,6 +57,7 @@ class GeminiUploadFileOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("source", "source_conn_id", "mime_type", "display_name", "gemini_conn_id")
+    operator_extra_links = (GeminiFileLink(),)
 
     def __init__(
         self,
@@ -161,6 +163,7 @@ class GeminiGetFileOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("file_name", "gemini_conn_id")
+    operator_extra_links = (GeminiFileLink(),)
 
     def __init__(self, *, file_name: FileLike, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -27,7 +27,7 @@ export class Worklist {
     this.more = el("p", { class: "words" }, files.length > SHOWN ? `and ${count(files.length - SHOWN, "more file")}` : "");
     this.said = el("p", { class: "words", role: "status" });
     this.progress = el("progress", { max: files.length, value: 0, hidden: true, "aria-label": "Files dealt with" });
-    const head = ["File", "Size", "", ""].map((name, column) => el("th", { scope: "col" }, name || el("span", { class: "unseen" }, column === 2 ? "Why" : "Outcome")));
+    const head = ["File", "Size", "", ""].map((name, column) => el("th", { scope: "col", class: name.toLowerCase() }, name || el("span", { class: "unseen" }, column === 2 ? "Why" : "Outcome")));
     this.element = el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Files to be deleted" }, el("table", { class: "worklist" }, el("thead", {}, el("tr", {}, head)), this.body));
   }
 

@@ -7,8 +7,8 @@ import { bytes, count } from "./format.js";
 import { reasons } from "./report.js";
 
 const FIELDS = [
-  ["max_age_finished_hours", "Of ended runs: older than (hours)", 0, { min: 0, step: "any" }],
-  ["max_age_hours", "Any: older than (hours)", 24, { min: 0, step: "any" }],
+  ["max_age_finished_hours", "Of ended runs, older than (hours)", 0, { min: 0, step: "any" }],
+  ["max_age_hours", "Any, older than (hours)", 24, { min: 0, step: "any" }],
   ["high_watermark", "Make room from (% used)", 90, { min: 1, max: 100, step: "any" }],
   ["low_watermark", "down to (% used)", 70, { min: 1, max: 100, step: "any" }],
 ];
@@ -56,6 +56,7 @@ export function openSweep(files, connection, reread) {
     const list = new Worklist(going, (file) => el("small", {}, why.get(file.name)));
     const confirm = el("button", { type: "button", class: "danger", onclick: go }, `Delete ${count(going.length, "file")}`);
     preview.textContent = "Look again";
+    preview.className = "";
     plan.replaceChildren(
       el("p", { class: "words" }, el("b", {}, going.length ? `${count(going.length, "file")} would be deleted, ${bytes(freed_bytes)}.` : "Nothing would be deleted.")),
       going.length ? list.element : "",
