@@ -70,9 +70,11 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": _modules("hooks.gemini_files"),
-        "operators": _modules("operators.files", "operators.content"),
+        "operators": _modules("operators.files", "operators.content", "operators.storage"),
         "sensors": _modules("sensors.files"),
         "triggers": _modules("triggers.files"),
+        "bundles": _modules("dags.bundle"),
+        "asset-uris": [{"schemes": ["gemini-files"], "handler": f"{_PACKAGE}.assets.sanitize_uri"}],
         "connection-types": [CONNECTION_TYPE],
         "extra-links": [f"{_PACKAGE}.links.GeminiFileLink", f"{_PACKAGE}.links.GeminiCleanupReportLink"],
     }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
+import pendulum
 
 T = TypeVar("T")
 API_KEY = "test-key-that-nobody-may-see"
@@ -54,3 +56,18 @@ def seed(base_url: str, *files: dict[str, object]) -> None:
     """Make files under names of the test's choice; see the emulator's ``Seed`` for what they can be given."""
     body = {"api_key": API_KEY, "resources": list(files)}
     httpx.post(f"{base_url}/__emulator/seed", json=body, timeout=60).raise_for_status()
+
+
+def add_runs(*states: str) -> str:
+    """Put a run of each state, of which it has its id, into Airflow's database; return the id of their Dag."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.types import DagRunType
+
+    dag_id = f"dag-{uuid.uuid4()}"
+    with create_session() as session:
+        for state in states:
+            now = pendulum.now("UTC")
+            run = DagRun(dag_id=dag_id, run_id=state, run_type=DagRunType.MANUAL, run_after=now, state=state)
+            session.add(run)
+    return dag_id

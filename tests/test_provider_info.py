@@ -35,12 +35,12 @@ def test_every_module_it_names_is_there():
     info = get_provider_info()
     modules = [
         module
-        for kind in ("hooks", "operators", "sensors", "triggers")
+        for kind in ("hooks", "operators", "sensors", "triggers", "bundles")
         for entry in info[kind]
         for module in entry["python-modules"]
     ]
 
-    assert len(modules) == 5
+    assert len(modules) == 7
     for module in modules:
         importlib.import_module(module)
 

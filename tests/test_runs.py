@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
-
-import pendulum
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import add_runs
 
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.retention import RunState
@@ -81,26 +78,12 @@ def test_a_question_that_fails_makes_runs_unknown_and_spoils_no_other():
     assert found == {("a", "r"): RunState.UNKNOWN, ("b", "r"): RunState.FINISHED}
 
 
-@pytest.fixture
-def dag_runs(airflow_db):
-    """Put a run of each state into Airflow's database; return the Dag's id."""
-    from airflow.models.dagrun import DagRun
-    from airflow.utils.session import create_session
-    from airflow.utils.types import DagRunType
+def test_the_database_says_the_same(airflow_db):
+    dag_id = add_runs("success", "failed", "running", "queued")
 
-    dag_id = f"dag-{uuid.uuid4()}"
-    with create_session() as session:
-        for state in ("success", "failed", "running", "queued"):
-            now = pendulum.now("UTC")
-            run = DagRun(dag_id=dag_id, run_id=state, run_type=DagRunType.MANUAL, run_after=now, state=state)
-            session.add(run)
-    return dag_id
+    found = database_lookup([Owner(dag_id, run_id or "never", "t") for run_id in STATES])
 
-
-def test_the_database_says_the_same(dag_runs):
-    found = database_lookup([Owner(dag_runs, run_id or "never", "t") for run_id in STATES])
-
-    assert found == {(dag_runs, run_id or "never"): state for run_id, state in STATES.items()}
+    assert found == {(dag_id, run_id or "never"): state for run_id, state in STATES.items()}
 
 
 def test_a_database_that_does_not_answer_makes_runs_unknown(mocker):

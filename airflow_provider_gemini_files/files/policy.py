@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 import pendulum
 
@@ -90,6 +91,25 @@ class RetentionPolicy:
     include_orphans: bool = True
     max_deletions: int | None = None
 
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> RetentionPolicy:
+        """
+        Read a policy from a form or a template: durations may be numbers of hours, and everything may be a text.
+
+        :raises GeminiInputError: for a field that there is not, or a value that cannot be.
+        """
+        if unknown := sorted(set(fields) - set(_READERS)):
+            raise GeminiInputError(
+                f"A retention policy has no {', '.join(unknown)}; its fields are {', '.join(_READERS)}."
+            )
+        read = {}
+        for name, value in fields.items():
+            try:
+                read[name] = _READERS[name](value)
+            except (TypeError, ValueError) as error:
+                raise GeminiInputError(f"{name} of the retention policy cannot be {value!r}: {error}.") from error
+        return cls(**read)
+
     def __post_init__(self) -> None:
         for name in ("max_age", "max_age_finished", "max_age_failed", "grace"):
             _check_duration(name, getattr(self, name), optional=name != "grace")
@@ -105,6 +125,52 @@ class RetentionPolicy:
             raise GeminiInputError(f"min_bytes is a number of bytes, at least 0; got {self.min_bytes!r}.")
         if self.max_deletions is not None and self.max_deletions < 1:
             raise GeminiInputError(f"max_deletions is a whole number, at least 1, or None; got {self.max_deletions!r}.")
+
+
+def _hours(value: Any) -> timedelta | None:
+    if value is None or isinstance(value, timedelta):
+        return value
+    return None if value in ("", "None") else timedelta(hours=float(value))
+
+
+def _switch(value: Any) -> bool:
+    if str(value).lower() not in ("true", "false"):
+        raise ValueError("not true or false")
+    return str(value).lower() == "true"
+
+
+def _number(value: Any) -> int | None:
+    return None if value in (None, "", "None") else int(value)
+
+
+def _text(value: Any) -> str | None:
+    return None if value in (None, "", "None") else str(value)
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    if isinstance(value, str):
+        raise TypeError("a text, not a list of them")
+    return None if value is None else tuple(map(str, value))
+
+
+#: How each field is read where it comes from a form or a template, and so may be a text.
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "max_age": _hours,
+    "max_age_finished": _hours,
+    "max_age_failed": _hours,
+    "high_watermark": float,
+    "low_watermark": float,
+    "grace": _hours,
+    "keep": _texts,
+    "dag_ids": _texts,
+    "display_name": _text,
+    "mime_type": _text,
+    "min_bytes": int,
+    "include_shared": _switch,
+    "include_foreign": _switch,
+    "include_orphans": _switch,
+    "max_deletions": _number,
+}
 
 
 def _check_duration(name: str, value: object, *, optional: bool) -> None:

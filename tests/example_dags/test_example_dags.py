@@ -7,9 +7,12 @@ import logging
 
 import pytest
 from airflow.sdk import DAG
-from support import EXAMPLE_DAGS
+from support import EXAMPLE_DAGS, add_runs, seed
+
+from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 
 DAG_IDS = [path.stem for path in EXAMPLE_DAGS.glob("*.py")]
+CLEANUP = "gemini_files_cleanup"
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +27,7 @@ def load(dag_id: str) -> DAG:
     spec = importlib.util.spec_from_file_location(dag_id, EXAMPLE_DAGS / f"{dag_id}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return getattr(module, dag_id)()
+    return module.dag if dag_id == CLEANUP else getattr(module, dag_id)()
 
 
 def states(run) -> dict[str, set[str]]:
@@ -34,7 +37,7 @@ def states(run) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("dag_id", DAG_IDS)
+@pytest.mark.parametrize("dag_id", [dag_id for dag_id in DAG_IDS if dag_id != CLEANUP])
 def test_it_succeeds_and_leaves_nothing_behind(dag_id, emulator):
     run = load(dag_id).test()
 
@@ -63,3 +66,28 @@ def test_a_failing_question_still_deletes_the_files_and_leaves_the_run_failed(em
     }
     assert run.state == "failed"
     assert emulator.usage()["files"] == 0
+
+
+def test_the_cleanup_deletes_exactly_what_it_may_twice_over(emulator):
+    dag_id = add_runs("running", "failed")
+    for run in ("running", "failed", "deleted"):
+        label = display_name_for("a.pdf", Owner(dag_id, run, "upload"))
+        seed(emulator.base_url, {"name": f"files/{run}", "display_name": label, "age": 3600})
+    seed(emulator.base_url, {"name": "files/foreign", "age": 100_000}, {"name": "files/foreign2", "age": 3600})
+
+    for _ in range(2):
+        run = load(CLEANUP).test()
+
+        assert set.union(*states(run).values()) == {"success"}
+        names = {file.id for project in emulator.emulator.projects.values() for file in project.files()}
+        assert names == {"running", "foreign", "foreign2"}
+
+
+def test_the_trigger_form_of_the_cleanup_changes_the_policy(emulator):
+    seed(emulator.base_url, {"name": "files/foreign", "age": 7200}, {"name": "files/young", "age": 1})
+
+    load(CLEANUP).test(run_conf={"include_foreign": True, "max_age_hours": 1, "dry_run": True})
+    assert emulator.usage()["files"] == 2
+    load(CLEANUP).test(run_conf={"include_foreign": True, "max_age_hours": 1})
+
+    assert emulator.usage()["files"] == 1

@@ -1,0 +1,1 @@
+"""Dags that are ready to be used."""
