@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pendulum
 from pydantic import BaseModel, Field
 
-from airflow_provider_gemini_files.files.policy import (
-    DEFAULT_HIGH_WATERMARK,
-    DEFAULT_LOW_WATERMARK,
-    DEFAULT_MAX_AGE,
-    RetentionPolicy,
-)
+from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.retention import Plan, Verdict, plan
 from airflow_provider_gemini_files.files.sweep import counted
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
@@ -27,6 +21,9 @@ from airflow_provider_gemini_files.ui.reading import Listing
 #: Files of one request; the page sends one after the other, so that each ends soon and progress can be seen.
 MAX_FILES = 100
 
+#: Fields of a retention policy that the page's form has.
+_FORM = ("max_age", "max_age_finished", "high_watermark", "low_watermark", "include_shared", "include_foreign")
+
 Names = list[str]
 
 
@@ -37,33 +34,22 @@ class ChosenFiles(BaseModel):
 
 
 class SweepOptions(BaseModel):
-    """The policy of a sweep, as the page's form has it."""
+    """A retention policy as the page's form has it: see :meth:`RetentionPolicy.of`."""
 
-    max_age_hours: float = Field(DEFAULT_MAX_AGE.total_hours(), ge=0)
-    max_age_finished_hours: float = Field(0, ge=0)
-    high_watermark: float = DEFAULT_HIGH_WATERMARK
-    low_watermark: float = DEFAULT_LOW_WATERMARK
-    include_shared: bool = True
-    include_foreign: bool = False
-
-    def policy(self) -> RetentionPolicy:
-        """
-        Return the policy.
-
-        :raises GeminiInputError: for watermarks that cannot be.
-        """
-        return RetentionPolicy(
-            max_age=pendulum.duration(hours=self.max_age_hours),
-            max_age_finished=pendulum.duration(hours=self.max_age_finished_hours),
-            high_watermark=self.high_watermark,
-            low_watermark=self.low_watermark,
-            include_shared=self.include_shared,
-            include_foreign=self.include_foreign,
-        )
+    policy: dict[str, Any]
 
 
 class SweptFiles(SweepOptions, ChosenFiles):
     """Files that a dry run has named, and its policy."""
+
+
+def default_policy() -> dict[str, Any]:
+    """Return what the page's form begins with, and where its gauge has marks; durations in hours."""
+    policy = RetentionPolicy()
+    values = {name: getattr(policy, name) for name in _FORM}
+    return {
+        name: value.total_seconds() / 3600 if isinstance(value, timedelta) else value for name, value in values.items()
+    }
 
 
 def dry_run(listing: Listing, options: SweepOptions) -> dict[str, Any]:
@@ -95,8 +81,9 @@ def sweep(conn_id: str, listing: Listing, asked: SweptFiles, user: str) -> list[
 
 
 def _plan(listing: Listing, options: SweepOptions) -> Plan:
-    owners = [file.owner for file in listing.files if file.owner]
-    return plan(listing.files, database_lookup(owners), datetime.now(UTC), options.policy(), listing.quota_bytes)
+    policy = RetentionPolicy.of(options.policy)
+    runs = database_lookup(file.owner for file in listing.files if file.owner)
+    return plan(listing.files, runs, datetime.now(UTC), policy, listing.quota_bytes)
 
 
 def _delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: str, event: str) -> list[dict[str, Any]]:

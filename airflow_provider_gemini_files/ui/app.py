@@ -19,7 +19,6 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
-from airflow_provider_gemini_files.files.policy import DEFAULT_HIGH_WATERMARK, DEFAULT_LOW_WATERMARK
 from airflow_provider_gemini_files.ui import actions, audit
 from airflow_provider_gemini_files.ui.actions import ChosenFiles, SweepOptions, SweptFiles
 from airflow_provider_gemini_files.ui.connections import connection_ids
@@ -94,7 +93,7 @@ async def files(request: Request, connection_id: str, user: GetUserDep) -> Respo
         "error": seen.error,
         "may_change": await allows("PUT", request, user),
         "usage": listing.usage.to_dict() if listing else None,
-        "watermarks": {"low": DEFAULT_LOW_WATERMARK, "high": DEFAULT_HIGH_WATERMARK},
+        "policy": actions.default_policy(),
     }
     rows = listing.rows if listing else "[]"
     return Response(f'{json.dumps(told)[:-1]},"files":{rows}}}', media_type="application/json")

@@ -287,6 +287,17 @@ def test_a_task_links_to_its_file_also_while_it_is_deferred_and_the_file_to_its_
     assert airflow.api("GET", path)["extra_links"]["Gemini file"] == link
 
 
+def test_a_cleanup_links_to_its_report(page: Page, airflow: LocalAirflow, service: GeminiEmulator):
+    run_id = airflow.trigger("reported")
+    assert airflow.wait("reported", run_id) == "success"
+    links = airflow.api("GET", f"/dags/reported/dagRuns/{run_id}/taskInstances/sweep/links")["extra_links"]
+
+    page.driver.get(f"{airflow.url}/gemini-files/?{links['Cleanup report'].partition('?')[2]}")
+    page.until(lambda: "Would have deleted 0 files" in page.one("#report").text)
+    assert "0 B of 20.0 GiB (0.0 %) before" in page.one("#report").text
+    assert page.console() == []
+
+
 def test_it_is_in_airflows_navigation(page: Page, airflow: LocalAirflow):
     page.driver.get(airflow.url)
     page.button("Browse").click()

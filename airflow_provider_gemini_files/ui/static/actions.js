@@ -12,7 +12,7 @@ export function actions(table, connection, reread) {
   if (!table.mayChange) return [el("span", { class: "note", title: "Changing files needs the right to edit the connection." }, "Read only")];
   const chosen = table.chosen();
   return [
-    el("button", { type: "button", onclick: () => openSweep(table.files, connection, reread) }, "Sweep…"),
+    el("button", { type: "button", onclick: () => openSweep(table, connection, reread) }, "Sweep…"),
     el("button", { type: "button", class: "delete", disabled: chosen.length === 0, onclick: () => openDelete(chosen, connection, reread) }, chosen.length ? `Delete ${chosen.length.toLocaleString("en")}…` : "Delete…"),
   ];
 }

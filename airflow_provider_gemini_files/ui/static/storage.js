@@ -6,12 +6,12 @@ import { bytes, count, duration } from "./format.js";
 const HOURS = 48;
 const HEIGHT = 64;
 
-export function renderStorage(section, { usage, watermarks, files, now }) {
+export function renderStorage(section, { usage, policy, files, now }) {
   section.hidden = false;
-  section.replaceChildren(used(usage, watermarks, files), forecast(files, now));
+  section.replaceChildren(used(usage, policy, files), forecast(files, now));
 }
 
-function used({ used_bytes, quota_bytes, share, free_bytes }, { low, high }, files) {
+function used({ used_bytes, quota_bytes, share, free_bytes }, { low_watermark: low, high_watermark: high }, files) {
   const percent = (100 * share).toFixed(1);
   const level = share >= high ? "high" : share >= low ? "low" : "fine";
   const words = {

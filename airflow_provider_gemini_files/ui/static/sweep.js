@@ -7,21 +7,21 @@ import { bytes, count } from "./format.js";
 import { reasons } from "./report.js";
 
 const FIELDS = [
-  ["max_age_finished_hours", "Of ended runs, older than (hours)", 0, { min: 0, step: "any" }],
-  ["max_age_hours", "Any, older than (hours)", 24, { min: 0, step: "any" }],
-  ["high_watermark", "Make room from (% used)", 90, { min: 1, max: 100, step: "any" }],
-  ["low_watermark", "down to (% used)", 70, { min: 1, max: 100, step: "any" }],
+  ["max_age_finished", "Of ended runs, older than (hours)", 1, { min: 0, step: "any" }],
+  ["max_age", "Any, older than (hours)", 1, { min: 0, step: "any" }],
+  ["high_watermark", "Make room from (% used)", 100, { min: 1, max: 100, step: "any" }],
+  ["low_watermark", "down to (% used)", 100, { min: 1, max: 100, step: "any" }],
 ];
 const BOXES = [
-  ["include_shared", "Files that all runs share", true],
-  ["include_foreign", "Files of other tools", false],
+  ["include_shared", "Files that all runs share"],
+  ["include_foreign", "Files of other tools"],
 ];
 
-export function openSweep(files, connection, reread) {
+export function openSweep({ files, policy }, connection, reread) {
   const byName = new Map(files.map((file) => [file.name, file]));
   const inputs = {};
-  const fields = FIELDS.map(([name, label, value, limits]) => el("label", {}, label, (inputs[name] = el("input", { type: "number", required: true, value, ...limits }))));
-  const boxes = BOXES.map(([name, label, checked]) => el("label", { class: "box" }, (inputs[name] = el("input", { type: "checkbox", checked })), ` ${label}`));
+  const fields = FIELDS.map(([name, label, unit, limits]) => el("label", {}, label, (inputs[name] = el("input", { type: "number", required: true, value: policy[name] * unit, ...limits }))));
+  const boxes = BOXES.map(([name, label]) => el("label", { class: "box" }, (inputs[name] = el("input", { type: "checkbox", checked: policy[name] })), ` ${label}`));
   const plan = el("div", { class: "plan", role: "status" });
   const cancel = el("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
   const preview = el("button", { class: "primary" }, "Show what would be deleted");
@@ -33,9 +33,9 @@ export function openSweep(files, connection, reread) {
 
   function options() {
     const given = {};
-    for (const [name] of FIELDS) given[name] = Number(inputs[name].value) / (name.endsWith("watermark") ? 100 : 1);
+    for (const [name, , unit] of FIELDS) given[name] = Number(inputs[name].value) / unit;
     for (const [name] of BOXES) given[name] = inputs[name].checked;
-    return given;
+    return { policy: given };
   }
 
   async function look(event) {

@@ -61,9 +61,9 @@ export class FileTable {
   }
 
   /** Show files; filter, order, page and selection stay. */
-  show({ files, now, usage, may_change }) {
+  show({ files, now, usage, policy, may_change }) {
     this.section.hidden = false;
-    Object.assign(this, { files, now, usage, mayChange: may_change });
+    Object.assign(this, { files, now, usage, policy, mayChange: may_change });
     const there = new Set(files.map((file) => file.name));
     this.selected = new Set([...this.selected].filter((name) => there.has(name)));
     this.render();
