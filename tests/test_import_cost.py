@@ -13,7 +13,8 @@ MODULES = [
     for kind in ("operators", "sensors", "triggers")
     for entry in get_provider_info()[kind]
     for module in entry["python-modules"]
-]
+    # Every process of Airflow loads the plugins.
+] + ["airflow_provider_gemini_files.ui.plugin"]
 SCRIPT = f"""
 import json, sys
 import airflow.sdk

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import browser
 import httpx
 import pytest
 from in_airflow.page import Page, Store
@@ -34,7 +35,6 @@ THREE = (
 
 @pytest.fixture(scope="module")
 def driver() -> Iterator[Chrome]:
-    browser = pytest.importorskip("browser", reason="selenium is not installed: THE PAGE IS NOT TESTED")
     if lacking := browser.missing():
         reason = (
             f"{', '.join(lacking)} not installed: THE PAGE IS NOT TESTED (apt-get install chromium chromium-driver)"
@@ -210,8 +210,6 @@ def test_five_thousand_files_stay_quick(page: Page, store: Store):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_can_be_used_by_everybody(page: Page, store: Store, theme: str):
-    import browser
-
     store.seed(*THREE)
     page.driver.execute_script("localStorage.theme = arguments[0]", theme)
     page.open(store.conn_id, file="files/beta")
