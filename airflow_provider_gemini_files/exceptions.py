@@ -74,7 +74,15 @@ class GeminiNameTakenError(GeminiFilesError):
 
 
 class GeminiStorageFullError(GeminiFilesError):
-    """The project's storage is full; only deletion or expiry frees it."""
+    """
+    The project's storage is full; only deletion or expiry frees it.
+
+    :param missing_bytes: what did not fit, as far as known.
+    """
+
+    def __init__(self, message: str, missing_bytes: int = 0) -> None:
+        super().__init__(message)
+        self.missing_bytes = missing_bytes
 
 
 class GeminiRateLimitError(GeminiFilesError):

@@ -40,7 +40,7 @@ def test_every_module_it_names_is_there():
         for module in entry["python-modules"]
     ]
 
-    assert len(modules) == 7
+    assert len(modules) == 9
     for module in modules:
         importlib.import_module(module)
 

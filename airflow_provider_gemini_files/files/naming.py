@@ -104,6 +104,11 @@ def new_file_name() -> str:
     return f"files/an{secrets.token_hex(12)}"
 
 
+def is_new_file_name(name: str) -> bool:
+    """Tell whether a name was chosen by chance, so that no later try of a task finds the file by it."""
+    return name.startswith("files/an")
+
+
 def slots_of(name: str) -> list[str]:
     """Return the names that a file and its successors have, first the one to be looked for first."""
     return [name + slot for slot in _SLOTS if len(name + slot) <= len("files/") + MAX_ID]

@@ -200,9 +200,14 @@ def files_of_event(event: Mapping[str, Any] | None) -> list[GeminiFile]:
     """
     if event and "files" in event:
         return [GeminiFile.from_dict(file) for file in event["files"]]
-    if event and "error" in event:
-        if event["error"] == GeminiFileFailedError.__name__:
-            raise GeminiFileFailedError(event["message"], event.get("file_names", ()))
-        kind = getattr(exceptions, str(event["error"]), GeminiServiceError)
-        raise kind(event.get("message"))
-    raise GeminiServiceError(f"The trigger ended without a result: {event!r}. A retry asks for the files again.")
+    raise error_of_event(event)
+
+
+def error_of_event(event: Mapping[str, Any] | None) -> GeminiFilesError:
+    """Return the error of a trigger event; one that says neither error nor result must not pass as success."""
+    if not event or "error" not in event:
+        return GeminiServiceError(f"The trigger ended without a result: {event!r}. A retry waits again.")
+    if event["error"] == GeminiFileFailedError.__name__:
+        return GeminiFileFailedError(event["message"], event.get("file_names", ()))
+    kind: type[GeminiFilesError] = getattr(exceptions, str(event["error"]), GeminiServiceError)
+    return kind(event.get("message"))

@@ -40,8 +40,12 @@ class FileCalls(GeminiBaseHook):
         except sdk.CALL_ERRORS as error:
             raise sdk.error_of(error, f"get {name}") from error
 
-    async def alist_pages(self, names: Collection[str]) -> AsyncGenerator[list[GeminiFile], None]:
-        """Read the project's list from an event loop, asking once; yield for each page the files of some names."""
+    async def alist_pages(self, names: Collection[str] | None = None) -> AsyncGenerator[list[GeminiFile], None]:
+        """
+        Read the project's list from an event loop, asking once; yield the files of each page.
+
+        :param names: only the files of these names; all where None.
+        """
         from airflow_provider_gemini_files.hooks import sdk
 
         try:

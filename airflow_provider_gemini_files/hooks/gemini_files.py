@@ -6,11 +6,10 @@ from typing import Any
 
 from airflow_provider_gemini_files.hooks.connection import CONN_TYPE, DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.content import ContentCalls
-from airflow_provider_gemini_files.hooks.storage import StorageCalls
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls
 
 
-class GeminiFilesHook(UploadCalls, StorageCalls, ContentCalls):
+class GeminiFilesHook(UploadCalls, ContentCalls):
     """
     Manage a Gemini connection, its credentials, and the calls made through it.
 

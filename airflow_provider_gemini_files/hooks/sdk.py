@@ -70,13 +70,13 @@ async def aget_file(client: genai.Client, name: str) -> GeminiFile:
     return _file(await client.aio.files.get(name=name, config=types.GetFileConfig(http_options=_FILE_CALL)))
 
 
-async def alist_pages(client: genai.Client, names: Collection[str]) -> AsyncIterator[list[GeminiFile]]:
-    """Ask for all files from an event loop; yield for each page those of some names."""
+async def alist_pages(client: genai.Client, names: Collection[str] | None = None) -> AsyncIterator[list[GeminiFile]]:
+    """Ask for all files from an event loop; yield for each page those of some names, or all where None."""
     config = types.ListFilesConfig(page_size=LIST_PAGE_SIZE, http_options=_FILE_CALL)
     pager = await client.aio.files.list(config=config)
     while True:
         # Only what is wanted is converted: most of a long list is not.
-        yield [_file(file) for file in pager.page if file.name in names]
+        yield [_file(file) for file in pager.page if names is None or file.name in names]
         try:
             await pager.next_page()
         except IndexError:

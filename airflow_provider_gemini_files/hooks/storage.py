@@ -19,9 +19,10 @@ from airflow_provider_gemini_files.exceptions import (
 from airflow_provider_gemini_files.files.limits import human_bytes
 from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, parse_names
-from airflow_provider_gemini_files.files.retention import Plan, RunKey, Verdict, plan
+from airflow_provider_gemini_files.files.retention import Plan, RunKey, Verdict, plan, plan_room
+from airflow_provider_gemini_files.files.room import RoomWait
 from airflow_provider_gemini_files.files.sweep import SweepReport, counted
-from airflow_provider_gemini_files.files.usage import StorageUsage
+from airflow_provider_gemini_files.files.usage import StorageUsage, counted_bytes
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.runs import RunLookup
 
@@ -68,6 +69,50 @@ class StorageCalls(FileCalls):
     def usage(self) -> StorageUsage:
         """Return how full the storage is, by the complete list of files."""
         return StorageUsage.of(self.list_files(), self.connection.quota_bytes)
+
+    async def ausage(self) -> StorageUsage:
+        """Return what :meth:`usage` does, from an event loop, asking once."""
+        files = [file async for page in self.alist_pages() for file in page]
+        return StorageUsage.of(files, self.connection.quota_bytes)
+
+    def wait_for_room(self, wait: RoomWait) -> StorageUsage:
+        """
+        Block until there is room, and return the usage then.
+
+        :raises GeminiFilesError: as :meth:`RoomWait.see` does.
+        """
+        while True:
+            try:
+                seen: StorageUsage | GeminiFilesError = self.usage()
+            except GeminiFilesError as error:
+                seen = error
+            now = time.time()
+            if wait.see(seen, now) and isinstance(seen, StorageUsage):
+                return seen
+            self.log.info(wait.describe(now))
+            time.sleep(wait.pause(now))
+
+    def make_room(self, needed_bytes: int, lookup: RunLookup, *, first: bool = True) -> int:
+        """
+        Delete files of runs that have ended until a new file fits, and return the bytes that were freed.
+
+        Files that are shared, foreign, or whose run is running or unknown always stay.
+
+        :param needed_bytes: what the service has refused.
+        :param first: False: something has been deleted for this already, so where the list says that it fits, deleted
+            bytes still count, and nothing more is deleted.
+        """
+        files = self.list_files()
+        usage = StorageUsage.of(files, self.connection.quota_bytes)
+        if usage.free_bytes >= needed_bytes and not first:
+            return 0
+        runs = lookup(file.owner for file in files if file.owner)
+        decided = plan_room(files, runs, datetime.now(UTC), needed_bytes, usage.quota_bytes)
+        _, deletions = self._carry_out(decided, lookup)
+        sizes = {file.name: counted_bytes(file) for file in files}
+        freed = sum(sizes[deletion.name] for deletion in deletions if deletion.is_gone)
+        self.log.info("%s: %s freed for %s", usage, human_bytes(freed), human_bytes(needed_bytes))
+        return freed
 
     def delete_files(self, files: Sequence[FileLike]) -> list[Deletion]:
         """

@@ -25,13 +25,15 @@ from airflow_provider_gemini_files.files.mime import mime_type_of
 from airflow_provider_gemini_files.files.naming import (
     Owner,
     display_name_for,
+    is_new_file_name,
     new_file_name,
     shared_file_name,
     slots_of,
 )
 from airflow_provider_gemini_files.files.reference import GeminiFile, parse_name
+from airflow_provider_gemini_files.files.usage import StorageUsage
 from airflow_provider_gemini_files.hooks import request_log
-from airflow_provider_gemini_files.hooks.files import FileCalls
+from airflow_provider_gemini_files.hooks.storage import StorageCalls
 from airflow_provider_gemini_files.transfer.many import for_each, shortened
 from airflow_provider_gemini_files.transfer.memory import WORTH_BYTES, SessionMemory, StateStore
 from airflow_provider_gemini_files.transfer.progress import Progress
@@ -78,7 +80,7 @@ class _Line:
     store: StateStore | None
 
 
-class UploadCalls(FileCalls):
+class UploadCalls(StorageCalls):
     """How files are made."""
 
     def upload_file(self, source: Source | str | os.PathLike[str], **options: Any) -> GeminiFile:
@@ -120,12 +122,21 @@ class UploadCalls(FileCalls):
         what = ready[0].source.name if len(ready) == 1 else f"{len(ready)} files"
         # Made here, as threads would make several.
         _ = self.client
+        uploaded: list[GeminiFile] = []
+
+        def explain(failed: list[tuple[Upload, GeminiFilesError]], good: list[GeminiFile]) -> str:
+            uploaded.extend(good)
+            return _explain(failed, good)
+
         self.log.info("::group::Uploading %s, %s", what, human_bytes(size))
         progress = Progress(self.log.info, what, size)
         try:
             with uploader.new_client(self.connection.timeout, CONCURRENCY) as client:
                 line = _Line(client, progress, store)
-                files = for_each(lambda upload: self._upload(upload, line), ready, CONCURRENCY, _explain)
+                files = for_each(lambda upload: self._upload(upload, line), ready, CONCURRENCY, explain)
+        except GeminiStorageFullError as error:
+            error.missing_bytes = size - sum(file.size_bytes or 0 for file in uploaded)
+            raise
         finally:
             self.log.info("::endgroup::")
         Stats.timing("gemini_files.upload.seconds", progress.seconds() * 1000)
@@ -291,12 +302,13 @@ class UploadCalls(FileCalls):
             files = self.list_files()
         except GeminiFilesError as failure:
             return GeminiStorageFullError(f"{error} {source.uri} needs {human_bytes(source.size)}; ({failure})")
-        used = sum(file.size_bytes or 0 for file in files)
-        first = min((file.expiration_time for file in files if file.expiration_time), default=None)
+        usage = StorageUsage.of(files, self.connection.quota_bytes)
+        owned = sum(file.owner is not None for file in files)
         return GeminiStorageFullError(
-            f"{error} {source.uri} needs {human_bytes(source.size)}; {len(files)} files use {human_bytes(used)} of "
-            f"{human_bytes(self.connection.quota_bytes)}, {sum(file.owner is not None for file in files)} of them "
-            f"uploaded by Airflow's tasks; the first expires at {first}. GeminiDeleteFileOperator frees it at once."
+            f"{error} {source.uri} needs {human_bytes(source.size)}; {usage.files} files use "
+            f"{human_bytes(usage.used_bytes)} of {human_bytes(usage.quota_bytes)}, {owned} of them uploaded by "
+            f"Airflow's tasks; the first expires at {usage.next_expiry}. The cleanup Dag or GeminiDeleteFileOperator "
+            "makes room, and on_quota='wait' waits for it."
         )
 
 
@@ -315,7 +327,7 @@ def _remaining_seconds(file: GeminiFile) -> float:
 
 
 def _explain(failed: list[tuple[Upload, GeminiFilesError]], good: list[GeminiFile]) -> str:
-    found_again = all(upload.name or upload.share for upload, _ in failed)
+    found_again = all(upload.share or (upload.name and not is_new_file_name(upload.name)) for upload, _ in failed)
     told = shortened([f"{upload.source.uri}: {error}" for upload, error in failed])
     if not good:
         return f"{len(failed)} uploads failed, and none went well: {told}"

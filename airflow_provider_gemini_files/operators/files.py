@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiServiceError
+from airflow_provider_gemini_files.exceptions import (
+    GeminiFilesError,
+    GeminiInputError,
+    GeminiServiceError,
+    GeminiStorageFullError,
+)
 from airflow_provider_gemini_files.files.limits import human_bytes
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, is_many_files, parse_names
@@ -18,8 +23,11 @@ from airflow_provider_gemini_files.files.state import FileWaits, files_of_event
 from airflow_provider_gemini_files.hooks.uploads import DEFAULT_MIN_REMAINING_TTL, Upload
 from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator
+from airflow_provider_gemini_files.operators.quota import OnQuota, QuotaWait, refuse_too_large
+from airflow_provider_gemini_files.runs import task_lookup
 from airflow_provider_gemini_files.transfer.sources import Source, expand, find_source, is_many_sources
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
+from airflow_provider_gemini_files.triggers.storage import GeminiStorageCapacityTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -54,6 +62,10 @@ class GeminiUploadFileOperator(GeminiOperator):
     :param poll_interval: seconds between two looks while waiting; they grow to a tenth of the time waited.
     :param max_poll_interval: seconds between two looks, the most.
     :param wait_timeout: seconds until the wait fails; the files stay.
+    :param on_quota: what to do where the project's storage is full. ``"fail"``: fail. ``"wait"``: wait until there is
+        room, and upload what is missing; in the triggerer where ``deferrable``. ``"evict"``: as ``"wait"``, and delete
+        files of runs that have ended, least harmful first and no more than needed.
+    :param quota_timeout: seconds until an upload that ``on_quota`` lets wait fails.
     """
 
     template_fields: Sequence[str] = ("source", "source_conn_id", "mime_type", "display_name", "gemini_conn_id")
@@ -74,11 +86,15 @@ class GeminiUploadFileOperator(GeminiOperator):
         poll_interval: float = 5,
         max_poll_interval: float = 30,
         wait_timeout: float = 3600,
+        on_quota: OnQuota = "fail",
+        quota_timeout: float = 3600,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if reuse not in get_args(Reuse):
             raise GeminiInputError(f"reuse is one of {', '.join(get_args(Reuse))}; got {reuse!r}.")
+        if on_quota not in get_args(OnQuota):
+            raise GeminiInputError(f"on_quota is one of {', '.join(get_args(OnQuota))}; got {on_quota!r}.")
         self.source = source
         self.source_conn_id = source_conn_id
         self.mime_type = mime_type
@@ -91,21 +107,66 @@ class GeminiUploadFileOperator(GeminiOperator):
         self.poll_interval = poll_interval
         self.max_poll_interval = max_poll_interval
         self.wait_timeout = wait_timeout
+        self.on_quota = on_quota
+        self.quota_timeout = quota_timeout
 
     def execute(self, context: Context) -> Any:
         """Upload; then wait, if asked to."""
+        return self._execute(context, QuotaWait.begin(self.quota_timeout))
+
+    def execute_with_room(self, context: Context, event: Mapping[str, Any] | None, **kept: Any) -> Any:
+        """Upload what is missing, as there is room now."""
+        quota = QuotaWait(**kept)
+        quota.read(event)
+        return self._execute(context, quota)
+
+    def _execute(self, context: Context, quota: QuotaWait) -> Any:
         # All sources are looked at before a byte of any is sent.
         sources = [
             find_source(one, self.source_conn_id, allow_private_urls=self.allow_private_urls)
             for one in expand(self.source, self.source_conn_id)
         ]
-        owner = _owner(context)
-        # There from Airflow 3.3 on.
-        store: Any = context.get("task_state_store")
-        files = self.hook.upload_files([self._upload(source, owner) for source in sources], store=store)
+        files = self._upload_all(context, sources, quota)
         # Before any waiting, so that the names are known whatever becomes of it.
         result = self._push(context, files)
         return self._wait(context, files) if self.wait_for_active else result
+
+    def _upload_all(self, context: Context, sources: list[Source], quota: QuotaWait) -> list[GeminiFile]:
+        owner = _owner(context)
+        # There from Airflow 3.3 on.
+        store: Any = context.get("task_state_store")
+        if self.on_quota == "fail":
+            return self.hook.upload_files([self._upload(source, owner) for source in sources], store=store)
+        refuse_too_large(sources, self.hook.connection.quota_bytes, shared=self.reuse == "project")
+        uploads = [
+            self._upload(source, owner, quota.name_for(source) if self.reuse == "never" else None) for source in sources
+        ]
+        while True:
+            try:
+                return self.hook.upload_files(uploads, store=store)
+            except GeminiStorageFullError as error:
+                quota.refused(error)
+                evicts = self.on_quota == "evict"
+                if not evicts or not quota.evict(self.hook, task_lookup(context["ti"]), error.missing_bytes):
+                    self._wait_for_room(sources, quota)
+
+    def _wait_for_room(self, sources: list[Source], quota: QuotaWait) -> None:
+        """Sleep until another try is worth it: here, or in the triggerer, which then begins this task anew."""
+        # Who evicts does not wait for others to make room, but for runs to end.
+        needed = 0 if self.on_quota == "evict" else min(source.size for source in sources)
+        trigger = GeminiStorageCapacityTrigger(
+            gemini_conn_id=self.gemini_conn_id,
+            needed_bytes=needed,
+            began=quota.began,
+            deadline=quota.deadline,
+            not_before=quota.next_try(self.poll_interval, self.max_poll_interval),
+            poll_interval=self.poll_interval,
+            max_poll_interval=self.max_poll_interval,
+        )
+        self.log.info("The storage is full: waiting for %s of room", human_bytes(needed))
+        if self.deferrable:
+            self.defer(**trigger.deferral("execute_with_room", **quota.to_dict()))
+        quota.sleep(self.hook, trigger)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None) -> Any:
         """Read the trigger's event."""
@@ -135,13 +196,13 @@ class GeminiUploadFileOperator(GeminiOperator):
             return self.defer(**deferral)
         return self._push(context, self.hook.finish(waits))
 
-    def _upload(self, source: Source, owner: Owner) -> Upload:
+    def _upload(self, source: Source, owner: Owner, name: str | None = None) -> Upload:
         ttl = self.min_remaining_ttl
         return Upload(
             source,
             mime_type=self.mime_type,
             display_name=self.display_name,
-            name=run_file_name(self.gemini_conn_id, owner, source.fingerprint) if self.reuse == "run" else None,
+            name=run_file_name(self.gemini_conn_id, owner, source.fingerprint) if self.reuse == "run" else name,
             share=self.reuse == "project",
             owner=owner,
             min_remaining_ttl=ttl.total_seconds() if isinstance(ttl, timedelta) else ttl,
