@@ -28,7 +28,7 @@ HOUR = 3600
 MIB = 1024**2
 #: Dag, task, what its files are called, their type, the most MiB of one, files of a run.
 STORY = (
-    ("product_videos", "upload", "product-{:04}.mp4", "video/mp4", 420, 22),
+    ("product_videos", "upload", "product-{:04}.mp4", "video/mp4", 260, 22),
     ("invoice_extraction", "upload_scans", "invoice-2026-{:05}.pdf", "application/pdf", 18, 40),
     ("podcast_summaries", "fetch_episode", "episode-{:03}.mp3", "audio/mpeg", 90, 14),
 )
@@ -62,11 +62,12 @@ def main() -> int:
             (dags / f"{name}.py").write_text(DAG_FILE.format(name=name, task=task))
         with GeminiEmulator(video_seconds=2) as service:
             env = connection(host=service.base_url, key=KEY)
-            with LocalAirflow(Path(folder) / "home", dags, env) as airflow, chromium(1400, 860) as driver:
+            with LocalAirflow(Path(folder) / "home", dags, env) as airflow, chromium(1280, 860) as driver:
                 run_id = airflow.trigger("gemini_files_quickstart")
                 airflow.wait("gemini_files_quickstart", run_id)
                 seeds = list(story(airflow))
                 httpx.post(f"{service.base_url}/__emulator/seed", json={"api_key": KEY, "resources": seeds})
+                upload(service)
                 take(driver, airflow, run_id)
     return 0
 
@@ -75,7 +76,7 @@ def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
     """Yield the files of some runs that are under way or have ended, and of others."""
     chance = random.Random(7)
     for dag_id, task_id, called, mime_type, most, count in STORY:
-        for age, state in ((2 * HOUR, None), (9 * HOUR, "success"), (21 * HOUR, "success"), (40 * HOUR, "failed")):
+        for age, state in ((1 * HOUR, None), (9 * HOUR, "success"), (21 * HOUR, "success"), (40 * HOUR, "failed")):
             run_id = airflow.trigger(dag_id)
             if state:
                 airflow.api("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": state})
@@ -86,7 +87,7 @@ def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
                     "display_name": display_name_for(called.format(chance.randrange(1000)), owner),
                     "mime_type": mime_type,
                     "size": chance.randint(most // 6, most) * MIB,
-                    "age": age * chance.uniform(0.8, 1.1),
+                    "age": age * chance.uniform(0.2, 1.1),
                     "failed": dag_id == "product_videos" and index == 5 and age < 10 * HOUR,
                 }
     for index, label in enumerate(("handbook.pdf", "style-guide.pdf", "glossary.txt")):
@@ -100,6 +101,21 @@ def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
             "size": 90 * MIB,
             "age": chance.uniform(1, 46) * HOUR,
         }
+
+
+def upload(service: GeminiEmulator) -> None:
+    """Upload a video that stays PROCESSING."""
+    service.settings.video_seconds = HOUR
+    headers = {
+        "x-goog-api-key": KEY,
+        "x-goog-upload-protocol": "resumable",
+        "x-goog-upload-header-content-type": "video/mp4",
+    }
+    told = {"file": {"displayName": "trade-fair-keynote.mp4 [airflow shared]"}}
+    with httpx.Client(base_url=service.base_url, headers=headers, timeout=60) as client:
+        start = client.post("/upload/v1beta/files", headers={"x-goog-upload-command": "start"}, json=told)
+        send = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0"}
+        client.post(start.headers["x-goog-upload-url"], headers=send, content=bytes(96 * MIB)).raise_for_status()
 
 
 def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
@@ -120,8 +136,32 @@ def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
     wait(driver, lambda: driver.find_elements(By.LINK_TEXT, "Gemini file"))
     shoot(driver, "extra-link")
     driver.get(task)
-    wait(driver, lambda: "Upload" in driver.page_source)
+    wait(driver, lambda: "Uploaded" in driver.page_source)
     shoot(driver, "task-log")
+    fields = {"connection_id": "gemini_video_team", "conn_type": "gemini", "password": KEY, "extra": '{"timeout": 120}'}
+    airflow.api("POST", "/connections", json=fields)
+    driver.get(f"{airflow.url}/connections")
+    find(driver, "[aria-label='Edit Connection']").click()
+    wait(driver, lambda: driver.find_elements(By.XPATH, "//button[contains(., 'Extra Fields')]"))[-1].click()
+    wait(driver, lambda: "Storage quota" in driver.page_source)
+    shoot(driver, "connection")
+    take_cleanup(driver, airflow)
+
+
+def take_cleanup(driver: Chrome, airflow: LocalAirflow) -> None:
+    """Let the cleanup Dag sweep; take its report and its asset."""
+    dag_id = "gemini_files_cleanup"
+    run_id = airflow.trigger(dag_id)
+    airflow.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+    airflow.wait(dag_id, run_id)
+    path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/sweep_gemini_default/links"
+    driver.get(f"{airflow.url}/{airflow.api('GET', path)['extra_links']['Cleanup report']}")
+    inside(driver, lambda: find(driver, "#report .reasons"))
+    shoot(driver, "report")
+    [asset] = airflow.api("GET", "/assets", params={"uri_pattern": "gemini-files://"})["assets"]
+    driver.get(f"{airflow.url}/assets/{asset['id']}")
+    wait(driver, lambda: "used_bytes" in driver.page_source)
+    shoot(driver, "asset")
 
 
 def sweep(driver: Chrome) -> None:

@@ -58,7 +58,7 @@ function forecast(files, now) {
   }
   const within = (limit) => hours.slice(0, limit).reduce((sum, size) => sum + size, 0);
   const next = Math.min(...leaving.map((file) => file.expires));
-  const first = leaving.length ? `The next goes in ${duration(next - now)}.` : "Nothing expires within 48 hours.";
+  const first = leaving.length ? `the next in ${duration(next - now)}` : "nothing does";
   const summary = [6, 12, 24, 48].map((limit) => [`${limit} h`, bytes(within(limit))]);
   const chart = el("svg", {
     viewBox: `0 0 ${HOURS * 10} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
@@ -74,10 +74,9 @@ function forecast(files, now) {
   return el(
     "div",
     { class: "card forecast" },
-    el("h2", {}, "Expires by itself"),
+    el("div", { class: "title" }, el("h2", {}, "Expires by itself"), el("span", { class: "note" }, first)),
     chart,
     el("div", { class: "axis", "aria-hidden": "true" }, ...["now", "12 h", "24 h", "36 h", "48 h"].map((text) => el("span", {}, text))),
     el("dl", { class: "within" }, ...summary.map(([limit, size]) => el("div", {}, el("dt", {}, `within ${limit}`), el("dd", {}, size)))),
-    el("p", { class: "words" }, first),
   );
 }
