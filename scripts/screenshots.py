@@ -76,11 +76,11 @@ def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
     """Yield the files of some runs that are under way or have ended, and of others."""
     chance = random.Random(7)
     for dag_id, task_id, called, mime_type, most, count in STORY:
-        for age, state in ((1 * HOUR, None), (9 * HOUR, "success"), (21 * HOUR, "success"), (40 * HOUR, "failed")):
+        for age, state in ((HOUR, None), (14 * HOUR, "success"), (30 * HOUR, "success"), (42 * HOUR, "failed")):
             run_id = airflow.trigger(dag_id)
             if state:
                 airflow.api("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": state})
-            for index in range(count if age < 30 * HOUR else count // 3):
+            for index in range(count if age < 40 * HOUR else count // 3):
                 owner = Owner(dag_id, run_id, task_id, index)
                 yield {
                     "name": f"files/af{chance.getrandbits(96):024x}",
@@ -88,7 +88,7 @@ def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
                     "mime_type": mime_type,
                     "size": chance.randint(most // 6, most) * MIB,
                     "age": age * chance.uniform(0.2, 1.1),
-                    "failed": dag_id == "product_videos" and index == 5 and age < 10 * HOUR,
+                    "failed": dag_id == "product_videos" and index in (1, 13) and age < 20 * HOUR,
                 }
     for index, label in enumerate(("handbook.pdf", "style-guide.pdf", "glossary.txt")):
         shared = display_name_for(label, None, shared=True)
@@ -142,8 +142,8 @@ def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
     airflow.api("POST", "/connections", json=fields)
     driver.get(f"{airflow.url}/connections")
     find(driver, "[aria-label='Edit Connection']").click()
-    wait(driver, lambda: driver.find_elements(By.XPATH, "//button[contains(., 'Extra Fields')]"))[-1].click()
-    wait(driver, lambda: "Storage quota" in driver.page_source)
+    wait(driver, lambda: driver.find_elements(By.XPATH, "//button[contains(., 'Extra Fields')]"))[0].click()
+    wait(driver, lambda: driver.find_element(By.XPATH, "//*[contains(text(), 'Storage quota')]").is_displayed())
     shoot(driver, "connection")
     take_cleanup(driver, airflow)
 

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.api_fastapi.logging.decorators import action_logging
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
 
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.ui import actions, audit
@@ -51,8 +52,10 @@ async def _refuse(request: Request, error: HTTPException) -> Response:
     """Answer who opens the page with a page, and scripts with JSON."""
     if "text/html" not in request.headers.get("accept", ""):
         return JSONResponse({"detail": error.detail}, error.status_code)
-    name = "login.html" if error.status_code == 401 else "forbidden.html"
-    return HTMLResponse(_STATIC[name].read_text(), error.status_code)
+    if error.status_code == 401:
+        # Where Airflow's own pages send who is not logged in.
+        return RedirectResponse(f"../api/v2/auth/login?{urlencode({'next': str(request.url)})}")
+    return HTMLResponse(_STATIC["forbidden.html"].read_text(), error.status_code)
 
 
 @app.exception_handler(GeminiFilesError)
