@@ -160,6 +160,26 @@ def test_one_that_cannot_be_deleted_does_not_keep_the_others(hook, emulator):
     assert names(hook) == []
 
 
+def test_a_sweep_that_is_killed_and_run_again_ends_in_the_same_state(hook, emulator):
+    seed(emulator.base_url, *[owned(f"f{n}", "finished") for n in range(700)], owned("live", "running"))
+    killed_at_its = iter((lookup, lookup, None))
+
+    def killed(owners: Iterable[Owner]) -> dict[tuple[str, str], RunState]:
+        """Let the plan and the first batch pass."""
+        if answer := next(killed_at_its):
+            return answer(owners)
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        hook.sweep(POLICY, killed)
+    assert len(names(hook)) == 201
+
+    report = hook.sweep(POLICY, lookup)
+
+    assert report.deleted_files == 200
+    assert names(hook) == ["files/live"]
+
+
 def test_where_nothing_can_be_deleted_the_sweep_fails(hook, emulator):
     seed(emulator.base_url, owned("a", "finished"))
     emulator.faults.add("delete", "internal", times=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from support import API_KEY, EXAMPLE_DAGS
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 
 HERE = Path(__file__).parent
+#: Bytes that the connection gemini_small says there are.
+SMALL = 200 * 1024**2
 README = HERE.parent.parent / "README.md"
 
 
@@ -39,7 +42,9 @@ def airflow(_service: GeminiEmulator, tmp_path_factory: pytest.TempPathFactory) 
     shutil.copytree(HERE / "dags", dags, dirs_exist_ok=True)
     [dag] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     (dags / "readme.py").write_text(dag)
+    small = {"conn_type": "gemini", "host": _service.base_url, "password": API_KEY, "extra": {"quota_bytes": SMALL}}
     env = connection(host=_service.base_url, key=API_KEY) | {
+        "AIRFLOW_CONN_GEMINI_SMALL": json.dumps(small),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
         # A triggerer that was killed is soon known to be dead.
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",

@@ -1,0 +1,45 @@
+"""Dags that own files, Dags that upload into a small storage, and the Dags that sweep."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.exceptions import AirflowFailException
+from airflow.sdk import DAG, dag, task
+
+from airflow_provider_gemini_files.dags.cleanup import build_cleanup_dag
+from airflow_provider_gemini_files.operators.files import GeminiGetFileOperator, GeminiUploadFileOperator
+from airflow_provider_gemini_files.sensors.files import GeminiFileStateSensor
+
+for owner in ("running", "failed", "deleted"):
+    with DAG(f"owner_{owner}", schedule=None, params={"source": ""}):
+        upload = GeminiUploadFileOperator(task_id="upload", source="{{ params.source }}")
+        if owner == "running":
+            GeminiFileStateSensor(task_id="wait", file_name=upload.output, deferrable=True, timeout=600)
+        if owner == "failed":
+
+            @task
+            def fail() -> None:
+                raise AirflowFailException("as it should")
+
+            upload >> fail()
+
+
+@dag(schedule=None, params={"source": ""}, max_active_runs=40, max_active_tasks=40)
+def into_a_small_storage():
+    upload = GeminiUploadFileOperator(
+        task_id="upload",
+        gemini_conn_id="gemini_small",
+        source="{{ params.source }}",
+        on_quota="wait",
+        quota_timeout=600,
+        deferrable=True,
+        poll_interval=2,
+        max_poll_interval=5,
+    )
+    GeminiGetFileOperator(task_id="still_there", gemini_conn_id="gemini_small", file_name=upload.output)
+
+
+into_a_small_storage()
+build_cleanup_dag("sweep_default", schedule=None, grace=timedelta())
+build_cleanup_dag("sweep_small", schedule=None, gemini_conn_ids=["gemini_small"], grace=timedelta())
