@@ -142,8 +142,7 @@ def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
     airflow.api("POST", "/connections", json=fields)
     driver.get(f"{airflow.url}/connections")
     find(driver, "[aria-label='Edit Connection']").click()
-    wait(driver, lambda: driver.find_elements(By.XPATH, "//button[contains(., 'Extra Fields')]"))[0].click()
-    wait(driver, lambda: driver.find_element(By.XPATH, "//*[contains(text(), 'Storage quota')]").is_displayed())
+    wait(driver, lambda: "Base URL" in driver.page_source)
     shoot(driver, "connection")
     take_cleanup(driver, airflow)
 
@@ -160,7 +159,7 @@ def take_cleanup(driver: Chrome, airflow: LocalAirflow) -> None:
     shoot(driver, "report")
     [asset] = airflow.api("GET", "/assets", params={"uri_pattern": "gemini-files://"})["assets"]
     driver.get(f"{airflow.url}/assets/{asset['id']}")
-    wait(driver, lambda: "used_bytes" in driver.page_source)
+    wait(driver, lambda: "sweep_gemini_default" in driver.page_source)
     shoot(driver, "asset")
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -144,17 +144,19 @@ def _read(conn_id: str, store: _Store) -> None:
 
 def _row(file: GeminiFile, runs: Mapping[RunKey, RunState]) -> list[Any]:
     """Return a file as the page's ``files.js`` reads it; 5,000 of them are one answer, so fields have no names."""
-    owner = file.owner
+    owner, created, expires = file.owner, file.created(), file.expires()
     return [
         file.name,
         label_of(file.display_name),
-        [*astuple(owner), runs[owner.dag_id, owner.run_id]] if owner else None,
+        [owner.dag_id, owner.run_id, owner.task_id, owner.map_index, runs[owner.dag_id, owner.run_id]]
+        if owner
+        else None,
         is_shared(file.display_name),
         file.mime_type,
         file.size_bytes or 0,
         file.state,
-        file.created(),
-        file.expires(),
+        created and round(created),
+        expires and round(expires),
         file.source,
         (file.error or {}).get("message"),
     ]

@@ -66,8 +66,7 @@ def test_a_slow_service_is_waited_for_no_longer_than_patience_and_asked_once(emu
     assert seen.listing is None
 
     see(reader, 5)
-    assert lists(emulator) == 1
-    monkeypatch.setattr(reading, "PATIENCE_SECONDS", 20)
+    monkeypatch.setattr(reading, "PATIENCE_SECONDS", 60)
     [seen] = see(reader)
     assert seen.listing is not None
     assert lists(emulator) == 1
@@ -119,5 +118,5 @@ def test_a_row_says_whose_a_file_is_and_how_its_run_does(emulator, hook, text_fi
     [row] = json.loads(seen.listing.rows)
     assert row == [
         file.name, "note", ["d/e", "r", "t", 2, "gone"], False, "text/plain", 20, "ACTIVE",
-        file.created(), file.expires(), "UPLOADED", None,
+        round(file.created()), round(file.expires()), "UPLOADED", None,
     ]  # fmt: skip

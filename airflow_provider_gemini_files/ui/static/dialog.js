@@ -7,13 +7,19 @@ const AT_ONCE = 50;
 /** Files that a list shows beforehand; of the others, what could not be deleted. */
 const SHOWN = 200;
 
-/** Open a dialog; whoever closes it gets back to where they were. */
+/** Open a dialog; whoever closes it gets back to where they were, or to the search where that is not there any more. */
 export function open(title, ...content) {
+  const opener = document.activeElement;
   const heading = el("h2", { id: "dialog-title" }, title);
-  const dialog = el("dialog", { "aria-labelledby": "dialog-title", onclose: () => dialog.remove() }, heading, ...content);
+  const dialog = el("dialog", { "aria-labelledby": "dialog-title", onclose: leave }, heading, ...content);
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
+
+  function leave() {
+    dialog.remove();
+    (opener.isConnected ? opener : document.querySelector("input[type=search]")).focus();
+  }
 }
 
 /** A list of files, what speaks about each, and what becomes of it. */

@@ -67,8 +67,7 @@ function forecast(files, now) {
   const largest = Math.max(...hours, 1);
   hours.forEach((size, hour) => {
     const height = size ? Math.max(2, (size / largest) * HEIGHT) : 0;
-    const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
-    title.textContent = `in ${hour} to ${hour + 1} hours: ${bytes(size)}`;
+    const title = el("title", {}, `in ${hour} to ${hour + 1} hours: ${bytes(size)}`);
     chart.append(el("rect", { x: hour * 10 + 1, y: HEIGHT - height, width: 8, height, class: "bar" }, title));
   });
   return el(

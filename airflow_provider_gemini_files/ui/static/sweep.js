@@ -22,14 +22,15 @@ export function openSweep({ files, policy }, connection, reread) {
   const inputs = {};
   const fields = FIELDS.map(([name, label, unit, limits]) => el("label", {}, label, (inputs[name] = el("input", { type: "number", required: true, value: policy[name] * unit, ...limits }))));
   const boxes = BOXES.map(([name, label]) => el("label", { class: "box" }, (inputs[name] = el("input", { type: "checkbox", checked: policy[name] })), ` ${label}`));
-  const plan = el("div", { class: "plan", role: "status" });
+  const plan = el("div", { class: "plan" });
+  const said = el("p", { class: "words", role: "status" });
   const cancel = el("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
   const preview = el("button", { class: "primary" }, "Show what would be deleted");
   const footer = el("footer", {}, cancel, preview);
   const form = el("form", { onsubmit: look }, el("div", { class: "fields" }, fields, boxes));
   const words = el("p", { class: "words" }, "Deletes files of runs that have ended, and old ones; files of runs that have not ended always stay. Nothing is deleted before you have seen it.");
   preview.setAttribute("form", (form.id = "sweep-form"));
-  const dialog = open("Sweep", words, form, plan, footer);
+  const dialog = open("Sweep", words, form, said, plan, footer);
 
   function options() {
     const given = {};
@@ -44,7 +45,8 @@ export function openSweep({ files, policy }, connection, reread) {
     try {
       show(await change(connection, "dry-run", options()), options());
     } catch (error) {
-      plan.replaceChildren(el("p", { class: "words soon" }, error.message));
+      said.replaceChildren(el("span", { class: "soon" }, error.message));
+      plan.replaceChildren();
       footer.replaceChildren(cancel, preview);
     }
     preview.disabled = false;
@@ -57,8 +59,8 @@ export function openSweep({ files, policy }, connection, reread) {
     const confirm = el("button", { type: "button", class: "danger", onclick: go }, `Delete ${count(going.length, "file")}`);
     preview.textContent = "Look again";
     preview.className = "";
+    said.replaceChildren(el("b", {}, going.length ? `${count(going.length, "file")} would be deleted, ${bytes(freed_bytes)}.` : "Nothing would be deleted."));
     plan.replaceChildren(
-      el("p", { class: "words" }, el("b", {}, going.length ? `${count(going.length, "file")} would be deleted, ${bytes(freed_bytes)}.` : "Nothing would be deleted.")),
       going.length ? list.element : "",
       list.more,
       el("details", {}, el("summary", {}, "Why the others stay"), reasons(kept)),

@@ -1,6 +1,6 @@
 // The table of files: what can be seen of it at once, so that thousands stay quick.
 import { link, taskUrl } from "./airflow.js";
-import { el } from "./dom.js";
+import { el, keepFocus } from "./dom.js";
 import { KINDS, select, total } from "./files.js";
 import { bytes, count, duration, moment } from "./format.js";
 
@@ -80,7 +80,6 @@ export class FileTable {
     this.sort = { key, descending: this.sort.key === key && !this.sort.descending };
     this.page = 0;
     this.render();
-    this.head.querySelector(`[data-key=${key}]`).focus();
   }
 
   chosen() {
@@ -88,6 +87,10 @@ export class FileTable {
   }
 
   render() {
+    keepFocus(this.section, () => this.renderAll());
+  }
+
+  renderAll() {
     this.rows = select(this.files, this.filter, this.sort, this.linked);
     const last = Math.max(0, Math.ceil(this.rows.length / this.size) - 1);
     this.page = Math.min(this.page, last);
@@ -112,21 +115,19 @@ export class FileTable {
   renderStates() {
     const chip = (state, name, number) =>
       el("button", { type: "button", class: "chip", "aria-pressed": this.filter.state === state, onclick: () => this.refine({ state }) }, name, el("b", {}, number.toLocaleString("en")));
-    const focused = [...this.states.children].indexOf(document.activeElement);
     this.states.replaceChildren(
       chip("", "All", this.usage.files),
       ...Object.entries(this.usage.by_state).map(([state, number]) => chip(state, state, number)),
     );
-    this.states.children[focused]?.focus();
   }
 
   renderHead() {
     const cells = COLUMNS.map(([key, name]) => {
       const on = this.sort.key === key;
       const order = on ? (this.sort.descending ? "descending" : "ascending") : "none";
-      return el("th", { scope: "col", class: key, "aria-sort": order }, el("button", { type: "button", "data-key": key, onclick: () => this.orderBy(key) }, name));
+      return el("th", { scope: "col", class: key, "aria-sort": order }, el("button", { type: "button", onclick: () => this.orderBy(key) }, name));
     });
-    const all = el("input", { type: "checkbox", "aria-label": "Select all files shown", onchange: () => this.choose(this.rows, all.checked) });
+    const all = el("input", { type: "checkbox", "aria-label": "Select all files that match", onchange: () => this.choose(this.rows, all.checked) });
     this.head.replaceChildren(...(this.mayChange ? [el("th", { scope: "col", class: "select" }, all)] : []), ...cells);
   }
 
