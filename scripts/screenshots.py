@@ -76,7 +76,7 @@ def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
     """Yield the files of some runs that are under way or have ended, and of others."""
     chance = random.Random(7)
     for dag_id, task_id, called, mime_type, most, count in STORY:
-        for age, state in ((HOUR, None), (14 * HOUR, "success"), (30 * HOUR, "success"), (42 * HOUR, "failed")):
+        for age, state in ((5 * HOUR, None), (14 * HOUR, "success"), (30 * HOUR, "success"), (42 * HOUR, "failed")):
             run_id = airflow.trigger(dag_id)
             if state:
                 airflow.api("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": state})
@@ -87,7 +87,7 @@ def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
                     "display_name": display_name_for(called.format(chance.randrange(1000)), owner),
                     "mime_type": mime_type,
                     "size": chance.randint(most // 6, most) * MIB,
-                    "age": age * chance.uniform(0.2, 1.1),
+                    "age": age * chance.uniform(0.1, 1.1),
                     "failed": dag_id == "product_videos" and index in (1, 13) and age < 20 * HOUR,
                 }
     for index, label in enumerate(("handbook.pdf", "style-guide.pdf", "glossary.txt")):
@@ -150,9 +150,12 @@ def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
 def take_cleanup(driver: Chrome, airflow: LocalAirflow) -> None:
     """Let the cleanup Dag sweep; take its report and its asset."""
     dag_id = "gemini_files_cleanup"
-    run_id = airflow.trigger(dag_id)
+    airflow.trigger(dag_id)
     airflow.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
-    airflow.wait(dag_id, run_id)
+    # The schedule has a run of its own; one of the two has deleted something.
+    runs = lambda: [run["dag_run_id"] for run in airflow.api("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]]  # noqa: E731
+    report = lambda run_id: airflow.xcom(dag_id, run_id, "sweep_gemini_default") or {}  # noqa: E731
+    run_id = wait(driver, lambda: [run_id for run_id in runs() if report(run_id).get("deleted_files")])[0]
     path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/sweep_gemini_default/links"
     driver.get(f"{airflow.url}/{airflow.api('GET', path)['extra_links']['Cleanup report']}")
     inside(driver, lambda: find(driver, "#report .reasons"))

@@ -199,6 +199,6 @@ export function owner(file) {
   const words = { running: "under way", finished: "ended", gone: "no longer known", unknown: "state unknown" }[state];
   return [
     link(taskUrl(file.owner), `${dag} › ${task}${map < 0 ? "" : ` [${map}]`}`),
-    el("small", { class: `run ${state}`, title: `${run}: ${words}` }, `${run} · ${words}`),
+    el("small", { class: `run ${state}`, title: `${run}: ${words}` }, `${words} · ${run}`),
   ];
 }
