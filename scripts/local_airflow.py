@@ -30,12 +30,16 @@ class LocalAirflow:
     :param dags: the Dags folder.
     :param env: further environment, such as ``AIRFLOW_CONN_...``.
     :param port: port of the UI and the API; 0 takes a free one.
+    :param users: roles by name, one of them ``admin``; each one's password is its name. Without any, nobody logs in.
     """
 
-    def __init__(self, home: Path, dags: Path, env: dict[str, str], port: int = 0) -> None:
+    def __init__(
+        self, home: Path, dags: Path, env: dict[str, str], port: int = 0, users: dict[str, str] | None = None
+    ) -> None:
         self.home = home
         self.url = f"http://127.0.0.1:{port or free_port()}"
-        self._env = {**os.environ, **self._settings(dags), **env}
+        self._users = users or {}
+        self._env = {**os.environ, **self._settings(dags), **self._logins(), **env}
         self._processes: dict[str, psutil.Popen] = {}
         self._client = httpx.Client(base_url=self.url, timeout=30)
         #: What authorises a request to the API, and the version that answers it; known once it runs.
@@ -57,7 +61,6 @@ class LocalAirflow:
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__PARALLELISM": "4",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
@@ -66,6 +69,19 @@ class LocalAirflow:
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             # This machine talks to itself; a proxy has no part in it.
             "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"])),
+        }
+
+    def _logins(self) -> dict[str, str]:
+        if not self._users:
+            return {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True"}
+        self.home.mkdir(parents=True, exist_ok=True)
+        passwords = self.home / "passwords.json"
+        passwords.write_text(json.dumps({name: name for name in self._users}))
+        return {
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+                f"{name}:{role}" for name, role in self._users.items()
+            ),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         }
 
     def __enter__(self) -> LocalAirflow:
@@ -91,8 +107,7 @@ class LocalAirflow:
                 what = f"{', '.join(dead)} ended" if dead else f"not healthy within {_HEALTHY_SECONDS} s"
                 raise RuntimeError(f"Airflow did not start: {what}. See {self.home / 'output'}")
             time.sleep(0.5)
-        token = self._client.get("/auth/token").raise_for_status().json()["access_token"]
-        self.headers = {"Authorization": f"Bearer {token}"}
+        self.headers = {"Authorization": f"Bearer {self.token('admin')}"}
         self._client.headers.update(self.headers)
         self.version = tuple(int(part) for part in self.api("GET", "/version")["version"].split(".")[:2])
 
@@ -129,6 +144,13 @@ class LocalAirflow:
         self._client.close()
         _end(list(self._processes.values()))
         self._processes.clear()
+
+    def token(self, user: str) -> str:
+        """Log a user in; return what authorises the user's requests, as a bearer token and as the cookie ``_token``."""
+        if not self._users:
+            return str(self._client.get("/auth/token").raise_for_status().json()["access_token"])
+        login = self._client.post("/auth/token", json={"username": user, "password": user})
+        return str(login.raise_for_status().json()["access_token"])
 
     # --- what its users ask of it ------------------------------------------------------------------------------
 

@@ -6,10 +6,12 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pendulum
 
+T = TypeVar("T")
 API_KEY = "test-key-that-nobody-may-see"
 EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
 
@@ -41,12 +43,13 @@ def create_files(base_url: str, count: int) -> None:
             client.post("/v1beta/files", json={"file": {}}).raise_for_status()
 
 
-def until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    """Wait for something to become true."""
+def until(condition: Callable[[], T], seconds: float = 120) -> T:
+    """Wait for something to become true; return it."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (reached := condition()):
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.5)
+    return reached
 
 
 def seed(base_url: str, *files: dict[str, object]) -> None:

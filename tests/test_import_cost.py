@@ -13,7 +13,11 @@ MODULES = [
     for kind in ("operators", "sensors", "triggers")
     for entry in get_provider_info()[kind]
     for module in entry["python-modules"]
-] + ["airflow_provider_gemini_files.decorators.content", "airflow_provider_gemini_files.retry_policy"]
+] + [
+    f"airflow_provider_gemini_files.{name}"
+    # Every process of Airflow loads the plugins.
+    for name in ("decorators.content", "retry_policy", "ui.plugin")
+]
 SCRIPT = f"""
 import json, sys
 import airflow.sdk

@@ -9,9 +9,10 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.operators.labels import MapIndexLabel
 
 
-class GeminiOperator(BaseOperator):
+class GeminiOperator(MapIndexLabel, BaseOperator):
     """
     An operator with a Gemini connection.
 

@@ -22,6 +22,7 @@ from airflow_provider_gemini_files.exceptions import (
 from airflow_provider_gemini_files.files.limits import human_bytes
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.content import content_config
+from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 from airflow_provider_gemini_files.transfer.output import Output
@@ -52,6 +53,7 @@ class _QuestionOperator(GeminiOperator):
         "system_instruction",
         "gemini_conn_id",
     )
+    operator_extra_links = (GeminiFileLink(),)
     template_fields_renderers = {"prompt": "md", "contents": "json", "system_instruction": "md"}  # noqa: RUF012
 
     def __init__(

@@ -28,6 +28,7 @@ from airflow_provider_gemini_files.files.reference import (
 )
 from airflow_provider_gemini_files.files.state import FileWaits, files_of_event
 from airflow_provider_gemini_files.hooks.uploads import DEFAULT_MIN_REMAINING_TTL, Upload
+from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.operators.quota import OnQuota, QuotaWait, refuse_too_large
 from airflow_provider_gemini_files.runs import task_lookup
@@ -75,6 +76,7 @@ class GeminiUploadFileOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("source", "source_conn_id", "mime_type", "display_name", "gemini_conn_id")
+    operator_extra_links = (GeminiFileLink(),)
 
     def __init__(
         self,
@@ -243,6 +245,7 @@ class GeminiGetFileOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("file_name", "gemini_conn_id")
+    operator_extra_links = (GeminiFileLink(),)
 
     def __init__(self, *, file_name: FileLike, **kwargs: Any) -> None:
         super().__init__(**kwargs)

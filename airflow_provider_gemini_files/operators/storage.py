@@ -11,6 +11,7 @@ from airflow_provider_gemini_files.assets import storage_asset
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.sweep import SweepReport
+from airflow_provider_gemini_files.links import GeminiCleanupReportLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.runs import task_lookup
 
@@ -34,6 +35,7 @@ class GeminiCleanupFilesOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("policy", "is_dry_run", "gemini_conn_id")
+    operator_extra_links = (GeminiCleanupReportLink(),)
     template_fields_renderers = {"policy": "json"}  # noqa: RUF012
 
     def __init__(

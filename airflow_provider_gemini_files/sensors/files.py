@@ -16,6 +16,8 @@ from airflow_provider_gemini_files.files.reference import FileLike, is_many_file
 from airflow_provider_gemini_files.files.state import FileWaits, files_of_event
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.links import GeminiFileLink
+from airflow_provider_gemini_files.operators.labels import MapIndexLabel
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 _MAX_POLL_INTERVAL = 30.0
 
 
-class GeminiFileStateSensor(BaseSensorOperator):
+class GeminiFileStateSensor(MapIndexLabel, BaseSensorOperator):
     """
     Wait until files are ACTIVE, and return their names: one for one, a list for a list.
 
@@ -40,6 +42,7 @@ class GeminiFileStateSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("file_name", "gemini_conn_id")
+    operator_extra_links = (GeminiFileLink(),)
     ui_color = "#d7e3fc"
 
     def __init__(

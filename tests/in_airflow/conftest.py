@@ -50,5 +50,5 @@ def airflow(_service: GeminiEmulator, tmp_path_factory: pytest.TempPathFactory) 
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
     }
-    with LocalAirflow(home, dags, env) as running:
+    with LocalAirflow(home, dags, env, users={"admin": "admin", "viewer": "viewer"}) as running:
         yield running

@@ -32,6 +32,8 @@ def test_many_waits_look_together_also_after_the_triggerer_was_killed(airflow: L
     service.clock.advance(10_000)
     assert airflow.wait("many_waits", run_id) == "success"
     assert [airflow.xcom("many_waits", run_id, "wait", map_index=n) for n in range(20)] == names
+    labels = {task["map_index"]: task["rendered_map_index"] for task in airflow.tasks("many_waits", run_id)}
+    assert [labels[n] for n in range(20)] == names
 
 
 def test_a_deferred_upload_that_a_user_ends_takes_its_file_with_it(

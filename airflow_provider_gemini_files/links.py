@@ -1,0 +1,64 @@
+"""Links from a task instance to the page "Gemini Files"."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink
+
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.files.reference import parse_names
+from airflow_provider_gemini_files.transfer.sources import is_many_sources
+
+#: A link is a URL, which cannot be of any length.
+_MAX_FILES = 50
+
+
+class GeminiFileLink(BaseOperatorLink):
+    """
+    Leads to the rows of the files that a task works with.
+
+    Airflow asks for it at every end of a worker's part, so also before and after a deferral, and keeps the last answer:
+    it is made of what is there at each of them.
+    """
+
+    name = "Gemini file"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str | None:  # type: ignore[override]
+        """Return the link; None where no file is known."""
+        try:
+            names = parse_names(_files_of(operator, ti_key))
+        except GeminiInputError:
+            return None
+        return _page(conn_id=operator.gemini_conn_id, file=names[:_MAX_FILES])
+
+
+class GeminiCleanupReportLink(BaseOperatorLink):
+    """Leads to the report that a cleanup task has returned."""
+
+    name = "Cleanup report"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the link; the page reads the report itself."""
+        return _page(
+            conn_id=operator.gemini_conn_id,
+            report="1",
+            dag_id=ti_key.dag_id,
+            run_id=ti_key.run_id,
+            task_id=ti_key.task_id,
+            map_index=ti_key.map_index,
+        )
+
+
+def _files_of(operator: Any, ti: Any) -> Any:
+    """Return the files an operator was given; of an upload, those it has pushed, be it before a deferral."""
+    if not hasattr(operator, "source"):
+        return getattr(operator, "file_name", None) or getattr(operator, "files", None)
+    key = "files" if is_many_sources(operator.source) else "file"
+    return ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)
+
+
+def _page(**query: Any) -> str:
+    # Without a slash in front: Airflow's pages have a base, so the worker need not know the prefix of their URLs.
+    return f"plugin/gemini-files?{urlencode(query, doseq=True)}"

@@ -1,0 +1,54 @@
+"""Labels of mapped task instances: what one is about, instead of its number."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+#: The files that a task can be about, the first that it has.
+_FILES = ("source", "file_name", "files")
+_TEMPLATE = "{{ task.map_index_label() }}"
+_MAX_CHARACTERS = 60
+
+
+class MapIndexLabel:
+    """Gives the instances of a mapped task a label, where its author has not written a ``map_index_template``."""
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Any, context: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        # The one method of a mapped task's instance that Airflow calls before it renders the label of a running task.
+        # In ``__init__`` it would be too late: the template of the label has been read by then.
+        if context.get("map_index_template") is None and getattr(context.get("ti"), "map_index", -1) >= 0:
+            context["map_index_template"] = _TEMPLATE
+        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)  # type: ignore[misc]
+
+    def map_index_label(self) -> str:
+        """Return what the task is about, in a line: its files, and what is asked about them."""
+        about = next((value for name in _FILES if (value := getattr(self, name, None))), None)
+        parts = [_label_of_files(about), str(getattr(self, "prompt", None) or "")]
+        return " · ".join(_cut(" ".join(part.split())) for part in parts if part)
+
+
+def _label_of_files(about: Any) -> str:
+    many = list(about) if isinstance(about, list | tuple | set) else [about] if about else []
+    if not many:
+        return ""
+    return _label(many[0]) if len(many) == 1 else f"{_label(many[0])} and {len(many) - 1} more"
+
+
+def _label(about: Any) -> str:
+    if isinstance(about, dict):
+        about = about.get("name")
+    text = os.fspath(about) if isinstance(about, os.PathLike) else str(about)
+    if "://" in text:
+        # A URL's query can hold a secret.
+        text = text.partition("?")[0].partition("#")[0]
+    # With its folder, which tells files of one name apart, and keeps a Dag with render_template_as_native_obj from
+    # taking a name of digits for a number.
+    parts = [part for part in text.split("/") if part]
+    return "/".join(parts[-2:]) if len(parts) > 1 else f"./{text}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…"

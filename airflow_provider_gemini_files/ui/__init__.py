@@ -1,0 +1,1 @@
+"""The page "Gemini Files" of Airflow's UI."""

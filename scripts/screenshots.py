@@ -1,0 +1,202 @@
+"""Takes the screenshots of ``docs/ui.md``, of Airflow and a local Gemini Files API as ``make up`` has them, filled."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+from browser import chromium, missing
+from demo import DAGS
+from local_airflow import LocalAirflow, connection
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+from airflow_provider_gemini_files.files.naming import Owner, display_name_for
+
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+KEY = "demo-key"
+HOUR = 3600
+MIB = 1024**2
+#: Dag, task, what its files are called, their type, the most MiB of one, files of a run.
+STORY = (
+    ("product_videos", "upload", "product-{:04}.mp4", "video/mp4", 260, 22),
+    ("invoice_extraction", "upload_scans", "invoice-2026-{:05}.pdf", "application/pdf", 18, 40),
+    ("podcast_summaries", "fetch_episode", "episode-{:03}.mp3", "audio/mpeg", 90, 14),
+)
+DAG_FILE = '''
+"""### {name}
+
+Uploads, waits, asks, deletes. The files it makes carry its name.
+"""
+from airflow.sdk import dag, task
+
+@dag(schedule=None, doc_md=__doc__, is_paused_upon_creation=True)
+def {name}():
+    @task
+    def {task}(): ...
+    {task}()
+
+{name}()
+'''
+SECONDS = 60
+
+
+def main() -> int:
+    """Take them all."""
+    if lacking := missing():
+        print(f"{', '.join(lacking)} not installed (apt-get install chromium chromium-driver npm)")
+        return 1
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="gemini-files-screenshots-", ignore_cleanup_errors=True) as folder:
+        dags = shutil.copytree(DAGS, Path(folder) / "dags")
+        for name, task, *_ in STORY:
+            (dags / f"{name}.py").write_text(DAG_FILE.format(name=name, task=task))
+        with GeminiEmulator(video_seconds=2) as service:
+            env = connection(host=service.base_url, key=KEY)
+            with LocalAirflow(Path(folder) / "home", dags, env) as airflow, chromium(1280, 860) as driver:
+                run_id = airflow.trigger("gemini_files_quickstart")
+                airflow.wait("gemini_files_quickstart", run_id)
+                seeds = list(story(airflow))
+                httpx.post(f"{service.base_url}/__emulator/seed", json={"api_key": KEY, "resources": seeds})
+                upload(service)
+                take(driver, airflow, run_id)
+    return 0
+
+
+def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
+    """Yield the files of some runs that are under way or have ended, and of others."""
+    chance = random.Random(7)
+    for dag_id, task_id, called, mime_type, most, count in STORY:
+        for age, state in ((5 * HOUR, None), (14 * HOUR, "success"), (30 * HOUR, "success"), (42 * HOUR, "failed")):
+            run_id = airflow.trigger(dag_id)
+            if state:
+                airflow.api("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": state})
+            for index in range(count if age < 40 * HOUR else count // 3):
+                owner = Owner(dag_id, run_id, task_id, index)
+                yield {
+                    "name": f"files/af{chance.getrandbits(96):024x}",
+                    "display_name": display_name_for(called.format(chance.randrange(1000)), owner),
+                    "mime_type": mime_type,
+                    "size": chance.randint(most // 6, most) * MIB,
+                    "age": age * chance.uniform(0.1, 1.1),
+                    "failed": dag_id == "product_videos" and index in (1, 13) and age < 20 * HOUR,
+                }
+    for index, label in enumerate(("handbook.pdf", "style-guide.pdf", "glossary.txt")):
+        shared = display_name_for(label, None, shared=True)
+        yield {"name": f"files/as{index:024}", "display_name": shared, "size": 35 * MIB, "age": 30 * HOUR}
+    for index in range(9):
+        yield {
+            "name": f"files/{chance.getrandbits(60):012x}",
+            "display_name": f"notebook run {index}",
+            "mime_type": "text/csv",
+            "size": 90 * MIB,
+            "age": chance.uniform(1, 46) * HOUR,
+        }
+
+
+def upload(service: GeminiEmulator) -> None:
+    """Upload a video that stays PROCESSING."""
+    service.settings.video_seconds = HOUR
+    headers = {
+        "x-goog-api-key": KEY,
+        "x-goog-upload-protocol": "resumable",
+        "x-goog-upload-header-content-type": "video/mp4",
+    }
+    told = {"file": {"displayName": "trade-fair-keynote.mp4 [airflow shared]"}}
+    with httpx.Client(base_url=service.base_url, headers=headers, timeout=60) as client:
+        start = client.post("/upload/v1beta/files", headers={"x-goog-upload-command": "start"}, json=told)
+        send = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0"}
+        client.post(start.headers["x-goog-upload-url"], headers=send, content=bytes(96 * MIB)).raise_for_status()
+
+
+def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
+    """Take each, and write it to the folder of images."""
+    driver.get(f"{airflow.url}/auth/token/login")
+    page = f"{airflow.url}/plugin/gemini-files"
+    for theme in ("light", "dark"):
+        driver.execute_script("localStorage.theme = arguments[0]", theme)
+        driver.get(page)
+        inside(driver, lambda: find(driver, "#files tbody tr"))
+        shoot(driver, f"page-{theme}")
+    driver.execute_script("localStorage.theme = 'light'")
+    driver.get(page)
+    inside(driver, lambda: sweep(driver))
+    shoot(driver, "sweep")
+    task = f"{airflow.url}/dags/gemini_files_quickstart/runs/{quote(run_id)}/tasks/upload"
+    driver.get(f"{task}/details")
+    wait(driver, lambda: driver.find_elements(By.LINK_TEXT, "Gemini file"))
+    shoot(driver, "extra-link")
+    driver.get(task)
+    wait(driver, lambda: "Uploaded" in driver.page_source)
+    shoot(driver, "task-log")
+    fields = {"connection_id": "gemini_video_team", "conn_type": "gemini", "password": KEY, "extra": '{"timeout": 120}'}
+    airflow.api("POST", "/connections", json=fields)
+    driver.get(f"{airflow.url}/connections")
+    find(driver, "[aria-label='Edit Connection']").click()
+    wait(driver, lambda: "Base URL" in driver.page_source)
+    shoot(driver, "connection")
+    take_cleanup(driver, airflow)
+
+
+def take_cleanup(driver: Chrome, airflow: LocalAirflow) -> None:
+    """Let the cleanup Dag sweep; take its report and its asset."""
+    dag_id = "gemini_files_cleanup"
+    airflow.trigger(dag_id)
+    airflow.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+    # The schedule has a run of its own; one of the two has deleted something.
+    runs = lambda: [run["dag_run_id"] for run in airflow.api("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]]  # noqa: E731
+    report = lambda run_id: airflow.xcom(dag_id, run_id, "sweep_gemini_default") or {}  # noqa: E731
+    run_id = wait(driver, lambda: [run_id for run_id in runs() if report(run_id).get("deleted_files")])[0]
+    path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/sweep_gemini_default/links"
+    driver.get(f"{airflow.url}/{airflow.api('GET', path)['extra_links']['Cleanup report']}")
+    inside(driver, lambda: find(driver, "#report .reasons"))
+    shoot(driver, "report")
+    [asset] = airflow.api("GET", "/assets", params={"uri_pattern": "gemini-files://"})["assets"]
+    driver.get(f"{airflow.url}/assets/{asset['id']}")
+    wait(driver, lambda: "sweep_gemini_default" in driver.page_source)
+    shoot(driver, "asset")
+
+
+def sweep(driver: Chrome) -> None:
+    """Open the sweep's dialog, and have it say what would go."""
+    find(driver, ".actions button").click()
+    find(driver, "dialog .primary").click()
+    find(driver, "dialog .danger")
+
+
+def inside(driver: Chrome, action: Callable[[], object]) -> None:
+    """Do something in the frame of the page."""
+    driver.switch_to.frame(find(driver, "iframe"))
+    action()
+    driver.switch_to.default_content()
+
+
+def find(driver: Chrome, css: str):
+    """Wait for an element; return it."""
+    return wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, css))[0]
+
+
+def wait(driver: Chrome, condition: Callable[[], object]):
+    """Wait until something is there; return it."""
+    return WebDriverWait(driver, SECONDS).until(lambda _: condition())
+
+
+def shoot(driver: Chrome, name: str) -> None:
+    """Write what the browser shows."""
+    # What has just come may still be moving.
+    time.sleep(1)
+    driver.save_screenshot(str(IMAGES / f"{name}.png"))
+    print(f"{name}: {(IMAGES / f'{name}.png').stat().st_size // 1024} KiB", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""The page "Gemini Files" as a test sees it: a browser on it, a user, and a project of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+from local_airflow import LocalAirflow
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+SECONDS = 20
+
+
+class Store:
+    """A project of the emulator, and the connection to it: the page reads a connection twice a minute at most."""
+
+    def __init__(self, airflow: LocalAirflow, service: GeminiEmulator, conn_id: str) -> None:
+        self.conn_id = conn_id
+        self.key = f"key-of-{conn_id}-that-no-browser-may-see"
+        self._service = service
+        connection = {"connection_id": conn_id, "conn_type": "gemini", "host": service.base_url, "password": self.key}
+        airflow.api("POST", "/connections", json=connection)
+
+    def seed(self, *files: dict[str, Any]) -> None:
+        """Put files into the project."""
+        body = {"api_key": self.key, "resources": list(files)}
+        httpx.post(f"{self._service.base_url}/__emulator/seed", json=body, timeout=60).raise_for_status()
+
+    def names(self) -> set[str]:
+        """Return the names of the files that are there."""
+        headers = {"x-goog-api-key": self.key}
+        page = httpx.get(f"{self._service.base_url}/v1beta/files?pageSize=100", headers=headers)
+        return {file["name"] for file in page.json().get("files", [])}
+
+
+class Page:
+    """A browser that shows the page."""
+
+    def __init__(self, driver: Chrome, airflow: LocalAirflow) -> None:
+        self.driver = driver
+        self.url = airflow.url
+        self._airflow = airflow
+
+    def login(self, user: str | None) -> None:
+        """Become a user; None: nobody."""
+        self.driver.get(f"{self.url}/api/v2/version")
+        self.driver.delete_all_cookies()
+        self.driver.execute_script("localStorage.clear()")
+        if user:
+            self.driver.add_cookie({"name": "_token", "value": self._airflow.token(user)})
+        self.console()
+
+    def open(self, conn_id: str, **query: Any) -> None:
+        """Open the page by itself, without Airflow around it."""
+        self.driver.get(f"{self.url}/gemini-files/?{urlencode({'conn_id': conn_id, **query}, doseq=True)}")
+
+    def until(self, condition: Callable[[], Any]) -> Any:
+        """Wait until something is so; return it."""
+        return WebDriverWait(self.driver, SECONDS, poll_frequency=0.05).until(lambda _: condition())
+
+    def all(self, css: str) -> list[WebElement]:
+        """Return what matches and can be seen."""
+        return [element for element in self.driver.find_elements(By.CSS_SELECTOR, css) if element.is_displayed()]
+
+    def one(self, css: str) -> WebElement:
+        """Wait for one thing that matches; return it."""
+        return self.until(lambda: self.all(css))[0]
+
+    def button(self, text: str) -> WebElement:
+        """Wait for a button that can be pressed; return it."""
+        found = lambda: [b for b in self.all("button") if re.fullmatch(text, b.text) and b.is_enabled()]  # noqa: E731
+        return self.until(found)[0]
+
+    def files(self) -> list[str]:
+        """Return the names of the rows, in order."""
+        return self.driver.execute_script("return [...document.querySelectorAll('#files tbody tr')].map(row => row.id)")
+
+    def console(self) -> list[str]:
+        """Return the errors that the browser's console has got since the last call."""
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]

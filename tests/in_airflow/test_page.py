@@ -1,0 +1,337 @@
+"""The page "Gemini Files" in a real browser, served by real Airflow to users with different rights."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import browser
+import httpx
+import pytest
+from in_airflow.page import Page, Store
+from local_airflow import LocalAirflow
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from support import until
+
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+pytestmark = pytest.mark.airflow
+
+CACHE = Path(__file__).parent.parent.parent / ".cache" / "axe"
+MARK = " [airflow dag=many_waits run=manual__1 task=wait map=3]"
+SCRIPT = "<script>document.title='taken over'</script><img src=x onerror=alert(1)>"
+THREE = (
+    {"name": "files/alpha", "display_name": f"alpha.mp4{MARK}", "mime_type": "video/mp4", "size": 3 << 30, "age": 60},
+    {"name": "files/beta", "display_name": SCRIPT, "mime_type": "text/csv", "size": 5 << 20, "age": 47.5 * 3600},
+    {"name": "files/gamma", "display_name": "gamma.pdf [airflow shared]", "size": 9, "age": 7200, "failed": True},
+)
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Chrome]:
+    if lacking := browser.missing():
+        reason = (
+            f"{', '.join(lacking)} not installed: THE PAGE IS NOT TESTED (apt-get install chromium chromium-driver)"
+        )
+        (pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip)(reason)
+    with browser.chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(driver: Chrome, airflow: LocalAirflow) -> Page:
+    """Return the page's browser, logged in as admin."""
+    page = Page(driver, airflow)
+    page.login("admin")
+    return page
+
+
+@pytest.fixture
+def store(airflow: LocalAirflow, service: GeminiEmulator, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """Return a project of the test's own, empty."""
+    store = Store(airflow, service, re.sub(r"\W", "_", request.node.name))
+    yield store
+    airflow.api("DELETE", f"/connections/{store.conn_id}")
+
+
+def test_three_files_can_be_read_sorted_and_searched_by_everybody(page: Page, store: Store):
+    store.seed(*THREE)
+    page.login("viewer")
+    page.open(store.conn_id)
+    page.one("#files tbody tr")
+
+    # The newest first.
+    assert page.files() == ["files/alpha", "files/gamma", "files/beta"]
+    [alpha, gamma, beta] = [row.text for row in page.all("#files tbody tr")]
+    assert "alpha.mp4" in alpha
+    assert "many_waits \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} wait [3]" in alpha
+    assert "no longer known" in alpha
+    assert "3.0 GiB" in alpha
+    assert "FAILED\nThe file could not be processed." in gamma
+    assert "shared by all runs" in gamma
+    # What looks like markup is text.
+    assert SCRIPT in beta
+    assert page.driver.title == "Gemini Files"
+    assert page.all("#files img, #files script") == []
+    assert page.one(".meter").get_attribute("aria-valuetext").startswith("3.0 GiB of 20.0 GiB, 15.0 %.")
+
+    page.button("Size").click()
+    assert page.files() == ["files/gamma", "files/beta", "files/alpha"]
+    page.button("Size").click()
+    assert page.files() == ["files/alpha", "files/beta", "files/gamma"]
+    assert page.one("th.size").get_attribute("aria-sort") == "descending"
+    page.button("FAILED.*").click()
+    assert page.files() == ["files/gamma"]
+    page.button("All.*").click()
+    page.one("input[type=search]").send_keys("MANY_waits alpha")
+    assert page.files() == ["files/alpha"]
+    page.one("input[type=search]").send_keys(" nothing")
+    assert "No file is like that" in page.one("#files .state").text
+    assert page.console() == []
+
+
+def test_a_viewer_can_change_nothing(page: Page, store: Store, airflow: LocalAirflow):
+    store.seed(*THREE)
+    page.login("viewer")
+    page.open(store.conn_id)
+    page.one("#files tbody tr")
+
+    assert page.one(".actions").text == "Read only"
+    assert page.all("input[type=checkbox]") == []
+    for action in ("delete", "sweep", "dry-run"):
+        refused = change(airflow, store, action, user="viewer")
+        assert refused.status_code == 403
+        assert "right to edit the connection" in refused.json()["detail"]
+    assert len(store.names()) == 3
+
+
+def test_every_route_needs_a_user_and_only_airflows_own_page_changes_anything(
+    page: Page, store: Store, airflow: LocalAirflow, service: GeminiEmulator
+):
+    store.seed(*THREE)
+    files = f"/api/connections/{store.conn_id}/files"
+    for path in ("/", "/static/page.js", "/api/connections", files):
+        assert httpx.get(f"{airflow.url}/gemini-files{path}").status_code == 401
+    assert change(airflow, store, "delete", user=None).status_code == 401
+    told = httpx.get(f"{airflow.url}/gemini-files{files}", headers=airflow.headers)
+    assert told.status_code == 200
+    assert store.key not in told.text
+
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": airflow.url},
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+        {"X-Gemini-Files": None},
+    ):
+        refused = change(airflow, store, "delete", user="admin", headers=headers)
+        assert refused.status_code == 403
+        assert "came from elsewhere" in refused.json()["detail"]
+    # Another port is another origin, but the same site: the browser sends the cookie along.
+    page.driver.get(f"{service.base_url}/__emulator/health")
+    url = f"{airflow.url}/gemini-files/api/connections/{store.conn_id}/delete"
+    page.driver.execute_async_script(
+        "const [url, body, done] = arguments;"
+        "fetch(url, {method: 'POST', mode: 'no-cors', credentials: 'include', body}).catch(() => 0).then(() => done())",
+        url,
+        json.dumps({"names": ["files/alpha"]}),
+    )
+    assert len(store.names()) == 3
+    assert change(airflow, store, "delete", user="admin").status_code == 200
+    assert store.names() == {"files/beta", "files/gamma"}
+
+
+def test_files_are_deleted_row_by_row_and_the_audit_log_says_who_did_it(
+    page: Page, store: Store, airflow: LocalAirflow
+):
+    store.seed(*THREE)
+    page.open(store.conn_id)
+    page.one("input[value='files/alpha']").click()
+    page.one("input[value='files/beta']").click()
+    page.button("Delete 2…").click()
+    assert "no longer known" in page.one("dialog").text
+    page.button("Delete 2 files").click()
+    page.until(lambda: "2 deleted." in page.one("dialog").text)
+    assert [cell.text for cell in page.all("dialog td.outcome")] == ["deleted", "deleted"]
+    page.button("Close").click()
+
+    page.until(lambda: page.files() == ["files/gamma"])
+    assert store.names() == {"files/gamma"}
+    [of_alpha] = audit(airflow, store, "gemini_files_delete_file", dag_id="many_waits")
+    assert of_alpha["owner"] == "admin"
+    assert (of_alpha["run_id"], of_alpha["task_id"], of_alpha["map_index"]) == ("manual__1", "wait", 3)
+    assert json.loads(of_alpha["extra"])["file"] == "files/alpha"
+    [asked] = audit(airflow, store, "gemini_files_delete")
+    assert "files/beta" in asked["extra"]
+    assert page.console() == []
+
+
+def test_a_sweep_shows_first_what_it_would_delete(page: Page, store: Store, airflow: LocalAirflow):
+    store.seed(*THREE)
+    page.open(store.conn_id)
+    page.button("Sweep…").click()
+    page.button("Show what would be deleted").click()
+    # Gamma has failed; alpha is too young, and beta another tool's.
+    page.until(lambda: "1 file would be deleted" in page.one("dialog").text)
+    assert len(store.names()) == 3
+    page.one("dialog label.box:last-of-type input").click()
+    page.button("Look again").click()
+    page.until(lambda: "2 files would be deleted" in page.one("dialog").text)
+    page.button("Delete 2 files").click()
+    page.until(lambda: "2 deleted." in page.one("dialog").text)
+
+    assert store.names() == {"files/alpha"}
+    assert len(audit(airflow, store, "gemini_files_sweep_file")) == 2
+    assert page.console() == []
+
+
+def test_five_thousand_files_stay_quick(page: Page, store: Store):
+    store.seed(*({"name": f"files/f{number}", "display_name": f"{number:05}.txt"} for number in range(5000)))
+    page.open(store.conn_id)
+    page.one("#files tbody tr")
+    paint = "return performance.getEntriesByName('first-contentful-paint')[0].startTime"
+    assert page.driver.execute_script(paint) < 2000
+    assert "50 of 5,000 files" in page.one(".pager").text
+    assert len(page.files()) == 50
+
+    page.button("File").click()
+    assert page.files()[0] == "files/f0"
+    page.button("Next").click()
+    assert page.files()[0] == "files/f50"
+    page.one("input[type=search]").send_keys("04999")
+    assert page.files() == ["files/f4999"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_can_be_used_by_everybody(page: Page, store: Store, theme: str):
+    store.seed(*THREE)
+    page.driver.execute_script("localStorage.theme = arguments[0]", theme)
+    page.open(store.conn_id, file="files/beta")
+    page.one("#files tbody tr.linked")
+    page.driver.execute_script(browser.axe(CACHE))
+    assert violations(page) == []
+    page.one("tbody input").click()
+    page.button("Delete 1…").click()
+    assert violations(page) == []
+    page.button("Cancel").click()
+    page.button("Sweep…").click()
+    page.button("Show what would be deleted").click()
+    page.button("Delete 1 file")
+    assert violations(page) == []
+
+
+def test_what_is_not_well_is_said(page: Page, store: Store, airflow: LocalAirflow, service: GeminiEmulator):
+    page.open(store.conn_id)
+    assert "The store is empty" in page.one("#files .state").text
+    page.open("no_such_connection")
+    assert "There is no connection 'no_such_connection'" in page.one(".notice.error").text
+    page.login("viewer")
+    page.open("no_such_connection")
+    assert "You may not read" in page.one(".notice.error").text
+    page.login(None)
+    page.open(store.conn_id)
+    page.until(lambda: "/auth/login" in page.driver.current_url)
+
+    page.login("admin")
+    slow = Store(airflow, service, "slow")
+    service.faults.add("list", "stall", seconds=7, api_key=slow.key)
+    page.open(slow.conn_id)
+    began = time.monotonic()
+    answers = [airflow.api("GET", "/version") and time.monotonic() for _ in range(20)]
+    # Airflow itself answers all the while.
+    assert answers[-1] - began < 4
+    assert "Still reading" in page.one(".notice").text
+    assert "The store is empty" in page.one("#files .state").text
+    wrong = Store(airflow, service, "wrong")
+    service.faults.add("list", "bad_key", api_key=wrong.key)
+    page.open(wrong.conn_id)
+    assert "API key not valid" in page.one(".notice.error").text
+    for made in (slow, wrong):
+        airflow.api("DELETE", f"/connections/{made.conn_id}")
+
+
+def test_a_task_links_to_its_file_also_while_it_is_deferred_and_the_file_to_its_task(
+    page: Page, airflow: LocalAirflow, service: GeminiEmulator, video_file: Path
+):
+    service.settings.video_seconds = 10_000
+    run_id = airflow.trigger("upload_and_wait", conf={"video": str(video_file)})
+    until(lambda: airflow.states("upload_and_wait", run_id, "upload") == ["deferred"])
+    path = f"/dags/upload_and_wait/dagRuns/{run_id}/taskInstances/upload/links"
+    link = until(lambda: airflow.api("GET", path)["extra_links"].get("Gemini file"))
+    name = airflow.xcom("upload_and_wait", run_id, "upload", "file")["name"]
+    assert link == f"plugin/gemini-files?conn_id=gemini_default&file={quote(name, safe='')}"
+
+    # As a person goes: from the page of the task, through Airflow's frame, and back to the task.
+    page.driver.get(f"{airflow.url}/dags/upload_and_wait/runs/{run_id}/tasks/upload/details")
+    page.until(lambda: page.driver.find_elements(By.LINK_TEXT, "Gemini file"))[0].click()
+    page.until(lambda: window_with(page, "/plugin/gemini-files"))
+    page.driver.switch_to.frame(page.one("iframe"))
+    row = page.one("#files tbody tr.linked")
+    assert row.get_attribute("id") == name
+    assert "PROCESSING" in row.text
+    assert "under way" in row.text
+    row.find_element(By.CSS_SELECTOR, ".owner a").click()
+    page.driver.switch_to.default_content()
+    page.until(lambda: page.driver.current_url.endswith(f"/dags/upload_and_wait/runs/{quote(run_id)}/tasks/upload"))
+
+    service.clock.advance(10_000)
+    assert airflow.wait("upload_and_wait", run_id) == "success"
+    assert airflow.api("GET", path)["extra_links"]["Gemini file"] == link
+
+
+def test_a_cleanup_links_to_its_report(page: Page, airflow: LocalAirflow, service: GeminiEmulator):
+    run_id = airflow.trigger("reported")
+    assert airflow.wait("reported", run_id) == "success"
+    links = airflow.api("GET", f"/dags/reported/dagRuns/{run_id}/taskInstances/sweep/links")["extra_links"]
+
+    page.driver.get(f"{airflow.url}/gemini-files/?{links['Cleanup report'].partition('?')[2]}")
+    page.until(lambda: "Would have deleted 0 files" in page.one("#report").text)
+    assert "0 B of 20.0 GiB (0.0 %) before" in page.one("#report").text
+    assert page.console() == []
+
+
+def test_it_is_in_airflows_navigation(page: Page, airflow: LocalAirflow):
+    page.driver.get(airflow.url)
+    page.button("Browse").click()
+    page.until(lambda: page.driver.find_elements(By.PARTIAL_LINK_TEXT, "Gemini Files"))[0].click()
+
+    page.driver.switch_to.frame(page.one("iframe"))
+    assert page.one("h1").text == "Gemini Files"
+    page.one("#storage, .notice")
+
+
+def change(
+    airflow: LocalAirflow, store: Store, action: str, *, user: str | None, headers: dict[str, str | None] | None = None
+) -> httpx.Response:
+    """Send a change as the page does, with the user's cookie."""
+    cookies = {"_token": airflow.token(user)} if user else {}
+    given = {"X-Gemini-Files": "1", "Sec-Fetch-Site": "same-origin"}
+    given |= {"Sec-Fetch-Site": None} if headers and "Origin" in headers else {}
+    sent = {key: value for key, value in {**given, **(headers or {})}.items() if value is not None}
+    url = f"{airflow.url}/gemini-files/api/connections/{store.conn_id}/{action}"
+    return httpx.post(url, cookies=cookies, headers=sent, json={"names": ["files/alpha"]}, timeout=30)
+
+
+def audit(airflow: LocalAirflow, store: Store, event: str, **query: str) -> list[dict]:
+    entries = airflow.api("GET", "/eventLogs", params={"event": event, "limit": 100, **query})["event_logs"]
+    return [entry for entry in entries if entry["event"] == event and store.conn_id in entry["extra"]]
+
+
+def violations(page: Page) -> list[str]:
+    found = page.driver.execute_async_script("axe.run().then(arguments[0])")["violations"]
+    return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
+
+
+def window_with(page: Page, path: str) -> bool:
+    """Go to the window that shows a path; Airflow 3.1 opens links in a new one."""
+    for handle in page.driver.window_handles:
+        page.driver.switch_to.window(handle)
+        if path in page.driver.current_url:
+            return True
+    return False
