@@ -30,7 +30,7 @@ def see_that_it_is_there(context, result):
     GeminiFilesHook("gemini_small").get_file(result)
 
 
-@dag(schedule=None, params={"source": ""}, max_active_runs=40, max_active_tasks=40)
+@dag(schedule=None, params={"source": ""})
 def into_a_small_storage():
     GeminiUploadFileOperator(
         task_id="upload",
