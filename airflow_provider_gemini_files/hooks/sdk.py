@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ import pydantic
 from google import genai
 from google.genai import errors, types
 
-from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
+from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.files.answers import error_from_answer, no_answer
 from airflow_provider_gemini_files.files.limits import LIST_PAGE_SIZE
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -88,7 +89,13 @@ def generate_content(
 ) -> dict[str, Any]:
     """Ask a model; return its answer in REST spelling."""
     contents: list[Any] = content_of(turns)
-    response = client.models.generate_content(model=model, contents=contents, config=config)
+    try:
+        response = client.models.generate_content(model=model, contents=contents, config=config)
+    except (json.JSONDecodeError, errors.UnknownApiResponseError, pydantic.ValidationError) as error:
+        raise GeminiServiceError(f"{model} answered what cannot be read ({error}). A retry can succeed.") from error
+    except ValueError as error:
+        # Fields that only another of Google's APIs has are refused when the request is written.
+        raise GeminiInputError(f"generation_config cannot be sent: {error}") from error
     return response.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"parsed", "sdk_http_response"})
 
 

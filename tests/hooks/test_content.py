@@ -113,6 +113,22 @@ def test_a_configuration_that_is_wrong_is_refused_before_anything_is_sent(hook, 
     assert emulator.journal == []
 
 
+def test_a_field_that_the_api_does_not_have_is_refused_before_anything_is_sent(hook, emulator):
+    with pytest.raises(e.GeminiInputError, match=r"generation_config cannot be sent: audio_timestamp .*not"):
+        hook.generate_content("x", generation_config={"audio_timestamp": True})
+
+    assert emulator.journal == []
+
+
+def test_an_answer_that_is_no_answer_is_asked_for_again(hook, emulator, slept):
+    emulator.faults.add("generate", "status", status=200, body="<html>", times=2)
+
+    with pytest.raises(e.GeminiServiceError, match="cannot be read"):
+        hook.generate_content("x")
+
+    assert asked(emulator) == ["generate", "generate"]
+
+
 @pytest.mark.parametrize("field", ["response_mime_type", "response_schema", "response_json_schema", "responseSchema"])
 def test_a_schema_is_given_once(hook, emulator, field):
     with pytest.raises(e.GeminiInputError, match=f"response_schema sets {field}"):

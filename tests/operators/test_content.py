@@ -6,6 +6,7 @@ import pytest
 from airflow.providers.common.compat.sdk import Stats
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
+from google.genai.types import BlockedReason, FinishReason
 from pydantic import BaseModel
 
 from airflow_provider_gemini_files import exceptions as e
@@ -158,6 +159,27 @@ def test_an_answer_of_no_use_fails_and_is_accounted_for(emulator, context, ti, s
 
     assert ti.pushed["response"]["usage"]["prompt"] >= 0
     assert ti.pushed["response"]["finish_reason"] == (scripted.get("finish_reason"))
+
+
+def test_every_reason_that_the_sdk_knows_for_an_end_is_told(emulator, context):
+    reasons = {reason.name for reason in FinishReason} - {"STOP", "FINISH_REASON_UNSPECIFIED"}
+    permanent = set()
+    for reason in sorted(reasons):
+        emulator.answers.add(finish_reason=reason)
+        with pytest.raises(e.GeminiFilesError, match=f"ended with {reason}") as told:
+            ask(prompt="x").execute(context)
+        if isinstance(told.value, e.GeminiPermanentError):
+            permanent.add(reason)
+
+    assert {"MAX_TOKENS", "SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE"} <= permanent
+    assert not {"RECITATION", "OTHER", "MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE"} & permanent
+
+
+def test_every_reason_that_the_sdk_knows_for_a_block_is_told(emulator, context):
+    for reason in sorted({reason.name for reason in BlockedReason} - {"BLOCKED_REASON_UNSPECIFIED"}):
+        emulator.answers.add(block_reason=reason)
+        with pytest.raises(e.GeminiNoAnswerError, match=f"blocked: {reason}"):
+            ask(prompt="x").execute(context)
 
 
 def test_a_cut_answer_is_kept_where_one_wants_it(emulator, context, ti):
