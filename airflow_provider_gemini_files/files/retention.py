@@ -137,7 +137,9 @@ def _judge(file: GeminiFile, runs: Mapping[RunKey, RunState], now: datetime, pol
     if file.owner:
         state = runs.get((file.owner.dag_id, file.owner.run_id), RunState.UNKNOWN)
     kept = _kept_by_rules(file, policy) or _kept_by_owner(file, state, policy)
-    if kept is None and (age is None or age < policy.grace.total_seconds()):
+    if kept is None and age is None:
+        kept = Reason.TOO_YOUNG, "the service does not say how old it is"
+    elif kept is None and age is not None and age < policy.grace.total_seconds():
         kept = Reason.TOO_YOUNG, f"it is {_hours(age)} old, within the grace of {_hours(policy.grace.total_seconds())}"
     if kept:
         return _Candidate(file, *kept, created or 0.0)
@@ -147,7 +149,9 @@ def _judge(file: GeminiFile, runs: Mapping[RunKey, RunState], now: datetime, pol
 def _kept_by_rules(file: GeminiFile, policy: RetentionPolicy) -> tuple[Reason, str] | None:
     """Return why a file stays by what was said about it."""
     names = (file.name, file.display_name or "", label_of(file.display_name))
-    if any(fnmatchcase(name, pattern) for pattern in policy.keep for name in names):
+    # A bracket is a bracket: the display names of our files have some.
+    patterns = [pattern.replace("[", "[[]") for pattern in policy.keep]
+    if any(fnmatchcase(name, pattern) for pattern in patterns for name in names):
         return Reason.KEEP_LIST, "it is on the keep list"
     selected = (
         (policy.dag_ids is None or (file.owner is not None and file.owner.dag_id in policy.dag_ids))
@@ -234,7 +238,5 @@ def _run_of(file: GeminiFile) -> str:
     return f"run {file.owner.run_id} of {file.owner.dag_id}" if file.owner else "no run"
 
 
-def _hours(seconds: float | None) -> str:
-    if seconds is None:
-        return "of unknown age, not known to be"
+def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if abs(seconds) >= 3600 else f"{seconds / 60:.0f} min"

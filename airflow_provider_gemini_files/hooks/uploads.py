@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Stats
@@ -17,7 +15,6 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
     GeminiIntegrityError,
     GeminiNameTakenError,
-    GeminiServiceError,
     GeminiStorageFullError,
 )
 from airflow_provider_gemini_files.files.limits import human_bytes
@@ -27,19 +24,17 @@ from airflow_provider_gemini_files.files.naming import (
     display_name_for,
     is_new_file_name,
     new_file_name,
-    shared_file_name,
-    slots_of,
 )
 from airflow_provider_gemini_files.files.reference import GeminiFile, parse_name
 from airflow_provider_gemini_files.files.usage import StorageUsage
 from airflow_provider_gemini_files.hooks import request_log
-from airflow_provider_gemini_files.hooks.storage import StorageCalls
+from airflow_provider_gemini_files.hooks.reuse import ReuseCalls
 from airflow_provider_gemini_files.transfer.many import for_each, shortened
 from airflow_provider_gemini_files.transfer.memory import WORTH_BYTES, SessionMemory, StateStore
 from airflow_provider_gemini_files.transfer.progress import Progress
 from airflow_provider_gemini_files.transfer.session import UploadSession
 from airflow_provider_gemini_files.transfer.sources import Source, bytes_source, find_source
-from airflow_provider_gemini_files.transfer.stream import SourceBrokenError, head_of, sha256_of
+from airflow_provider_gemini_files.transfer.stream import head_of
 
 if TYPE_CHECKING:
     import httpx
@@ -80,7 +75,7 @@ class _Line:
     store: StateStore | None
 
 
-class UploadCalls(StorageCalls):
+class UploadCalls(ReuseCalls):
     """How files are made."""
 
     def upload_file(self, source: Source | str | os.PathLike[str], **options: Any) -> GeminiFile:
@@ -173,42 +168,6 @@ class UploadCalls(StorageCalls):
             return existing
         self.log.info("The name %s is taken by a file that cannot be used: the service chooses one.", name)
         return self._send(upload, None, line)
-
-    def _names(self, upload: Upload) -> list[str]:
-        """Return the names by which the file is looked for."""
-        if not upload.share:
-            return slots_of(upload.name) if upload.name else []
-        try:
-            sha256 = sha256_of(upload.source)
-        except SourceBrokenError as error:
-            raise GeminiServiceError(f"Cannot upload {upload.source.uri}: {error}. A retry reads it again.") from error
-        return slots_of(shared_file_name(self.gemini_conn_id, sha256, str(upload.mime_type)))
-
-    def _find(self, names: list[str], upload: Upload) -> tuple[GeminiFile | None, str | None]:
-        """
-        Look for a file that can stand for the source; one of the wrong kind is removed.
-
-        :return: the file, or a name that is free; neither where all names have files that expire soon.
-        """
-        free = None
-        for name in names:
-            try:
-                existing = self.get_file(name)
-            except GeminiFileGoneError:
-                free = free or name
-                if upload.share:
-                    # The first may have expired while its successor lives.
-                    continue
-                break
-            if existing.state == "FAILED" or existing.size_bytes != upload.source.size:
-                self.log.info("%s is %s with %s bytes: replacing it.", name, existing.state, existing.size_bytes)
-                self.delete_file(name)
-                free = free or name
-            elif _remaining_seconds(existing) >= upload.min_remaining_ttl:
-                return existing, None
-            else:
-                self.log.info("%s expires at %s: it is left alone.", name, existing.expiration_time)
-        return None, free
 
     def _send(self, upload: Upload, name: str | None, line: _Line) -> GeminiFile:
         source, progress = upload.source, line.progress
@@ -318,12 +277,6 @@ def _hide(url: str, size: int) -> None:
     # Each secret makes the masker slower for good, so that of a small file, which is spent at once, is not worth it.
     if size > WORTH_BYTES:
         mask_secret(url.partition("?")[2])
-
-
-def _remaining_seconds(file: GeminiFile) -> float:
-    if file.expiration_time is None:
-        return float("inf")
-    return datetime.fromisoformat(file.expiration_time).timestamp() - time.time()
 
 
 def _explain(failed: list[tuple[Upload, GeminiFilesError]], good: list[GeminiFile]) -> str:

@@ -146,6 +146,7 @@ class GeminiUploadFileOperator(GeminiOperator):
                 return self.hook.upload_files(uploads, store=store)
             except GeminiStorageFullError as error:
                 quota.refused(error)
+                self.log.warning("Attempt %d: %s", quota.tries, error)
                 evicts = self.on_quota == "evict"
                 if not evicts or not quota.evict(self.hook, task_lookup(context["ti"]), error.missing_bytes):
                     self._wait_for_room(sources, quota)
@@ -163,7 +164,7 @@ class GeminiUploadFileOperator(GeminiOperator):
             poll_interval=self.poll_interval,
             max_poll_interval=self.max_poll_interval,
         )
-        self.log.info("The storage is full: waiting for %s of room", human_bytes(needed))
+        self.log.info("Trying again in %.0f s at the earliest", trigger.not_before - time.time())
         if self.deferrable:
             self.defer(**trigger.deferral("execute_with_room", **quota.to_dict()))
         quota.sleep(self.hook, trigger)

@@ -69,6 +69,7 @@ def verdict(one: GeminiFile, policy: RetentionPolicy = RetentionPolicy(), quota:
         (file(owner="finished", hours=-1), {"grace": timedelta()}, False, Reason.TOO_YOUNG),
         (GeminiFile("files/a", size_bytes=1), {"include_foreign": True}, False, Reason.TOO_YOUNG),
         (file(owner="finished", label="book.pdf"), {"keep": ["book.*"]}, False, Reason.KEEP_LIST),
+        (file(owner="finished"), {"keep": [file(owner="finished").display_name]}, False, Reason.KEEP_LIST),
         (file("abc", owner="finished"), {"keep": ["files/abc"]}, False, Reason.KEEP_LIST),
         (file(owner="finished"), {"keep": ["b*"]}, True, Reason.RUN_FINISHED),
         (file(owner="finished"), {"dag_ids": ["other"]}, False, Reason.NOT_SELECTED),

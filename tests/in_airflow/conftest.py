@@ -16,7 +16,7 @@ from airflow_provider_gemini_files.emulator import GeminiEmulator
 
 HERE = Path(__file__).parent
 #: Bytes that the connection gemini_small says there are.
-SMALL = 200 * 1024**2
+SMALL = 40 * 1024**2
 README = HERE.parent.parent / "README.md"
 
 

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -15,9 +16,9 @@ from support import seed
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
-from airflow_provider_gemini_files.files.policy import RetentionPolicy, RunState
-from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
+from airflow_provider_gemini_files.operators.storage import GeminiCleanupFilesOperator
 
 QUOTA = 1000
 RUNS = {"done": "success", "live": "running"}
@@ -193,51 +194,69 @@ def test_deleted_bytes_that_still_count_are_waited_for_and_nothing_more_is_evict
     assert names(emulator) == {"b", name.removeprefix("files/")}
 
 
-@pytest.mark.parametrize("on_quota", ["wait", "evict"])
-def test_many_uploads_that_exceed_the_quota_together_all_get_in(emulator, ti, tmp_path, on_quota):
-    """Each run ends with its upload; its file may go from then on."""
-    states: dict[str, str] = {}
-    lost: list[str] = []
-    done = threading.Event()
-
-    def count(*, dag_id: str, run_ids: list[str], **only: list[str]) -> int:
-        wanted = only.get("states", ["success", "running"])
-        return sum(states.get(run_id) in wanted for run_id in run_ids)
+@pytest.mark.parametrize(("on_quota", "count", "size"), [("wait", 40, 10 * 1024**2), ("evict", 15, 100)])
+def test_many_uploads_of_twice_the_quota_all_get_in(emulator, connect, ti, tmp_path, on_quota, count, size):
+    """Each run ends soon after its upload; its file may go from then on."""
+    quota = emulator.settings.quota_bytes = count * size // 2
+    connect(host=emulator.base_url, extra={"quota_bytes": quota})
+    service = Service(emulator)
+    source = source_of(tmp_path, size)
 
     def one(number: int) -> str:
         own = type(ti)(run_id=f"r{number}")
-        own.get_dr_count = count
-        states[own.run_id] = "running"
-        source = source_of(tmp_path, 100, f"{number}.txt")
-        operator = upload(source, on_quota=on_quota, deferrable=False, quota_timeout=60)
-        name = operator.execute({"ti": own})
+        own.get_dr_count = service.count
+        service.states[own.run_id] = "running"
+        patient = {"poll_interval": 0.5, "max_poll_interval": 1, "quota_timeout": 120, "deferrable": False}
+        name = upload(source, on_quota=on_quota, **patient).execute({"ti": own})
         # The run works with its file for a while; nobody may take it away.
         for _ in range(3):
-            time.sleep(0.02)
-            if name.removeprefix("files/") not in names(emulator):
-                lost.append(name)
-        states[own.run_id] = "success"
+            time.sleep(0.05)
+            service.look_for(name)
+        service.states[own.run_id] = "success"
         return name
 
-    def lookup(owners):
-        ended = {True: RunState.FINISHED, False: RunState.RUNNING}
-        return {(owner.dag_id, owner.run_id): ended[states[owner.run_id] == "success"] for owner in owners}
+    with service.sweeping(on_quota == "wait", ti), ThreadPoolExecutor(count) as executor:
+        found = list(executor.map(one, range(count)))
 
-    def sweep() -> None:
-        hook = GeminiFilesHook()
-        while not done.wait(0.2):
-            hook.sweep(RetentionPolicy(grace=timedelta()), lookup)
+    assert len(set(found)) == count
+    assert service.lost == []
+    assert quota * 0.8 < service.peak <= quota
 
-    sweeper = threading.Thread(target=sweep)
-    if on_quota == "wait":
+
+class Service:
+    """The runs that there are, a Dag that sweeps, and what is seen of the storage meanwhile."""
+
+    def __init__(self, emulator) -> None:
+        self._emulator = emulator
+        self.states: dict[str, str] = {}
+        self.lost: list[str] = []
+        self.peak = 0
+
+    def count(self, *, dag_id: str, run_ids: list[str], **only: list[str]) -> int:
+        """Count runs as Airflow does."""
+        wanted = only.get("states", ["success", "running"])
+        return sum(self.states.get(run_id) in wanted for run_id in run_ids)
+
+    def look_for(self, name: str) -> None:
+        self.peak = max(self.peak, self._emulator.usage()["bytes"])
+        if name.removeprefix("files/") not in names(self._emulator):
+            self.lost.append(name)
+
+    @contextmanager
+    def sweeping(self, wanted: bool, ti):
+        done = threading.Event()
+        own = type(ti)("sweep")
+        own.get_dr_count = self.count
+
+        def sweep() -> None:
+            policy = RetentionPolicy(grace=timedelta())
+            while wanted and not done.wait(0.5):
+                GeminiCleanupFilesOperator(task_id="sweep", policy=policy).execute({"ti": own})
+
+        sweeper = threading.Thread(target=sweep)
         sweeper.start()
-    try:
-        with ThreadPoolExecutor(25) as executor:
-            found = list(executor.map(one, range(25)))
-    finally:
-        done.set()
-        if on_quota == "wait":
+        try:
+            yield
+        finally:
+            done.set()
             sweeper.join()
-
-    assert len(set(found)) == 25
-    assert lost == []

@@ -8,7 +8,8 @@ from airflow.exceptions import AirflowFailException
 from airflow.sdk import DAG, dag, task
 
 from airflow_provider_gemini_files.dags.cleanup import build_cleanup_dag
-from airflow_provider_gemini_files.operators.files import GeminiGetFileOperator, GeminiUploadFileOperator
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
 from airflow_provider_gemini_files.sensors.files import GeminiFileStateSensor
 
 for owner in ("running", "failed", "deleted"):
@@ -25,9 +26,13 @@ for owner in ("running", "failed", "deleted"):
             upload >> fail()
 
 
-@dag(schedule=None, params={"source": ""}, max_active_runs=40, max_active_tasks=40)
+def see_that_it_is_there(context, result):
+    GeminiFilesHook("gemini_small").get_file(result)
+
+
+@dag(schedule=None, params={"source": ""})
 def into_a_small_storage():
-    upload = GeminiUploadFileOperator(
+    GeminiUploadFileOperator(
         task_id="upload",
         gemini_conn_id="gemini_small",
         source="{{ params.source }}",
@@ -36,10 +41,17 @@ def into_a_small_storage():
         deferrable=True,
         poll_interval=2,
         max_poll_interval=5,
+        post_execute=see_that_it_is_there,
     )
-    GeminiGetFileOperator(task_id="still_there", gemini_conn_id="gemini_small", file_name=upload.output)
 
 
 into_a_small_storage()
 build_cleanup_dag("sweep_default", schedule=None, grace=timedelta())
-build_cleanup_dag("sweep_small", schedule=None, gemini_conn_ids=["gemini_small"], grace=timedelta())
+build_cleanup_dag(
+    "sweep_small",
+    schedule=None,
+    gemini_conn_ids=["gemini_small"],
+    grace=timedelta(),
+    # Before the uploads that are queued.
+    default_args={"priority_weight": 100},
+)
