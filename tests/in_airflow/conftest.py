@@ -13,6 +13,7 @@ from local_airflow import LocalAirflow, connection
 from support import API_KEY, EXAMPLE_DAGS
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
+from airflow_provider_gemini_files.emulator.clock import Clock
 
 HERE = Path(__file__).parent
 #: Bytes that the connection gemini_small says there are.
@@ -29,6 +30,8 @@ def _service() -> Iterator[GeminiEmulator]:
 @pytest.fixture
 def service(_service: GeminiEmulator) -> GeminiEmulator:
     """Return the emulator, empty."""
+    # What an earlier test did to the time is over: a sweep asks how old files are by the clock of this machine.
+    _service.emulator.clock = Clock()
     _service.reset()
     _service.settings.video_seconds = 1
     return _service
