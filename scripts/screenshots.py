@@ -161,8 +161,8 @@ def take_cleanup(driver: Chrome, airflow: LocalAirflow) -> None:
     inside(driver, lambda: find(driver, "#report .reasons"))
     shoot(driver, "report")
     [asset] = airflow.api("GET", "/assets", params={"uri_pattern": "gemini-files://"})["assets"]
-    driver.get(f"{airflow.url}/assets/{asset['id']}")
-    wait(driver, lambda: "sweep_gemini_default" in driver.page_source)
+    driver.get(f"{airflow.url}/assets/{asset['id']}/asset-state-store")
+    wait(driver, lambda: "usage" in driver.page_source)
     shoot(driver, "asset")
 
 

@@ -114,20 +114,22 @@ class Reader:
 
     @staticmethod
     def _begin(conn_id: str, store: _Store) -> None:
-        store.under_way = Future()
-        store.seen = replace(store.seen, tried_at=time.time(), reading=True)
+        """Begin to read; who calls this holds the lock, and so what is read is not told before it is under way."""
+        at = time.time()
         # A daemon: an API server that is told to end does not wait for a service that does not answer.
-        threading.Thread(target=_read, args=(conn_id, store), daemon=True, name=f"gemini-files {conn_id}").start()
+        threading.Thread(target=_read, args=(conn_id, store, at), daemon=True, name=f"gemini-files {conn_id}").start()
+        store.under_way = Future()
+        store.seen = replace(store.seen, tried_at=at, reading=True)
 
 
-def _read(conn_id: str, store: _Store) -> None:
+def _read(conn_id: str, store: _Store, at: float) -> None:
     listing, error = None, None
     try:
         hook = GeminiFilesHook(conn_id)
         quota_bytes = hook.connection.quota_bytes
         files = tuple(hook.list_files())
         runs = database_lookup(file.owner for file in files if file.owner)
-        listing = Listing(store.seen.tried_at, files, quota_bytes, runs)
+        listing = Listing(at, files, quota_bytes, runs)
     except GeminiFilesError as failure:
         missing = isinstance(failure.__cause__, AirflowNotFoundException)
         error = {"kind": "NoConnection" if missing else type(failure).__name__, "message": str(failure)}

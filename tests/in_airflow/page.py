@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import httpx
 from local_airflow import LocalAirflow
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -63,8 +64,9 @@ class Page:
         self.driver.get(f"{self.url}/gemini-files/?{urlencode({'conn_id': conn_id, **query}, doseq=True)}")
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        """Wait until something is so; return it."""
-        return WebDriverWait(self.driver, SECONDS, poll_frequency=0.05).until(lambda _: condition())
+        """Wait until something is so, whatever is made anew meanwhile; return it."""
+        wait = WebDriverWait(self.driver, SECONDS, 0.05, ignored_exceptions=[StaleElementReferenceException])
+        return wait.until(lambda _: condition())
 
     def all(self, css: str) -> list[WebElement]:
         """Return what matches and can be seen."""
@@ -74,10 +76,13 @@ class Page:
         """Wait for one thing that matches; return it."""
         return self.until(lambda: self.all(css))[0]
 
-    def button(self, text: str) -> WebElement:
-        """Wait for a button that can be pressed; return it."""
-        found = lambda: [b for b in self.all("button") if re.fullmatch(text, b.text) and b.is_enabled()]  # noqa: E731
-        return self.until(found)[0]
+    def buttons(self, text: str) -> list[WebElement]:
+        """Return the buttons with a text (a pattern) that can be pressed."""
+        return [button for button in self.all("button") if re.fullmatch(text, button.text) and button.is_enabled()]
+
+    def press(self, text: str) -> None:
+        """Wait for a button, and press it."""
+        self.until(lambda: [button.click() or button for button in self.buttons(text)[:1]])
 
     def files(self) -> list[str]:
         """Return the names of the rows, in order."""

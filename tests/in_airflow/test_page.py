@@ -81,14 +81,14 @@ def test_three_files_can_be_read_sorted_and_searched_by_everybody(page: Page, st
     assert page.all("#files img, #files script") == []
     assert page.one(".meter").get_attribute("aria-valuetext").startswith("3.0 GiB of 20.0 GiB, 15.0 %.")
 
-    page.button("Size").click()
+    page.press("Size")
     assert page.files() == ["files/gamma", "files/beta", "files/alpha"]
-    page.button("Size").click()
+    page.press("Size")
     assert page.files() == ["files/alpha", "files/beta", "files/gamma"]
     assert page.one("th.size").get_attribute("aria-sort") == "descending"
-    page.button("FAILED.*").click()
+    page.press("FAILED.*")
     assert page.files() == ["files/gamma"]
-    page.button("All.*").click()
+    page.press("All.*")
     page.one("input[type=search]").send_keys("MANY_waits alpha")
     assert page.files() == ["files/alpha"]
     page.one("input[type=search]").send_keys(" nothing")
@@ -154,12 +154,12 @@ def test_files_are_deleted_row_by_row_and_the_audit_log_says_who_did_it(
     page.open(store.conn_id)
     page.one("input[value='files/alpha']").click()
     page.one("input[value='files/beta']").click()
-    page.button("Delete 2…").click()
+    page.press("Delete 2…")
     assert "no longer known" in page.one("dialog").text
-    page.button("Delete 2 files").click()
+    page.press("Delete 2 files")
     page.until(lambda: "2 deleted." in page.one("dialog").text)
     assert [cell.text for cell in page.all("dialog td.outcome")] == ["deleted", "deleted"]
-    page.button("Close").click()
+    page.press("Close")
 
     page.until(lambda: page.files() == ["files/gamma"])
     assert store.names() == {"files/gamma"}
@@ -175,15 +175,15 @@ def test_files_are_deleted_row_by_row_and_the_audit_log_says_who_did_it(
 def test_a_sweep_shows_first_what_it_would_delete(page: Page, store: Store, airflow: LocalAirflow):
     store.seed(*THREE)
     page.open(store.conn_id)
-    page.button("Sweep…").click()
-    page.button("Show what would be deleted").click()
+    page.press("Sweep…")
+    page.press("Show what would be deleted")
     # Gamma has failed; alpha is too young, and beta another tool's.
     page.until(lambda: "1 file would be deleted" in page.one("dialog").text)
     assert len(store.names()) == 3
     page.one("dialog label.box:last-of-type input").click()
-    page.button("Look again").click()
+    page.press("Look again")
     page.until(lambda: "2 files would be deleted" in page.one("dialog").text)
-    page.button("Delete 2 files").click()
+    page.press("Delete 2 files")
     page.until(lambda: "2 deleted." in page.one("dialog").text)
 
     assert store.names() == {"files/alpha"}
@@ -200,9 +200,9 @@ def test_five_thousand_files_stay_quick(page: Page, store: Store):
     assert "50 of 5,000 files" in page.one(".pager").text
     assert len(page.files()) == 50
 
-    page.button("File").click()
+    page.press("File")
     assert page.files()[0] == "files/f0"
-    page.button("Next").click()
+    page.press("Next")
     assert page.files()[0] == "files/f50"
     page.one("input[type=search]").send_keys("04999")
     assert page.files() == ["files/f4999"]
@@ -217,12 +217,12 @@ def test_it_can_be_used_by_everybody(page: Page, store: Store, theme: str):
     page.driver.execute_script(browser.axe(CACHE))
     assert violations(page) == []
     page.one("tbody input").click()
-    page.button("Delete 1…").click()
+    page.press("Delete 1…")
     assert violations(page) == []
-    page.button("Cancel").click()
-    page.button("Sweep…").click()
-    page.button("Show what would be deleted").click()
-    page.button("Delete 1 file")
+    page.press("Cancel")
+    page.press("Sweep…")
+    page.press("Show what would be deleted")
+    page.until(lambda: page.buttons("Delete 1 file"))
     assert violations(page) == []
 
 
@@ -298,7 +298,7 @@ def test_a_cleanup_links_to_its_report(page: Page, airflow: LocalAirflow, servic
 
 def test_it_is_in_airflows_navigation(page: Page, airflow: LocalAirflow):
     page.driver.get(airflow.url)
-    page.button("Browse").click()
+    page.press("Browse")
     page.until(lambda: page.driver.find_elements(By.PARTIAL_LINK_TEXT, "Gemini Files"))[0].click()
 
     page.driver.switch_to.frame(page.one("iframe"))

@@ -9,11 +9,23 @@ import { owner } from "./table.js";
 
 /** Return what stands beside the search. */
 export function actions(table, connection, reread) {
-  if (!table.mayChange) return [el("span", { class: "note", title: "Changing files needs the right to edit the connection." }, "Read only")];
+  if (!table.mayChange)
+    return [
+      el("span", { class: "note", title: "Changing files needs the right to edit the connection." }, "Read only"),
+    ];
   const chosen = table.chosen();
   return [
     el("button", { type: "button", onclick: () => openSweep(table, connection, reread) }, "Sweep…"),
-    el("button", { type: "button", class: "delete", disabled: chosen.length === 0, onclick: () => openDelete(chosen, connection, reread) }, chosen.length ? `Delete ${chosen.length.toLocaleString("en")}…` : "Delete…"),
+    el(
+      "button",
+      {
+        type: "button",
+        class: "delete",
+        disabled: chosen.length === 0,
+        onclick: () => openDelete(chosen, connection, reread),
+      },
+      chosen.length ? `Delete ${chosen.length.toLocaleString("en")}…` : "Delete…",
+    ),
   ];
 }
 
@@ -21,11 +33,17 @@ function openDelete(files, connection, reread) {
   const list = new Worklist(files, owner);
   const busy = files.filter((file) => file.kind === "running").length;
   const cancel = el("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
-  const confirm = el("button", { type: "button", class: "danger", onclick: go }, `Delete ${count(files.length, "file")}`);
+  const confirm = el(
+    "button",
+    { type: "button", class: "danger", onclick: go },
+    `Delete ${count(files.length, "file")}`,
+  );
   const dialog = open(
     `Delete ${count(files.length, "file")}, ${bytes(total(files))}?`,
     el("p", { class: "words" }, "What is deleted cannot be brought back. A retry of the task uploads it again."),
-    busy ? el("p", { class: "words soon" }, `${count(busy, "file")} of runs that have not ended: their tasks may fail.`) : null,
+    busy
+      ? el("p", { class: "words soon" }, `${count(busy, "file")} of runs that have not ended: their tasks may fail.`)
+      : null,
     list.element,
     list.more,
     list.said,

@@ -1,7 +1,9 @@
 // What the page asks of the API server. An answer that is no success becomes an error with a sentence for people.
 import { airflowUrl } from "./airflow.js";
 
-const TIMEOUT_SECONDS = 60;
+const READ_SECONDS = 60;
+/** A deletion that the service holds up is tried again and again by the API server. */
+const CHANGE_SECONDS = 600;
 
 export class ApiError extends Error {
   constructor(status, message) {
@@ -10,10 +12,10 @@ export class ApiError extends Error {
   }
 }
 
-async function ask(url, options = {}) {
+async function ask(url, options = {}, seconds = READ_SECONDS) {
   let response;
   try {
-    response = await fetch(url, { ...options, signal: AbortSignal.timeout(TIMEOUT_SECONDS * 1000) });
+    response = await fetch(url, { ...options, signal: AbortSignal.timeout(seconds * 1000) });
   } catch {
     throw new ApiError(0, "Airflow's API server does not answer.");
   }
@@ -34,7 +36,7 @@ export const files = (connection) => ask(of(connection, "files"));
 /** Change something; the header and the type keep other origins' forms and scripts out. */
 export function change(connection, action, body) {
   const headers = { "Content-Type": "application/json", "X-Gemini-Files": "1" };
-  return ask(of(connection, action), { method: "POST", headers, body: JSON.stringify(body) });
+  return ask(of(connection, action), { method: "POST", headers, body: JSON.stringify(body) }, CHANGE_SECONDS);
 }
 
 /** Return an XCom value, by Airflow's own API and the user's own rights. */

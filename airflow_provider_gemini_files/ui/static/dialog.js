@@ -30,18 +30,44 @@ export class Worklist {
     this.cells = new Map();
     this.body = el("tbody");
     for (const file of files.slice(0, SHOWN)) this.add(file);
-    this.more = el("p", { class: "words" }, files.length > SHOWN ? `and ${count(files.length - SHOWN, "more file")}` : "");
+    this.more = el(
+      "p",
+      { class: "words" },
+      files.length > SHOWN ? `and ${count(files.length - SHOWN, "more file")}` : "",
+    );
     this.said = el("p", { class: "words", role: "status" });
     this.progress = el("progress", { max: files.length, value: 0, hidden: true, "aria-label": "Files dealt with" });
-    const head = ["File", "Size", "", ""].map((name, column) => el("th", { scope: "col", class: name.toLowerCase() }, name || el("span", { class: "unseen" }, column === 2 ? "Why" : "Outcome")));
-    this.element = el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Files to be deleted" }, el("table", { class: "worklist" }, el("thead", {}, el("tr", {}, head)), this.body));
+    const head = ["File", "Size", "", ""].map((name, column) =>
+      el(
+        "th",
+        { scope: "col", class: name.toLowerCase() },
+        name || el("span", { class: "unseen" }, column === 2 ? "Why" : "Outcome"),
+      ),
+    );
+    this.element = el(
+      "div",
+      { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Files to be deleted" },
+      el("table", { class: "worklist" }, el("thead", {}, el("tr", {}, head)), this.body),
+    );
   }
 
   add(file) {
     const outcome = el("td", { class: "outcome" });
     this.cells.set(file.name, outcome);
     this.body.append(
-      el("tr", {}, el("th", { scope: "row", class: "label" }, el("span", { class: "name" }, file.label || "(no display name)"), el("code", {}, file.name)), el("td", { class: "size" }, bytes(file.size)), el("td", {}, this.about(file)), outcome),
+      el(
+        "tr",
+        {},
+        el(
+          "th",
+          { scope: "row", class: "label" },
+          el("span", { class: "name" }, file.label || "(no display name)"),
+          el("code", {}, file.name),
+        ),
+        el("td", { class: "size" }, bytes(file.size)),
+        el("td", {}, this.about(file)),
+        outcome,
+      ),
     );
   }
 
@@ -70,11 +96,23 @@ export class Worklist {
     if (!this.cells.has(name)) this.add(this.files.find((file) => file.name === name));
     const cell = this.cells.get(name);
     cell.classList.add(well ? "deleted" : "failed");
-    cell.textContent = { deleted: "deleted", gone: "was gone already", kept: `kept: ${error}` }[outcome] ?? `${outcome}: ${error}`;
+    cell.textContent =
+      { deleted: "deleted", gone: "was gone already", kept: `kept: ${error}` }[outcome] ?? `${outcome}: ${error}`;
   }
 }
 
 function words(counts) {
-  const names = { deleted: "deleted", gone: "gone already", kept: "kept", refused: "refused by the service", failed: "failed" };
-  return Object.entries(names).filter(([outcome]) => counts[outcome]).map(([outcome, name]) => `${counts[outcome].toLocaleString("en")} ${name}`).join(", ") + ".";
+  const names = {
+    deleted: "deleted",
+    gone: "gone already",
+    kept: "kept",
+    refused: "refused by the service",
+    failed: "failed",
+  };
+  return (
+    Object.entries(names)
+      .filter(([outcome]) => counts[outcome])
+      .map(([outcome, name]) => `${counts[outcome].toLocaleString("en")} ${name}`)
+      .join(", ") + "."
+  );
 }

@@ -4,7 +4,9 @@ const SVG = new Set(["svg", "rect", "title"]);
 
 /** Return an element; what it has as a property is set, `on...` is listened to, the rest becomes an attribute. */
 export function el(tag, properties = {}, ...children) {
-  const element = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  const element = SVG.has(tag)
+    ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+    : document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (value === undefined || value === null) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);

@@ -15,7 +15,18 @@ export function decode([name, label, owner, shared, type, size, state, created, 
   const kind = owner ? RUN_KINDS[runState] : shared ? "shared" : "foreign";
   const text = [name, label, dag, run, task, type, state, source].filter(Boolean).join("\n").toLowerCase();
   return {
-    name, label, type, size, state, created, expires, source, error, shared, kind, text,
+    name,
+    label,
+    type,
+    size,
+    state,
+    created,
+    expires,
+    source,
+    error,
+    shared,
+    kind,
+    text,
     owner: owner && { dag, run, task, map, state: runState },
     // Registered files stay in Cloud Storage; the quota does not count them.
     counted: source === "REGISTERED" ? 0 : size,
@@ -24,7 +35,8 @@ export function decode([name, label, owner, shared, type, size, state, created, 
 
 const KEYS = {
   label: (file) => (file.label || file.name).toLowerCase(),
-  owner: (file) => (file.owner ? `${file.owner.dag}\n${file.owner.run}\n${file.owner.task}` : file.shared ? "\uffff1" : "\uffff2"),
+  owner: (file) =>
+    file.owner ? `${file.owner.dag}\n${file.owner.run}\n${file.owner.task}` : file.shared ? "\uffff1" : "\uffff2",
   type: (file) => file.type ?? "",
   size: (file) => file.size,
   state: (file) => file.state,

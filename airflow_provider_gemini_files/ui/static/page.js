@@ -53,7 +53,10 @@ async function read() {
   show();
   const pause = answer.reading ? MIN_PAUSE_SECONDS : Math.max(MIN_PAUSE_SECONDS, answer.next_reading - answer.now);
   // Nobody looks at a hidden page: it reads again when it is seen again.
-  timer = setTimeout(() => (document.hidden ? addEventListener("visibilitychange", read, { once: true }) : read()), pause * 1000);
+  timer = setTimeout(
+    () => (document.hidden ? addEventListener("visibilitychange", read, { once: true }) : read()),
+    pause * 1000,
+  );
   return undefined;
 }
 
@@ -73,11 +76,18 @@ function show() {
 function notices() {
   const list = [];
   if (known.error) list.push(errorNotice(known.error, known.read_at !== null));
-  else if (known.read_at === null) list.push(notice("", "Still reading", "The service takes its time; the page goes on by itself."));
+  else if (known.read_at === null)
+    list.push(notice("", "Still reading", "The service takes its time; the page goes on by itself."));
   const gone = [...table.linked].filter((name) => !known.files.some((file) => file.name === name));
   if (known.read_at !== null && gone.length) {
     const which = gone.length === 1 ? `${gone[0]} is` : `${count(gone.length, "file")} of the link are`;
-    list.push(notice("", `${which} not in the store`, "Deleted, expired (48 hours after the upload), or of another project than this connection's."));
+    list.push(
+      notice(
+        "",
+        `${which} not in the store`,
+        "Deleted, expired (48 hours after the upload), or of another project than this connection's.",
+      ),
+    );
   }
   const old = byId("notices");
   const texts = list.map((item) => item.textContent).join("\n");
@@ -111,7 +121,8 @@ function tellFreshness() {
 
 function fail(error) {
   main.setAttribute("aria-busy", "false");
-  const title = { 401: "You are not logged in", 403: "You may not see this" }[error.status] ?? "The page could not be read";
+  const title =
+    { 401: "You are not logged in", 403: "You may not see this" }[error.status] ?? "The page could not be read";
   const again = el("button", { type: "button", onclick: () => (connection ? read() : begin()) }, "Try again");
   const way = error.status === 401 ? link(airflowUrl(""), "Log in") : again;
   byId("notices").replaceChildren(notice("error", title, error.message, " ", way));

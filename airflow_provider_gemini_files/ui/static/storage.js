@@ -20,8 +20,13 @@ function used({ used_bytes, quota_bytes, share, free_bytes }, { low_watermark: l
     high: `Over the high watermark of ${100 * high} %: a sweep makes room, down to ${100 * low} %.`,
   };
   const meter = el("div", {
-    class: "meter", role: "meter", "aria-label": "Storage used", "aria-valuemin": 0, "aria-valuemax": 100,
-    "aria-valuenow": Math.min(100, percent), "aria-valuetext": `${bytes(used_bytes)} of ${bytes(quota_bytes)}, ${percent} %. ${words[level]}`,
+    class: "meter",
+    role: "meter",
+    "aria-label": "Storage used",
+    "aria-valuemin": 0,
+    "aria-valuemax": 100,
+    "aria-valuenow": Math.min(100, percent),
+    "aria-valuetext": `${bytes(used_bytes)} of ${bytes(quota_bytes)}, ${percent} %. ${words[level]}`,
   });
   const legend = el("ul", { class: "legend" });
   for (const [kind, name] of Object.entries(KINDS)) {
@@ -30,7 +35,14 @@ function used({ used_bytes, quota_bytes, share, free_bytes }, { low_watermark: l
     part.style.width = `${(100 * total(some)) / quota_bytes}%`;
     meter.append(part);
     legend.append(
-      el("li", { class: kind }, el("span", {}, name), " ", el("b", {}, bytes(total(some))), el("small", {}, count(some.length, "file"))),
+      el(
+        "li",
+        { class: kind },
+        el("span", {}, name),
+        " ",
+        el("b", {}, bytes(total(some))),
+        el("small", {}, count(some.length, "file")),
+      ),
     );
   }
   for (const mark of [low, high]) {
@@ -42,7 +54,14 @@ function used({ used_bytes, quota_bytes, share, free_bytes }, { low_watermark: l
     "div",
     { class: `card used ${level}` },
     el("h2", {}, "Storage"),
-    el("p", { class: "figure" }, el("b", {}, bytes(used_bytes)), ` of ${bytes(quota_bytes)} used `, el("span", { class: "share" }, `${percent} %`), el("span", { class: "free" }, `${bytes(free_bytes)} free`)),
+    el(
+      "p",
+      { class: "figure" },
+      el("b", {}, bytes(used_bytes)),
+      ` of ${bytes(quota_bytes)} used `,
+      el("span", { class: "share" }, `${percent} %`),
+      el("span", { class: "free" }, `${bytes(free_bytes)} free`),
+    ),
     meter,
     el("p", { class: "words" }, words[level]),
     legend,
@@ -61,7 +80,9 @@ function forecast(files, now) {
   const first = leaving.length ? `the next in ${duration(next - now)}` : "nothing does";
   const summary = [6, 12, 24, 48].map((limit) => [`${limit} h`, bytes(within(limit))]);
   const chart = el("svg", {
-    viewBox: `0 0 ${HOURS * 10} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
+    viewBox: `0 0 ${HOURS * 10} ${HEIGHT}`,
+    preserveAspectRatio: "none",
+    role: "img",
     "aria-label": `Bytes that expire in each of the next ${HOURS} hours. ${summary.map(([limit, size]) => `Within ${limit}: ${size}`).join(". ")}.`,
   });
   const largest = Math.max(...hours, 1);
@@ -75,7 +96,15 @@ function forecast(files, now) {
     { class: "card forecast" },
     el("div", { class: "title" }, el("h2", {}, "Expires by itself"), el("span", { class: "note" }, first)),
     chart,
-    el("div", { class: "axis", "aria-hidden": "true" }, ...["now", "12 h", "24 h", "36 h", "48 h"].map((text) => el("span", {}, text))),
-    el("dl", { class: "within" }, ...summary.map(([limit, size]) => el("div", {}, el("dt", {}, `within ${limit}`), el("dd", {}, size)))),
+    el(
+      "div",
+      { class: "axis", "aria-hidden": "true" },
+      ...["now", "12 h", "24 h", "36 h", "48 h"].map((text) => el("span", {}, text)),
+    ),
+    el(
+      "dl",
+      { class: "within" },
+      ...summary.map(([limit, size]) => el("div", {}, el("dt", {}, `within ${limit}`), el("dd", {}, size))),
+    ),
   );
 }

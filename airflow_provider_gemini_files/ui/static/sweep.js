@@ -20,15 +20,33 @@ const BOXES = [
 export function openSweep({ files, policy }, connection, reread) {
   const byName = new Map(files.map((file) => [file.name, file]));
   const inputs = {};
-  const fields = FIELDS.map(([name, label, unit, limits]) => el("label", {}, label, (inputs[name] = el("input", { type: "number", required: true, value: policy[name] * unit, ...limits }))));
-  const boxes = BOXES.map(([name, label]) => el("label", { class: "box" }, (inputs[name] = el("input", { type: "checkbox", checked: policy[name] })), ` ${label}`));
+  const fields = FIELDS.map(([name, label, unit, limits]) =>
+    el(
+      "label",
+      {},
+      label,
+      (inputs[name] = el("input", { type: "number", required: true, value: policy[name] * unit, ...limits })),
+    ),
+  );
+  const boxes = BOXES.map(([name, label]) =>
+    el(
+      "label",
+      { class: "box" },
+      (inputs[name] = el("input", { type: "checkbox", checked: policy[name] })),
+      ` ${label}`,
+    ),
+  );
   const plan = el("div", { class: "plan" });
   const said = el("p", { class: "words", role: "status" });
   const cancel = el("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
   const preview = el("button", { class: "primary" }, "Show what would be deleted");
   const footer = el("footer", {}, cancel, preview);
   const form = el("form", { onsubmit: look }, el("div", { class: "fields" }, fields, boxes));
-  const words = el("p", { class: "words" }, "Deletes files of runs that have ended, and old ones; files of runs that have not ended always stay. Nothing is deleted before you have seen it.");
+  const words = el(
+    "p",
+    { class: "words" },
+    "Deletes files of runs that have ended, and old ones; files of runs that have not ended always stay. Nothing is deleted before you have seen it.",
+  );
   preview.setAttribute("form", (form.id = "sweep-form"));
   const dialog = open("Sweep", words, form, said, plan, footer);
 
@@ -56,10 +74,22 @@ export function openSweep({ files, policy }, connection, reread) {
     const why = new Map(deletions.map(([name, , words]) => [name, words]));
     const going = deletions.map(([name]) => byName.get(name) ?? { name, label: "", size: 0 });
     const list = new Worklist(going, (file) => el("small", {}, why.get(file.name)));
-    const confirm = el("button", { type: "button", class: "danger", onclick: go }, `Delete ${count(going.length, "file")}`);
+    const confirm = el(
+      "button",
+      { type: "button", class: "danger", onclick: go },
+      `Delete ${count(going.length, "file")}`,
+    );
     preview.textContent = "Look again";
     preview.className = "";
-    said.replaceChildren(el("b", {}, going.length ? `${count(going.length, "file")} would be deleted, ${bytes(freed_bytes)}.` : "Nothing would be deleted."));
+    said.replaceChildren(
+      el(
+        "b",
+        {},
+        going.length
+          ? `${count(going.length, "file")} would be deleted, ${bytes(freed_bytes)}.`
+          : "Nothing would be deleted.",
+      ),
+    );
     plan.replaceChildren(
       going.length ? list.element : "",
       list.more,

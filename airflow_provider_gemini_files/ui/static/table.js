@@ -35,7 +35,9 @@ export class FileTable {
   build() {
     this.states = el("div", { class: "states", role: "group", "aria-label": "State" });
     this.search = el("input", {
-      type: "search", placeholder: "Search name, Dag, run, task, type", "aria-label": "Search files",
+      type: "search",
+      placeholder: "Search name, Dag, run, task, type",
+      "aria-label": "Search files",
       oninput: () => this.refine({ text: this.search.value }),
     });
     this.kind = el(
@@ -50,7 +52,13 @@ export class FileTable {
     this.pager = el("nav", { class: "pager", "aria-label": "Pages" });
     this.empty = el("div", { class: "state", hidden: true });
     this.said = el("p", { class: "unseen", role: "status" });
-    this.table = el("table", {}, el("caption", { class: "unseen" }, "Files of the connection"), el("thead", {}, this.head), this.body);
+    this.table = el(
+      "table",
+      {},
+      el("caption", { class: "unseen" }, "Files of the connection"),
+      el("thead", {}, this.head),
+      this.body,
+    );
     this.section.replaceChildren(
       el("div", { class: "toolbar" }, this.states, el("div", { class: "find" }, this.search, this.kind), this.actions),
       el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Table of files" }, this.table),
@@ -114,7 +122,17 @@ export class FileTable {
 
   renderStates() {
     const chip = (state, name, number) =>
-      el("button", { type: "button", class: "chip", "aria-pressed": this.filter.state === state, onclick: () => this.refine({ state }) }, name, el("b", {}, number.toLocaleString("en")));
+      el(
+        "button",
+        {
+          type: "button",
+          class: "chip",
+          "aria-pressed": this.filter.state === state,
+          onclick: () => this.refine({ state }),
+        },
+        name,
+        el("b", {}, number.toLocaleString("en")),
+      );
     this.states.replaceChildren(
       chip("", "All", this.usage.files),
       ...Object.entries(this.usage.by_state).map(([state, number]) => chip(state, state, number)),
@@ -125,9 +143,17 @@ export class FileTable {
     const cells = COLUMNS.map(([key, name]) => {
       const on = this.sort.key === key;
       const order = on ? (this.sort.descending ? "descending" : "ascending") : "none";
-      return el("th", { scope: "col", class: key, "aria-sort": order }, el("button", { type: "button", onclick: () => this.orderBy(key) }, name));
+      return el(
+        "th",
+        { scope: "col", class: key, "aria-sort": order },
+        el("button", { type: "button", onclick: () => this.orderBy(key) }, name),
+      );
     });
-    const all = el("input", { type: "checkbox", "aria-label": "Select all files that match", onchange: () => this.choose(this.rows, all.checked) });
+    const all = el("input", {
+      type: "checkbox",
+      "aria-label": "Select all files that match",
+      onchange: () => this.choose(this.rows, all.checked),
+    });
     this.head.replaceChildren(...(this.mayChange ? [el("th", { scope: "col", class: "select" }, all)] : []), ...cells);
   }
 
@@ -139,18 +165,47 @@ export class FileTable {
 
   row(file) {
     const left = file.expires === null ? null : file.expires - this.now;
-    const box = this.mayChange && el("input", { type: "checkbox", value: file.name, checked: this.selected.has(file.name), "aria-label": `Select ${file.label || file.name}`, onchange: () => this.choose([file], box.checked) });
+    const box =
+      this.mayChange &&
+      el("input", {
+        type: "checkbox",
+        value: file.name,
+        checked: this.selected.has(file.name),
+        "aria-label": `Select ${file.label || file.name}`,
+        onchange: () => this.choose([file], box.checked),
+      });
     return el(
       "tr",
       { id: file.name, class: this.linked.has(file.name) ? "linked" : "" },
       box && el("td", { class: "select" }, box),
-      el("th", { scope: "row", class: "label" }, el("span", { class: "name", title: file.label || file.name }, file.label || "(no display name)"), el("code", {}, file.name)),
+      el(
+        "th",
+        { scope: "row", class: "label" },
+        el("span", { class: "name", title: file.label || file.name }, file.label || "(no display name)"),
+        el("code", {}, file.name),
+      ),
       el("td", { class: "owner" }, owner(file)),
       el("td", { class: "type" }, file.type ?? "–"),
       el("td", { class: "size" }, bytes(file.size)),
-      el("td", { class: "state" }, el("span", { class: `badge ${file.state.toLowerCase()}` }, file.state), file.error && el("small", { class: "reason" }, file.error)),
-      el("td", { class: "created", title: file.created === null ? "" : moment(file.created) }, file.created === null ? "–" : duration(this.now - file.created)),
-      el("td", { class: left !== null && left < SOON_SECONDS ? "expires soon" : "expires", title: left === null ? "" : moment(file.expires) }, left === null ? "–" : duration(left)),
+      el(
+        "td",
+        { class: "state" },
+        el("span", { class: `badge ${file.state.toLowerCase()}` }, file.state),
+        file.error && el("small", { class: "reason" }, file.error),
+      ),
+      el(
+        "td",
+        { class: "created", title: file.created === null ? "" : moment(file.created) },
+        file.created === null ? "–" : duration(this.now - file.created),
+      ),
+      el(
+        "td",
+        {
+          class: left !== null && left < SOON_SECONDS ? "expires soon" : "expires",
+          title: left === null ? "" : moment(file.expires),
+        },
+        left === null ? "–" : duration(left),
+      ),
       el("td", { class: "source" }, (file.source ?? "–").toLowerCase()),
     );
   }
@@ -162,7 +217,13 @@ export class FileTable {
     const nothing = this.files.length === 0;
     this.empty.replaceChildren(
       el("h2", {}, nothing ? "The store is empty" : "No file is like that"),
-      el("p", {}, nothing ? "What a task uploads shows up here within half a minute." : `None of ${count(this.files.length, "file")} matches.`),
+      el(
+        "p",
+        {},
+        nothing
+          ? "What a task uploads shows up here within half a minute."
+          : `None of ${count(this.files.length, "file")} matches.`,
+      ),
       nothing ? "" : el("button", { type: "button", onclick: () => this.reset() }, "Show all files"),
     );
   }
@@ -182,10 +243,21 @@ export class FileTable {
       const button = this.pager.querySelector(by < 0 ? ".back" : ".on");
       (button.disabled ? this.pager.querySelector("button:enabled") : button)?.focus();
     };
-    const size = el("select", { "aria-label": "Files on a page", onchange: () => ((this.size = Number(size.value)), (this.page = 0), this.render()) }, PAGES.map((number) => el("option", { value: number, selected: number === this.size }, `${number} on a page`)));
+    const size = el(
+      "select",
+      {
+        "aria-label": "Files on a page",
+        onchange: () => ((this.size = Number(size.value)), (this.page = 0), this.render()),
+      },
+      PAGES.map((number) => el("option", { value: number, selected: number === this.size }, `${number} on a page`)),
+    );
     const from = this.page * this.size;
     this.pager.replaceChildren(
-      el("span", {}, `${from + 1}–${from + this.seen.length} of ${count(this.rows.length, "file")}, ${bytes(total(this.rows))}`),
+      el(
+        "span",
+        {},
+        `${from + 1}–${from + this.seen.length} of ${count(this.rows.length, "file")}, ${bytes(total(this.rows))}`,
+      ),
       size,
       el("button", { type: "button", class: "back", disabled: this.page === 0, onclick: () => turn(-1) }, "Previous"),
       el("button", { type: "button", class: "on", disabled: this.page === last, onclick: () => turn(1) }, "Next"),
