@@ -29,6 +29,11 @@ def contents(*parts):
 
 
 class TestSeen:
+    def test_urls_that_are_no_files_are_not_looked_up(self, api):
+        url = "https://www.youtube.com/watch?v=9hE5-98ZeCg"
+        answer = api.generate({"fileData": {"fileUri": url}}, {"text": "What is this?"})
+        assert text(answer).splitlines()[1] == f"1. {url} video/*, 0 bytes, sha256 unknown"
+
     def test_files_and_bytes_in_their_order(self, api):
         first, second = api.file(b"one"), api.file(b"two", "application/pdf")
         answer = api.generate(part(second), {"text": "What is"}, PNG, part(first), {"text": "this?"})

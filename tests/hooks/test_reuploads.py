@@ -34,12 +34,15 @@ def test_it_has_the_name_the_owner_and_the_type_it_had(hook, emulator, gone):
     assert emulator.usage()["files"] == 1
 
 
-def test_a_video_is_waited_for(hook, emulator, video_file):
-    emulator.settings.video_seconds = 0.2
+def test_a_video_is_waited_for(hook, emulator, video_file, mocker):
+    emulator.settings.video_seconds = 12
     gone = hook.upload_file(video_file)
     emulator.clock.advance(THREE_DAYS)
+    sleep = mocker.patch("airflow_provider_gemini_files.hooks.files.time.sleep", autospec=True)
+    sleep.side_effect = emulator.clock.advance
 
     assert hook.reupload_file(gone).state == "ACTIVE"
+    assert 12 <= sum(call.args[0] for call in sleep.call_args_list) < 30
 
 
 def test_what_all_runs_share_stays_shared(hook, emulator, text_file):

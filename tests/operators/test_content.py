@@ -91,6 +91,23 @@ def test_the_fields_an_author_varies_are_templated():
     }  # fmt: skip
 
 
+def test_files_and_contents_are_rendered_wherever_they_hold_a_template(emulator, hook, context, text_file):
+    file = hook.upload_file(text_file)
+    operator = ask(
+        contents=[{"role": "user", "parts": ["about {{ params.topic }}"]}, {"role": "model", "parts": ["yes"]}],
+        files=[{"file": "{{ params.file }}", "media_resolution": "{{ params.resolution }}"}],
+        prompt="{{ params.topic }}?",
+        generation_config={"temperature": "{{ params.temperature }}"},
+    )
+    params = {"topic": "crates", "file": file.name, "resolution": "low", "temperature": 0}
+
+    operator.render_template_fields({"params": params})
+
+    answer = operator.execute(context)
+    assert f"1. {file.name}" in answer
+    assert answer.endswith("I was asked: about crates\nyes\ncrates?")
+
+
 # --- schemas -----------------------------------------------------------------------------------------------------
 
 

@@ -6,10 +6,6 @@ from airflow.sdk import dag, task
 
 from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
 from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
-from airflow_provider_gemini_files.retry_policy import GeminiRetryPolicy, RetryPolicy
-
-# Airflow knows retry policies from 3.3 on.
-RETRIES = {"retry_policy": GeminiRetryPolicy()} if RetryPolicy is not object else {}
 
 
 @dag(schedule=None, params={"sources": []})
@@ -19,9 +15,7 @@ def cleared():
         return params["sources"]
 
     upload = GeminiUploadFileOperator.partial(task_id="upload").expand(source=sources())
-    ask = GeminiGenerateContentOperator.partial(task_id="ask", prompt="What is it?", **RETRIES).expand(
-        files=upload.output
-    )
+    ask = GeminiGenerateContentOperator.partial(task_id="ask", prompt="What is it?").expand(files=upload.output)
 
     @task.gemini
     def compare(answers: list[str]) -> str:
