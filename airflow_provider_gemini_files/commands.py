@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.cli.simple_table import AirflowConsole
 from airflow.utils.cli import suppress_logs_and_warning
+from rich.markup import escape
 
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.files.limits import human_bytes
@@ -85,7 +86,7 @@ def _policy(args: Any) -> RetentionPolicy:
 
 def _row(verdict: Verdict) -> dict[str, str]:
     file = verdict.file
-    return {
+    row = {
         "name": file.name,
         "state": file.state,
         "size": human_bytes(file.size_bytes or 0),
@@ -94,6 +95,8 @@ def _row(verdict: Verdict) -> dict[str, str]:
         "cleanup": "delete" if verdict.delete else "keep",
         "why": verdict.why,
     }
+    # The table takes brackets for styles, and leaves them out.
+    return {name: escape(value) for name, value in row.items()}
 
 
 def _confirm(question: str, *, sure: bool) -> None:

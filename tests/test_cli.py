@@ -63,9 +63,10 @@ def test_the_list_tells_what_a_cleanup_would_do_and_why(files):
 
 
 def test_the_list_is_a_table_for_people(files, cli):
-    shown = " ".join(cli("list").split())
+    shown = "".join(cli("list").split())
     assert "files/running" in shown
     assert "delete" in shown
+    assert "[airflow" in shown
 
 
 def test_a_dry_run_and_a_cleanup_and_another(files, cli, emulator):

@@ -86,7 +86,8 @@ async def alist_pages(client: genai.Client, names: Collection[str] | None = None
 def list_files(client: genai.Client) -> list[GeminiFile]:
     """Ask for all files, page after page."""
     config = types.ListFilesConfig(page_size=LIST_PAGE_SIZE, http_options=_FILE_CALL)
-    return [_file(file) for file in client.files.list(config=config)]
+    # By name, as a file can come again on the next page when others are uploaded meanwhile.
+    return list({str(file.name): _file(file) for file in client.files.list(config=config)}.values())
 
 
 def ping(client: genai.Client) -> None:

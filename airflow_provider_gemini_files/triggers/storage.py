@@ -112,14 +112,16 @@ class GeminiStorageCapacityTrigger(BaseTrigger):
     async def _room(self, reader: UsageReader, wait: RoomWait) -> StorageUsage:
         said = 0.0
         while True:
+            usage: StorageUsage | None = None
             try:
-                seen: StorageUsage | GeminiFilesError = await reader.read(wait.interval(time.time()) / 2)
+                usage = await reader.read(wait.interval(time.time()) / 2)
+                seen: StorageUsage | GeminiFilesError = reader.unclaimed(usage)
             except GeminiFilesError as error:
                 seen = error
             now = time.time()
-            if wait.see(seen, now) and isinstance(seen, StorageUsage):
+            if wait.see(seen, now) and usage:
                 reader.claim(self.needed_bytes)
-                return seen
+                return usage
             if now - said >= _SAY_EVERY:
                 said = now
                 self.log.info(wait.describe(now))

@@ -50,7 +50,7 @@ class UsageReader:
 
     async def read(self, max_age: float) -> StorageUsage:
         """
-        Return the usage, with what others were given since it was read.
+        Return the usage.
 
         :param max_age: seconds; a reading that is so old, or under way, will do, also where it failed.
         :raises GeminiFilesError: where it cannot be read.
@@ -60,7 +60,10 @@ class UsageReader:
             # An empty context: what is logged here belongs to no single task of those who wait.
             self._reading = asyncio.get_running_loop().create_task(self._read(), context=contextvars.Context())
         # One who gives up must not take the others' reading with them.
-        usage = await asyncio.shield(self._reading)
+        return await asyncio.shield(self._reading)
+
+    def unclaimed(self, usage: StorageUsage) -> StorageUsage:
+        """Return the usage as it will be when all who were given room since it was read have used it."""
         return replace(usage, used_bytes=usage.used_bytes + self._claimed)
 
     def claim(self, needed_bytes: int) -> None:

@@ -120,29 +120,38 @@ def test_what_can_be_deleted_goes_also_where_something_cannot(context, hook, emu
     assert "2 files could not be deleted" in logged()
 
 
-class Stores(dict):
-    """What Airflow 3.3 gives for the state of assets."""
+class ByAsset:
+    """What Airflow looks up by an asset: the events of outlets, and from 3.3 on the state of assets."""
 
-    def __missing__(self, asset):
-        self[asset] = {}
-        return SimpleNamespace(set=self[asset].__setitem__)
+    def __init__(self, **found: object) -> None:
+        self._found = found
+
+    def __getitem__(self, asset):
+        return self._found[asset.uri.rpartition("/")[2]]
 
 
 def test_the_asset_is_told_the_usage(context):
     asset = storage_asset("gemini_default")
     event = SimpleNamespace(extra={})
-    stores = Stores()
-    context |= {"outlet_events": {asset: event}, "asset_state_store": stores}
+    stored: dict[str, object] = {}
+    store = SimpleNamespace(set=stored.__setitem__)
+    context |= {
+        "outlet_events": ByAsset(gemini_default=event),
+        "asset_state_store": ByAsset(gemini_default=store),
+    }
 
     report = GeminiCleanupFilesOperator(task_id="sweep", outlets=[asset]).execute(context)
 
     assert event.extra == report["after"]
-    assert stores[asset] == {"usage": report["after"]}
+    assert stored == {"usage": report["after"]}
 
 
 def test_a_state_store_that_fails_does_not_fail_the_sweep(context, logged):
     asset = storage_asset("gemini_default")
-    context |= {"outlet_events": {asset: SimpleNamespace(extra={})}, "asset_state_store": {}}
+    context |= {
+        "outlet_events": ByAsset(gemini_default=SimpleNamespace(extra={})),
+        "asset_state_store": ByAsset(),
+    }
 
     assert GeminiCleanupFilesOperator(task_id="sweep", outlets=[asset]).execute(context)["deleted_files"] == 2
     assert "could not be kept" in logged()

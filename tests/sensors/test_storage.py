@@ -4,8 +4,7 @@ import asyncio
 import threading
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
 from support import seed
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError

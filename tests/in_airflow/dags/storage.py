@@ -42,6 +42,9 @@ def into_a_small_storage():
         poll_interval=2,
         max_poll_interval=5,
         post_execute=see_that_it_is_there,
+        # Airflow 3.1 was seen to fail a task that was back from its deferral within seconds.
+        retries=2,
+        retry_delay=timedelta(0),
     )
 
 
