@@ -304,6 +304,9 @@ def test_it_is_in_airflows_navigation(page: Page, airflow: LocalAirflow):
     page.driver.switch_to.frame(page.one("iframe"))
     assert page.one("h1").text == "Gemini Files"
     page.one("#storage, .notice")
+    # Airflow's theme is a class of its document; the page follows it while it is open.
+    page.driver.execute_script("window.parent.document.documentElement.className = 'dark'")
+    page.until(lambda: page.driver.execute_script("return document.documentElement.dataset.theme") == "dark")
 
 
 def change(

@@ -85,7 +85,7 @@ function notices() {
       notice(
         "",
         `${which} not in the store`,
-        "Deleted, expired (48 hours after the upload), or of another project than this connection's.",
+        "Deleted, expired (48 hours after the upload), of another project than this connection's, or uploaded since the store was last read: the page looks again by itself.",
       ),
     );
   }
