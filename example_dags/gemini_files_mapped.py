@@ -37,7 +37,6 @@ def gemini_files_mapped():
         task_id="upload",
         wait_for_active=True,
         deferrable=True,
-        poll_interval=2,
         map_index_template="{{ task.source.rpartition('/')[2] }}",
     ).expand(source=find_files())
 

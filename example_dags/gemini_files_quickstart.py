@@ -46,7 +46,6 @@ def gemini_files_quickstart():
         task_id="wait_until_active",
         file_name=upload.output,
         deferrable=True,
-        poke_interval=2,
         timeout=600,
     )
 

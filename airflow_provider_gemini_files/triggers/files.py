@@ -18,6 +18,9 @@ from airflow_provider_gemini_files.triggers.poller import wait_for_files
 
 #: The trigger ends a wait by itself at its deadline; Airflow's own timeout comes after it, as a net.
 _NET_SECONDS = 60
+#: Seconds. Airflow's supervisor can be five late to notice that a deferred task's process has ended, and a task that is
+#: resumed before that is taken for a broken one (seen in 3.3.2).
+SETTLE_SECONDS = 6.0
 #: Seconds between two lines in the log.
 _SAY_EVERY = 60.0
 
@@ -33,6 +36,7 @@ class GeminiFileStateTrigger(BaseTrigger):
     :param file_names: ``files/...``.
     :param began: when the wait began, in seconds since the epoch; a restart grants no new time.
     :param deadline: when the wait fails, in seconds since the epoch.
+    :param not_before: when to look first, in seconds since the epoch.
     :param poll_interval: seconds between two looks, the least; it grows with the time waited.
     :param max_poll_interval: seconds between two looks, the most.
     :param delete_on_kill: delete the files when a user ends the deferred task (Airflow 3.3 and later); for files that
@@ -48,6 +52,7 @@ class GeminiFileStateTrigger(BaseTrigger):
         deadline: float,
         poll_interval: float,
         max_poll_interval: float,
+        not_before: float = 0.0,
         delete_on_kill: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -57,6 +62,7 @@ class GeminiFileStateTrigger(BaseTrigger):
         self.deadline = deadline
         self.poll_interval = poll_interval
         self.max_poll_interval = max_poll_interval
+        self.not_before = not_before
         self.delete_on_kill = delete_on_kill
 
     @classmethod
@@ -69,7 +75,7 @@ class GeminiFileStateTrigger(BaseTrigger):
         """
         now = time.time()
         return {
-            "trigger": cls(began=now, deadline=now + seconds, **arguments),
+            "trigger": cls(began=now, deadline=now + seconds, not_before=now + SETTLE_SECONDS, **arguments),
             "method_name": "execute_complete",
             "timeout": timedelta(seconds=seconds + _NET_SECONDS),
         }
@@ -85,12 +91,14 @@ class GeminiFileStateTrigger(BaseTrigger):
                 "deadline": self.deadline,
                 "poll_interval": self.poll_interval,
                 "max_poll_interval": self.max_poll_interval,
+                "not_before": self.not_before,
                 "delete_on_kill": self.delete_on_kill,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and say now and then for what."""
+        await asyncio.sleep(max(min(self.not_before, self.deadline) - time.time(), 0))
         waits = FileWaits(
             self.file_names,
             began=self.began,

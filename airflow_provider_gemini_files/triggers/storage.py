@@ -14,6 +14,7 @@ from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.files.room import RoomWait, room_event
 from airflow_provider_gemini_files.files.state import failed_event
 from airflow_provider_gemini_files.files.usage import StorageUsage
+from airflow_provider_gemini_files.triggers.files import SETTLE_SECONDS
 from airflow_provider_gemini_files.triggers.usage import UsageReader, usage_reader
 
 #: The trigger ends a wait by itself at its deadline; Airflow's own timeout comes after it, as a net.
@@ -64,6 +65,7 @@ class GeminiStorageCapacityTrigger(BaseTrigger):
 
         :param kept: what the operator's method is given back, beside the event.
         """
+        self.not_before = max(self.not_before, time.time() + SETTLE_SECONDS)
         return {
             "trigger": self,
             "method_name": method_name,

@@ -21,13 +21,13 @@ def test_many_waits_look_together_also_after_the_triggerer_was_killed(airflow: L
     until(lambda: airflow.states("many_waits", run_id, "wait").count("deferred") == 20)
 
     # A few seconds until all have joined; then a page of the list every two seconds.
-    time.sleep(5)
-    assert 2 <= calls_within(service, 8) <= 6
+    time.sleep(4)
+    assert 2 <= calls_within(service, 7) <= 6
     airflow.kill("triggerer")
     airflow.start("triggerer")
-    until(lambda: calls_within(service, 4) > 0)
-    time.sleep(5)
-    assert 2 <= calls_within(service, 8) <= 6
+    until(lambda: calls_within(service, 3) > 0)
+    time.sleep(2)
+    assert 2 <= calls_within(service, 7) <= 6
 
     service.clock.advance(10_000)
     assert airflow.wait("many_waits", run_id) == "success"

@@ -9,7 +9,7 @@ from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.state import failed_event, ready_event
 from airflow_provider_gemini_files.sensors.files import GeminiFileStateSensor
-from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
+from airflow_provider_gemini_files.triggers.files import SETTLE_SECONDS, GeminiFileStateTrigger
 
 
 def sensor(file_name: object, **arguments: object) -> GeminiFileStateSensor:
@@ -41,6 +41,8 @@ def test_a_video_is_waited_for_in_the_triggerer(emulator, hook, context, video_f
     assert path == "airflow_provider_gemini_files.triggers.files.GeminiFileStateTrigger"
     assert arguments["file_names"] == [name]
     assert arguments["deadline"] - arguments["began"] == 100
+    # Airflow is given the time to see that the deferred task's process has ended.
+    assert arguments["not_before"] - arguments["began"] == SETTLE_SECONDS
     assert "test-key" not in json.dumps(arguments)
     # Airflow's own timeout is a net behind the trigger's deadline.
     assert deferred.value.timeout.total_seconds() == 160
