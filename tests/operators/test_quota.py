@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from support import seed
+from support import counting, seed
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
@@ -33,12 +33,7 @@ def quota(emulator, connect):
 @pytest.fixture
 def context(ti):
     """Return the context of a task whose Airflow knows the runs above."""
-
-    def count(*, dag_id: str, run_ids: list[str], states: list[str] | None = None) -> int:
-        found = [RUNS[run_id] for run_id in run_ids if run_id in RUNS]
-        return sum(states is None or state in states for state in found)
-
-    ti.get_dr_count = count
+    ti.get_dr_count = counting(RUNS)
     return {"ti": ti}
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from support import seed
+from support import counting, seed
 
 from airflow_provider_gemini_files.assets import storage_asset
 from airflow_provider_gemini_files.exceptions import GeminiInputError
@@ -21,12 +21,7 @@ RUNS = {"done": "success", "live": "running"}
 @pytest.fixture
 def context(ti):
     """Return the context of a task whose Airflow knows the runs above."""
-
-    def count(*, dag_id: str, run_ids: list[str], states: list[str] | None = None) -> int:
-        found = [RUNS[run_id] for run_id in run_ids if run_id in RUNS]
-        return sum(states is None or state in states for state in found)
-
-    ti.get_dr_count = count
+    ti.get_dr_count = counting(RUNS)
     return {"ti": ti}
 
 
