@@ -108,7 +108,7 @@ def hook_for(port: int) -> Any:
     fields = {"conn_type": "gemini", "host": f"http://127.0.0.1:{port}", "password": KEY}
     os.environ["AIRFLOW_CONN_GEMINI_DEFAULT"] = json.dumps(fields)
     hook = GeminiFilesHook()
-    _ = hook.client
+    hook.list_files()
     return hook
 
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tenacity
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -26,7 +26,7 @@ from airflow_provider_gemini_files.hooks.connection import CONN_TYPE, DEFAULT_CO
 if TYPE_CHECKING:
     from google import genai  # noqa: TID251 - for type checkers only
 
-    from airflow_provider_gemini_files.hooks.event_loop import EventLoopClient
+    from airflow_provider_gemini_files.hooks.rest import AsyncFilesClient, FilesClient
 
 T = TypeVar("T")
 #: The longest wait within a try of a task; who is asked to wait longer leaves it to the next try.
@@ -68,7 +68,7 @@ class GeminiBaseHook(BaseHook):
             raise self._no_connection() from error
         self.__dict__["connection"] = self._read(conn)
         # In a thread: reading the certificates takes longer than an event loop has.
-        await asyncio.to_thread(lambda: self._loop_client)
+        await asyncio.to_thread(lambda: self._async_files_client)
 
     def _no_connection(self) -> GeminiInputError:
         return GeminiInputError(
@@ -92,15 +92,21 @@ class GeminiBaseHook(BaseHook):
         return sdk.build_client(self.connection)
 
     @cached_property
-    def _loop_client(self) -> EventLoopClient:
-        from airflow_provider_gemini_files.hooks.event_loop import EventLoopClient
+    def _files_client(self) -> FilesClient:
+        from airflow_provider_gemini_files.hooks.rest import FilesClient
 
-        return EventLoopClient(self.connection)
+        return FilesClient(self.connection)
+
+    @cached_property
+    def _async_files_client(self) -> AsyncFilesClient:
+        from airflow_provider_gemini_files.hooks.rest import AsyncFilesClient
+
+        return AsyncFilesClient(self.connection)
 
     async def aclose(self) -> None:
         """Close the connections that calls from an event loop have opened."""
-        if "_loop_client" in self.__dict__:
-            await self._loop_client.aclose()
+        if "_async_files_client" in self.__dict__:
+            await self._async_files_client.aclose()
 
     def get_conn(self) -> genai.Client:
         """Return :attr:`client`, under the name all hooks have."""
@@ -108,16 +114,14 @@ class GeminiBaseHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Make one cheap real call; return whether it went well, and one sentence."""
-        from airflow_provider_gemini_files.hooks import sdk
-
         try:
-            self._once("list files", lambda: sdk.ping(self.client))
+            self._files_client.ping()
         except GeminiFilesError as error:
             return False, str(error)
         host = "" if self.connection.base_url == DEFAULT_HOST else f" at {self.connection.base_url}"
         return True, f"The Gemini API{host} accepts the key and lists files ({self.connection.api_version})."
 
-    def _call(self, doing: str, function: Callable[[], T]) -> T:
+    def _call(self, function: Callable[[], T]) -> T:
         """Call, and again after failures of the service or the line."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_worth_another),
@@ -127,7 +131,7 @@ class GeminiBaseHook(BaseHook):
             before_sleep=self._before_sleep,
             reraise=True,
         )
-        return cast("T", retrying(self._once, doing, function))
+        return retrying(function)
 
     def _before_sleep(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -140,15 +144,6 @@ class GeminiBaseHook(BaseHook):
         seconds = self._rests_until - time.monotonic()
         if state.attempt_number == 1 and seconds > 0:
             time.sleep(seconds)
-
-    @staticmethod
-    def _once(doing: str, function: Callable[[], T]) -> T:
-        from airflow_provider_gemini_files.hooks import sdk
-
-        try:
-            return function()
-        except sdk.CALL_ERRORS as error:
-            raise sdk.error_of(error, doing) from error
 
 
 def _worth_another(error: BaseException) -> bool:

@@ -63,9 +63,7 @@ class ContentCalls(GeminiBaseHook):
         chosen = model or self.connection.model
         turns = turns_of(contents, files)
         config = content_config(generation_config, system_instruction, schema)
-        response = self._just_active(
-            f"generate content with {chosen}", lambda: sdk.generate_content(self.client, chosen, turns, config)
-        )
+        response = self._just_active(lambda: sdk.generate_content(self.client, chosen, turns, config))
         lineage.shown(self, files)
         return Answer.from_api(response)
 
@@ -91,9 +89,9 @@ class ContentCalls(GeminiBaseHook):
         turns = turns_of(contents, files)
         if system_instruction:
             turns = [{"role": "user", "parts": [{"text": system_instruction}]}, *turns]
-        return self._just_active(f"count tokens with {chosen}", lambda: sdk.count_tokens(self.client, chosen, turns))
+        return self._just_active(lambda: sdk.count_tokens(self.client, chosen, turns))
 
-    def _just_active(self, doing: str, function: Callable[[], T]) -> T:
+    def _just_active(self, function: Callable[[], T]) -> T:
         """Call about files that are ACTIVE; some are refused for a while after they have become so."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((GeminiFileNotActiveError, GeminiFileGoneError)),
@@ -105,7 +103,7 @@ class ContentCalls(GeminiBaseHook):
             ),
             reraise=True,
         )  # fmt: skip
-        return cast("T", retrying(self._call, doing, function))
+        return cast("T", retrying(self._call, function))
 
 
 def content_config(

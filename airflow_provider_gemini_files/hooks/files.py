@@ -26,14 +26,12 @@ class FileCalls(GeminiBaseHook):
 
         :raises GeminiFileGoneError: where it is not there (any more).
         """
-        from airflow_provider_gemini_files.hooks import sdk
-
         name = parse_name(file)
-        return self._call(f"get {name}", lambda: sdk.get_file(self.client, name))
+        return self._call(lambda: self._files_client.get_file(name))
 
     async def aget_file(self, file: FileLike) -> GeminiFile:
         """Return a file as :meth:`get_file` does, from an event loop, asking once."""
-        return await self._loop_client.get_file(parse_name(file))
+        return await self._async_files_client.get_file(parse_name(file))
 
     def alist_pages(self, names: Collection[str] | None = None) -> AsyncGenerator[list[GeminiFile], None]:
         """
@@ -41,18 +39,16 @@ class FileCalls(GeminiBaseHook):
 
         :param names: only the files of these names; all where None.
         """
-        return self._loop_client.list_pages(names)
+        return self._async_files_client.list_pages(names)
 
     async def adelete_file(self, file: FileLike) -> None:
         """Delete a file from an event loop, asking once; one that is gone already is no error."""
         with contextlib.suppress(GeminiFileGoneError):
-            await self._loop_client.delete_file(parse_name(file))
+            await self._async_files_client.delete_file(parse_name(file))
 
     def list_files(self) -> list[GeminiFile]:
         """Return all files of the key's project, every page, newest first."""
-        from airflow_provider_gemini_files.hooks import sdk
-
-        return self._call("list files", lambda: sdk.list_files(self.client))
+        return self._call(self._files_client.list_files)
 
     def delete_file(self, file: FileLike, *, ignore_missing: bool = True) -> bool:
         """
@@ -61,18 +57,16 @@ class FileCalls(GeminiBaseHook):
         :param ignore_missing: a file that is not there is no error.
         :return: False where there was nothing to delete.
         """
-        from airflow_provider_gemini_files.hooks import sdk
-
         name = parse_name(file)
         tries = 0
 
         def delete() -> None:
             nonlocal tries
             tries += 1
-            sdk.delete_file(self.client, name)
+            self._files_client.delete_file(name)
 
         try:
-            self._call(f"delete {name}", delete)
+            self._call(delete)
         except GeminiFileGoneError:
             # Gone at a second try: the first one worked, and only its answer was lost.
             if tries == 1 and not ignore_missing:

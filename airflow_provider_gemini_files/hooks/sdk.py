@@ -1,10 +1,11 @@
-"""The only module that speaks to google-genai; it is imported when the first call is made."""
+"""The only module that speaks to google-genai; it is imported when the first call to a model is made."""
 
 from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pydantic
@@ -13,13 +14,11 @@ from google.genai import errors, types
 
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.files.answers import error_from_answer, no_answer
-from airflow_provider_gemini_files.files.limits import LIST_PAGE_SIZE
-from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 
 _Model = TypeVar("_Model", bound=pydantic.BaseModel)
-#: For a call that only reads or writes metadata; the connection's timeout is for uploads and answers.
-_FILE_CALL = types.HttpOptions(timeout=60_000)
+#: For a call that a model does not answer; the connection's timeout is for uploads and answers.
+_QUICK = types.HttpOptions(timeout=60_000)
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:
@@ -33,8 +32,7 @@ def _transport_errors() -> tuple[type[Exception], ...]:
     return tuple(found)
 
 
-#: What a call of the SDK raises when the service refuses or the line breaks.
-CALL_ERRORS: tuple[type[Exception], ...] = (errors.APIError, *_transport_errors())
+_LINE_ERRORS = _transport_errors()
 
 
 def build_client(connection: GeminiConnection) -> genai.Client:
@@ -50,39 +48,21 @@ def build_client(connection: GeminiConnection) -> genai.Client:
     )
 
 
-def error_of(error: Exception, doing: str) -> GeminiFilesError:
+@contextmanager
+def _our_errors(doing: str) -> Iterator[None]:
     """
-    Return the error of our tree that one of :data:`CALL_ERRORS` means.
+    Raise the error of our tree where the service refuses a call of the SDK, or the line breaks.
 
-    :param doing: what was tried, for the message: ``"get files/abc"``.
+    :param doing: what is tried, for the message.
     """
-    if isinstance(error, errors.APIError):
+    try:
+        yield
+    except errors.APIError as error:
         details = error.details if isinstance(error.details, Mapping) else str(error.message or "")
         headers = getattr(error.response, "headers", None) or {}
-        return error_from_answer(error.code, details, doing, headers.get("retry-after"))
-    return no_answer(error, doing)
-
-
-def get_file(client: genai.Client, name: str) -> GeminiFile:
-    """Ask for a file."""
-    return _file(client.files.get(name=name, config=types.GetFileConfig(http_options=_FILE_CALL)))
-
-
-def list_files(client: genai.Client) -> list[GeminiFile]:
-    """Ask for all files, page after page."""
-    config = types.ListFilesConfig(page_size=LIST_PAGE_SIZE, http_options=_FILE_CALL)
-    # By name, as a file can come again on the next page when others are uploaded meanwhile.
-    return list({str(file.name): _file(file) for file in client.files.list(config=config)}.values())
-
-
-def ping(client: genai.Client) -> None:
-    """Make the cheapest call that needs a valid key and a Files API."""
-    client.files.list(config=types.ListFilesConfig(page_size=1, http_options=_FILE_CALL))
-
-
-def delete_file(client: genai.Client, name: str) -> None:
-    """Delete a file."""
-    client.files.delete(name=name, config=types.DeleteFileConfig(http_options=_FILE_CALL))
+        raise error_from_answer(error.code, details, doing, headers.get("retry-after")) from error
+    except _LINE_ERRORS as error:
+        raise no_answer(error, doing) from error
 
 
 def generate_content(
@@ -91,9 +71,12 @@ def generate_content(
     """Ask a model; return its answer in REST spelling."""
     contents: list[Any] = content_of(turns)
     try:
-        response = client.models.generate_content(model=model, contents=contents, config=config)
+        with _our_errors(f"generate content with {model}"):
+            response = client.models.generate_content(model=model, contents=contents, config=config)
     except (json.JSONDecodeError, errors.UnknownApiResponseError, pydantic.ValidationError) as error:
         raise GeminiServiceError(f"{model} answered what cannot be read ({error}). A retry can succeed.") from error
+    except GeminiFilesError:
+        raise
     except ValueError as error:
         # Fields that only another of Google's APIs has are refused when the request is written.
         raise GeminiInputError(f"generation_config cannot be sent: {error}") from error
@@ -103,8 +86,9 @@ def generate_content(
 def count_tokens(client: genai.Client, model: str, turns: list[dict[str, Any]]) -> int:
     """Count the tokens of what would be asked."""
     contents: list[Any] = content_of(turns)
-    config = types.CountTokensConfig(http_options=_FILE_CALL)
-    return client.models.count_tokens(model=model, contents=contents, config=config).total_tokens or 0
+    config = types.CountTokensConfig(http_options=_QUICK)
+    with _our_errors(f"count tokens with {model}"):
+        return client.models.count_tokens(model=model, contents=contents, config=config).total_tokens or 0
 
 
 def content_of(turns: list[dict[str, Any]]) -> list[types.Content]:
@@ -140,7 +124,3 @@ def _checked(kind: type[_Model], fields: Mapping[str, Any], what: str) -> _Model
     except pydantic.ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise GeminiInputError(f"{what} is not valid: {wrong}.") from error
-
-
-def _file(file: types.File) -> GeminiFile:
-    return GeminiFile.from_api(file.model_dump(mode="json", by_alias=True, exclude_none=True))

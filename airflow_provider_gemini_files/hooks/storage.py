@@ -124,7 +124,7 @@ class StorageCalls(FileCalls):
         """
         names = parse_names(files) if files else []
         # Made here, as threads would make several.
-        _ = self.client
+        _ = self._files_client
         executor = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="gemini-delete")
         try:
             return list(executor.map(self._delete, names))

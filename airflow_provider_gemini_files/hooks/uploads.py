@@ -117,7 +117,7 @@ class UploadCalls(ReuseCalls):
         size = sum(upload.source.size for upload in ready)
         what = ready[0].source.name if len(ready) == 1 else f"{len(ready)} files"
         # Made here, as threads would make several.
-        _ = self.client
+        _ = self._files_client
         uploaded: list[GeminiFile] = []
 
         def explain(failed: list[tuple[Upload, GeminiFilesError]], good: list[GeminiFile]) -> str:

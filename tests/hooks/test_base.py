@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_gemini_files import exceptions as e
-from airflow_provider_gemini_files.hooks import base, sdk
+from airflow_provider_gemini_files.hooks import base
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
 
@@ -79,12 +79,12 @@ def test_the_environment_of_the_worker_does_not_redirect_calls(hook, emulator, m
 
 def test_failures_of_the_service_are_tried_again_and_then_told(hook, emulator, mocker):
     mocker.patch("tenacity.nap.time.sleep", autospec=True)
-    get = mocker.patch.object(sdk, "get_file", autospec=True, side_effect=ConnectionResetError("by peer"))
+    emulator.faults.add("get", "reset", times=2)
 
-    with pytest.raises(e.GeminiServiceError, match=r"cannot be reached \(ConnectionResetError: by peer"):
+    with pytest.raises(e.GeminiServiceError, match=r"Cannot get files/abc: the service cannot be reached \("):
         hook.get_file("abc")
 
-    assert get.call_count == 2
+    assert emulator.faults.unused() == []
 
 
 def test_the_key_is_masked_in_logs(hook, mocker):

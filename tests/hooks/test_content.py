@@ -6,7 +6,7 @@ import math
 
 import httpx
 import pytest
-from google.genai import errors
+from google.genai import errors, models, types
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.content.contents import Contents
@@ -222,8 +222,8 @@ def test_a_delay_that_is_too_long_for_a_try_is_left_to_the_next(hook, emulator, 
 
 def test_the_delay_of_the_header_is_waited(hook, slept, mocker):
     busy = httpx.Response(503, headers={"retry-after": "9"}, request=httpx.Request("POST", "http://host"))
-    answers = [errors.ServerError(503, {"error": {"message": "busy"}}, busy), {"candidates": []}]
-    mocker.patch.object(sdk, "generate_content", autospec=True, side_effect=answers)
+    answers = [errors.ServerError(503, {"error": {"message": "busy"}}, busy), types.GenerateContentResponse()]
+    mocker.patch.object(models.Models, "generate_content", autospec=True, side_effect=answers)
 
     hook.generate_content("x")
 

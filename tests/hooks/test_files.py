@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 from support import create_files
 
 from airflow_provider_gemini_files import exceptions as e
-from airflow_provider_gemini_files.hooks import sdk
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
 
@@ -80,21 +82,61 @@ def test_a_delete_from_an_event_loop_is_idempotent(hook, emulator, text_file):
     assert emulator.usage()["files"] == 0
 
 
-@pytest.mark.parametrize(
+ANSWERS = pytest.mark.parametrize(
     ("fault", "error", "says"),
     [
         ({"action": "overloaded"}, e.GeminiServiceError, "The model is overloaded"),
         ({"action": "rate_limit"}, e.GeminiRateLimitError, "Cannot get files/abc: "),
         ({"action": "reset"}, e.GeminiServiceError, "the service cannot be reached"),
         ({"action": "gone"}, e.GeminiFileGoneError, "Upload it again"),
+        ({"action": "bad_key"}, e.GeminiAuthError, "Put a valid API key into the connection"),
         ({"action": "status", "status": 200, "body": "<html>Sign in"}, e.GeminiServiceError, "is an HTML page"),
+        ({"action": "status", "status": 200, "body": ["a list"]}, e.GeminiServiceError, "HTTP 502"),
     ],
 )
+
+
+@ANSWERS
+def test_an_answer_means(emulator, connect, fault, error, says):
+    connect(host=emulator.base_url, extra={"max_retries": 0})
+    emulator.faults.add("get", **fault)
+
+    with pytest.raises(error, match=says):
+        GeminiFilesHook().get_file("abc")
+
+
+@ANSWERS
 def test_an_answer_in_an_event_loop_means_what_it_means_elsewhere(emulator, fault, error, says):
     emulator.faults.add("get", **fault)
 
     with pytest.raises(error, match=says):
         in_loop(lambda hook: hook.aget_file("abc"))
+
+
+def test_the_key_does_not_follow_to_another_address(connect, elsewhere):
+    connect(host=elsewhere)
+
+    with pytest.raises(e.GeminiInputError, match=r"elsewhere, at https://right.example/v1beta/files/abc\. Put"):
+        GeminiFilesHook().get_file("abc")
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """Return the address of a server that sends everybody on."""
+
+    class Redirects(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(301)
+            self.send_header("Location", f"https://right.example{self.path}?token=secret")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Redirects) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_a_file_that_is_processing_is_told_before_the_model_is_asked(hook, emulator, video_file):
@@ -104,9 +146,10 @@ def test_a_file_that_is_processing_is_told_before_the_model_is_asked(hook, emula
         hook.active_files([name])
 
 
-def test_a_delete_whose_answer_was_lost_counts_as_done(hook, mocker):
+def test_a_delete_whose_answer_was_lost_counts_as_done(hook, emulator, text_file, mocker):
     mocker.patch("tenacity.nap.time.sleep", autospec=True)
-    gone = e.GeminiFileGoneError("gone")
-    mocker.patch.object(sdk, "delete_file", autospec=True, side_effect=[ConnectionResetError("by peer"), gone])
+    file = hook.upload_file(text_file)
+    emulator.faults.add("delete", "lose_answer")
 
-    assert hook.delete_file("abc", ignore_missing=False) is True
+    assert hook.delete_file(file, ignore_missing=False) is True
+    assert emulator.faults.unused() == []
