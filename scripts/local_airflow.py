@@ -6,9 +6,12 @@ import json
 import os
 import secrets
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,11 @@ import psutil
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 _HEALTHY_SECONDS = 180
 _STOP_SECONDS = 15
+_SERVER_ERROR_SECONDS = 30
+#: How long a component waits for another's writes. The api-server, which waits with all its requests where it logs what
+#: a user does, must give up soon: what it waits for can be one of these. Who asked it asks again.
+_LOCK_SECONDS = {"api-server": 5}
+_OTHERS_LOCK_SECONDS = 60
 
 
 class LocalAirflow:
@@ -63,7 +71,6 @@ class LocalAirflow:
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
@@ -98,6 +105,9 @@ class LocalAirflow:
     def _start(self) -> None:
         (self.home / "output").mkdir(parents=True, exist_ok=True)
         self._run_component("db", "migrate").wait()
+        with closing(sqlite3.connect(self._database)) as database:
+            # Who reads then keeps nobody from writing. The file remembers it.
+            database.execute("PRAGMA journal_mode=WAL")
         for component in COMPONENTS:
             self.start(component)
         deadline = time.monotonic() + _HEALTHY_SECONDS
@@ -119,11 +129,17 @@ class LocalAirflow:
         """Kill a component and its children, as a machine that dies does."""
         _end([self._processes.pop(component)], kill=True)
 
+    @property
+    def _database(self) -> Path:
+        return self.home / "airflow.db"
+
     def _run_component(self, *command: str) -> psutil.Popen:
+        seconds = _LOCK_SECONDS.get(command[0], _OTHERS_LOCK_SECONDS)
+        database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}?timeout={seconds}"}
         with (self.home / "output" / f"{command[0]}.txt").open("ab") as output:
             return psutil.Popen(
                 [sys.executable, "-m", "airflow", *command],
-                env=self._env,
+                env=self._env | database,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -155,25 +171,41 @@ class LocalAirflow:
     # --- what its users ask of it ------------------------------------------------------------------------------
 
     def api(self, method: str, path: str, **kwargs: Any) -> Any:
-        """Call Airflow's REST API below ``/api/v2``; return the JSON."""
-        response = self._client.request(method, f"/api/v2{path}", **kwargs)
+        """
+        Call Airflow's REST API below ``/api/v2``; return the JSON.
+
+        An error of the server's is asked past for a while: a database in use is one to it, as is an asset's event whose
+        run has not begun.
+        """
+        deadline = time.monotonic() + _SERVER_ERROR_SECONDS
+        while (response := self._client.request(method, f"/api/v2{path}", **kwargs)).is_server_error:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.5)
         response.raise_for_status()
         return response.json() if response.content else None
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Start a run as soon as the Dag is known; return its id."""
+        # Named by us, so that it is started once, however often that is asked.
+        run_id = f"manual__{datetime.now(UTC).isoformat()}"
+        run = {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}}
         deadline = time.monotonic() + _HEALTHY_SECONDS
         while True:
             try:
-                run = self.api(
-                    "POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, **({"conf": conf} if conf else {})}
-                )
+                self.api("POST", f"/dags/{dag_id}/dagRuns", json=run)
             except httpx.HTTPStatusError as error:
-                if error.response.status_code != 404 or time.monotonic() > deadline:
+                code = error.response.status_code
+                if code == 404 and time.monotonic() < deadline:
+                    time.sleep(0.5)
+                    continue
+                if code != 409:
                     raise
-                time.sleep(0.5)
-                continue
-            return str(run["dag_run_id"])
+            return run_id
+
+    def pause(self, dag_id: str, *, paused: bool) -> None:
+        """Pause a Dag, or let it go on."""
+        self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """Return the state of a run."""

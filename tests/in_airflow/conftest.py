@@ -17,8 +17,8 @@ from airflow_provider_gemini_files.emulator.clock import Clock
 
 HERE = Path(__file__).parent
 #: Bytes that the connection gemini_small says there are.
-SMALL = 40 * 1024**2
-README = HERE.parent.parent / "README.md"
+SMALL = 200 * 1024**2
+ROOT = HERE.parent.parent
 
 
 @pytest.fixture(scope="session")
@@ -39,15 +39,22 @@ def service(_service: GeminiEmulator) -> GeminiEmulator:
 
 @pytest.fixture(scope="session")
 def airflow(_service: GeminiEmulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
-    """Return Airflow with the example Dags, the README's, and those of this folder."""
+    """Return Airflow with the example Dags, those of README and docs, those of this folder, and the bundle's."""
     home = tmp_path_factory.mktemp("airflow")
-    dags = shutil.copytree(EXAMPLE_DAGS, home / "dags")
+    # The bundle has a Dag of the same name.
+    not_the_cleanup = shutil.ignore_patterns("gemini_files_cleanup.py")
+    dags = shutil.copytree(EXAMPLE_DAGS, home / "dags", ignore=not_the_cleanup)
     shutil.copytree(HERE / "dags", dags, dirs_exist_ok=True)
-    [dag] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    [dag] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (dags / "readme.py").write_text(dag)
+    storage = (ROOT / "docs" / "storage.md").read_text()
+    [dag] = re.findall(r"```python\n([^`]*\nafter_each_sweep\(\)\n)```", storage)
+    (dags / "after_each_sweep.py").write_text(dag)
+    [bundles] = re.findall(r"DAG_BUNDLE_CONFIG_LIST='(.*?)'", storage, re.DOTALL)
     small = {"conn_type": "gemini", "host": _service.base_url, "password": API_KEY, "extra": {"quota_bytes": SMALL}}
     env = connection(host=_service.base_url, key=API_KEY) | {
         "AIRFLOW_CONN_GEMINI_SMALL": json.dumps(small),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": bundles,
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
         # A triggerer that was killed is soon known to be dead.
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",

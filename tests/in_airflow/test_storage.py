@@ -11,14 +11,16 @@ from local_airflow import LocalAirflow
 from support import seed, until
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
+from airflow_provider_gemini_files.triggers.files import SETTLE_SECONDS
 
 pytestmark = pytest.mark.airflow
 
-#: Bytes of the storage of gemini_small, as its connection has it.
-SMALL = 40 * 1024**2
-#: More runs than this at once are too much for Airflow on SQLite; tests/operators/test_quota.py has forty uploads.
-RUNS = 8
-SMALL_DAG = "into_a_small_storage"
+#: Bytes of the storage of gemini_small, as its connection has it, and of each of the files for it.
+SMALL, LARGE = 200 * 1024**2, 10 * 1024**2
+SMALL_DAG, SWEEPER = "into_a_small_storage", "sweep_small"
+FOLLOWER = "after_each_sweep"
+#: The task that asks a person, and its states while it waits: the second from Airflow 3.3 on.
+ASK, ASKING = "approve_gemini_default", {"deferred", "awaiting_input"}
 
 
 def names(service: GeminiEmulator) -> set[str]:
@@ -69,29 +71,92 @@ def usage_told(airflow: LocalAirflow) -> dict:
     return usage
 
 
+def test_a_big_sweep_waits_for_a_person_and_other_dags_for_the_sweep(airflow: LocalAirflow, service: GeminiEmulator):
+    seed(service.base_url, *({"name": f"files/old-{number}", "age": 7200} for number in range(3)))
+    before = followers(airflow)
+
+    rejected, approved = runs = [airflow.trigger("sweep_asking") for _ in range(2)]
+    until(lambda: all(ASKING & set(airflow.states("sweep_asking", run, ASK)) for run in runs))
+    # No person is quicker than Airflow, which fails a task that goes on before it has seen the task's process end.
+    time.sleep(SETTLE_SECONDS)
+
+    answer(airflow, rejected, "Reject")
+    assert airflow.wait("sweep_asking", rejected) == "success"
+    assert airflow.states("sweep_asking", rejected, "sweep_gemini_default") == ["skipped"]
+    assert service.usage()["files"] == 3
+
+    answer(airflow, approved, "Approve")
+    assert airflow.wait("sweep_asking", approved) == "success"
+    assert service.usage()["files"] == 0
+
+    # A sweep that was skipped and a look that only reports are no update.
+    [run_id] = until(lambda: followers(airflow) - before)
+    assert airflow.wait(FOLLOWER, run_id) == "success"
+    assert airflow.xcom(FOLLOWER, run_id, "free_bytes") == 20 * 1024**3
+
+
+def answer(airflow: LocalAirflow, run_id: str, option: str) -> None:
+    """Answer as a person does in the UI."""
+    path = f"/dags/sweep_asking/dagRuns/{run_id}/taskInstances/{ASK}/-1/hitlDetails"
+    question = airflow.api("GET", path)
+    assert question["subject"] == "May 3 Gemini files of gemini_default be deleted?"
+    assert "| too old | 3 |" in question["body"]
+    airflow.api("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+
+
+def followers(airflow: LocalAirflow) -> set[str]:
+    return {run["dag_run_id"] for run in airflow.api("GET", f"/dags/{FOLLOWER}/dagRuns")["dag_runs"]}
+
+
+def test_the_bundle_gives_the_cleanup_dag_without_a_file(airflow: LocalAirflow, service: GeminiEmulator):
+    run_id = airflow.trigger("gemini_files_cleanup", conf={"dry_run": True})
+
+    assert airflow.wait("gemini_files_cleanup", run_id) == "success"
+    assert airflow.api("GET", "/dags/gemini_files_cleanup/details")["bundle_name"] == "gemini-files"
+    assert airflow.xcom("gemini_files_cleanup", run_id, "sweep_gemini_default")["dry_run"] is True
+
+
 @pytest.fixture
 def small(service: GeminiEmulator) -> Iterator[GeminiEmulator]:
-    """Return the emulator with room for four files of 10 MiB."""
+    """Return the emulator with room for twenty files of 10 MiB."""
     quota = service.settings.quota_bytes
     service.settings.quota_bytes = SMALL
     yield service
     service.settings.quota_bytes = quota
 
 
-def test_uploads_of_twice_the_quota_all_get_in(airflow: LocalAirflow, small: GeminiEmulator, tmp_path: Path):
-    source = tmp_path / "large.txt"
-    source.write_bytes(b"x" * (SMALL // 4))
-    runs = [airflow.trigger(SMALL_DAG, conf={"source": str(source)}) for _ in range(RUNS)]
-    until(lambda: small.usage()["bytes"] == SMALL)
-    until(lambda: "deferred" in [state for run in runs for state in airflow.states(SMALL_DAG, run, "upload")])
+@pytest.fixture
+def sweeper(airflow: LocalAirflow) -> Iterator[str]:
+    """Return a Dag that sweeps gemini_small every few seconds, once it is no longer paused."""
+    yield SWEEPER
+    airflow.pause(SWEEPER, paused=True)
+    # Its connection is to the same project as that of the other tests. Not the run: Airflow ends those of a paused Dag
+    # a minute later.
+    query = {"state": ["queued", "running"]}
+    until(lambda: not airflow.api("GET", f"/dags/{SWEEPER}/dagRuns/~/taskInstances", params=query)["task_instances"])
 
-    peak, deadline = 0, time.monotonic() + 300
-    while unfinished := [run for run in runs if airflow.run_state(SMALL_DAG, run) != "success"]:
+
+def test_forty_uploads_of_twice_the_quota_all_get_in(
+    airflow: LocalAirflow, small: GeminiEmulator, sweeper: str, tmp_path: Path
+):
+    source = tmp_path / "large.txt"
+    source.write_bytes(b"x" * LARGE)
+    runs = {airflow.trigger(SMALL_DAG, conf={"source": str(source)}) for _ in range(2 * SMALL // LARGE)}
+    until(lambda: 429 in [entry["status"] for entry in small.journal if entry["call"] == "start"])
+    peak = small.usage()["bytes"]
+    airflow.pause(sweeper, paused=False)
+
+    deadline = time.monotonic() + 300
+    while unfinished := active(airflow) & runs:
         assert time.monotonic() < deadline, unfinished
-        assert "failed" not in [airflow.run_state(SMALL_DAG, run) for run in unfinished]
         peak = max(peak, small.usage()["bytes"])
-        if peak == SMALL:
-            assert airflow.wait("sweep_small", airflow.trigger("sweep_small")) == "success"
+        time.sleep(0.2)
 
     # Each upload has looked at its file once more before it ended.
+    assert {airflow.run_state(SMALL_DAG, run) for run in runs} == {"success"}
     assert peak == SMALL
+
+
+def active(airflow: LocalAirflow) -> set[str]:
+    query = {"state": ["queued", "running"], "limit": 100}
+    return {run["dag_run_id"] for run in airflow.api("GET", f"/dags/{SMALL_DAG}/dagRuns", params=query)["dag_runs"]}

@@ -52,9 +52,18 @@ into_a_small_storage()
 build_cleanup_dag("sweep_default", schedule=None, grace=timedelta())
 build_cleanup_dag(
     "sweep_small",
-    schedule=None,
+    schedule=timedelta(seconds=10),
+    is_paused_upon_creation=True,
     gemini_conn_ids=["gemini_small"],
     grace=timedelta(),
     # Before the uploads that are queued.
     default_args={"priority_weight": 100},
+)
+build_cleanup_dag(
+    "sweep_asking",
+    schedule=None,
+    include_foreign=True,
+    max_age=timedelta(hours=1),
+    approve_above=2,
+    max_active_runs=2,
 )
