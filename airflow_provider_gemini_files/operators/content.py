@@ -179,7 +179,7 @@ class GeminiGenerateContentOperator(_QuestionOperator):
         output = Output(self.output_path, self.output_conn_id) if self.output_path else None
         files = self._files(question, context)
         self._check_input(question, files)
-        response: dict[str, Any] = {"files": [file.name for file in files]}
+        response: dict[str, Any] = {}
         ask = partial(self._ask, files=files, schema=schema, response=response, context=context)
         answer = self._answer(question, schema, ask)
         if output is None:
@@ -238,14 +238,21 @@ class GeminiGenerateContentOperator(_QuestionOperator):
         context: Context,
     ) -> str:
         """Ask once, and account for it before the answer is judged: a useless one has been paid for, too."""
-        answer = self.hook.generate_content(
+        generate = partial(
+            self.hook.generate_content,
             question,
-            files,
             model=self.model,
             system_instruction=self.system_instruction,
             generation_config=self.generation_config,
             schema=schema,
         )
+        try:
+            answer = generate(files)
+        except GeminiFileGoneError:
+            # It was there a moment ago: it is looked up once more, and uploaded again.
+            files[:] = self._files(question, context)
+            answer = generate(files)
+        response["files"] = [file.name for file in files]
         response["model_version"] = answer.model_version
         response["finish_reason"] = answer.finish_reason
         response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage

@@ -348,6 +348,21 @@ def test_also_by_what_the_task_was_given_and_to_count(cleared):
     assert GeminiCountTokensOperator(task_id="count", prompt="x" * 8, files=file.to_dict()).execute(context) == 7
 
 
+def test_also_where_it_goes_between_the_look_and_the_question(context, hook, emulator, text_file, mocker):
+    file = hook.upload_file(text_file, name="files/af0123")
+    mocker.patch("tenacity.nap.time.sleep", autospec=True)
+    generate = GeminiFilesHook.generate_content
+
+    def too_late(self, *args, **kwargs):
+        if "generate" not in calls(emulator):
+            hook.delete_file(file)
+        return generate(self, *args, **kwargs)
+
+    mocker.patch.object(GeminiFilesHook, "generate_content", autospec=True, side_effect=too_late)
+
+    assert f"{file.name} text/plain, 20 bytes" in ask(prompt="x", files=file.to_dict()).execute(context)
+
+
 def test_nobody_knows_where_it_came_from(cleared):
     context, file = cleared
 
