@@ -29,6 +29,8 @@ _ADVICE = {
     "UNEXPECTED_TOOL_CALL": "The model called a tool that generation_config does not name",
     "MODEL_ARMOR": "A template of the project refuses it: change the prompt, the files or the template",
 }
+#: What is told of a source, beside the text that was found there.
+_SOURCE_FIELDS = {"title": "title", "uri": "uri", "fileSearchStore": "store", "pageNumber": "page"}
 #: What is behind an end that may not come again.
 _CAUSES = {
     "RECITATION": "The answer came too near to what the model was trained with; ask for it in the model's own words",
@@ -49,6 +51,7 @@ class Answer:
     :param blocked: why the prompt was refused, None where it was not.
     :param ratings: what safety ratings say against prompt or answer, as in ``DANGEROUS_CONTENT HIGH``.
     :param calls: the functions that the model wants to be called.
+    :param sources: what a search or a page gave the model to go by, as in ``{"title", "uri"}``; each once.
     :param usage: see :func:`~airflow_provider_gemini_files.content.usage.usage_of`.
     """
 
@@ -60,6 +63,7 @@ class Answer:
     finish_message: str | None = None
     ratings: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
+    sources: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def from_api(cls, response: Mapping[str, Any]) -> Answer:
@@ -75,6 +79,7 @@ class Answer:
             blocked=feedback.get("blockReason"),
             ratings=_ratings([*(feedback.get("safetyRatings") or []), *(candidate.get("safetyRatings") or [])]),
             calls=tuple(str(part["functionCall"].get("name")) for part in parts if part.get("functionCall")),
+            sources=_sources(candidate),
             model_version=response.get("modelVersion"),
             usage=usage_of(response.get("usageMetadata") or {}),
         )
@@ -116,6 +121,16 @@ class Answer:
     def _said(self) -> str:
         said = "; ".join(filter(None, [self.finish_message, ", ".join(self.ratings)]))
         return f" ({said})" if said else ""
+
+
+def _sources(candidate: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    chunks = (candidate.get("groundingMetadata") or {}).get("groundingChunks") or []
+    pages = (candidate.get("urlContextMetadata") or {}).get("urlMetadata") or []
+    found = [found for chunk in chunks for found in chunk.values() if isinstance(found, Mapping)]
+    found += [{"uri": page.get("retrievedUrl")} for page in pages]
+    told = ({told: one[key] for key, told in _SOURCE_FIELDS.items() if one.get(key) is not None} for one in found)
+    # In order and each once: a document is found in as many places as it has pieces.
+    return tuple({str(source): source for source in told if source}.values())
 
 
 def _ratings(ratings: list[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -112,7 +112,8 @@ class GeminiGenerateContentOperator(_QuestionOperator):
 
     XCom ``response`` holds ``{"model_version", "finish_reason", "usage", "files"}``, also where the answer is of no
     use and the task fails; ``usage`` counts tokens, those of a repair included. With ``output_path`` it has ``output``
-    (the URI) and ``head`` (the first 200 characters), too. See ``docs/content.md``.
+    (the URI) and ``head`` (the first 200 characters), too, and with tools that search, ``sources``. See
+    ``docs/content.md``.
 
     :param prompt: the question; it follows the files (templated).
     :param files: a file in any form (name, id, URI, metadata dict), or a list of them, each ACTIVE; or parts, which
@@ -256,6 +257,8 @@ class GeminiGenerateContentOperator(_QuestionOperator):
         response["model_version"] = answer.model_version
         response["finish_reason"] = answer.finish_reason
         response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage
+        if answer.sources:
+            response["sources"] = list(answer.sources)
         context["ti"].xcom_push("response", response)
         self.log.info("%s answered (%s): %s", answer.model_version, answer.finish_reason, in_words(answer.usage))
         for kind, modality, count in counts(answer.usage):

@@ -14,6 +14,26 @@ def answered(*parts: dict, finish: str | None = "STOP", **candidate: object) -> 
     return Answer.from_api({"candidates": [{"content": {"parts": list(parts)}, "finishReason": finish, **candidate}]})
 
 
+def test_what_the_model_went_by_is_told_once():
+    web = {"web": {"title": "Crates", "uri": "https://crates.example", "domain": "crates.example"}}
+    stored = {
+        "retrievedContext": {"title": "a.pdf", "fileSearchStore": "fileSearchStores/s", "text": "long", "pageNumber": 3}
+    }
+    page = {"retrievedUrl": "https://page.example", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"}
+
+    answer = answered(
+        {"text": "a"},
+        groundingMetadata={"groundingChunks": [web, stored, web, {}]},
+        urlContextMetadata={"urlMetadata": [page]},
+    )
+
+    assert answer.sources == (
+        {"title": "Crates", "uri": "https://crates.example"},
+        {"title": "a.pdf", "store": "fileSearchStores/s", "page": 3},
+        {"uri": "https://page.example"},
+    )
+
+
 @pytest.mark.parametrize("finish", ["STOP", None, "FINISH_REASON_UNSPECIFIED"])
 def test_parts_are_joined_and_thoughts_left_out(finish):
     answer = answered({"text": "I think", "thought": True}, {"text": "a"}, {"text": "b"}, finish=finish)

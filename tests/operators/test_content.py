@@ -302,6 +302,22 @@ def test_an_answer_too_large_for_xcom_says_what_to_do_and_is_not_lost(emulator, 
     assert ti.pushed["response"]["usage"]["answer"] > 0
 
 
+def test_what_a_search_has_found_is_told(emulator, hook, context, ti, text_file):
+    stores = hook.client.file_search_stores
+    store = stores.create()
+    stores.import_file(
+        file_search_store_name=store.name, file_name=hook.upload_file(text_file, name="files/af0123").name
+    )
+    emulator.clock.advance(60)
+    search = {"file_search": {"file_search_store_names": [store.name]}}
+
+    ask(prompt="x", generation_config={"tools": [search]}).execute(context)
+
+    assert ti.pushed["response"]["sources"] == [{"title": "af0123", "store": store.name}]
+    ask(prompt="x").execute(context)
+    assert "sources" not in ti.pushed["response"]
+
+
 def test_an_answer_that_xcom_does_not_get_may_be_of_any_size(emulator, context):
     emulator.answers.add("x" * 100_000)
 
