@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_provider_gemini_files.exceptions import GeminiAuthError, GeminiInputError
 from airflow_provider_gemini_files.files.limits import DEFAULT_QUOTA_BYTES, MIN_TIMEOUT_SECONDS
@@ -23,6 +24,7 @@ DEFAULT_TIMEOUT_SECONDS = 600.0
 DEFAULT_MAX_RETRIES = 4
 #: Read in this order where the connection has no key.
 KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+_BASE_URL = re.compile(r"https?://[^\s?#\x00-\x1f\x7f]+")
 
 
 def _version(value: Any) -> str:
@@ -121,9 +123,22 @@ def _base_url(conn: Connection, where: str) -> str:
     if not host:
         return DEFAULT_HOST
     url = host if "://" in host else f"{conn.schema or 'https'}://{host}"
-    if not re.fullmatch(r"https?://[^\s?#]+", url):
+    if "@" in url:
+        # Not repeated: what is before the @ may be secret.
+        raise GeminiInputError(f"{where}: the host is a base URL like {DEFAULT_HOST!r}, without a user and a password.")
+    if not _is_base_url(url):
         raise GeminiInputError(f"{where}: the host is a base URL like {DEFAULT_HOST!r}, got {conn.host!r}.")
     return f"{url}:{conn.port}" if conn.port else url
+
+
+def _is_base_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Asked for because either says by a ValueError what nobody can be reached by.
+        host, port = (parts.hostname or "").encode("idna"), parts.port
+        return bool(host) and port != 0 and bool(_BASE_URL.fullmatch(url))
+    except ValueError:
+        return False
 
 
 def _extras(conn: Connection, where: str) -> dict[str, Any]:

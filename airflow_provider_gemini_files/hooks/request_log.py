@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-#: The clients' loggers: google-genai 2.x and our uploads speak httpx, google-genai 3.x httpx2.
+#: The clients' loggers: google-genai 2.x and our own calls speak httpx, google-genai 3.x httpx2.
 _LOGGERS = ("httpx", "httpx2")
 
 

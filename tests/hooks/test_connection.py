@@ -59,15 +59,31 @@ def test_an_extra_of_no_use_is_an_error_that_names_it(extra, says):
         ({"host": "http://127.0.0.1:8085/"}, "http://127.0.0.1:8085"),
         ({"host": "gateway.example/gemini"}, "https://gateway.example/gemini"),
         ({"host": "127.0.0.1", "port": 8085, "schema": "http"}, "http://127.0.0.1:8085"),
+        ({"host": "http://my_gateway:80"}, "http://my_gateway:80"),
+        ({"host": "http://[::1]:8085"}, "http://[::1]:8085"),
     ],
 )
 def test_the_host_is_a_base_url(fields, url):
     assert read(**fields).base_url == url
 
 
-def test_a_host_that_is_no_url_is_refused():
-    with pytest.raises(GeminiInputError, match="base URL"):
-        read(host="ftp://somewhere")
+@pytest.mark.parametrize(
+    "host",
+    [
+        "ftp://somewhere", "http://host:port", "http://host:99999", "http://[::1", "http://a..b", "http:///v1",
+        "http://host?key=x", "http://host\x7f", f"http://{'a' * 64}",
+    ],
+)  # fmt: skip
+def test_a_host_that_is_no_url_is_refused(host):
+    with pytest.raises(GeminiInputError, match=r"base URL like .*, got 'http|got 'ftp"):
+        read(host=host)
+
+
+def test_a_host_with_a_password_is_refused_without_repeating_it():
+    with pytest.raises(GeminiInputError, match="without a user and a password") as refused:
+        read(host="https://user:open-sesame@gateway.example")
+
+    assert "open-sesame" not in str(refused.value)
 
 
 def test_the_key_of_the_connection_comes_first():
