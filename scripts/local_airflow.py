@@ -175,13 +175,17 @@ class LocalAirflow:
         Call Airflow's REST API below ``/api/v2``; return the JSON.
 
         An error of the server's is asked past for a while: a database in use is one to it, as is an asset's event whose
-        run has not begun.
+        run has not begun. What a call that failed so has done all the same is done.
         """
         deadline = time.monotonic() + _SERVER_ERROR_SECONDS
+        failed = False
         while (response := self._client.request(method, f"/api/v2{path}", **kwargs)).is_server_error:
             if time.monotonic() > deadline:
                 break
+            failed = True
             time.sleep(0.5)
+        if failed and response.status_code == 409:
+            return None
         response.raise_for_status()
         return response.json() if response.content else None
 
@@ -195,12 +199,10 @@ class LocalAirflow:
             try:
                 self.api("POST", f"/dags/{dag_id}/dagRuns", json=run)
             except httpx.HTTPStatusError as error:
-                code = error.response.status_code
-                if code == 404 and time.monotonic() < deadline:
-                    time.sleep(0.5)
-                    continue
-                if code != 409:
+                if error.response.status_code != 404 or time.monotonic() > deadline:
                     raise
+                time.sleep(0.5)
+                continue
             return run_id
 
     def pause(self, dag_id: str, *, paused: bool) -> None:

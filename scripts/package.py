@@ -13,6 +13,7 @@ NAME = "airflow-provider-gemini-files"
 IMPORTS = (
     "import airflow_provider_gemini_files.operators.files, airflow_provider_gemini_files.operators.content, "
     "airflow_provider_gemini_files.sensors.files, airflow_provider_gemini_files.hooks.sdk, "
+    "airflow_provider_gemini_files.hooks.rest, "
     # Reads its folder of static files, too.
     "airflow_provider_gemini_files.emulator.server, airflow_provider_gemini_files.ui.app"
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ _ADVICE = {
 }
 #: What is told of a source, beside the text that was found there.
 _SOURCE_FIELDS = {"title": "title", "uri": "uri", "fileSearchStore": "store", "pageNumber": "page"}
+_RETRIEVED = (None, "URL_RETRIEVAL_STATUS_SUCCESS")
 #: What is behind an end that may not come again.
 _CAUSES = {
     "RECITATION": "The answer came too near to what the model was trained with; ask for it in the model's own words",
@@ -127,10 +128,14 @@ def _sources(candidate: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     chunks = (candidate.get("groundingMetadata") or {}).get("groundingChunks") or []
     pages = (candidate.get("urlContextMetadata") or {}).get("urlMetadata") or []
     found = [found for chunk in chunks for found in chunk.values() if isinstance(found, Mapping)]
-    found += [{"uri": page.get("retrievedUrl")} for page in pages]
+    found += [{"uri": page.get("retrievedUrl")} for page in pages if page.get("urlRetrievalStatus") in _RETRIEVED]
     told = ({told: one[key] for key, told in _SOURCE_FIELDS.items() if one.get(key) is not None} for one in found)
-    # In order and each once: a document is found in as many places as it has pieces.
-    return tuple({str(source): source for source in told if source}.values())
+    return tuple(each_once(source for source in told if source))
+
+
+def each_once(sources: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return sources in order, each once: a document is found in as many places as it has pieces."""
+    return list({str(source): source for source in sources}.values())
 
 
 def _ratings(ratings: list[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import pendulum
 
@@ -36,16 +37,19 @@ _QUOTA_ZONE = "America/Los_Angeles"
 
 
 def error_from_answer(
-    code: int, body: Mapping[str, Any] | str, doing: str, retry_after: str | None = None
+    code: int, body: Mapping[str, Any] | str, doing: str, retry_after: str | None = None, location: str | None = None
 ) -> GeminiFilesError:
     """
     Return the error that an answer means.
 
-    :param code: HTTP status, 400 or more.
+    :param code: HTTP status, 300 or more.
     :param body: the JSON body, or its text where it is none (the upload back end answers plain text).
     :param doing: what was tried, for the message: ``"get files/abc"``.
     :param retry_after: the answer's ``Retry-After`` header: seconds, or a date.
+    :param location: the answer's ``Location`` header.
     """
+    if code < 400:
+        return _elsewhere(code, doing, location)
     text = body if isinstance(body, str) else json.dumps(body)
     message = f"Cannot {doing}: {_message(body)} (HTTP {code})."
     if code == 429:
@@ -64,6 +68,16 @@ def error_from_answer(
 def no_answer(error: Exception, doing: str) -> GeminiServiceError:
     """Return the error that a broken line means; ``doing`` as for :func:`error_from_answer`."""
     return GeminiServiceError(f"Cannot {doing}: the service cannot be reached ({type(error).__name__}: {error}).")
+
+
+def _elsewhere(code: int, doing: str, location: str | None) -> GeminiFilesError:
+    # No more than this of the address: the rest may hold secrets.
+    parts = urlsplit(location or "")
+    where = f", at {parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
+    message = f"Cannot {doing}: the service is elsewhere{where} (HTTP {code}), where the key is not sent to."
+    if code in (301, 308):
+        return GeminiInputError(f"{message} Put the right address into the connection's host.")
+    return GeminiServiceError(f"{message} Check the connection's host if a retry fails, too.")
 
 
 def _message(body: Mapping[str, Any] | str) -> str:

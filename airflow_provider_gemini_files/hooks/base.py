@@ -1,4 +1,4 @@
-"""What all calls of the hook stand on: the connection, the client, and the retries."""
+"""What all calls of the hook stand on: the connection, the clients, and the retries."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow_provider_gemini_files.exceptions import GeminiAuthError, GeminiInputError
 from airflow_provider_gemini_files.files.limits import DEFAULT_QUOTA_BYTES, MIN_TIMEOUT_SECONDS
@@ -123,22 +122,28 @@ def _base_url(conn: Connection, where: str) -> str:
     if not host:
         return DEFAULT_HOST
     url = host if "://" in host else f"{conn.schema or 'https'}://{host}"
-    if "@" in url:
-        # Not repeated: what is before the @ may be secret.
-        raise GeminiInputError(f"{where}: the host is a base URL like {DEFAULT_HOST!r}, without a user and a password.")
+    if conn.port:
+        scheme, _, rest = url.partition("://")
+        address, slash, path = rest.partition("/")
+        url = f"{scheme}://{address}:{conn.port}{slash}{path}"
     if not _is_base_url(url):
-        raise GeminiInputError(f"{where}: the host is a base URL like {DEFAULT_HOST!r}, got {conn.host!r}.")
-    return f"{url}:{conn.port}" if conn.port else url
+        # What is before an @ or behind a ? may be secret.
+        got = "one with a user or a query" if set(url) & set("@?") else repr(url)
+        raise GeminiInputError(f"{where}: the host is a base URL like {DEFAULT_HOST!r}, got {got}.")
+    return url
 
 
 def _is_base_url(url: str) -> bool:
+    import httpx
+
     try:
-        parts = urlsplit(url)
-        # Asked for because either says by a ValueError what nobody can be reached by.
-        host, port = (parts.hostname or "").encode("idna"), parts.port
-        return bool(host) and port != 0 and bool(_BASE_URL.fullmatch(url))
-    except ValueError:
+        parts = httpx.URL(url)
+        # The socket encodes it once more, and refuses what httpx lets pass.
+        address = parts.raw_host.decode().encode("idna")
+    except (httpx.InvalidURL, UnicodeError):
         return False
+    port_is_fine = parts.port is None or 0 < parts.port < 65536
+    return bool(address) and port_is_fine and not parts.userinfo and bool(_BASE_URL.fullmatch(url))
 
 
 def _extras(conn: Connection, where: str) -> dict[str, Any]:

@@ -7,13 +7,14 @@ even from another thread. Airflow has imported httpx anyway.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncGenerator, Collection
 from typing import Any
 
 import anyio
 import httpx
 
-from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.exceptions import GeminiServiceError
 from airflow_provider_gemini_files.files.answers import error_from_answer, no_answer
 from airflow_provider_gemini_files.files.limits import LIST_PAGE_SIZE
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -34,10 +35,11 @@ class FilesClient:
 
     def __init__(self, connection: GeminiConnection) -> None:
         self._client = httpx.Client(**_options(connection))
+        weakref.finalize(self, self._client.close)
 
     def get_file(self, name: str) -> GeminiFile:
         """Return a file."""
-        return GeminiFile.from_api(self._call(f"get {name}", "GET", name))
+        return _file(self._call(f"get {name}", "GET", name))
 
     def list_files(self) -> list[GeminiFile]:
         """Return all files, page after page."""
@@ -46,7 +48,7 @@ class FilesClient:
         query: dict[str, Any] | None = {"pageSize": LIST_PAGE_SIZE}
         while query:
             page = self._call("list files", "GET", "files", query)
-            found.update((file["name"], GeminiFile.from_api(file)) for file in page.get("files", []))
+            found.update((file.name, file) for file in map(_file, page.get("files") or []))
             query = _next_page(page)
         return list(found.values())
 
@@ -80,16 +82,16 @@ class AsyncFilesClient:
 
     async def get_file(self, name: str) -> GeminiFile:
         """Return a file."""
-        return GeminiFile.from_api(await self._call(f"get {name}", "GET", name))
+        return _file(await self._call(f"get {name}", "GET", name))
 
     async def list_pages(self, names: Collection[str] | None) -> AsyncGenerator[list[GeminiFile], None]:
         """Read the project's list; yield for each page the files of some names, or all where None."""
         query: dict[str, Any] | None = {"pageSize": LIST_PAGE_SIZE}
         while query:
             page = await self._call("list files", "GET", "files", query)
-            files = page.get("files", [])
+            files = page.get("files") or []
             # Only what is wanted is read: most of a long list is not.
-            yield [GeminiFile.from_api(file) for file in files if names is None or file["name"] in names]
+            yield [_file(file) for file in files if names is None or file.get("name") in names]
             query = _next_page(page)
 
     async def delete_file(self, name: str) -> None:
@@ -122,14 +124,18 @@ def _next_page(page: dict[str, Any]) -> dict[str, Any] | None:
     return {"pageSize": LIST_PAGE_SIZE, "pageToken": token} if token else None
 
 
+def _file(resource: dict[str, Any]) -> GeminiFile:
+    try:
+        return GeminiFile.from_api(resource)
+    except (KeyError, TypeError, ValueError) as error:
+        raise GeminiServiceError(f"The service answered with a file that cannot be read: {error!r}.") from error
+
+
 def _read(answer: httpx.Response, doing: str) -> dict[str, Any]:
     """Return the JSON object of an answer, or raise the error it means."""
-    if answer.next_request is not None:
-        # Not followed: the key would go along, to whoever it is.
-        raise GeminiInputError(
-            f"Cannot {doing}: the service is elsewhere, at {answer.next_request.url.copy_with(query=None)}. Put the "
-            "right address into the connection's host."
-        )
+    if answer.is_success and not answer.content:
+        # A gateway may strip the empty object of a deletion.
+        return {}
     try:
         body = answer.json()
     except ValueError:
@@ -137,6 +143,7 @@ def _read(answer: httpx.Response, doing: str) -> dict[str, Any]:
     is_object = isinstance(body, dict)
     if answer.is_success and is_object:
         return dict(body)
-    # What is no JSON object is no answer of the service's, whatever its status.
-    code = answer.status_code if answer.is_error else 502
-    raise error_from_answer(code, body if is_object else answer.text, doing, answer.headers.get("retry-after"))
+    # What is no JSON object is no answer of the service's, however well it says it is.
+    code = 502 if answer.is_success else answer.status_code
+    retry_after, location = answer.headers.get("retry-after"), answer.headers.get("location")
+    raise error_from_answer(code, body if is_object else answer.text, doing, retry_after, location)

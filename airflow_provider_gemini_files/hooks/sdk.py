@@ -17,7 +17,7 @@ from airflow_provider_gemini_files.files.answers import error_from_answer, no_an
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 
 _Model = TypeVar("_Model", bound=pydantic.BaseModel)
-#: For a call that a model does not answer; the connection's timeout is for uploads and answers.
+#: For counting, which generates nothing; the connection's timeout is for uploads and answers.
 _QUICK = types.HttpOptions(timeout=60_000)
 
 
@@ -44,6 +44,9 @@ def build_client(connection: GeminiConnection) -> genai.Client:
             base_url=connection.base_url,
             api_version=connection.api_version,
             timeout=round(connection.timeout * 1000),
+            # The key would go along.
+            client_args={"follow_redirects": False},
+            async_client_args={"follow_redirects": False},
         ),
     )
 
@@ -60,7 +63,8 @@ def _our_errors(doing: str) -> Iterator[None]:
     except errors.APIError as error:
         details = error.details if isinstance(error.details, Mapping) else str(error.message or "")
         headers = getattr(error.response, "headers", None) or {}
-        raise error_from_answer(error.code, details, doing, headers.get("retry-after")) from error
+        location = headers.get("location")
+        raise error_from_answer(error.code, details, doing, headers.get("retry-after"), location) from error
     except _LINE_ERRORS as error:
         raise no_answer(error, doing) from error
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_gemini_files import lineage
-from airflow_provider_gemini_files.content.answer import CUT
+from airflow_provider_gemini_files.content.answer import CUT, each_once
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.content.usage import counts, in_words, sum_of
@@ -30,6 +30,7 @@ from airflow_provider_gemini_files.transfer.output import Output
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+T = TypeVar("T")
 OnMaxTokens = Literal["fail", "keep"]
 
 #: Bytes of JSON; XCom is a row of Airflow's database, and 64 KiB is the least that a column of it holds.
@@ -102,8 +103,19 @@ class _QuestionOperator(GeminiOperator):
             self.log.info("Showing %s (%s, %s)", file.name, file.mime_type, file.display_name)
         return files
 
-    def _count(self, question: Contents, files: list[GeminiFile]) -> int:
-        return self.hook.count_tokens(question, files, model=self.model, system_instruction=self.system_instruction)
+    def _count(self, question: Contents, files: list[GeminiFile], context: Context) -> int:
+        count = partial(self.hook.count_tokens, question, model=self.model, system_instruction=self.system_instruction)
+        return self._with(files, count, question, context)
+
+    def _with(
+        self, files: list[GeminiFile], call: Callable[[list[GeminiFile]], T], question: Contents, context: Context
+    ) -> T:
+        try:
+            return call(files)
+        except GeminiFileGoneError:
+            # It was there a moment ago: it is looked up once more, and uploaded again.
+            files[:] = self._files(question, context)
+            return call(files)
 
 
 class GeminiGenerateContentOperator(_QuestionOperator):
@@ -179,7 +191,7 @@ class GeminiGenerateContentOperator(_QuestionOperator):
         content_config(self.generation_config, self.system_instruction, schema)
         output = Output(self.output_path, self.output_conn_id) if self.output_path else None
         files = self._files(question, context)
-        self._check_input(question, files)
+        self._check_input(question, files, context)
         response: dict[str, Any] = {}
         ask = partial(self._ask, files=files, schema=schema, response=response, context=context)
         answer = self._answer(question, schema, ask)
@@ -196,7 +208,7 @@ class GeminiGenerateContentOperator(_QuestionOperator):
         context["ti"].xcom_push("response", response | {"output": output.uri, "head": text[:_HEAD]})
         return output.uri
 
-    def _check_input(self, question: Contents, files: list[GeminiFile]) -> None:
+    def _check_input(self, question: Contents, files: list[GeminiFile], context: Context) -> None:
         # A template that is empty sets no limit.
         if self.max_input_tokens in (None, ""):
             return
@@ -204,7 +216,7 @@ class GeminiGenerateContentOperator(_QuestionOperator):
             most = int(str(self.max_input_tokens))
         except ValueError as error:
             raise GeminiInputError(f"max_input_tokens is a whole number, got {self.max_input_tokens!r}.") from error
-        tokens = self._count(question, files)
+        tokens = self._count(question, files, context)
         if tokens > most:
             raise GeminiInputError(
                 f"The question has {tokens} tokens, and max_input_tokens is {most}: nothing was asked, nothing spent. "
@@ -247,18 +259,13 @@ class GeminiGenerateContentOperator(_QuestionOperator):
             generation_config=self.generation_config,
             schema=schema,
         )
-        try:
-            answer = generate(files)
-        except GeminiFileGoneError:
-            # It was there a moment ago: it is looked up once more, and uploaded again.
-            files[:] = self._files(question, context)
-            answer = generate(files)
+        answer = self._with(files, generate, question, context)
         response["files"] = [file.name for file in files]
         response["model_version"] = answer.model_version
         response["finish_reason"] = answer.finish_reason
         response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage
         if answer.sources:
-            response["sources"] = list(answer.sources)
+            response["sources"] = each_once([*response.get("sources", []), *answer.sources])
         context["ti"].xcom_push("response", response)
         self.log.info("%s answered (%s): %s", answer.model_version, answer.finish_reason, in_words(answer.usage))
         for kind, modality, count in counts(answer.usage):
@@ -301,7 +308,7 @@ class GeminiCountTokensOperator(_QuestionOperator):
     def execute(self, context: Context) -> int:
         """Look up the files, and count."""
         question = self._question()
-        tokens = self._count(question, self._files(question, context))
+        tokens = self._count(question, self._files(question, context), context)
         self.log.info("The question has %d tokens", tokens)
         return tokens
 

@@ -19,12 +19,15 @@ def test_what_the_model_went_by_is_told_once():
     stored = {
         "retrievedContext": {"title": "a.pdf", "fileSearchStore": "fileSearchStores/s", "text": "long", "pageNumber": 3}
     }
-    page = {"retrievedUrl": "https://page.example", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"}
+    pages = [
+        {"retrievedUrl": "https://page.example", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"},
+        {"retrievedUrl": "https://paid.example", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_PAYWALL"},
+    ]
 
     answer = answered(
         {"text": "a"},
         groundingMetadata={"groundingChunks": [web, stored, web, {}]},
-        urlContextMetadata={"urlMetadata": [page]},
+        urlContextMetadata={"urlMetadata": pages},
     )
 
     assert answer.sources == (

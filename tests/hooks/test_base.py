@@ -62,6 +62,7 @@ def test_the_version_is_the_connections_whatever_the_sdk_prefers(connect, gemini
     connect(host=gemini_emulator.base_url, extra={"api_version": version})
 
     file = GeminiFilesHook().upload_file(text_file)
+    GeminiFilesHook().count_tokens("x")
     GeminiFilesHook().delete_file(file)
 
     assert {path.strip("/").removeprefix("upload/").split("/")[0] for path in paths(gemini_emulator, "POST")} == {
@@ -75,6 +76,7 @@ def test_the_environment_of_the_worker_does_not_redirect_calls(hook, emulator, m
     monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
 
     assert hook.list_files() == []
+    assert hook.count_tokens("a question") > 0
 
 
 def test_failures_of_the_service_are_tried_again_and_then_told(hook, emulator, mocker):

@@ -92,6 +92,9 @@ ANSWERS = pytest.mark.parametrize(
         ({"action": "bad_key"}, e.GeminiAuthError, "Put a valid API key into the connection"),
         ({"action": "status", "status": 200, "body": "<html>Sign in"}, e.GeminiServiceError, "is an HTML page"),
         ({"action": "status", "status": 200, "body": ["a list"]}, e.GeminiServiceError, "HTTP 502"),
+        ({"action": "status", "status": 200, "body": {}}, e.GeminiServiceError, "a file that cannot be read"),
+        ({"action": "status", "status": 200, "body": ""}, e.GeminiServiceError, "a file that cannot be read"),
+        ({"action": "status", "status": 308, "body": ""}, e.GeminiInputError, "elsewhere .*into the connection's host"),
     ],
 )
 
@@ -113,11 +116,31 @@ def test_an_answer_in_an_event_loop_means_what_it_means_elsewhere(emulator, faul
         in_loop(lambda hook: hook.aget_file("abc"))
 
 
-def test_the_key_does_not_follow_to_another_address(connect, elsewhere):
-    connect(host=elsewhere)
+@pytest.mark.parametrize("call", ["get_file", "upload_bytes", "count_tokens"])
+def test_the_key_does_not_follow_to_another_address(connect, elsewhere, call):
+    connect(host=elsewhere, extra={"max_retries": 0})
+    arguments = {"get_file": ["abc"], "upload_bytes": [b"x", "x.txt"], "count_tokens": ["x"]}
 
-    with pytest.raises(e.GeminiInputError, match=r"elsewhere, at https://right.example/v1beta/files/abc\. Put"):
-        GeminiFilesHook().get_file("abc")
+    with pytest.raises(
+        e.GeminiFilesError, match=r"the service is elsewhere(, at https://right.example)? \(HTTP 301"
+    ) as told:
+        getattr(GeminiFilesHook(), call)(*arguments[call])
+
+    assert isinstance(told.value, e.GeminiInputError)
+    assert "secret" not in str(told.value)
+
+
+def test_a_redirect_for_a_while_is_no_reason_to_give_up(hook, emulator, mocker):
+    mocker.patch("tenacity.nap.time.sleep", autospec=True)
+    emulator.faults.add("list", "status", status=307, body="")
+
+    assert hook.list_files() == []
+
+
+def test_a_deletion_may_be_answered_by_nothing(hook, emulator):
+    emulator.faults.add("delete", "status", status=204, body="")
+
+    assert hook.delete_file("abc", ignore_missing=False) is True
 
 
 @pytest.fixture
@@ -127,8 +150,11 @@ def elsewhere() -> Iterator[str]:
     class Redirects(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(301)
-            self.send_header("Location", f"https://right.example{self.path}?token=secret")
+            self.send_header("Location", f"https://user:secret@right.example{self.path}?token=secret")
+            self.send_header("Content-Length", "0")
             self.end_headers()
+
+        do_POST = do_GET
 
         def log_message(self, *args: object) -> None:
             """Say nothing."""

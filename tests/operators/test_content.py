@@ -364,19 +364,23 @@ def test_also_by_what_the_task_was_given_and_to_count(cleared):
     assert GeminiCountTokensOperator(task_id="count", prompt="x" * 8, files=file.to_dict()).execute(context) == 7
 
 
-def test_also_where_it_goes_between_the_look_and_the_question(context, hook, emulator, text_file, mocker):
+@pytest.mark.parametrize("arguments", [{}, {"max_input_tokens": 1000}])
+def test_also_where_it_goes_between_the_look_and_the_question(context, hook, emulator, text_file, mocker, arguments):
     file = hook.upload_file(text_file, name="files/af0123")
     mocker.patch("tenacity.nap.time.sleep", autospec=True)
-    generate = GeminiFilesHook.generate_content
+    active_files = GeminiFilesHook.active_files
 
-    def too_late(self, *args, **kwargs):
-        if "generate" not in calls(emulator):
+    def looked_up(*args):
+        found = active_files(*args)
+        if "delete" not in calls(emulator):
             hook.delete_file(file)
-        return generate(self, *args, **kwargs)
+        return found
 
-    mocker.patch.object(GeminiFilesHook, "generate_content", autospec=True, side_effect=too_late)
+    mocker.patch.object(GeminiFilesHook, "active_files", autospec=True, side_effect=looked_up)
 
-    assert f"{file.name} text/plain, 20 bytes" in ask(prompt="x", files=file.to_dict()).execute(context)
+    text = ask(prompt="x", files=file.to_dict(), **arguments).execute(context)
+
+    assert f"{file.name} text/plain, 20 bytes" in text
 
 
 def test_nobody_knows_where_it_came_from(cleared):
