@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import pendulum
 
@@ -28,6 +27,8 @@ from airflow_provider_gemini_files.exceptions import (
 #: Either stands in the text of every storage error seen; one variant hides it in a stringified message.
 _STORAGE_MARKS = ("file_storage_bytes", "FileStorageBytesPerProject")
 _RETRY_DELAY = re.compile(r'"retryDelay":\s*"(\d+(?:\.\d+)?)s"')
+#: No more of an address is told than this: its user and its query may be secret.
+_ORIGIN = re.compile(r"(https?://)(?:[^/?#]*@)?([^/?#@]+)")
 #: A longer delay is no advice: the service has answered 2**63 - 1 seconds.
 _MAX_RETRY_DELAY = 86_400.0
 #: As in ``GenerateRequestsPerDayPerProjectPerModel-FreeTier``.
@@ -71,10 +72,9 @@ def no_answer(error: Exception, doing: str) -> GeminiServiceError:
 
 
 def _elsewhere(code: int, doing: str, location: str | None) -> GeminiFilesError:
-    # No more than this of the address: the rest may hold secrets.
-    parts = urlsplit(location or "")
-    where = f", at {parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
-    message = f"Cannot {doing}: the service is elsewhere{where} (HTTP {code}), where the key is not sent to."
+    found = _ORIGIN.match(location or "")
+    where = f", at {found[1]}{found[2]}" if found else ""
+    message = f"Cannot {doing}: the service is elsewhere{where} (HTTP {code}), and the key is not sent there."
     if code in (301, 308):
         return GeminiInputError(f"{message} Put the right address into the connection's host.")
     return GeminiServiceError(f"{message} Check the connection's host if a retry fails, too.")

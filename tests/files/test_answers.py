@@ -55,6 +55,28 @@ def test_what_an_answer_means(code, answer, kind):
     assert type(error_from_answer(code, answer, doing)) is kind
 
 
+@pytest.mark.parametrize(
+    ("code", "location", "kind", "says"),
+    [
+        (
+            301,
+            "https://user:secret@right.example:8080/v1?secret",
+            e.GeminiInputError,
+            "at https://right.example:8080 (",
+        ),
+        (308, "/elsewhere?secret", e.GeminiInputError, "is elsewhere (HTTP 308)"),
+        (302, "http://[::1", e.GeminiServiceError, "at http://[::1 ("),
+        (307, None, e.GeminiServiceError, "if a retry fails, too"),
+    ],
+)
+def test_a_redirect_names_no_more_than_where_it_leads(code, location, kind, says):
+    error = error_from_answer(code, "", "get files/abc", location=location)
+
+    assert type(error) is kind
+    assert says in str(error)
+    assert "secret" not in str(error)
+
+
 @pytest.mark.parametrize(("delay", "seconds"), [("28s", 28.0), ("1.5s", 1.5), ("9223372036854775807s", math.inf)])
 def test_the_delay_the_service_asks_for_is_kept_where_it_makes_sense(delay, seconds):
     error = error_from_answer(429, body(429, "RESOURCE_EXHAUSTED", "slow down", [{"retryDelay": delay}]), "ask")
