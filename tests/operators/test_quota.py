@@ -19,6 +19,7 @@ from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
 from airflow_provider_gemini_files.operators.storage import GeminiCleanupFilesOperator
+from airflow_provider_gemini_files.triggers import storage
 
 QUOTA = 1000
 RUNS = {"done": "success", "live": "running"}
@@ -119,7 +120,9 @@ def run_trigger(deferred: TaskDeferred) -> dict:
 
 
 @pytest.mark.parametrize("reuse", ["run", "never", "project"])
-def test_a_deferred_upload_sends_only_what_is_missing(emulator, context, hook, tmp_path, reuse):
+def test_a_deferred_upload_sends_only_what_is_missing(emulator, context, hook, tmp_path, reuse, monkeypatch):
+    # No supervisor here that would have to see the deferral.
+    monkeypatch.setattr(storage, "SETTLE_SECONDS", 0)
     seed(emulator.base_url, file("done", "done", 500))
     sources = [source_of(tmp_path, 300, "a.txt"), source_of(tmp_path, 310, "b.txt")]
     operator = upload(sources, on_quota="wait", deferrable=True, reuse=reuse)
