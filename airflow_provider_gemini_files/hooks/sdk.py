@@ -12,7 +12,7 @@ import pydantic
 from google import genai
 from google.genai import errors, types
 
-from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiServiceError
+from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.files.answers import error_from_answer, no_answer
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 
@@ -54,7 +54,7 @@ def build_client(connection: GeminiConnection) -> genai.Client:
 @contextmanager
 def _our_errors(doing: str) -> Iterator[None]:
     """
-    Raise the error of our tree where the service refuses a call of the SDK, or the line breaks.
+    Raise the error of our tree that an error of the SDK means: of the service, of the line, or of what was given.
 
     :param doing: what is tried, for the message.
     """
@@ -67,6 +67,13 @@ def _our_errors(doing: str) -> Iterator[None]:
         raise error_from_answer(error.code, details, doing, headers.get("retry-after"), location) from error
     except _LINE_ERRORS as error:
         raise no_answer(error, doing) from error
+    except (json.JSONDecodeError, errors.UnknownApiResponseError, pydantic.ValidationError) as error:
+        raise GeminiServiceError(
+            f"Cannot {doing}: the answer cannot be read ({error}). A retry can succeed."
+        ) from error
+    except ValueError as error:
+        # Fields that only another of Google's APIs has are refused when the request is written.
+        raise GeminiInputError(f"Cannot {doing}: generation_config cannot be sent: {error}") from error
 
 
 def generate_content(
@@ -74,16 +81,8 @@ def generate_content(
 ) -> dict[str, Any]:
     """Ask a model; return its answer in REST spelling."""
     contents: list[Any] = content_of(turns)
-    try:
-        with _our_errors(f"generate content with {model}"):
-            response = client.models.generate_content(model=model, contents=contents, config=config)
-    except (json.JSONDecodeError, errors.UnknownApiResponseError, pydantic.ValidationError) as error:
-        raise GeminiServiceError(f"{model} answered what cannot be read ({error}). A retry can succeed.") from error
-    except GeminiFilesError:
-        raise
-    except ValueError as error:
-        # Fields that only another of Google's APIs has are refused when the request is written.
-        raise GeminiInputError(f"generation_config cannot be sent: {error}") from error
+    with _our_errors(f"generate content with {model}"):
+        response = client.models.generate_content(model=model, contents=contents, config=config)
     return response.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"parsed", "sdk_http_response"})
 
 

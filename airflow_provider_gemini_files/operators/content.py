@@ -105,15 +105,15 @@ class _QuestionOperator(GeminiOperator):
 
     def _count(self, question: Contents, files: list[GeminiFile], context: Context) -> int:
         count = partial(self.hook.count_tokens, question, model=self.model, system_instruction=self.system_instruction)
-        return self._with(files, count, question, context)
+        return self._healing(files, count, question, context)
 
-    def _with(
+    def _healing(
         self, files: list[GeminiFile], call: Callable[[list[GeminiFile]], T], question: Contents, context: Context
     ) -> T:
+        """Call about files; one that has gone since it was looked up is looked up, and so uploaded, once more."""
         try:
             return call(files)
         except GeminiFileGoneError:
-            # It was there a moment ago: it is looked up once more, and uploaded again.
             files[:] = self._files(question, context)
             return call(files)
 
@@ -259,7 +259,7 @@ class GeminiGenerateContentOperator(_QuestionOperator):
             generation_config=self.generation_config,
             schema=schema,
         )
-        answer = self._with(files, generate, question, context)
+        answer = self._healing(files, generate, question, context)
         response["files"] = [file.name for file in files]
         response["model_version"] = answer.model_version
         response["finish_reason"] = answer.finish_reason

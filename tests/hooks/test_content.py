@@ -120,13 +120,14 @@ def test_a_field_that_the_api_does_not_have_is_refused_before_anything_is_sent(h
     assert emulator.journal == []
 
 
-def test_an_answer_that_is_no_answer_is_asked_for_again(hook, emulator, slept):
-    emulator.faults.add("generate", "status", status=200, body="<html>", times=2)
+@pytest.mark.parametrize(("call", "method"), [("generate", "generate_content"), ("count_tokens", "count_tokens")])
+def test_an_answer_that_is_no_answer_is_asked_for_again(hook, emulator, slept, call, method):
+    emulator.faults.add(call, "status", status=200, body="<html>", times=2)
 
     with pytest.raises(e.GeminiServiceError, match="cannot be read"):
-        hook.generate_content("x")
+        getattr(hook, method)("x")
 
-    assert asked(emulator) == ["generate", "generate"]
+    assert asked(emulator) == [call, call]
 
 
 @pytest.mark.parametrize("field", ["response_mime_type", "response_schema", "response_json_schema", "responseSchema"])
