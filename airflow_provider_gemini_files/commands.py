@@ -13,7 +13,7 @@ from airflow.utils.cli import suppress_logs_and_warning
 from rich.markup import escape
 
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
-from airflow_provider_gemini_files.files.limits import human_bytes
+from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.retention import Verdict
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook

@@ -4,22 +4,22 @@ The errors of this provider, split by what the caller should do.
 ::
 
     GeminiFilesError
-    ├── GeminiPermanentError          no retry helps: Airflow fails the task at once
+    ├── GeminiPermanentError          a retry does not help: Airflow fails the task at once
     │   ├── GeminiInputError          fix the Dag or the arguments (also a ValueError)
     │   ├── GeminiAuthError           fix the connection, the key or its project
-    │   ├── GeminiFileGoneError       the file was deleted, has expired, or is another project's: upload again
-    │   ├── GeminiFileFailedError     the service could not process the file: look at its reason
-    │   └── GeminiNoAnswerError       the model answered nothing usable: change the prompt, the files or the limits
+    │   ├── GeminiFileGoneError       the file was deleted, has expired, or is another project's: upload it again
+    │   ├── GeminiFileFailedError     the service could not process the file: read its reason
+    │   └── GeminiNoAnswerError       the model gave no usable answer: change the prompt, the files or the limits
     ├── GeminiFileNotActiveError      the file is still PROCESSING: wait for it
-    ├── GeminiNameTakenError          another file has the name that was asked for
-    ├── GeminiUnusableAnswerError     the model answered nothing of use, and may do better when asked again: retry
+    ├── GeminiNameTakenError          another file has the requested name
+    ├── GeminiUnusableAnswerError     the answer cannot be used, but another attempt may succeed: retry
     ├── GeminiStorageFullError        the project's storage is full: free some, then retry
-    ├── GeminiRateLimitError          too many requests, or the day's quota is used up: retry later
-    ├── GeminiIntegrityError          what arrived is not what was sent: retry
+    ├── GeminiRateLimitError          too many requests, or the daily quota is used up: retry later
+    ├── GeminiIntegrityError          the remote file differs from the source: retry
     ├── GeminiWaitTimeoutError        the deadline of a wait has passed
-    └── GeminiServiceError            the service or the line failed: retry
+    └── GeminiServiceError            the service, a gateway or the network failed: retry
 
-The permanent half is also ``AirflowFailException``, so retries are not burnt on it.
+The permanent half is also ``AirflowFailException``, so Airflow does not spend retries on it.
 Each message says what happened, to which file, and what to do.
 """
 
@@ -31,42 +31,59 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 
 class GeminiFilesError(Exception):
-    """Root of the tree."""
+    """
+    Root of the tree.
 
-    #: Seconds the service asks to wait before a retry; None where it does not say, infinite where no time will help.
-    retry_after: float | None = None
+    :param retry_after: seconds that the service asks to wait before a retry; None if it does not say, infinite if no
+        amount of time helps.
+    :param errors: the errors of the single items, if this one stands for several.
+    """
+
+    def __init__(
+        self, message: str = "", retry_after: float | None = None, *, errors: Sequence[GeminiFilesError] = ()
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.errors = tuple(errors)
 
 
 class GeminiPermanentError(GeminiFilesError, AirflowFailException):
-    """The same step must fail the same way again; Airflow does not retry it."""
+    """The same step would fail in the same way again; Airflow does not retry it."""
 
 
 class GeminiInputError(GeminiPermanentError, ValueError):
-    """What the caller gave cannot be used."""
+    """An argument, a connection field or a source cannot be used."""
 
 
 class GeminiAuthError(GeminiPermanentError):
-    """The key or its project may not do this."""
+    """The key is missing or invalid, or its project lacks a right or billing."""
 
 
 class GeminiFileGoneError(GeminiPermanentError):
-    """The file does not exist (any more), or not for this key."""
+    """The file does not exist any more, or does not exist for this key."""
 
 
 class GeminiFileFailedError(GeminiPermanentError):
     """
-    The service has given up processing files.
+    The service could not process files.
 
-    :param file_names: the files that are FAILED.
+    :param file_names: the files in state FAILED.
     """
 
-    def __init__(self, message: str, file_names: Sequence[str] = ()) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str = "",
+        file_names: Sequence[str] = (),
+        *,
+        retry_after: float | None = None,
+        errors: Sequence[GeminiFilesError] = (),
+    ) -> None:
+        super().__init__(message, retry_after, errors=errors)
         self.file_names = tuple(file_names)
 
 
 class GeminiNoAnswerError(GeminiPermanentError):
-    """The model gave no usable answer, and will not as long as the same is asked."""
+    """The model gave no usable answer, and would not give one to the same request."""
 
 
 class GeminiFileNotActiveError(GeminiFilesError):
@@ -78,31 +95,30 @@ class GeminiNameTakenError(GeminiFilesError):
 
 
 class GeminiUnusableAnswerError(GeminiFilesError):
-    """What the model answered cannot be used; asked again it may answer otherwise."""
+    """The model's answer cannot be used; another attempt may succeed."""
 
 
 class GeminiStorageFullError(GeminiFilesError):
     """
     The project's storage is full; only deletion or expiry frees it.
 
-    :param missing_bytes: what did not fit, as far as known.
+    :param missing_bytes: bytes that did not fit, as far as known.
     """
 
-    def __init__(self, message: str, missing_bytes: int = 0) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str = "",
+        missing_bytes: int = 0,
+        *,
+        retry_after: float | None = None,
+        errors: Sequence[GeminiFilesError] = (),
+    ) -> None:
+        super().__init__(message, retry_after, errors=errors)
         self.missing_bytes = missing_bytes
 
 
 class GeminiRateLimitError(GeminiFilesError):
-    """
-    The service wants fewer requests.
-
-    :param retry_after: see :class:`GeminiFilesError`.
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+    """The service asks for fewer requests; see ``retry_after`` of :class:`GeminiFilesError`."""
 
 
 class GeminiIntegrityError(GeminiFilesError):
@@ -110,8 +126,23 @@ class GeminiIntegrityError(GeminiFilesError):
 
 
 class GeminiWaitTimeoutError(GeminiFilesError):
-    """The file did not become usable in time."""
+    """The deadline of a wait has passed."""
 
 
 class GeminiServiceError(GeminiFilesError):
-    """The service answered an error of its own, or not at all."""
+    """
+    The service, a gateway or the network failed, or answered something that cannot be read.
+
+    :param unanswered: the request was sent as a whole and got no answer, so it may have been carried out and billed.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        retry_after: float | None = None,
+        *,
+        unanswered: bool = False,
+        errors: Sequence[GeminiFilesError] = (),
+    ) -> None:
+        super().__init__(message, retry_after, errors=errors)
+        self.unanswered = unanswered

@@ -1,5 +1,5 @@
 """
-What lineage tools are told: source, Gemini file, output.
+Lineage of source, Gemini file and output.
 
 It goes through Airflow's hook lineage, which does nothing as long as nobody reads it.
 """
@@ -18,26 +18,26 @@ from airflow_provider_gemini_files.assets import file_uri
 from airflow_provider_gemini_files.files.reference import GeminiFile
 
 if TYPE_CHECKING:
-    from airflow_provider_gemini_files.hooks.base import GeminiBaseHook
+    from airflow.sdk import BaseHook
 
 log = logging.getLogger(__name__)
 
 
-def uploaded(hook: GeminiBaseHook, files: Iterable[GeminiFile]) -> None:
-    """Report files with what they were uploaded from."""
+def uploaded(hook: BaseHook | None, conn_id: str, files: Iterable[GeminiFile]) -> None:
+    """Report files with their sources."""
     for file in files:
         if file.uploaded_from:
             _add(hook, "add_input_asset", _source_uri(file.uploaded_from.uri))
-        _add(hook, "add_output_asset", file_uri(hook.gemini_conn_id, file.name))
+        _add(hook, "add_output_asset", file_uri(conn_id, file.name))
 
 
-def shown(hook: GeminiBaseHook, files: Iterable[GeminiFile]) -> None:
+def shown(hook: BaseHook | None, conn_id: str, files: Iterable[GeminiFile]) -> None:
     """Report files that a model has seen."""
     for file in files:
-        _add(hook, "add_input_asset", file_uri(hook.gemini_conn_id, file.name))
+        _add(hook, "add_input_asset", file_uri(conn_id, file.name))
 
 
-def written(hook: GeminiBaseHook, uri: str) -> None:
+def written(hook: BaseHook | None, uri: str) -> None:
     """Report where an answer was written."""
     _add(hook, "add_output_asset", uri)
 
@@ -46,9 +46,11 @@ def _source_uri(where: str) -> str:
     return where if "://" in where else f"file://{quote(os.path.abspath(where))}"
 
 
-def _add(hook: GeminiBaseHook, how: str, uri: str) -> None:
+def _add(hook: BaseHook | None, how: str, uri: str) -> None:
+    if hook is None:
+        return
     try:
         getattr(get_hook_lineage_collector(), how)(hook, uri=uri)
     except Exception:
-        # What a lineage tool makes of it is no reason to fail a task that has done its work.
+        # A failing lineage tool is no reason to fail a task that has done its work.
         log.debug("%s cannot be reported as lineage", uri, exc_info=True)

@@ -9,9 +9,8 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.reference import parse_names
-from airflow_provider_gemini_files.transfer.sources import is_many_sources
 
-#: A link is a URL, which cannot be of any length.
+#: A URL has a limited length.
 _MAX_FILES = 50
 
 
@@ -19,14 +18,14 @@ class GeminiFileLink(BaseOperatorLink):
     """
     Leads to the rows of the files that a task works with.
 
-    Airflow asks for it at every end of a worker's part, so also before and after a deferral, and keeps the last answer:
-    it is made of what is there at each of them.
+    Airflow asks for it whenever a worker ends its part of the task, so also before and after a deferral, and keeps the
+    last result: it uses what exists at each of these times.
     """
 
     name = "Gemini file"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str | None:  # type: ignore[override]
-        """Return the link; None where no file is known."""
+        """Return the link; None if no file is known."""
         try:
             names = parse_names(_files_of(operator, ti_key))
         except GeminiInputError:
@@ -52,13 +51,14 @@ class GeminiCleanupReportLink(BaseOperatorLink):
 
 
 def _files_of(operator: Any, ti: Any) -> Any:
-    """Return the files an operator was given; of an upload, those it has pushed, be it before a deferral."""
+    """Return the files that an operator was given; of an upload, those it has pushed, even before a deferral."""
     if not hasattr(operator, "source"):
         return getattr(operator, "file_name", None) or getattr(operator, "files", None)
-    key = "files" if is_many_sources(operator.source) else "file"
-    return ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)
+    # An upload pushes one of the two; which of them was decided when it found its sources.
+    pushed = (ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index) for key in ("files", "file"))
+    return next((files for files in pushed if files), None)
 
 
 def _page(**query: Any) -> str:
-    # Without a slash in front: Airflow's pages have a base, so the worker need not know the prefix of their URLs.
+    # Without a leading slash: Airflow's pages have a base, so the worker need not know the prefix of their URLs.
     return f"plugin/gemini-files?{urlencode(query, doseq=True)}"

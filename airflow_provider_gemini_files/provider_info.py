@@ -1,54 +1,31 @@
-"""What Airflow is told about this provider; read at start-up, so nothing heavy is imported here."""
+"""The provider's metadata; Airflow reads it at start-up, so nothing heavy is imported here."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_gemini_files.files.limits import DEFAULT_QUOTA_BYTES, MIN_TIMEOUT_SECONDS
+from airflow_provider_gemini_files.hooks.extras import (
+    CONN_TYPE,
+    DEFAULT_HOST,
+    HOOK_NAME,
+    KEY_VARIABLES,
+    form_fields,
+)
 
 _PACKAGE = "airflow_provider_gemini_files"
 _INTEGRATION = "Google Gemini Files"
 
 #: The connection form; Airflow 3.2 and later read it here, 3.1 through the hook.
 CONNECTION_TYPE: dict[str, Any] = {
-    "connection-type": "gemini",
+    "connection-type": CONN_TYPE,
     "hook-class-name": f"{_PACKAGE}.hooks.gemini_files.GeminiFilesHook",
-    "hook-name": "Google Gemini API",
+    "hook-name": HOOK_NAME,
     "ui-field-behaviour": {
         "hidden-fields": ["schema", "port", "login"],
         "relabeling": {"password": "API key", "host": "Base URL"},
-        "placeholders": {
-            "password": "empty: GEMINI_API_KEY or GOOGLE_API_KEY of the workers",
-            "host": "https://generativelanguage.googleapis.com",
-        },
+        "placeholders": {"password": f"empty: {' or '.join(KEY_VARIABLES)} of the workers", "host": DEFAULT_HOST},
     },
-    "conn-fields": {
-        "api_version": {
-            "label": "API version",
-            "description": "Version in the path of every call.",
-            "schema": {"type": ["string", "null"], "enum": ["v1beta", "v1", "v1alpha"], "default": "v1beta"},
-        },
-        "model": {
-            "label": "Default model",
-            "description": "Model of tasks that name none.",
-            "schema": {"type": ["string", "null"]},
-        },
-        "quota_bytes": {
-            "label": "Storage quota (bytes)",
-            "description": "Storage of the key's project; Google gives 20 GiB.",
-            "schema": {"type": ["integer", "null"], "minimum": 1, "default": DEFAULT_QUOTA_BYTES},
-        },
-        "timeout": {
-            "label": "Timeout (seconds)",
-            "description": "For one request of an upload or an answer; the service refuses less than 10.",
-            "schema": {"type": ["number", "null"], "minimum": MIN_TIMEOUT_SECONDS, "default": 600},
-        },
-        "max_retries": {
-            "label": "Retries of a request",
-            "description": "How often a request that failed on the way is sent again within one try of a task.",
-            "schema": {"type": ["integer", "null"], "minimum": 0, "default": 4},
-        },
-    },
+    "conn-fields": form_fields(),
 }
 
 

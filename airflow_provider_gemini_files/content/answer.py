@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_gemini_files.content.usage import usage_of
+from airflow_provider_gemini_files.content.tokens import usage_of
 from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
     GeminiNoAnswerError,

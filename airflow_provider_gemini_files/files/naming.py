@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.files.limits import MAX_DISPLAY_NAME, MAX_ID
+from airflow_provider_gemini_files.common.limits import MAX_DISPLAY_NAME, MAX_ID
 
 _MARK = re.compile(r" \[airflow dag=(?P<dag>\S+) run=(?P<run>\S+) task=(?P<task>\S+)(?: map=(?P<map>\d+))?\]$")
 _SHARED_MARK = " [airflow shared]"
@@ -31,6 +31,11 @@ class Owner:
     run_id: str
     task_id: str
     map_index: int = -1
+
+    @property
+    def run(self) -> tuple[str, str]:
+        """Return ``(dag_id, run_id)``."""
+        return self.dag_id, self.run_id
 
     @classmethod
     def parse(cls, display_name: str | None) -> Owner | None:

@@ -1,25 +1,29 @@
-"""What a retention policy says, and the words in which it is answered."""
+"""The retention policy, and the terms in which a plan is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import pendulum
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from airflow_provider_gemini_files.common.durations import seconds_of
+from airflow_provider_gemini_files.common.settings import input_error
 from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.files.selection import FileFilter
 
 DEFAULT_MAX_AGE = pendulum.duration(hours=24)
 DEFAULT_GRACE = pendulum.duration(minutes=10)
 DEFAULT_HIGH_WATERMARK = 0.9
 DEFAULT_LOW_WATERMARK = 0.7
+_EMPTY = (None, "", "None")
 
 
 class RunState(StrEnum):
-    """What Airflow says about a run; where the question failed it is ``unknown``, never ``gone``."""
+    """What Airflow says about a run; if it could not be asked, the run is ``unknown``, never ``gone``."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -28,7 +32,7 @@ class RunState(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a file goes, in the order in which files go, or stays."""
+    """Why a file is deleted, in the order in which files are deleted, or kept."""
 
     FAILED = "failed"
     RUN_FINISHED = "run finished"
@@ -49,135 +53,170 @@ class Reason(StrEnum):
     LIMIT = "limit reached"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RetentionPolicy:
+def _duration(value: Any) -> timedelta:
+    """Take a duration; a bare number is refused, as it could be hours or seconds."""
+    if not isinstance(value, timedelta):
+        raise ValueError("not a duration")
+    return timedelta(seconds=seconds_of(value, "the duration"))
+
+
+def _optional_duration(value: Any) -> timedelta | None:
+    return None if value is None else _duration(value)
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    """Take several texts, in an order that does not change between two parses of a Dag."""
+    if value is None:
+        return None
+    if isinstance(value, str | bytes) or not all(isinstance(text, str) for text in value):
+        raise ValueError("not a list of texts")
+    return tuple(sorted(value)) if isinstance(value, set | frozenset) else tuple(value)
+
+
+def _optional(value: Any) -> Any:
+    """Take an empty field of a form or template for None."""
+    return None if value in _EMPTY else value
+
+
+def _switch(value: Any) -> Any:
+    """Take true and false, also as text; pydantic would take 1, "on" and "y" as well."""
+    if str(value).lower() not in ("true", "false"):
+        raise ValueError("neither true nor false")
+    return str(value).lower() == "true"
+
+
+_DURATION = "a duration like pendulum.duration(hours=24), not negative"
+_HOURS_OR_NONE = {"expected": f"{_DURATION}, or None"}
+_SHARE = {"expected": "a share of the quota, over 0 and at most 1"}
+_SWITCH = {"expected": "true or false"}
+_LIST = {"expected": "a list of texts"}
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+Switch = Annotated[bool, BeforeValidator(_switch)]
+OptionalDuration = Annotated[timedelta | None, BeforeValidator(_optional_duration)]
+OptionalText = Annotated[str | None, BeforeValidator(_optional)]
+
+
+class RetentionPolicy(BaseModel):
     """
     Which files may be deleted, and when.
 
-    A file that may be deleted goes when it is due by its age, or when the storage is so full that room is made. Files
-    of runs that are running, or of which it is not known, always stay.
+    A file that may be deleted is deleted once it is due by its age, or when the storage is so full that files have to
+    go. Files of runs that are running, or whose state is not known, are always kept.
 
-    :param max_age: files older than this go; None: only to make room. The only age for shared and foreign files.
-    :param max_age_finished: files older than this go whose run is finished or gone; None: as ``max_age`` says.
-    :param max_age_failed: FAILED files older than this go; None: as the other ages say.
-    :param high_watermark: used share of the quota from which on room is made, over 0 and at most 1.
-    :param low_watermark: used share down to which room is made, at most ``high_watermark``.
-    :param grace: files younger than this stay, whatever else is said.
-    :param keep: names (``files/...``) or display names of files that stay; ``*`` and ``?`` stand for anything.
-    :param dag_ids: only files of these Dags; None: no such filter.
-    :param display_name: only files whose display name contains this.
-    :param mime_type: only files whose type starts with this, as in ``"video/"``.
-    :param min_bytes: only files of at least this size.
-    :param include_shared: also files that all runs share (``reuse="project"``).
-    :param include_foreign: also files that no task of Airflow has uploaded.
-    :param include_orphans: also files of runs that Airflow does not know; False where several Airflows share a project.
-    :param max_deletions: the most files that go at once.
-    :raises GeminiInputError: for a value that cannot be.
+    :raises GeminiInputError: for a value that cannot be used.
     """
 
-    max_age: timedelta | None = DEFAULT_MAX_AGE
-    max_age_finished: timedelta | None = timedelta()
-    max_age_failed: timedelta | None = timedelta()
-    high_watermark: float = DEFAULT_HIGH_WATERMARK
-    low_watermark: float = DEFAULT_LOW_WATERMARK
-    grace: timedelta = DEFAULT_GRACE
-    keep: Collection[str] = ()
-    dag_ids: Collection[str] | None = None
-    display_name: str | None = None
-    mime_type: str | None = None
-    min_bytes: int = 0
-    include_shared: bool = True
-    include_foreign: bool = False
-    include_orphans: bool = True
-    max_deletions: int | None = None
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    max_age: OptionalDuration = Field(
+        timedelta(seconds=DEFAULT_MAX_AGE.total_seconds()),
+        description="Files older than this are deleted; None: only when space is needed. The only age limit of shared "
+        "and foreign files.",
+        json_schema_extra=_HOURS_OR_NONE,
+    )
+    max_age_finished: OptionalDuration = Field(
+        timedelta(),
+        description="Files older than this are deleted if their run is finished or gone; None: as `max_age` says.",
+        json_schema_extra=_HOURS_OR_NONE,
+    )
+    max_age_failed: OptionalDuration = Field(
+        timedelta(),
+        description="FAILED files older than this are deleted; None: as the other ages say.",
+        json_schema_extra=_HOURS_OR_NONE,
+    )
+    high_watermark: float = Field(
+        DEFAULT_HIGH_WATERMARK,
+        gt=0,
+        le=1,
+        description="Used share of the quota from which on files are deleted to free space.",
+        json_schema_extra=_SHARE,
+    )
+    low_watermark: float = Field(
+        DEFAULT_LOW_WATERMARK,
+        gt=0,
+        le=1,
+        description="Used share of the quota down to which they are deleted; at most `high_watermark`.",
+        json_schema_extra=_SHARE,
+    )
+    grace: Annotated[timedelta, BeforeValidator(_duration)] = Field(
+        timedelta(seconds=DEFAULT_GRACE.total_seconds()),
+        description="Files younger than this are kept, whatever else is set.",
+        json_schema_extra={"expected": _DURATION},
+    )
+    keep: Texts = Field(
+        (),
+        description="Names (`files/...`) or display names of files that are kept; `*` and `?` match anything.",
+        json_schema_extra=_LIST,
+    )
+    dag_ids: Annotated[tuple[str, ...] | None, BeforeValidator(_texts)] = Field(
+        None, description="Only files of these Dags; None: no such filter.", json_schema_extra=_LIST
+    )
+    display_name: OptionalText = Field(None, description="Only files whose display name contains this.")
+    mime_type: OptionalText = Field(None, description='Only files whose type starts with this, as in `"video/"`.')
+    min_bytes: int = Field(
+        0,
+        ge=0,
+        description="Only files of at least this size.",
+        json_schema_extra={"expected": "a number of bytes, at least 0"},
+    )
+    include_shared: Switch = Field(
+        True, description='Also files that all runs share (`reuse="project"`).', json_schema_extra=_SWITCH
+    )
+    include_foreign: Switch = Field(
+        False, description="Also files that no task of this Airflow has uploaded.", json_schema_extra=_SWITCH
+    )
+    include_orphans: Switch = Field(
+        True,
+        description="Also files of runs that Airflow does not know; False if several Airflows share a project.",
+        json_schema_extra=_SWITCH,
+    )
+    max_deletions: Annotated[int | None, BeforeValidator(_optional)] = Field(
+        None,
+        ge=1,
+        description="The most files that one cleanup deletes; None: no limit.",
+        json_schema_extra={"expected": "a whole number, at least 1, or None"},
+    )
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise input_error(error, RetentionPolicy, "The retention policy's") from None
+
+    @model_validator(mode="after")
+    def _watermarks(self) -> RetentionPolicy:
+        if self.low_watermark > self.high_watermark:
+            raise ValueError(
+                f"low_watermark must be at most high_watermark; got {self.low_watermark} and {self.high_watermark}"
+            )
+        return self
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> RetentionPolicy:
         """
-        Read a policy from a form or a template: durations may be numbers of hours, and everything may be a text.
+        Read a policy from a form or a template, in which durations are hours and every value may be a text.
 
-        :raises GeminiInputError: for a field that there is not, or a value that cannot be.
+        :raises GeminiInputError: for a field that does not exist, or a value that cannot be used.
         """
-        if unknown := sorted(set(fields) - set(_READERS)):
-            raise GeminiInputError(
-                f"A retention policy has no {', '.join(unknown)}; its fields are {', '.join(_READERS)}."
-            )
-        read = {}
-        for name, value in fields.items():
-            try:
-                read[name] = _READERS[name](value)
-            except (TypeError, ValueError) as error:
-                raise GeminiInputError(f"{name} of the retention policy cannot be {value!r}: {error}.") from error
-        return cls(**read)
+        return cls(**{name: _hours(name, value) if name in _DURATIONS else value for name, value in fields.items()})
 
-    def __post_init__(self) -> None:
-        for name in ("max_age", "max_age_finished", "max_age_failed", "grace"):
-            _check_duration(name, getattr(self, name), optional=name != "grace")
-        if not 0 < self.low_watermark <= self.high_watermark <= 1:
-            raise GeminiInputError(
-                "Watermarks are shares of the quota with 0 < low_watermark <= high_watermark <= 1; got "
-                f"low_watermark={self.low_watermark!r}, high_watermark={self.high_watermark!r}."
-            )
-        for name in ("keep", "dag_ids"):
-            if isinstance(getattr(self, name), str):
-                raise GeminiInputError(f"{name} is a list of texts, got the text {getattr(self, name)!r}.")
-        if self.min_bytes < 0:
-            raise GeminiInputError(f"min_bytes is a number of bytes, at least 0; got {self.min_bytes!r}.")
-        if self.max_deletions is not None and self.max_deletions < 1:
-            raise GeminiInputError(f"max_deletions is a whole number, at least 1, or None; got {self.max_deletions!r}.")
+    @property
+    def selection(self) -> FileFilter:
+        """Return the filters that do not depend on a file's owner."""
+        return FileFilter(mime_type=self.mime_type, display_name=self.display_name, min_bytes=self.min_bytes)
 
 
-def _hours(value: Any) -> timedelta | None:
+_DURATIONS = ("max_age", "max_age_finished", "max_age_failed", "grace")
+
+
+def _hours(name: str, value: Any) -> timedelta | None:
     if value is None or isinstance(value, timedelta):
         return value
-    return None if value in ("", "None") else timedelta(hours=float(value))
-
-
-def _switch(value: Any) -> bool:
-    if str(value).lower() not in ("true", "false"):
-        raise ValueError("not true or false")
-    return str(value).lower() == "true"
-
-
-def _number(value: Any) -> int | None:
-    return None if value in (None, "", "None") else int(value)
-
-
-def _text(value: Any) -> str | None:
-    return None if value in (None, "", "None") else str(value)
-
-
-def _texts(value: Any) -> tuple[str, ...] | None:
-    if isinstance(value, str):
-        raise TypeError("a text, not a list of them")
-    return None if value is None else tuple(map(str, value))
-
-
-#: How each field is read where it comes from a form or a template, and so may be a text.
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "max_age": _hours,
-    "max_age_finished": _hours,
-    "max_age_failed": _hours,
-    "high_watermark": float,
-    "low_watermark": float,
-    "grace": _hours,
-    "keep": _texts,
-    "dag_ids": _texts,
-    "display_name": _text,
-    "mime_type": _text,
-    "min_bytes": int,
-    "include_shared": _switch,
-    "include_foreign": _switch,
-    "include_orphans": _switch,
-    "max_deletions": _number,
-}
-
-
-def _check_duration(name: str, value: object, *, optional: bool) -> None:
-    if value is None and optional:
-        return
-    if not isinstance(value, timedelta) or value < timedelta():
+    if isinstance(value, str) and value in _EMPTY:
+        return None
+    try:
+        return timedelta(seconds=seconds_of(float(value) * 3600, name))
+    except (TypeError, ValueError):
         raise GeminiInputError(
-            f"{name} is a duration like pendulum.duration(hours=24), not negative{', or None' if optional else ''}; "
-            f"got {value!r}."
-        )
+            f"The retention policy's {name} must be a number of hours, at least 0; got {value!r}."
+        ) from None

@@ -6,13 +6,14 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_provider_gemini_files.common.redaction import shown_url
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.files.limits import MAX_ID
+from airflow_provider_gemini_files.common.limits import MAX_ID
 from airflow_provider_gemini_files.files.naming import Owner
 
 # Up to 42: a batch's result file has an id longer than the documented 40.
@@ -26,7 +27,7 @@ class UploadedFrom:
     Where the bytes of a file came from.
 
     :param uri: absolute path or URI, without a user, password or query.
-    :param conn_id: connection of the object storage; its provider's default where None.
+    :param conn_id: connection of the object storage; its provider's default if None.
     :param complete: False for a URL with a user or query, which may be secret and is not kept: it cannot be read again.
     """
 
@@ -41,14 +42,15 @@ class GeminiFile:
     A file of the Gemini API.
 
     :param name: ``files/...``, the only handle used towards the service.
-    :param state: ``PROCESSING``, ``ACTIVE``, ``FAILED``, or ``STATE_UNSPECIFIED`` where the service says none.
-    :param sha256: hex digest; None where the service gave none that can be read.
+    :param state: ``PROCESSING``, ``ACTIVE``, ``FAILED``, or ``STATE_UNSPECIFIED`` if the service gives none.
+    :param sha256: hex digest; None if the service gave none that can be read.
     :param create_time: RFC 3339, as is ``expiration_time``.
-    :param display_name: as the service has it, with the owner in it.
+    :param display_name: as the service has it, including the owner.
     :param source: ``UPLOADED``, ``GENERATED`` or ``REGISTERED``.
     :param owner: the task instance that uploaded it, None for files of other tools.
     :param error: ``{"code", "message"}`` of a FAILED file.
-    :param uploaded_from: known only to who uploads it, None for bytes that were in memory.
+    :param uploaded_from: known only from the upload itself; None for bytes that were in memory.
+    :param conn_id: the Gemini connection through which the file was read; None if it is not known.
     """
 
     name: str
@@ -63,15 +65,16 @@ class GeminiFile:
     source: str | None = None
     owner: Owner | None = None
     error: dict[str, Any] | None = None
-    # The service does not know it, so it makes no difference between two looks at a file.
+    # The service does not know these two, so they do not make two reads of a file differ.
     uploaded_from: UploadedFrom | None = field(default=None, compare=False)
+    conn_id: str | None = field(default=None, compare=False)
 
     @classmethod
-    def from_api(cls, resource: Mapping[str, Any]) -> GeminiFile:
+    def from_api(cls, resource: Mapping[str, Any], conn_id: str | None = None) -> GeminiFile:
         """
-        Read the service's File resource (REST spelling).
+        Read the service's File resource (REST spelling); thumbnails and other bulk are left out.
 
-        Thumbnails and other bulk are left behind.
+        :raises ValueError: if it cannot be read (also as KeyError, TypeError or AttributeError).
         """
         display_name = resource.get("displayName")
         size = resource.get("sizeBytes")
@@ -89,14 +92,15 @@ class GeminiFile:
             source=resource.get("source"),
             owner=Owner.parse(display_name),
             error={key: error[key] for key in ("code", "message") if key in error} if error else None,
+            conn_id=conn_id,
         )
 
-    def expires(self) -> float | None:
-        """Return when the service removes the file, in seconds since the epoch; None where it does not say."""
+    def expires_at(self) -> float | None:
+        """Return when the service removes the file, in seconds since the epoch; None if it does not say."""
         return _epoch(self.expiration_time)
 
-    def created(self) -> float | None:
-        """Return when the file was made, in seconds since the epoch; None where the service does not say."""
+    def created_at(self) -> float | None:
+        """Return when the file was created, in seconds since the epoch; None if the service does not say."""
         return _epoch(self.create_time)
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,10 +109,19 @@ class GeminiFile:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> GeminiFile:
-        """Read :meth:`to_dict` back."""
-        owner, origin = data.get("owner"), data.get("uploaded_from")
-        made = {"owner": Owner(**owner) if owner else None, "uploaded_from": UploadedFrom(**origin) if origin else None}
-        return cls(**{**data, **made})
+        """
+        Read :meth:`to_dict` back; keys that another version of this package has written are ignored.
+
+        :raises TypeError: if there is no name.
+        """
+        known = {key: value for key, value in data.items() if key in _FIELDS}
+        owner, origin = known.get("owner"), known.get("uploaded_from")
+        known["owner"] = Owner(**owner) if owner else None
+        known["uploaded_from"] = UploadedFrom(**origin) if origin else None
+        return cls(**known)
+
+
+_FIELDS = frozenset(field.name for field in fields(GeminiFile))
 
 
 #: The forms in which a file is accepted: a name, a bare id, a URI, the metadata dict, the reference.
@@ -130,8 +143,8 @@ def parse_name(file: FileLike) -> str:
     file_id = path.rpartition("files/")[2] if "://" in given else path.removeprefix("files/")
     if not _ID.fullmatch(file_id):
         raise GeminiInputError(
-            f"{given!r} is not a Gemini file: expected 'files/<id>', '<id>' or a URI that ends so, where the id is "
-            f"up to {MAX_ID} lower-case letters, digits and inner dashes."
+            f"{shown_url(given)!r} is not a Gemini file: expected 'files/<id>', '<id>' or a URI that ends with one; an "
+            f"id is up to {MAX_ID} lower-case letters, digits and inner dashes."
         )
     return f"files/{file_id}"
 
@@ -140,17 +153,24 @@ def parse_names(files: Any) -> list[str]:
     """
     Return the names of one file or of a list of files, in order and without repetition.
 
-    :raises GeminiInputError: for an empty list, or where one of them is no file.
+    :raises GeminiInputError: for an empty list, or if an element is not a file.
     """
-    many: list[Any] = list(files) if is_many_files(files) and files is not None else [files]
-    if not many:
+    given = listed_files(files)
+    if not given:
         raise GeminiInputError("Expected at least one Gemini file, got an empty list.")
-    return list(dict.fromkeys(parse_name(file) for file in many))
+    return list(dict.fromkeys(parse_name(file) for file in given))
+
+
+def listed_files(files: Any) -> list[Any]:
+    """Return a list of files: of one, of several, or of none for None."""
+    if files is None:
+        return []
+    return list(files) if is_many_files(files) else [files]
 
 
 def is_many_files(files: Any) -> bool:
-    """Tell whether the caller gave several files, and so expects several back."""
-    return not isinstance(files, str | Mapping | GeminiFile)
+    """Return whether several files were given, so that several names are returned; None is not several."""
+    return files is not None and not isinstance(files, str | Mapping | GeminiFile)
 
 
 def _hex_sha256(encoded: str | None) -> str | None:
@@ -173,7 +193,7 @@ def _epoch(moment: str | None) -> float | None:
 
 
 def _rfc3339(value: str | None) -> str | None:
-    """Normalize a time to UTC with microseconds; the service writes 0 to 9 fractional digits."""
-    if value is None:
+    """Return a time in UTC with microseconds; the service writes 0 to 9 fractional digits."""
+    if not value:
         return None
     return datetime.fromisoformat(value).astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from airflow_provider_gemini_files.files.naming import is_shared, label_of
 from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.files.usage import counted_bytes
+from airflow_provider_gemini_files.files.storage_usage import counted_bytes
 
 __all__ = ["Plan", "Reason", "RetentionPolicy", "RunKey", "RunState", "Verdict", "plan", "plan_room"]
 

@@ -1,120 +1,99 @@
-"""What an Airflow connection of type ``gemini`` says, checked."""
+"""The settings of an Airflow connection of type ``gemini``, checked."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import urllib.request
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
+from airflow_provider_gemini_files.common.redaction import shown_url
+from airflow_provider_gemini_files.common.settings import read_settings
 from airflow_provider_gemini_files.exceptions import GeminiAuthError, GeminiInputError
-from airflow_provider_gemini_files.files.limits import DEFAULT_QUOTA_BYTES, MIN_TIMEOUT_SECONDS
+from airflow_provider_gemini_files.hooks.extras import (
+    CONN_TYPE,
+    DEFAULT_CONN_ID,
+    DEFAULT_HOST,
+    HOOK_NAME,
+    KEY_VARIABLES,
+    ConnectionExtras,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-CONN_TYPE = "gemini"
-DEFAULT_CONN_ID = "gemini_default"
-DEFAULT_HOST = "https://generativelanguage.googleapis.com"
-DEFAULT_API_VERSION = "v1beta"
-#: The model of Google's own examples in November 2026.
-DEFAULT_MODEL = "gemini-3.8-flash"
-DEFAULT_TIMEOUT_SECONDS = 600.0
-DEFAULT_MAX_RETRIES = 4
-#: Read in this order where the connection has no key.
-KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+__all__ = ["CONN_TYPE", "DEFAULT_CONN_ID", "DEFAULT_HOST", "HOOK_NAME", "ConnectionExtras", "GeminiConnection"]
+
 _BASE_URL = re.compile(r"https?://[^\s?#\x00-\x1f\x7f]+")
 
 
-def _version(value: Any) -> str:
-    if not re.fullmatch(r"v\d+[a-z0-9]*", str(value)):
-        raise ValueError("a version like 'v1beta'")
-    return str(value)
-
-
-def _seconds(value: Any) -> float:
-    if float(value) < MIN_TIMEOUT_SECONDS:
-        raise ValueError(f"seconds, at least {MIN_TIMEOUT_SECONDS}: the service refuses less")
-    return float(value)
-
-
-def _whole_number(least: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if isinstance(value, bool) or int(value) != float(value) or int(value) < least:
-            raise ValueError(f"a whole number, at least {least}")
-        return int(value)
-
-    return read
-
-
-#: The extras there are, and how each is read.
-_EXTRAS: dict[str, Callable[[Any], Any]] = {
-    "api_version": _version,
-    "model": str,
-    "quota_bytes": _whole_number(1),
-    "timeout": _seconds,
-    "max_retries": _whole_number(0),
-}
-
-
-@dataclass(frozen=True)
-class GeminiConnection:
+class GeminiConnection(ConnectionExtras):
     """
-    How to reach the service, and as whom.
+    How to reach the service, and with which key; the extras are fields of it.
 
     :param api_key: never shown, not even by ``repr``.
     :param base_url: without a slash at the end.
-    :param quota_bytes: storage of the key's project.
-    :param timeout: seconds a single request may take.
-    :param max_retries: how often a request that failed on the way is sent again.
+    :param key_variable: the environment variable that the key comes from; None if it is the connection's own.
     """
 
     conn_id: str
-    api_key: str = field(repr=False)
+    api_key: str = Field(repr=False)
     base_url: str = DEFAULT_HOST
-    api_version: str = DEFAULT_API_VERSION
-    model: str = DEFAULT_MODEL
-    quota_bytes: int = DEFAULT_QUOTA_BYTES
-    timeout: float = DEFAULT_TIMEOUT_SECONDS
-    max_retries: int = DEFAULT_MAX_RETRIES
+    key_variable: str | None = None
 
     @classmethod
     def from_airflow(cls, conn: Connection, environ: Mapping[str, str]) -> GeminiConnection:
         """
         Read a connection.
 
-        :param environ: where the key is looked for when the connection has none.
-        :raises GeminiAuthError: where there is no key, or one that cannot be.
-        :raises GeminiInputError: for another type of connection, or an extra that is unknown or of no use.
+        :param environ: where the key is looked up if the connection has none.
+        :raises GeminiAuthError: if there is no key, or one with characters that no key has.
+        :raises GeminiInputError: for another type of connection, an unknown extra or a value that cannot be used.
         """
         where = f"Connection {conn.conn_id!r}"
         if conn.conn_type != CONN_TYPE:
-            raise GeminiInputError(
-                f"{where} has the type {conn.conn_type!r}; choose {CONN_TYPE!r} (Google Gemini API)."
-            )
-        return cls(
-            conn_id=conn.conn_id,
-            api_key=_api_key(conn, environ, where),
-            base_url=_base_url(conn, where),
-            **_extras(conn, where),
-        )
+            raise GeminiInputError(f"{where} has the type {conn.conn_type!r}; choose {CONN_TYPE!r} ({HOOK_NAME}).")
+        key, variable = _api_key(conn, environ, where)
+        extras = _extras(conn, where).model_dump()
+        return cls(conn_id=conn.conn_id, api_key=key, base_url=_base_url(conn, where), key_variable=variable, **extras)
 
+    @property
+    def api_url(self) -> str:
+        """Return the start of every URL but those of uploads."""
+        return f"{self.base_url}/{self.api_version}"
+
+    @property
     def upload_url(self) -> str:
         """Return where uploads start."""
         return f"{self.base_url}/upload/{self.api_version}/files"
 
+    def address(self) -> str:
+        """Return the address that is called and the proxy in between, for error messages."""
+        url = shown_url(self.base_url)
+        scheme, host = url.partition("://")[0], url.partition("://")[2].partition("/")[0]
+        proxies = urllib.request.getproxies()
+        proxy = proxies.get(scheme) or proxies.get("all")
+        if not proxy or urllib.request.proxy_bypass(host.partition(":")[0]):
+            return url
+        return f"{url} (through the proxy {shown_url(proxy)} of this worker's environment)"
 
-def _api_key(conn: Connection, environ: Mapping[str, str], where: str) -> str:
-    in_environment = next((environ[name] for name in KEY_VARIABLES if environ.get(name)), "")
-    key = (conn.password or in_environment).strip()
+
+def _api_key(conn: Connection, environ: Mapping[str, str], where: str) -> tuple[str, str | None]:
+    """Return the key, and the variable that it comes from if the connection has none."""
+    key, variable = (conn.password or "").strip(), None
+    if not key:
+        variable = next((name for name in KEY_VARIABLES if environ.get(name, "").strip()), None)
+        key = environ[variable].strip() if variable else ""
     if not key:
         raise GeminiAuthError(
             f"{where} has no API key: put it into the password (API key), or set {' or '.join(KEY_VARIABLES)} for the "
             "workers and triggerers."
         )
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise GeminiAuthError(f"{where}: the API key has characters that no key has; was more than the key pasted?")
-    return key
+        raise GeminiAuthError(f"{where}: the API key contains spaces or non-ASCII characters; paste the key alone.")
+    return key, variable
 
 
 def _base_url(conn: Connection, where: str) -> str:
@@ -127,9 +106,9 @@ def _base_url(conn: Connection, where: str) -> str:
         address, slash, path = rest.partition("/")
         url = f"{scheme}://{address}:{conn.port}{slash}{path}"
     if not _is_base_url(url):
-        # What is before an @ or behind a ? may be secret.
+        # A user before an @ and a query after a ? may be secret.
         got = "one with a user or a query" if set(url) & set("@?") else repr(url)
-        raise GeminiInputError(f"{where}: the host is a base URL like {DEFAULT_HOST!r}, got {got}.")
+        raise GeminiInputError(f"{where}: the host must be a base URL like {DEFAULT_HOST!r}; got {got}.")
     return url
 
 
@@ -138,22 +117,14 @@ def _is_base_url(url: str) -> bool:
 
     try:
         parts = httpx.URL(url)
-        # The socket encodes it once more, and refuses what httpx lets pass.
+        # The socket encodes it once more, and refuses names that httpx accepts.
         address = parts.raw_host.decode().encode("idna")
     except (httpx.InvalidURL, UnicodeError):
         return False
-    port_is_fine = parts.port is None or 0 < parts.port < 65536
-    return bool(address) and port_is_fine and not parts.userinfo and bool(_BASE_URL.fullmatch(url))
+    has_usable_port = parts.port is None or 0 < parts.port < 65536
+    return bool(address) and has_usable_port and not parts.userinfo and bool(_BASE_URL.fullmatch(url))
 
 
-def _extras(conn: Connection, where: str) -> dict[str, Any]:
-    given = {key: value for key, value in conn.extra_dejson.items() if value not in (None, "")}
-    if unknown := sorted(set(given) - set(_EXTRAS)):
-        raise GeminiInputError(f"{where}: unknown extra {', '.join(unknown)}; there are {', '.join(_EXTRAS)}.")
-    read = {}
-    for key, value in given.items():
-        try:
-            read[key] = _EXTRAS[key](value)
-        except (TypeError, ValueError) as error:
-            raise GeminiInputError(f"{where}: extra {key} is {error}; got {value!r}.") from error
-    return read
+def _extras(conn: Connection, where: str) -> ConnectionExtras:
+    given: dict[str, Any] = {key: value for key, value in conn.extra_dejson.items() if value not in (None, "")}
+    return read_settings(ConnectionExtras, given, f"{where}: extra")

@@ -1,78 +1,94 @@
-"""The hook's calls for files that are there: get, list, wait, delete."""
+"""The hook's calls for existing files: get, list, wait, delete."""
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import Callable, Iterable, Sequence
 
+from airflow_provider_gemini_files.common.concurrency import map_outcomes
+from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileFailedError,
     GeminiFileGoneError,
     GeminiFileNotActiveError,
     GeminiFilesError,
+    GeminiInputError,
 )
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, parse_name
-from airflow_provider_gemini_files.files.state import FileWaits, processing_failed
-from airflow_provider_gemini_files.hooks.base import GeminiBaseHook
+from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
+from airflow_provider_gemini_files.files.lookup import Lookup
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, parse_name, parse_names
+from airflow_provider_gemini_files.files.state import FileWait, processing_failed
+from airflow_provider_gemini_files.hooks.requests import Listing
+from airflow_provider_gemini_files.hooks.service import GeminiService
+
+Polled = GeminiFile | GeminiFilesError
 
 
-class FileCalls(GeminiBaseHook):
-    """What can be done with files."""
+class FileCalls:
+    """The calls for existing files."""
+
+    def __init__(self, service: GeminiService) -> None:
+        self._service = service
+        self._log = service.log
+        #: Pages of the project's list, as far as known.
+        self._pages = 1
 
     def get_file(self, file: FileLike) -> GeminiFile:
         """
         Return a file as the service has it now.
 
-        :raises GeminiFileGoneError: where it is not there (any more).
+        :raises GeminiFileGoneError: if it does not exist (any more).
         """
         name = parse_name(file)
-        return self._call(lambda: self._files_client.get_file(name))
-
-    async def aget_file(self, file: FileLike) -> GeminiFile:
-        """Return a file as :meth:`get_file` does, from an event loop, asking once."""
-        return await self._async_files_client.get_file(parse_name(file))
-
-    def alist_pages(self, names: Collection[str] | None = None) -> AsyncGenerator[list[GeminiFile], None]:
-        """
-        Read the project's list from an event loop, asking once; yield the files of each page.
-
-        :param names: only the files of these names; all where None.
-        """
-        return self._async_files_client.list_pages(names)
-
-    async def adelete_file(self, file: FileLike) -> None:
-        """Delete a file from an event loop, asking once; one that is gone already is no error."""
-        with contextlib.suppress(GeminiFileGoneError):
-            await self._async_files_client.delete_file(parse_name(file))
+        return self._service.call(lambda: self._service.files_client.get_file(name))
 
     def list_files(self) -> list[GeminiFile]:
         """Return all files of the key's project, every page, newest first."""
-        return self._call(self._files_client.list_files)
+        listing = Listing(self._service.connection)
+        files: list[GeminiFile] = []
+        while not listing.is_done:
+            files += self._read_page(listing)
+        return files
 
     def delete_file(self, file: FileLike, *, ignore_missing: bool = True) -> bool:
         """
         Delete a file.
 
-        :param ignore_missing: a file that is not there is no error.
-        :return: False where there was nothing to delete.
+        :param ignore_missing: do not raise if the file does not exist.
+        :return: False if there was nothing to delete.
         """
         name = parse_name(file)
-        tries = 0
+        attempts = 0
 
         def delete() -> None:
-            nonlocal tries
-            tries += 1
-            self._files_client.delete_file(name)
+            nonlocal attempts
+            attempts += 1
+            self._service.files_client.delete_file(name)
 
         try:
-            self._call(delete)
+            self._service.call(delete)
         except GeminiFileGoneError:
-            # Gone at a second try: the first one worked, and only its answer was lost.
-            if tries == 1 and not ignore_missing:
+            # Gone at the second attempt: the first one succeeded, and only its response was lost.
+            if attempts == 1 and not ignore_missing:
                 raise
-            return tries > 1
+            return attempts > 1
         return True
+
+    def delete_files(self, files: Sequence[FileLike]) -> list[Deletion]:
+        """
+        Delete files, several at once, and return what became of each, in order.
+
+        A file that is already gone is no error. One that cannot be deleted does not stop the others, unless the key
+        lacks the right to delete: then the rest is not attempted, and has that error, too.
+        """
+        names = parse_names(files) if files else []
+        # Created here, as each thread would create its own.
+        _ = self._service.files_client
+        outcomes = map_outcomes(self.delete_file, names, name="gemini-delete")
+        stopped_by = next((outcome.error for outcome in reversed(outcomes) if outcome.error), None)
+        return [
+            _deletion(outcome.item, outcome.result, outcome.error if outcome.begun else stopped_by)
+            for outcome in outcomes
+        ]
 
     def wait_for_file(
         self, file: FileLike, *, timeout: float = 3600, poll_interval: float = 5, max_poll_interval: float = 30
@@ -81,74 +97,72 @@ class FileCalls(GeminiBaseHook):
         Block until a file is ACTIVE, and return it.
 
         :param timeout: seconds until the wait fails; the file stays.
-        :param poll_interval: seconds between two looks, the least; they grow to a tenth of the time waited.
-        :param max_poll_interval: seconds between two looks, the most.
-        :raises GeminiFilesError: as :meth:`FileWaits.check` does.
+        :param poll_interval: seconds between two polls, the least; they grow to a tenth of the time waited.
+        :param max_poll_interval: seconds between two polls, the most.
+        :raises GeminiFilesError: as :meth:`Wait.check` does.
         """
-        waits = FileWaits(
-            [parse_name(file)],
-            deadline=time.time() + timeout,
-            poll_interval=poll_interval,
-            max_poll_interval=max_poll_interval,
-        )
-        return self.finish(waits)[0]
+        now = self._service.clock.now()
+        schedule = Schedule(now, now + timeout, poll_interval, max_poll_interval)
+        return self.finish(FileWait([parse_name(file)], schedule))[0]
 
-    def finish(self, waits: FileWaits) -> list[GeminiFile]:
+    def finish(self, wait: FileWait) -> list[GeminiFile]:
         """
-        Block until a wait is over, and return its files in the order they were asked for.
+        Block until a wait is over, and return its files in the order of their names.
 
-        :raises GeminiFilesError: as :meth:`FileWaits.check` does.
+        :raises GeminiFilesError: as :meth:`Wait.check` does.
         """
-        while not self.look(waits):
-            now = time.time()
-            self.log.info(waits.describe(now))
-            time.sleep(waits.next_look(now) - now)
-        return waits.ready()
+        clock = self._service.clock
+        while not self.poll(wait):
+            now = clock.now()
+            self._log.info(wait.describe(now))
+            clock.sleep(wait.next_poll(now) - now)
+        return wait.ready()
 
-    def look(self, waits: FileWaits) -> bool:
+    def poll(self, wait: FileWait) -> bool:
         """
-        Look once at each file that is waited for; return whether all are ACTIVE.
+        Poll each pending file once, and return whether all are ACTIVE.
 
-        :raises GeminiFilesError: as :meth:`FileWaits.check` does.
+        :raises GeminiFilesError: as :meth:`Wait.check` does.
         """
-        for name in waits.pending:
-            try:
-                seen: GeminiFile | GeminiFilesError = self.get_file(name)
-            except GeminiFilesError as error:
-                seen = error
-            waits.see(name, seen, time.time())
-        return waits.check(time.time())
+        for name, seen in self.look_up(wait.pending).items():
+            wait.see(name, seen, self._service.clock.now())
+        return wait.check(self._service.clock.now())
 
-    def delete_failed(self, error: GeminiFileFailedError) -> None:
-        """Delete the files of an error that the service could not process; what cannot be deleted is only logged."""
-        for name in error.file_names:
-            try:
-                self.delete_file(name)
-            except GeminiFilesError as failure:
-                self.log.warning("The FAILED file %s stays: %s", name, failure)
-            else:
-                self.log.info("Deleted %s, which had FAILED", name)
+    def look_up(self, names: Iterable[str]) -> dict[str, Polled]:
+        """Return the file of each name, or the error of getting it, with as few calls as there can be."""
+        lookup = Lookup(names, self._pages)
+        seen: dict[str, Polled] = {}
+        listing = Listing(self._service.connection, frozenset(lookup.missing))
+        try:
+            while lookup.wants_page():
+                page = self._read_page(listing)
+                seen.update((file.name, file) for file in lookup.page_read(page, is_last=listing.is_done))
+        except GeminiFilesError as error:
+            return {**seen, **dict.fromkeys(lookup.missing, error)}
+        self._pages = lookup.pages
+        _ = self._service.files_client
+        outcomes = map_outcomes(self.get_file, lookup.missing, name="gemini-get")
+        stopped_by = next((outcome.error for outcome in reversed(outcomes) if outcome.error), None)
+        for outcome in outcomes:
+            found = outcome.result or outcome.error or stopped_by
+            if found is not None:
+                seen[outcome.item] = found
+        return seen
 
     def active_files(
-        self, files: list[str], on_gone: Callable[[str, GeminiFileGoneError], GeminiFile] | None = None
+        self, names: Sequence[str], on_gone: Callable[[str, GeminiFileGoneError], GeminiFile] | None = None
     ) -> list[GeminiFile]:
         """
-        Look up files that are about to be shown to a model.
+        Look up files that are about to be shown to a model, and return them in order.
 
-        :param on_gone: is told the name of a file that is gone, and returns the one that stands for it.
-        :raises GeminiFileGoneError: where one is gone.
-        :raises GeminiFileFailedError: where one has FAILED.
-        :raises GeminiFileNotActiveError: where one is still PROCESSING.
+        :param on_gone: called with the name of a file that is gone; returns the file that takes its place.
+        :raises GeminiFileGoneError: if one is gone.
+        :raises GeminiFileFailedError: if one has FAILED.
+        :raises GeminiFileNotActiveError: if one is still PROCESSING.
         """
-        found = []
-        for name in files:
-            try:
-                found.append(self.get_file(name))
-            except GeminiFileGoneError as error:
-                if on_gone is None:
-                    raise
-                found.append(on_gone(name, error))
-        for file in found:
+        seen = self.look_up(names)
+        files = [self._existing(name, seen[name], on_gone) for name in names]
+        for file in files:
             if file.state == "FAILED":
                 raise processing_failed(file)
             if file.state != "ACTIVE":
@@ -156,4 +170,34 @@ class FileCalls(GeminiBaseHook):
                     f"{file.name} ({file.display_name}) is {file.state}, not ACTIVE: put a GeminiFileStateSensor "
                     "before this task, or wait_for_active=True on its upload."
                 )
-        return found
+        return files
+
+    def delete_failed(self, error: GeminiFileFailedError) -> None:
+        """Delete the FAILED files of an error; a file that cannot be deleted is only logged."""
+        for deletion in self.delete_files(error.file_names):
+            if deletion.is_gone:
+                self._log.info("Deleted %s, which had FAILED", deletion.name)
+            else:
+                self._log.warning("The FAILED file %s stays: %s", deletion.name, deletion.error)
+
+    def _read_page(self, listing: Listing) -> list[GeminiFile]:
+        return self._service.call(lambda: self._service.files_client.read_page(listing))
+
+    @staticmethod
+    def _existing(
+        name: str, seen: Polled, on_gone: Callable[[str, GeminiFileGoneError], GeminiFile] | None
+    ) -> GeminiFile:
+        if isinstance(seen, GeminiFileGoneError) and on_gone is not None:
+            return on_gone(name, seen)
+        if isinstance(seen, GeminiFilesError):
+            raise seen
+        return seen
+
+
+def _deletion(name: str, was_there: bool | None, error: GeminiFilesError | None) -> Deletion:
+    if isinstance(error, GeminiInputError):
+        # 400: the results of a batch, whose ids are longer than the service accepts in this very call.
+        return Deletion(name, DeletionOutcome.REFUSED, error)
+    if error is not None:
+        return Deletion(name, DeletionOutcome.FAILED, error)
+    return Deletion(name, DeletionOutcome.DELETED if was_there else DeletionOutcome.GONE)

@@ -2,32 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_gemini_files.hooks.connection import CONN_TYPE, DEFAULT_CONN_ID
+from airflow.sdk import BaseHook
+
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_gemini_files.content.answer import Answer
+from airflow_provider_gemini_files.content.contents import Contents
+from airflow_provider_gemini_files.content.request import ModelRequest
+from airflow_provider_gemini_files.content.schema import Schema
+from airflow_provider_gemini_files.exceptions import GeminiFilesError
+from airflow_provider_gemini_files.files.cleanup_report import CleanupReport
+from airflow_provider_gemini_files.files.deletion import Deletion
+from airflow_provider_gemini_files.files.naming import Owner
+from airflow_provider_gemini_files.files.policy import RetentionPolicy
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile
+from airflow_provider_gemini_files.files.storage_usage import StorageUsage
+from airflow_provider_gemini_files.hooks.ask import Ask, Asked, AskOptions, FindUpload, OnMaxTokens
+from airflow_provider_gemini_files.hooks.connection import (
+    CONN_TYPE,
+    DEFAULT_CONN_ID,
+    DEFAULT_HOST,
+    HOOK_NAME,
+    GeminiConnection,
+)
 from airflow_provider_gemini_files.hooks.content import ContentCalls
-from airflow_provider_gemini_files.hooks.reuploads import ReuploadCalls
+from airflow_provider_gemini_files.hooks.files import FileCalls
+from airflow_provider_gemini_files.hooks.service import GeminiService
+from airflow_provider_gemini_files.hooks.storage import StorageCalls
+from airflow_provider_gemini_files.hooks.uploads import UploadCalls, as_source
+from airflow_provider_gemini_files.runs import RunLookup
+from airflow_provider_gemini_files.transfer.memory import StateStore
+from airflow_provider_gemini_files.transfer.source import Source, bytes_source
+from airflow_provider_gemini_files.transfer.upload import DEFAULT_MIN_REMAINING_TTL, Upload
+
+if TYPE_CHECKING:
+    from google import genai  # noqa: TID251 - for type checkers only
 
 
-class GeminiFilesHook(ReuploadCalls, ContentCalls):
+class GeminiFilesHook(BaseHook):
     """
     Manage a Gemini connection, its credentials, and the calls made through it.
 
     Nothing is read or sent before the first call. Every call raises errors of
-    :mod:`airflow_provider_gemini_files.exceptions`, and sends a request that failed on the way again, as often as the
-    connection's ``max_retries`` says.
+    :mod:`airflow_provider_gemini_files.exceptions`, and repeats a failed request as often as the connection's
+    ``max_retries`` says.
 
     :param gemini_conn_id: a connection of type ``gemini``.
+    :param clock: for tests.
     """
 
     conn_name_attr = "gemini_conn_id"
     default_conn_name = DEFAULT_CONN_ID
     conn_type = CONN_TYPE
-    hook_name = "Google Gemini API"
+    hook_name = HOOK_NAME
+
+    def __init__(self, gemini_conn_id: str = DEFAULT_CONN_ID, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        super().__init__()
+        self.gemini_conn_id = gemini_conn_id
+        self._service = GeminiService(gemini_conn_id, self, clock)
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Return the connection form of Airflow 3.1; later ones read it from the provider's metadata."""
+        """Return the connection form for Airflow 3.1; later versions read it from the provider's metadata."""
         from airflow_provider_gemini_files.provider_info import CONNECTION_TYPE
 
         behaviour = CONNECTION_TYPE["ui-field-behaviour"]
@@ -36,3 +76,271 @@ class GeminiFilesHook(ReuploadCalls, ContentCalls):
             "relabeling": behaviour["relabeling"],
             "placeholders": behaviour["placeholders"],
         }
+
+    @property
+    def connection(self) -> GeminiConnection:
+        """
+        Return the connection's settings, checked.
+
+        :raises GeminiInputError: if it does not exist or has a setting that cannot be used.
+        :raises GeminiAuthError: if it has no key.
+        """
+        return self._service.connection
+
+    @property
+    def client(self) -> genai.Client:
+        """Return the google-genai client of the connection, for everything that this hook has no method for."""
+        return self._service.client
+
+    def get_conn(self) -> genai.Client:
+        """Return :attr:`client`, under the name that every hook has."""
+        return self.client
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Make one cheap real call; return whether it succeeded, and one sentence."""
+        try:
+            self._service.files_client.ping()
+        except GeminiFilesError as error:
+            return False, str(error)
+        connection = self.connection
+        host = "" if connection.base_url == DEFAULT_HOST else f" at {connection.base_url}"
+        return True, f"The Gemini API{host} accepts the key and lists files ({connection.api_version})."
+
+    # The parts, for the operators of this package; their methods are not public.
+
+    @cached_property
+    def files(self) -> FileCalls:
+        """Return the calls for existing files."""
+        return FileCalls(self._service)
+
+    @cached_property
+    def uploads(self) -> UploadCalls:
+        """Return the calls that create files."""
+        return UploadCalls(self._service, self.files)
+
+    @cached_property
+    def storage(self) -> StorageCalls:
+        """Return the calls for the project's storage."""
+        return StorageCalls(self._service, self.files)
+
+    @cached_property
+    def content(self) -> ContentCalls:
+        """Return the calls to models."""
+        return ContentCalls(self._service)
+
+    # Files
+
+    def get_file(self, file: FileLike) -> GeminiFile:
+        """
+        Return a file as the service has it now.
+
+        :raises GeminiFileGoneError: if it does not exist (any more).
+        """
+        return self.files.get_file(file)
+
+    def list_files(self) -> list[GeminiFile]:
+        """Return all files of the key's project, every page, newest first."""
+        return self.files.list_files()
+
+    def delete_file(self, file: FileLike, *, ignore_missing: bool = True) -> bool:
+        """
+        Delete a file.
+
+        :param ignore_missing: do not raise if the file does not exist.
+        :return: False if there was nothing to delete.
+        """
+        return self.files.delete_file(file, ignore_missing=ignore_missing)
+
+    def delete_files(self, files: Sequence[FileLike]) -> list[Deletion]:
+        """Delete files, several at once, and return what became of each, in order; a failure is no exception."""
+        return self.files.delete_files(files)
+
+    def wait_for_file(
+        self, file: FileLike, *, timeout: float = 3600, poll_interval: float = 5, max_poll_interval: float = 30
+    ) -> GeminiFile:
+        """
+        Block until a file is ACTIVE, and return it.
+
+        :param timeout: seconds until the wait fails; the file stays.
+        :param poll_interval: seconds between two polls, the least; they grow to a tenth of the time waited.
+        :param max_poll_interval: seconds between two polls, the most.
+        :raises GeminiFileFailedError: if the service could not process it.
+        :raises GeminiWaitTimeoutError: after the timeout.
+        """
+        return self.files.wait_for_file(
+            file, timeout=timeout, poll_interval=poll_interval, max_poll_interval=max_poll_interval
+        )
+
+    # Uploads
+
+    def upload_file(
+        self,
+        source: Source | str | os.PathLike[str],
+        *,
+        mime_type: str | None = None,
+        display_name: str | None = None,
+        name: str | None = None,
+        share: bool = False,
+        owner: Owner | None = None,
+        min_remaining_ttl: float = DEFAULT_MIN_REMAINING_TTL,
+    ) -> GeminiFile:
+        """
+        Upload a source, streamed, and verify what arrived.
+
+        :param source: a path or URI as :func:`~airflow_provider_gemini_files.transfer.sources.find_source` takes it.
+        :param mime_type: told from the source's name, then from its content, if None.
+        :param display_name: the source's name if None; the owner is written after it.
+        :param name: ``files/...`` to create or to find; a new name if None.
+        :param share: all runs that upload the same bytes as the same type share one file.
+        :param owner: the task instance that the file belongs to.
+        :param min_remaining_ttl: seconds; an existing file that expires sooner is not used.
+        :return: the file, often still PROCESSING.
+        :raises GeminiIntegrityError: if size or hash differ; the damaged file has then been deleted.
+        """
+        upload = Upload(as_source(source), mime_type, display_name, name, share, owner, min_remaining_ttl)
+        return self.uploads.upload_files([upload])[0]
+
+    def upload_bytes(
+        self,
+        data: bytes,
+        name: str,
+        *,
+        mime_type: str | None = None,
+        display_name: str | None = None,
+        share: bool = False,
+        owner: Owner | None = None,
+        min_remaining_ttl: float = DEFAULT_MIN_REMAINING_TTL,
+    ) -> GeminiFile:
+        """
+        Upload bytes that are in memory; the arguments are those of :meth:`upload_file`.
+
+        :param name: a file name; its suffix tells the MIME type, and it is the default display name.
+        """
+        upload = Upload(
+            bytes_source(data, name), mime_type, display_name, None, share, owner, min_remaining_ttl
+        )
+        return self.uploads.upload_files([upload])[0]
+
+    def upload_files(self, uploads: Sequence[Upload], *, store: StateStore | None = None) -> list[GeminiFile]:
+        """
+        Upload several sources, some at once, and return their files in order.
+
+        One that fails does not stop the others.
+
+        :param store: Airflow's ``task_state_store``: a later attempt of the task resumes an interrupted upload.
+        :raises GeminiFilesError: the error of the one that failed, or one that names all that failed.
+        """
+        return self.uploads.upload_files(uploads, store=store)
+
+    def reupload_file(self, gone: GeminiFile) -> GeminiFile:
+        """
+        Upload the source of a file that is gone once more, and wait until it is ACTIVE.
+
+        :param gone: the file's metadata, as its upload has returned it.
+        :raises GeminiFileGoneError: if its source is not known or cannot be read.
+        """
+        return self.uploads.reupload_file(gone)
+
+    # Models
+
+    def ask(
+        self,
+        prompt: str | None = None,
+        files: Any = None,
+        *,
+        contents: Any = None,
+        model: str | None = None,
+        system_instruction: str | None = None,
+        generation_config: Mapping[str, Any] | None = None,
+        response_schema: Any = None,
+        repair_answer: bool = False,
+        on_max_tokens: OnMaxTokens = "fail",
+        max_input_tokens: int | None = None,
+        repeat_unanswered: bool = False,
+        find_upload: FindUpload | None = None,
+        on_response: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Asked:
+        """
+        Ask a model, and return a usable answer; the arguments are those of ``GeminiGenerateContentOperator``.
+
+        :param find_upload: finds the metadata of a file that is gone by its name, so that its source is uploaded again.
+        :param on_response: called with the account of the call after each response, before it is judged.
+        :return: the text or the JSON value, and what it took.
+        :raises GeminiInputError: for a request that cannot be sent, before anything is sent.
+        :raises GeminiNoAnswerError: if the same request would not be answered again.
+        :raises GeminiUnusableAnswerError: if another attempt may be answered better.
+        """
+        request = ModelRequest.of(
+            prompt=prompt,
+            files=files,
+            contents=contents,
+            model=model,
+            system_instruction=system_instruction,
+            generation_config=generation_config,
+            response_schema=response_schema,
+        )
+        options = AskOptions(
+            repair_answer, on_max_tokens, max_input_tokens, repeat_unanswered, find_upload, on_response
+        )
+        return self.asking(request, options).run()
+
+    def asking(self, request: ModelRequest, options: AskOptions) -> Ask:
+        """Return the use case of one request; not public."""
+        return Ask(self._service, self.files, self.content, self.reupload_file, request, options)
+
+    def generate_content(
+        self,
+        contents: Contents | str,
+        files: Sequence[GeminiFile] = (),
+        *,
+        model: str | None = None,
+        system_instruction: str | None = None,
+        generation_config: Mapping[str, Any] | None = None,
+        schema: Schema | None = None,
+        repeat_unanswered: bool = False,
+    ) -> Answer:
+        """
+        Send one request to a model, and return its answer unjudged; :meth:`ask` does the rest, too.
+
+        :param contents: a prompt, which follows the files; or the result of :meth:`Contents.parse`.
+        :param files: ACTIVE files, for the names of the contents in their order.
+        :param model: the connection's if None.
+        :param generation_config: fields of ``google.genai.types.GenerateContentConfig``.
+        :param schema: what the answer has to follow.
+        :param repeat_unanswered: repeat a request that was sent but not answered, which may be billed twice.
+        :raises GeminiInputError: before anything is sent, for what the SDK's own types do not accept.
+        """
+        request = ModelRequest(_contents(contents, files), model, system_instruction, generation_config, schema)
+        return self.content.generate(request.checked(), files, repeat_unanswered=repeat_unanswered)
+
+    def count_tokens(
+        self,
+        contents: Contents | str,
+        files: Sequence[GeminiFile] = (),
+        *,
+        model: str | None = None,
+        system_instruction: str | None = None,
+    ) -> int:
+        """Return the number of tokens of a request, which costs nothing; as for :meth:`generate_content`."""
+        return self.content.count_tokens(ModelRequest(_contents(contents, files), model, system_instruction), files)
+
+    # Storage
+
+    def usage(self) -> StorageUsage:
+        """Return how much of the storage is used, by the complete list of files."""
+        return self.storage.usage()
+
+    def cleanup(self, policy: RetentionPolicy, lookup: RunLookup, *, dry_run: bool = False) -> CleanupReport:
+        """
+        Delete the files that a policy selects, and report.
+
+        :param lookup: asks Airflow about runs: :func:`~airflow_provider_gemini_files.runs.task_lookup` in a task,
+            :func:`~airflow_provider_gemini_files.runs.database_lookup` in a process with a database.
+        :param dry_run: delete nothing; the report says what would be deleted.
+        :raises GeminiFilesError: if the files cannot be listed, or if none of the selected files could be deleted.
+        """
+        return self.storage.cleanup(policy, lookup, dry_run=dry_run)
+
+
+def _contents(contents: Contents | str, files: Sequence[GeminiFile]) -> Contents:
+    return Contents.parse(contents, list(files) or None) if isinstance(contents, str) else contents

@@ -1,149 +1,115 @@
 """
-The calls for files that are there, straight over HTTP, blocking and from an event loop.
+The calls for files over HTTP, blocking and from an event loop.
 
 Importing google-genai costs each task about a second of CPU, and stops a triggerer's loop for a quarter of a second
-even from another thread. Airflow has imported httpx anyway.
+even from another thread (``benchmarks/import_cost.py``). Airflow has imported httpx anyway.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncGenerator, Collection
 from typing import Any
 
 import anyio
 import httpx
 
-from airflow_provider_gemini_files.exceptions import GeminiServiceError
-from airflow_provider_gemini_files.files.answers import error_from_answer, no_answer
-from airflow_provider_gemini_files.files.limits import LIST_PAGE_SIZE
+from airflow_provider_gemini_files.common.failures import ApiResponse, unreachable
 from airflow_provider_gemini_files.files.reference import GeminiFile
+from airflow_provider_gemini_files.hooks import requests
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
+from airflow_provider_gemini_files.hooks.environment import environment_error
+from airflow_provider_gemini_files.hooks.requests import ApiRequest, Listing
 
-#: Seconds; these calls only read or write metadata. The connection's timeout is for uploads and answers.
+#: Seconds; these calls only read or write metadata. The connection's timeout is for uploads and models.
 _TIMEOUT = 60.0
 
 
 class FilesClient:
     """
-    Asks the service once for each call; several threads may use it.
+    Sends each request once; several threads may use it.
 
-    All calls raise what :func:`error_from_answer` makes of the answer.
-
-    :param connection: whose project is asked.
+    All calls raise the error that the response means: see :mod:`~airflow_provider_gemini_files.common.failures`.
     """
 
     def __init__(self, connection: GeminiConnection) -> None:
-        self._client = httpx.Client(**_options(connection))
+        self.connection = connection
+        self._client = _client(httpx.Client, connection)
         weakref.finalize(self, self._client.close)
 
     def get_file(self, name: str) -> GeminiFile:
         """Return a file."""
-        return _file(self._call(f"get {name}", "GET", name))
-
-    def list_files(self) -> list[GeminiFile]:
-        """Return all files, page after page."""
-        # By name, as a file can come again on the next page when others are uploaded meanwhile.
-        found: dict[str, GeminiFile] = {}
-        query: dict[str, Any] | None = {"pageSize": LIST_PAGE_SIZE}
-        while query:
-            page = self._call("list files", "GET", "files", query)
-            found.update((file.name, file) for file in map(_file, page.get("files") or []))
-            query = _next_page(page)
-        return list(found.values())
-
-    def ping(self) -> None:
-        """Make the cheapest call that needs a valid key and a Files API."""
-        self._call("list files", "GET", "files", {"pageSize": 1})
+        return requests.read_file(self._send(requests.get_file(name)), self.connection)
 
     def delete_file(self, name: str) -> None:
         """Delete a file."""
-        self._call(f"delete {name}", "DELETE", name)
+        self._send(requests.delete_file(name))
 
-    def _call(self, doing: str, method: str, path: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
+    def read_page(self, listing: Listing) -> list[GeminiFile]:
+        """Read the next page of a list that is not done."""
+        request = listing.next_request()
+        return listing.read(self._send(request)) if request else []
+
+    def ping(self) -> None:
+        """Make the cheapest call that needs a valid key and a Files API."""
+        self._send(requests.PING)
+
+    def _send(self, request: ApiRequest) -> dict[str, Any]:
         try:
-            answer = self._client.request(method, path, params=query)
+            response = self._client.request(request.method, request.path, params=dict(request.query))
         except httpx.RequestError as error:
-            raise no_answer(error, doing) from error
-        return _read(answer, doing)
+            raise _unreachable(error, request, self.connection) from error
+        return requests.read_response(_plain(response), request, self.connection)
 
 
 class AsyncFilesClient:
-    """
-    Does as :class:`FilesClient`, for the event loop that uses it; made in another thread than that loop's.
-
-    :param connection: whose project is asked.
-    """
+    """Async counterpart of :class:`FilesClient`. Construct it off the event loop: loading TLS certificates blocks."""
 
     def __init__(self, connection: GeminiConnection) -> None:
-        # What httpx would import at its first request, and then in the loop.
+        # httpx would import the event loop's back end at its first request, and so inside the loop.
         anyio.run(anyio.sleep, 0)
-        self._client = httpx.AsyncClient(**_options(connection))
+        self.connection = connection
+        self._client = _client(httpx.AsyncClient, connection)
 
     async def get_file(self, name: str) -> GeminiFile:
         """Return a file."""
-        return _file(await self._call(f"get {name}", "GET", name))
+        return requests.read_file(await self._send(requests.get_file(name)), self.connection)
 
-    async def list_pages(self, names: Collection[str] | None) -> AsyncGenerator[list[GeminiFile], None]:
-        """Read the project's list; yield for each page the files of some names, or all where None."""
-        query: dict[str, Any] | None = {"pageSize": LIST_PAGE_SIZE}
-        while query:
-            page = await self._call("list files", "GET", "files", query)
-            files = page.get("files") or []
-            # Only what is wanted is read: most of a long list is not.
-            yield [_file(file) for file in files if names is None or file.get("name") in names]
-            query = _next_page(page)
-
-    async def delete_file(self, name: str) -> None:
-        """Delete a file."""
-        await self._call(f"delete {name}", "DELETE", name)
+    async def read_page(self, listing: Listing) -> list[GeminiFile]:
+        """Read the next page of a list that is not done."""
+        request = listing.next_request()
+        return listing.read(await self._send(request)) if request else []
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _call(self, doing: str, method: str, path: str, query: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def _send(self, request: ApiRequest) -> dict[str, Any]:
         try:
-            answer = await self._client.request(method, path, params=query)
+            response = await self._client.request(request.method, request.path, params=dict(request.query))
         except httpx.RequestError as error:
-            raise no_answer(error, doing) from error
-        return _read(answer, doing)
+            raise _unreachable(error, request, self.connection) from error
+        return requests.read_response(_plain(response), request, self.connection)
 
 
-def _options(connection: GeminiConnection) -> dict[str, Any]:
-    return {
-        "base_url": f"{connection.base_url}/{connection.api_version}/",
-        "headers": {"x-goog-api-key": connection.api_key},
-        "timeout": _TIMEOUT,
-    }
+def _client(kind: Any, connection: GeminiConnection) -> Any:
+    """
+    Return an httpx client.
 
-
-def _next_page(page: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the query for the page after this one; None after the last."""
-    token = page.get("nextPageToken")
-    return {"pageSize": LIST_PAGE_SIZE, "pageToken": token} if token else None
-
-
-def _file(resource: dict[str, Any]) -> GeminiFile:
+    :raises GeminiInputError: if the worker's environment (proxy, certificates) cannot be used.
+    """
     try:
-        return GeminiFile.from_api(resource)
-    except (KeyError, TypeError, ValueError) as error:
-        raise GeminiServiceError(f"The service answered with a file that cannot be read: {error!r}.") from error
+        return kind(
+            base_url=f"{connection.api_url}/",
+            headers={"x-goog-api-key": connection.api_key},
+            timeout=_TIMEOUT,
+        )
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        raise environment_error(error) from error
 
 
-def _read(answer: httpx.Response, doing: str) -> dict[str, Any]:
-    """Return the JSON object of an answer, or raise the error it means."""
-    if answer.is_success and not answer.content:
-        # A gateway may strip the empty object of a deletion.
-        return {}
-    try:
-        body = answer.json()
-    except ValueError:
-        body = None
-    is_object = isinstance(body, dict)
-    if answer.is_success and is_object:
-        return dict(body)
-    # What is no JSON object is no answer of the service's, however well it says it is.
-    code = 502 if answer.is_success else answer.status_code
-    retry_after, location = answer.headers.get("retry-after"), answer.headers.get("location")
-    raise error_from_answer(code, body if is_object else answer.text, doing, retry_after, location)
+def _unreachable(error: Exception, request: ApiRequest, connection: GeminiConnection) -> Exception:
+    return unreachable(error, request.doing, connection.address(), (connection.api_key,))
+
+
+def _plain(response: httpx.Response) -> ApiResponse:
+    return ApiResponse(response.status_code, {key.lower(): value for key, value in response.headers.items()}, response.content)

@@ -1,4 +1,4 @@
-"""The only module that speaks to google-genai; it is imported when the first call to a model is made."""
+"""The only module that uses google-genai; it is imported when the first call to a model is made."""
 
 from __future__ import annotations
 
@@ -12,85 +12,147 @@ import pydantic
 from google import genai
 from google.genai import errors, types
 
+from airflow_provider_gemini_files.common.failures import ApiResponse, error_of_response, unreachable
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
-from airflow_provider_gemini_files.files.answers import error_from_answer, no_answer
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
+from airflow_provider_gemini_files.hooks.environment import environment_error
 
 _Model = TypeVar("_Model", bound=pydantic.BaseModel)
 #: For counting, which generates nothing; the connection's timeout is for uploads and answers.
 _QUICK = types.HttpOptions(timeout=60_000)
 
 
-def _transport_errors() -> tuple[type[Exception], ...]:
-    """Return what the SDK lets through when the line breaks: 2.x speaks httpx, 3.x httpx2, aiohttp if it is there."""
-    found: list[type[Exception]] = [OSError]
-    for module, name in (("httpx", "TransportError"), ("httpx2", "TransportError"), ("aiohttp", "ClientError")):
+def _exceptions(*names: str) -> tuple[type[Exception], ...]:
+    """Return the exceptions of these names of every HTTP client that the SDK may use: 2.x httpx, 3.x httpx2, aiohttp."""
+    found: list[type[Exception]] = []
+    for module in ("httpx", "httpx2", "aiohttp"):
         try:
-            found.append(getattr(importlib.import_module(module), name))
+            client = importlib.import_module(module)
         except ImportError:
             continue
+        found += [getattr(client, name) for name in names if hasattr(client, name)]
     return tuple(found)
 
 
-_LINE_ERRORS = _transport_errors()
+_TRANSPORT_ERRORS = (OSError, *_exceptions("TransportError", "ClientError"))
+#: The request has not been sent as a whole, so nothing was billed.
+_NOT_SENT = (
+    ConnectionRefusedError,
+    *_exceptions("ConnectError", "ConnectTimeout", "PoolTimeout", "WriteError", "WriteTimeout", "UnsupportedProtocol",
+                 "ProxyError", "LocalProtocolError", "ClientConnectorError"),
+)  # fmt: skip
+_TIMEOUTS = (TimeoutError, *_exceptions("ReadTimeout"))
+#: Gateway timeouts: the service may still have carried the request out.
+_UNANSWERED_STATUSES = (408, 499, 504)
 
 
 def build_client(connection: GeminiConnection) -> genai.Client:
-    """Return a client that reads nothing from the environment: version and host are the connection's."""
-    return genai.Client(
-        vertexai=False,
-        api_key=connection.api_key,
-        http_options=types.HttpOptions(
-            base_url=connection.base_url,
-            api_version=connection.api_version,
-            timeout=round(connection.timeout * 1000),
-            # The key would go along.
-            client_args={"follow_redirects": False},
-            async_client_args={"follow_redirects": False},
-        ),
-    )
+    """
+    Return a client that reads nothing from the environment: version and host are the connection's.
+
+    :raises GeminiInputError: if the environment's proxy or certificates cannot be used.
+    """
+    try:
+        return genai.Client(
+            vertexai=False,
+            api_key=connection.api_key,
+            http_options=types.HttpOptions(
+                base_url=connection.base_url,
+                api_version=connection.api_version,
+                timeout=round(connection.timeout * 1000),
+                # The key would be sent along.
+                client_args={"follow_redirects": False},
+                async_client_args={"follow_redirects": False},
+            ),
+        )
+    except (ImportError, OSError, ValueError, *_exceptions("InvalidURL")) as error:
+        raise environment_error(error) from error
 
 
 @contextmanager
-def _our_errors(doing: str) -> Iterator[None]:
+def _our_errors(doing: str, connection: GeminiConnection) -> Iterator[None]:
     """
-    Raise the error of our tree that an error of the SDK means: of the service, of the line, or of what was given.
+    Raise the error of our tree that an error of the SDK means: of the service, of the transport, or of the input.
 
-    :param doing: what is tried, for the message.
+    :param doing: what is attempted, for the message.
     """
     try:
         yield
     except errors.APIError as error:
-        details = error.details if isinstance(error.details, Mapping) else str(error.message or "")
-        headers = getattr(error.response, "headers", None) or {}
-        location = headers.get("location")
-        raise error_from_answer(error.code, details, doing, headers.get("retry-after"), location) from error
-    except _LINE_ERRORS as error:
-        raise no_answer(error, doing) from error
+        failure = error_of_response(_response_of(error), doing, secrets=(connection.api_key,))
+        if isinstance(failure, GeminiServiceError):
+            failure.unanswered = error.code in _UNANSWERED_STATUSES
+        raise failure from error
+    except _TRANSPORT_ERRORS as error:
+        raise _transport_failure(error, doing, connection) from error
     except (json.JSONDecodeError, errors.UnknownApiResponseError, pydantic.ValidationError) as error:
         raise GeminiServiceError(
-            f"Cannot {doing}: the answer cannot be read ({error}). A retry can succeed."
+            f"Cannot {doing}: the response cannot be read ({shown_text(error)}). A retry can succeed.", unanswered=True
         ) from error
     except ValueError as error:
         # Fields that only another of Google's APIs has are refused when the request is written.
         raise GeminiInputError(f"Cannot {doing}: generation_config cannot be sent: {error}") from error
 
 
+def _response_of(error: errors.APIError) -> ApiResponse:
+    """Return the response behind an error of the SDK: as it came, or as much as the SDK has kept."""
+    raw = error.response
+    headers = {str(name).lower(): str(value) for name, value in dict(getattr(raw, "headers", None) or {}).items()}
+    try:
+        body = bytes(getattr(raw, "content", b"") or b"")
+    except Exception:  # the body of a streamed response may not have been read
+        body = b""
+    return ApiResponse(error.code, headers, body or json.dumps(error.details).encode())
+
+
+def _transport_failure(error: Exception, doing: str, connection: GeminiConnection) -> GeminiServiceError:
+    if isinstance(error, _NOT_SENT):
+        return unreachable(error, doing, connection.address(), (connection.api_key,))
+    reason = (
+        f"no answer within {connection.timeout:g} s"
+        if isinstance(error, _TIMEOUTS)
+        else f"the connection broke before the answer came ({type(error).__name__}: "
+        f"{shown_text(error, (connection.api_key,))})"
+    )
+    return GeminiServiceError(
+        f"Cannot {doing}: {reason}. The request was sent to {connection.address()} and may have been carried out and "
+        "billed.",
+        unanswered=True,
+    )
+
+
 def generate_content(
-    client: genai.Client, model: str, turns: list[dict[str, Any]], config: types.GenerateContentConfig
+    client: genai.Client,
+    connection: GeminiConnection,
+    model: str,
+    turns: list[dict[str, Any]],
+    config: types.GenerateContentConfig,
 ) -> dict[str, Any]:
-    """Ask a model; return its answer in REST spelling."""
+    """
+    Send a request to a model; return the JSON of its response.
+
+    The SDK's own reading drops fields that it does not know, such as ``finishMessage``.
+    """
     contents: list[Any] = content_of(turns)
-    with _our_errors(f"generate content with {model}"):
-        response = client.models.generate_content(model=model, contents=contents, config=config)
-    return response.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"parsed", "sdk_http_response"})
+    doing = f"generate content with {model}"
+    raw = config.model_copy(update={"should_return_http_response": True})
+    with _our_errors(doing, connection):
+        response = client.models.generate_content(model=model, contents=contents, config=raw)
+        body = response.sdk_http_response.body if response.sdk_http_response else None
+        data = json.loads(body or "null")
+    if not isinstance(data, dict):
+        raise GeminiServiceError(
+            f"Cannot {doing}: the response is not a JSON object. A retry can succeed.", unanswered=True
+        )
+    return data
 
 
-def count_tokens(client: genai.Client, model: str, turns: list[dict[str, Any]]) -> int:
-    """Count the tokens of what would be asked."""
+def count_tokens(client: genai.Client, connection: GeminiConnection, model: str, turns: list[dict[str, Any]]) -> int:
+    """Return the number of tokens of what would be sent."""
     contents: list[Any] = content_of(turns)
     config = types.CountTokensConfig(http_options=_QUICK)
-    with _our_errors(f"count tokens with {model}"):
+    with _our_errors(f"count tokens with {model}", connection):
         return client.models.count_tokens(model=model, contents=contents, config=config).total_tokens or 0
 
 
@@ -109,7 +171,7 @@ def content_config(
     """
     Check a configuration with the SDK's own types.
 
-    :param json_schema: what the answer is to follow.
+    :param json_schema: what the answer has to follow.
     :raises GeminiInputError: naming each field that is wrong.
     """
     # Tools here are declarations, never Python functions that the SDK could call by itself.

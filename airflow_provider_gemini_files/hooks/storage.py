@@ -1,221 +1,177 @@
-"""The hook's calls for a project's storage: how full it is, and the sweep that keeps it from being full."""
+"""The hook's calls for a project's storage: its usage, the cleanup, and eviction for an upload."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 
-from airflow_provider_gemini_files.exceptions import (
-    GeminiAuthError,
-    GeminiFilesError,
-    GeminiInputError,
-    GeminiServiceError,
-)
-from airflow_provider_gemini_files.files.limits import human_bytes
+from airflow_provider_gemini_files.common.failures import combined
+from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.exceptions import GeminiFilesError
+from airflow_provider_gemini_files.files.cleanup_report import CleanupReport, counted
+from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
+from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
 from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, parse_names
+from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.retention import Plan, RunKey, Verdict, plan, plan_room
-from airflow_provider_gemini_files.files.room import RoomWait
-from airflow_provider_gemini_files.files.sweep import SweepReport, counted
-from airflow_provider_gemini_files.files.usage import StorageUsage, counted_bytes
+from airflow_provider_gemini_files.files.storage_usage import StorageUsage, counted_bytes
 from airflow_provider_gemini_files.hooks.files import FileCalls
+from airflow_provider_gemini_files.hooks.service import GeminiService
 from airflow_provider_gemini_files.runs import RunLookup
 
-#: Deletions at once: enough to hide the round trips, few enough for any line.
-CONCURRENCY = 16
-#: Files between two questions whether their runs have meanwhile begun again.
+#: Files that are deleted before Airflow is asked again whether their runs are running.
 _BATCH = 500
 #: Seconds between two lines in the log.
-_SAY_EVERY = 5.0
-#: Errors that a report tells in full.
-_TOLD = 5
+_LOG_EVERY = 5.0
+#: Errors that a report repeats.
+_REPEATED = 5
 
 
-class Outcome(StrEnum):
-    """What became of the deletion of a file."""
+class StorageCalls:
+    """The calls for a project's storage."""
 
-    DELETED = "deleted"
-    GONE = "gone"
-    REFUSED = "refused"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Deletion:
-    """
-    What became of the deletion of a file.
-
-    :param error: why it is still there; None where it is not.
-    """
-
-    name: str
-    outcome: Outcome
-    error: str | None = None
-
-    @property
-    def is_gone(self) -> bool:
-        """Tell whether the file is not there any more, whoever has deleted it."""
-        return self.outcome in (Outcome.DELETED, Outcome.GONE)
-
-
-class StorageCalls(FileCalls):
-    """What can be done about a project's storage."""
+    def __init__(self, service: GeminiService, files: FileCalls) -> None:
+        self._service = service
+        self._files = files
+        self._log = service.log
 
     def usage(self) -> StorageUsage:
-        """Return how full the storage is, by the complete list of files."""
-        return StorageUsage.of(self.list_files(), self.connection.quota_bytes)
+        """Return how much of the storage is used, by the complete list of files."""
+        return self._usage_of(self._files.list_files())
 
-    async def ausage(self) -> StorageUsage:
-        """Return what :meth:`usage` does, from an event loop, asking once."""
-        files = [file async for page in self.alist_pages() for file in page]
-        return StorageUsage.of(files, self.connection.quota_bytes)
-
-    def wait_for_room(self, wait: RoomWait) -> StorageUsage:
+    def wait_for_free_space(self, wait: FreeSpaceWait) -> StorageUsage:
         """
-        Block until there is room, and return the usage then.
+        Block until there is enough free space, and return the usage then.
 
-        :raises GeminiFilesError: as :meth:`RoomWait.see` does.
+        :raises GeminiFilesError: as :meth:`Wait.check` does.
         """
+        clock = self._service.clock
         while True:
             try:
                 seen: StorageUsage | GeminiFilesError = self.usage()
             except GeminiFilesError as error:
                 seen = error
-            now = time.time()
-            if wait.see(seen, now) and isinstance(seen, StorageUsage):
-                return seen
-            self.log.info(wait.describe(now))
-            time.sleep(wait.pause(now))
+            now = clock.now()
+            wait.see(wait.name, seen, now)
+            if wait.check(now):
+                return wait.ready()[0]
+            self._log.info(wait.describe(now))
+            clock.sleep(wait.next_poll(now) - now)
 
-    def make_room(self, needed_bytes: int, lookup: RunLookup, *, first: bool = True) -> int:
+    def cleanup(self, policy: RetentionPolicy, lookup: RunLookup, *, dry_run: bool = False) -> CleanupReport:
         """
-        Delete files of runs that have ended until a new file fits, and return the bytes that were freed.
-
-        Files that are shared, foreign, or whose run is running or unknown always stay.
-
-        :param needed_bytes: what the service has refused.
-        :param first: False: something has been deleted for this already, so where the list says that it fits, deleted
-            bytes still count, and nothing more is deleted.
-        """
-        files = self.list_files()
-        usage = StorageUsage.of(files, self.connection.quota_bytes)
-        if usage.free_bytes >= needed_bytes and not first:
-            return 0
-        runs = lookup(file.owner for file in files if file.owner)
-        decided = plan_room(files, runs, datetime.now(UTC), needed_bytes, usage.quota_bytes)
-        _, deletions = self._carry_out(decided, lookup)
-        sizes = {file.name: counted_bytes(file) for file in files}
-        freed = sum(sizes[deletion.name] for deletion in deletions if deletion.is_gone)
-        self.log.info("%s: %s freed for %s", usage, human_bytes(freed), human_bytes(needed_bytes))
-        return freed
-
-    def delete_files(self, files: Sequence[FileLike]) -> list[Deletion]:
-        """
-        Delete files, some at once, and return what became of each, in order.
-
-        One that is gone already is no error; one that cannot be deleted does not keep the others. After a 429 all rest.
-
-        :raises GeminiAuthError: where the key may not delete; the others would fail alike.
-        """
-        names = parse_names(files) if files else []
-        # Made here, as threads would make several.
-        _ = self._files_client
-        executor = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="gemini-delete")
-        try:
-            return list(executor.map(self._delete, names))
-        finally:
-            # A task that is told to end must not wait for what goes on in threads.
-            executor.shutdown(wait=False, cancel_futures=True)
-
-    def sweep(self, policy: RetentionPolicy, lookup: RunLookup, *, dry_run: bool = False) -> SweepReport:
-        """
-        Delete what a policy says, and report; one that is killed in the middle can be run again.
+        Delete the files that a policy selects, and report; a cleanup that is killed halfway can be run again.
 
         :param lookup: asks Airflow about runs: :func:`~airflow_provider_gemini_files.runs.task_lookup` in a task,
-            :func:`~airflow_provider_gemini_files.runs.database_lookup` where there is a database.
+            :func:`~airflow_provider_gemini_files.runs.database_lookup` in a process with a database.
         :param dry_run: delete nothing; the report says what would be deleted.
-        :raises GeminiFilesError: where the files cannot be listed, or none of those that should go could be deleted.
+        :raises GeminiFilesError: if the files cannot be listed, or if none of the selected files could be deleted.
         """
-        files, decided = self.plan_sweep(policy, lookup)
-        before = StorageUsage.of(files, self.connection.quota_bytes)
-        self.log.info("%s: %d files would go, %s", before, len(decided.deletions), human_bytes(decided.freed_bytes))
-        verdicts, deletions = (decided.verdicts, []) if dry_run else self._carry_out(decided, lookup)
+        files, planned = self.plan_cleanup(policy, lookup)
+        before = self._usage_of(files)
+        self._log.info(
+            "%s: %d files to delete, %s", before, len(planned.deletions), human_bytes(planned.freed_bytes)
+        )
+        verdicts, deletions = (planned.verdicts, []) if dry_run else self._carry_out(planned, lookup)
         report = self._report(files, verdicts, deletions, dry_run=dry_run)
         if report.failed and not report.deleted_files:
-            raise GeminiServiceError(
-                f"None of {report.failed} files could be deleted; a retry tries again: {'; '.join(report.errors)}"
+            errors = [deletion.error for deletion in deletions if deletion.outcome is DeletionOutcome.FAILED]
+            told = "; ".join(report.errors)
+            raise combined(
+                [error for error in errors if error is not None],
+                f"None of the {report.failed} files could be deleted; a retry tries again: {told}",
             )
         return report
 
-    def plan_sweep(self, policy: RetentionPolicy, lookup: RunLookup) -> tuple[list[GeminiFile], Plan]:
-        """Return all files of the project, and what a policy says about each."""
-        files = self.list_files()
-        runs = lookup(file.owner for file in files if file.owner)
-        return files, plan(files, runs, datetime.now(UTC), policy, self.connection.quota_bytes)
+    def plan_cleanup(
+        self, policy: RetentionPolicy, lookup: RunLookup, files: Sequence[GeminiFile] | None = None
+    ) -> tuple[list[GeminiFile], Plan]:
+        """
+        Return all files of the project, and what a policy decides about each.
 
-    def _carry_out(self, decided: Plan, lookup: RunLookup) -> tuple[list[Verdict], list[Deletion]]:
-        """Delete batch after batch; return the verdicts as they turned out, and what became of each deletion."""
-        verdicts = [verdict for verdict in decided.verdicts if not verdict.delete]
+        :param files: the complete list of the project's files; the service is asked if None.
+        """
+        listed = self._files.list_files() if files is None else list(files)
+        runs = lookup(file.owner for file in listed if file.owner)
+        return listed, plan(listed, runs, self._now(), policy, self._service.connection.quota_bytes)
+
+    def evict(self, needed_bytes: int, lookup: RunLookup, *, evicted_before: bool = False) -> int:
+        """
+        Delete files of ended runs until a new file fits, and return the freed bytes.
+
+        Files that are shared, foreign, or whose run is running or unknown are kept.
+
+        :param needed_bytes: what the service has refused.
+        :param evicted_before: files were deleted for this upload already: if the list says that it fits now, the
+            service still counts deleted bytes, and nothing more is deleted.
+        """
+        files = self._files.list_files()
+        usage = self._usage_of(files)
+        if usage.free_bytes >= needed_bytes and evicted_before:
+            return 0
+        runs = lookup(file.owner for file in files if file.owner)
+        planned = plan_room(files, runs, self._now(), needed_bytes, usage.quota_bytes)
+        _, deletions = self._carry_out(planned, lookup)
+        sizes = {file.name: counted_bytes(file) for file in files}
+        freed = sum(sizes[deletion.name] for deletion in deletions if deletion.is_gone)
+        self._log.info("%s: evicted %s for %s", usage, human_bytes(freed), human_bytes(needed_bytes))
+        return freed
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._service.clock.now(), UTC)
+
+    def _usage_of(self, files: Sequence[GeminiFile]) -> StorageUsage:
+        return StorageUsage.of(files, self._service.connection.quota_bytes)
+
+    def _carry_out(self, planned: Plan, lookup: RunLookup) -> tuple[list[Verdict], list[Deletion]]:
+        """Delete batch after batch; return the final verdicts, and what became of each deletion."""
+        verdicts = [verdict for verdict in planned.verdicts if not verdict.delete]
         deletions: list[Deletion] = []
-        said = time.monotonic()
-        for batch in _batches(decided.deletions, _BATCH):
+        clock = self._service.clock
+        logged = clock.monotonic()
+        for batch in _batches(planned.deletions, _BATCH):
             # A run can have been cleared since the plan was made.
             runs = lookup(verdict.file.owner for verdict in batch if verdict.file.owner)
-            checked = [_checked(verdict, runs) for verdict in batch]
+            checked = [_rechecked(verdict, runs) for verdict in batch]
             verdicts += checked
-            deletions += self.delete_files([verdict.file for verdict in checked if verdict.delete])
-            if time.monotonic() - said >= _SAY_EVERY:
-                said = time.monotonic()
-                self.log.info("%d of %d files are dealt with", len(deletions), len(decided.deletions))
+            deletions += self._files.delete_files([verdict.file for verdict in checked if verdict.delete])
+            if clock.monotonic() - logged >= _LOG_EVERY:
+                logged = clock.monotonic()
+                self._log.info("%d of %d files are done", len(deletions), len(planned.deletions))
         return verdicts, deletions
 
     def _report(
         self, files: list[GeminiFile], verdicts: Sequence[Verdict], deletions: Sequence[Deletion], *, dry_run: bool
-    ) -> SweepReport:
-        outcomes = {deletion.name: deletion for deletion in deletions}
-        went = [verdict for verdict in verdicts if verdict.delete and (dry_run or outcomes[verdict.file.name].is_gone)]
-        names = {verdict.file.name for verdict in went}
+    ) -> CleanupReport:
+        by_name = {deletion.name: deletion for deletion in deletions}
+        deleted = [v for v in verdicts if v.delete and (dry_run or by_name[v.file.name].is_gone)]
+        names = {verdict.file.name for verdict in deleted}
         count = Counter(deletion.outcome for deletion in deletions)
-        quota = self.connection.quota_bytes
-        return SweepReport(
-            conn_id=self.gemini_conn_id,
+        failures = [str(deletion.error) for deletion in deletions if deletion.outcome is DeletionOutcome.FAILED]
+        return CleanupReport(
+            conn_id=self._service.conn_id,
             dry_run=dry_run,
-            before=StorageUsage.of(files, quota),
-            after=StorageUsage.of((file for file in files if file.name not in names), quota),
-            deleted=counted(went),
+            before=self._usage_of(files),
+            after=self._usage_of([file for file in files if file.name not in names]),
+            deleted=counted(deleted),
             kept=counted(verdict for verdict in verdicts if not verdict.delete),
-            gone=count[Outcome.GONE],
-            refused=count[Outcome.REFUSED],
-            failed=count[Outcome.FAILED],
-            errors=tuple(str(d.error) for d in deletions if d.outcome is Outcome.FAILED)[:_TOLD],
+            gone=count[DeletionOutcome.GONE],
+            refused=count[DeletionOutcome.REFUSED],
+            failed=count[DeletionOutcome.FAILED],
+            errors=tuple(dict.fromkeys(failures))[:_REPEATED],
         )
 
-    def _delete(self, name: str) -> Deletion:
-        try:
-            was_there = self.delete_file(name)
-        except GeminiAuthError:
-            raise
-        except GeminiInputError as error:
-            # 400: a batch's results, whose ids are longer than the service allows in this very call.
-            return Deletion(name, Outcome.REFUSED, str(error))
-        except GeminiFilesError as error:
-            return Deletion(name, Outcome.FAILED, str(error))
-        return Deletion(name, Outcome.DELETED if was_there else Outcome.GONE)
 
-
-def _checked(verdict: Verdict, runs: Mapping[RunKey, RunState]) -> Verdict:
-    """Return a deletion, or that the file stays as its run is no longer known to have ended."""
+def _rechecked(verdict: Verdict, runs: Mapping[RunKey, RunState]) -> Verdict:
+    """Return a planned deletion; or keep the file if its run is running again or its state is unknown."""
     owner = verdict.file.owner
-    state = runs.get((owner.dag_id, owner.run_id), RunState.UNKNOWN) if owner else None
+    state = runs.get(owner.run, RunState.UNKNOWN) if owner else None
     if state is RunState.RUNNING:
-        return replace(verdict, delete=False, reason=Reason.RUN_RUNNING, why="its run has meanwhile begun again")
+        return replace(verdict, delete=False, reason=Reason.RUN_RUNNING, why="its run is running again")
     if state is RunState.UNKNOWN:
-        return replace(verdict, delete=False, reason=Reason.RUN_UNKNOWN, why="its run could not be asked about again")
+        return replace(verdict, delete=False, reason=Reason.RUN_UNKNOWN, why="its run could not be looked up again")
     return verdict
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-from airflow_provider_gemini_files.files.limits import human_bytes
+from airflow_provider_gemini_files.common.units import human_bytes
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -1,15 +1,20 @@
-"""What all operators of this provider share."""
+"""The parts that all operators of this provider share."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.labels import MapIndexLabel
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 class GeminiOperator(MapIndexLabel, BaseOperator):
@@ -29,3 +34,55 @@ class GeminiOperator(MapIndexLabel, BaseOperator):
     def hook(self) -> GeminiFilesHook:
         """Return the hook."""
         return GeminiFilesHook(self.gemini_conn_id)
+
+
+def owner_of(context: Context) -> Owner:
+    """Return the task instance as the owner of its files."""
+    ti = context["ti"]
+    return Owner(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+
+
+def text_of(value: Any, name: str) -> str | None:
+    """
+    Return a text argument; None if it is empty, as from a null Param in a template.
+
+    :param name: the argument's name, for the error.
+    :raises GeminiInputError: for anything but a text; native templates turn digits into numbers.
+    """
+    if value is None or value in ("", "None"):
+        return None
+    if isinstance(value, bool | int | float):
+        # A template with render_template_as_native_obj has read the text of a number.
+        return str(value)
+    if not isinstance(value, str):
+        raise GeminiInputError(f"{name} must be a text; got {value!r} ({type(value).__name__}).")
+    return value
+
+
+def whole_number_of(value: Any, name: str, *, least: int = 0) -> int:
+    """
+    Return a whole number, also from a text.
+
+    :param name: the argument's name, for the error.
+    :raises GeminiInputError: for anything else.
+    """
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = least - 1
+    if isinstance(value, bool) or number < least:
+        raise GeminiInputError(f"{name} must be a whole number, at least {least}; got {value!r}.")
+    return number
+
+
+def switch_of(value: Any, name: str) -> bool:
+    """
+    Return true or false, also from a template's text; the text "False" must not pass for true.
+
+    :param name: the argument's name, for the error.
+    :raises GeminiInputError: for anything else.
+    """
+    text = str(value).lower()
+    if text not in ("true", "false"):
+        raise GeminiInputError(f"{name} must be true or false; got {value!r}.")
+    return text == "true"

@@ -1,50 +1,32 @@
-"""Operators for content: ask a model, count what it would cost."""
+"""Operators for content: ask a model, count the tokens of a request."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
-
-from airflow.providers.common.compat.sdk import Stats
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_gemini_files import lineage
-from airflow_provider_gemini_files.content.answer import CUT, each_once
-from airflow_provider_gemini_files.content.contents import Contents
-from airflow_provider_gemini_files.content.schema import Schema
-from airflow_provider_gemini_files.content.usage import counts, in_words, sum_of
-from airflow_provider_gemini_files.exceptions import (
-    GeminiFileGoneError,
-    GeminiInputError,
-    GeminiUnusableAnswerError,
-)
-from airflow_provider_gemini_files.files.limits import human_bytes
-from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.hooks.content import content_config
+from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.content.request import ModelRequest
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.hooks.ask import AskOptions, OnMaxTokens
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import GeminiOperator
+from airflow_provider_gemini_files.operators.base import GeminiOperator, text_of, whole_number_of
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 from airflow_provider_gemini_files.transfer.output import Output
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-T = TypeVar("T")
-OnMaxTokens = Literal["fail", "keep"]
-
 #: Bytes of JSON; XCom is a row of Airflow's database, and 64 KiB is the least that a column of it holds.
 MAX_XCOM_BYTES = 48 * 1024
-#: Characters of an answer that is elsewhere.
+#: Characters of an answer that XCom repeats if the answer itself is elsewhere.
 _HEAD = 200
-_REPAIR = (
-    "Your answer is not valid. What is wrong with it:\n{wrong}\nAnswer the same again as JSON that follows the schema, "
-    "and with nothing else."
-)
 
 
-class _QuestionOperator(GeminiOperator):
-    """What asking a model and counting the tokens of a question have in common."""
+class _ModelOperator(GeminiOperator):
+    """The arguments that asking a model and counting tokens share."""
 
     template_fields: Sequence[str] = (
         "prompt",
@@ -75,88 +57,70 @@ class _QuestionOperator(GeminiOperator):
         self.model = model
         self.system_instruction = system_instruction
         self.reupload_expired = reupload_expired
-        self._shows_files = files is not None
+        # Taken before templates are rendered: a task that was given files must not ask without any.
+        self._was_given_files = files is not None
 
-    def _question(self) -> Contents:
-        """Read what was given; nothing is sent."""
-        if self._shows_files and self.files is None:
+    def _request(self, generation_config: Any = None, response_schema: Any = None) -> ModelRequest:
+        """Read the arguments; nothing is sent."""
+        if self._was_given_files and self.files is None:
             raise GeminiInputError("files is None: the task that it comes from has pushed nothing.")
-        return Contents.parse(self.prompt, self.files, self.contents)
+        return ModelRequest.of(
+            prompt=text_of(self.prompt, "prompt"),
+            files=self.files,
+            contents=self.contents,
+            model=text_of(self.model, "model"),
+            system_instruction=text_of(self.system_instruction, "system_instruction"),
+            generation_config=generation_config,
+            response_schema=response_schema,
+        )
 
-    def _files(self, question: Contents, context: Context) -> list[GeminiFile]:
-        """Look up the files of a question; what is gone is uploaded again, where that can be done."""
-        uploaded = UploadedMetadata(context)
-
-        def again(name: str, error: GeminiFileGoneError) -> GeminiFile:
-            if not self.reupload_expired:
-                raise error
-            gone = uploaded.of(name, question.files[name])
-            if gone is None:
-                raise GeminiFileGoneError(
-                    f"{error} Neither what the task was given nor the XCom of a task upstream says where it came from, "
-                    "so it cannot be uploaded again from here: clear the task that uploaded it."
-                ) from error
-            return self.hook.reupload_file(gone)
-
-        files = self.hook.active_files(question.names, again)
-        for file in files:
-            self.log.info("Showing %s (%s, %s)", file.name, file.mime_type, file.display_name)
-        return files
-
-    def _count(self, question: Contents, files: list[GeminiFile], context: Context) -> int:
-        count = partial(self.hook.count_tokens, question, model=self.model, system_instruction=self.system_instruction)
-        return self._healing(files, count, question, context)
-
-    def _healing(
-        self, files: list[GeminiFile], call: Callable[[list[GeminiFile]], T], question: Contents, context: Context
-    ) -> T:
-        """Call about files; one that has gone since it was looked up is looked up, and so uploaded, once more."""
-        try:
-            return call(files)
-        except GeminiFileGoneError:
-            files[:] = self._files(question, context)
-            return call(files)
+    def _options(self, context: Context, **options: Any) -> AskOptions:
+        find_upload = UploadedMetadata(context).of if self.reupload_expired else None
+        return AskOptions(find_upload=find_upload, **options)
 
 
-class GeminiGenerateContentOperator(_QuestionOperator):
+class GeminiGenerateContentOperator(_ModelOperator):
     """
-    Show a model files and texts, and return its answer: the text; or the value, where a schema is given; or the URI.
+    Show a model files and texts, and return its answer: the text; or the value, if a schema is given; or the URI.
 
-    XCom ``response`` holds ``{"model_version", "finish_reason", "usage", "files"}``, also where the answer is of no
-    use and the task fails; ``usage`` counts tokens, those of a repair included. With ``output_path`` it has ``output``
-    (the URI) and ``head`` (the first 200 characters), too, and with tools that search, ``sources``. See
+    XCom ``response`` holds ``{"model_version", "finish_reason", "usage", "files"}``, also if the answer cannot be used
+    and the task fails; ``usage`` counts tokens, including those of a repair. With ``output_path`` it also has
+    ``output`` (the URI) and ``head`` (the first 200 characters), and with tools that search, ``sources``. See
     ``docs/content.md``.
 
-    :param prompt: the question; it follows the files (templated).
+    :param prompt: the prompt; it follows the files (templated).
     :param files: a file in any form (name, id, URI, metadata dict), or a list of them, each ACTIVE; or parts, which
-        say how a file is to be looked at: ``{"file": ..., "video": {"start": 10, "end": 25, "fps": 2}}`` (templated).
+        say how a file is to be viewed: ``{"file": ..., "video": {"start": 10, "end": 25, "fps": 2}}`` (templated).
         MIME types and URIs are looked up.
     :param contents: texts, files and turns in any order, which come before files and prompt (templated).
-    :param model: the connection's where None (templated).
-    :param system_instruction: how the model is to behave (templated).
-    :param response_schema: what the answer is to follow: a pydantic model class, the dotted path to one, or a JSON
+    :param model: the connection's if None (templated).
+    :param system_instruction: how the model has to behave (templated).
+    :param response_schema: what the answer has to follow: a pydantic model class, the dotted path to one, or a JSON
         schema. The answer is validated, and its plain JSON value returned. Not templated: Airflow would call a class.
     :param repair_answer: show the model once what is wrong with an answer that does not follow the schema.
     :param generation_config: fields of ``google.genai.types.GenerateContentConfig``, as in
         ``{"temperature": 0, "max_output_tokens": 2000}`` (templated).
     :param on_max_tokens: ``"keep"`` returns the text of an answer that was cut at its limit of tokens; with a schema,
         a cut answer fails all the same.
-    :param max_input_tokens: fail before anything is spent where the question has more tokens (templated).
+    :param max_input_tokens: fail before anything is spent if the request has more tokens (templated).
     :param output_path: where the answer is written, as UTF-8 text or as JSON: a local path, or a URI that Airflow's
         ObjectStoragePath takes. What is there is replaced (templated).
-    :param output_conn_id: connection of the object storage; its provider's default where None (templated).
-    :param reupload_expired: upload a file again which is gone, from the source that its metadata names.
+    :param output_conn_id: connection of the object storage; its provider's default if None (templated).
+    :param reupload_expired: upload a file that is gone again, from the source that its upload task in this run has
+        recorded.
+    :param repeat_unanswered: repeat a request that was sent but not answered within this attempt of the task; it may
+        be billed twice.
     """
 
     template_fields: Sequence[str] = (
-        *_QuestionOperator.template_fields,
+        *_ModelOperator.template_fields,
         "generation_config",
         "max_input_tokens",
         "output_path",
         "output_conn_id",
     )
     template_fields_renderers = {  # noqa: RUF012
-        **_QuestionOperator.template_fields_renderers,
+        **_ModelOperator.template_fields_renderers,
         "generation_config": "json",
     }
 
@@ -170,11 +134,11 @@ class GeminiGenerateContentOperator(_QuestionOperator):
         max_input_tokens: int | str | None = None,
         output_path: Any = None,
         output_conn_id: str | None = None,
+        repeat_unanswered: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if on_max_tokens not in get_args(OnMaxTokens):
-            raise GeminiInputError(f"on_max_tokens is 'fail' or 'keep'; got {on_max_tokens!r}.")
+        AskOptions(on_max_tokens=on_max_tokens)
         self.response_schema = response_schema
         self.repair_answer = repair_answer
         self.generation_config = generation_config
@@ -182,22 +146,27 @@ class GeminiGenerateContentOperator(_QuestionOperator):
         self.max_input_tokens = max_input_tokens
         self.output_path = output_path
         self.output_conn_id = output_conn_id
+        self.repeat_unanswered = repeat_unanswered
+        self._has_output_path = output_path is not None
 
     def execute(self, context: Context) -> Any:
-        """Look up the files, ask, judge, and account."""
-        # All that can be refused is refused before anything is sent.
-        question = self._question()
-        schema = None if self.response_schema is None else Schema.of(self.response_schema)
-        content_config(self.generation_config, self.system_instruction, schema)
-        output = Output(self.output_path, self.output_conn_id) if self.output_path else None
-        files = self._files(question, context)
-        self._check_input(question, files, context)
-        response: dict[str, Any] = {}
-        ask = partial(self._ask, files=files, schema=schema, response=response, context=context)
-        answer = self._answer(question, schema, ask)
+        """Ask, and return the answer or write it."""
+        # Everything that can be refused is refused before anything is sent.
+        request = self._request(self.generation_config, self.response_schema)
+        output = self._output()
+        ti = context["ti"]
+        options = self._options(
+            context,
+            repair_answer=self.repair_answer,
+            on_max_tokens=self.on_max_tokens,
+            max_input_tokens=self._most_tokens(),
+            repeat_unanswered=self.repeat_unanswered,
+            on_response=lambda response: ti.xcom_push("response", response),
+        )
+        asked = self.hook.asking(request, options).run()
         if output is None:
-            return self._fitting(answer)
-        text = _as_text(answer)
+            return self._fitting(asked.value)
+        text = _as_text(asked.value)
         try:
             output.write(text)
         except Exception:
@@ -205,99 +174,46 @@ class GeminiGenerateContentOperator(_QuestionOperator):
             raise
         lineage.written(self.hook, output.uri)
         self.log.info("The answer, %s, is in %s", human_bytes(len(text.encode())), output.uri)
-        context["ti"].xcom_push("response", response | {"output": output.uri, "head": text[:_HEAD]})
+        ti.xcom_push("response", asked.response | {"output": output.uri, "head": text[:_HEAD]})
         return output.uri
 
-    def _check_input(self, question: Contents, files: list[GeminiFile], context: Context) -> None:
-        # A template that is empty sets no limit.
-        if self.max_input_tokens in (None, ""):
-            return
-        try:
-            most = int(str(self.max_input_tokens))
-        except ValueError as error:
-            raise GeminiInputError(f"max_input_tokens is a whole number, got {self.max_input_tokens!r}.") from error
-        tokens = self._count(question, files, context)
-        if tokens > most:
-            raise GeminiInputError(
-                f"The question has {tokens} tokens, and max_input_tokens is {most}: nothing was asked, nothing spent. "
-                "Show less, cut a video with start, end or fps, lower media_resolution, or raise the limit."
-            )
-        self.log.info("The question has %d tokens of at most %d", tokens, most)
+    def _output(self) -> Output | None:
+        if not self._has_output_path:
+            return None
+        # A null Param in a template is the text "None", and no file is to be called so.
+        path = self.output_path if not isinstance(self.output_path, str) else text_of(self.output_path, "output_path")
+        if path is None:
+            raise GeminiInputError(f"output_path is empty after its template was rendered: {self.output_path!r}.")
+        return Output(path, text_of(self.output_conn_id, "output_conn_id"))
 
-    def _answer(self, question: Contents, schema: Schema | None, ask: Callable[[Contents], str]) -> Any:
-        """Ask until there is an answer of use: once, or twice where an answer is to be repaired."""
-        text = ask(question)
-        if schema is None:
-            return text
-        value, wrong = schema.judge(text)
-        if wrong and self.repair_answer:
-            self.log.warning("The answer does not follow response_schema, asking once more: %s", wrong)
-            text = ask(question.continued(text, _REPAIR.format(wrong=wrong)))
-            value, wrong = schema.judge(text)
-        if wrong:
-            told = "; ".join(wrong.splitlines())
-            raise GeminiUnusableAnswerError(
-                f"The answer does not follow response_schema: {told}. It begins: {text[:_HEAD]!r}. A retry asks again."
-            )
-        return value
-
-    def _ask(
-        self,
-        question: Contents,
-        *,
-        files: list[GeminiFile],
-        schema: Schema | None,
-        response: dict[str, Any],
-        context: Context,
-    ) -> str:
-        """Ask once, and account for it before the answer is judged: a useless one has been paid for, too."""
-        generate = partial(
-            self.hook.generate_content,
-            question,
-            model=self.model,
-            system_instruction=self.system_instruction,
-            generation_config=self.generation_config,
-            schema=schema,
-        )
-        answer = self._healing(files, generate, question, context)
-        response["files"] = [file.name for file in files]
-        response["model_version"] = answer.model_version
-        response["finish_reason"] = answer.finish_reason
-        response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage
-        if answer.sources:
-            response["sources"] = each_once([*response.get("sources", []), *answer.sources])
-        context["ti"].xcom_push("response", response)
-        self.log.info("%s answered (%s): %s", answer.model_version, answer.finish_reason, in_words(answer.usage))
-        for kind, modality, count in counts(answer.usage):
-            tags = {"model": str(answer.model_version), "modality": modality}
-            Stats.incr(f"gemini_files.generate.{kind}_tokens", count, tags=tags)
-        text = answer.usable_text(keep_cut=self.on_max_tokens == "keep" and schema is None)
-        if answer.finish_reason == CUT:
-            self.log.warning("The answer was cut at its limit of tokens; what there is of it is kept.")
-        return text
+    def _most_tokens(self) -> int | None:
+        # An empty template sets no limit.
+        if self.max_input_tokens in (None, "", "None"):
+            return None
+        return whole_number_of(self.max_input_tokens, "max_input_tokens", least=1)
 
     def _fitting(self, answer: Any) -> Any:
         """Return an answer that fits into XCom."""
         size = len(json.dumps(answer).encode())
-        if size <= MAX_XCOM_BYTES or not self.do_xcom_push:
+        if size <= MAX_XCOM_BYTES or not self.do_xcom_push or not _is_xcom_in_database():
             return answer
         self._rescue(_as_text(answer))
         raise GeminiInputError(
-            f"The answer has {human_bytes(size)}, more than the {human_bytes(MAX_XCOM_BYTES)} that XCom is to hold: "
-            "give an output_path. The answer has been paid for; it stands in the log of this try."
+            f"The answer has {human_bytes(size)}, more than the {human_bytes(MAX_XCOM_BYTES)} that XCom in Airflow's "
+            "database should hold: set output_path. The full answer was written to this attempt's log above."
         )
 
     def _rescue(self, text: str) -> None:
-        """Keep an answer that has been paid for, and that nothing else holds."""
+        """Write an answer that was paid for and that nothing else holds to the log."""
         self.log.warning("::group::The answer")
         for line in text.splitlines():
             self.log.warning("%s", line)
         self.log.warning("::endgroup::")
 
 
-class GeminiCountTokensOperator(_QuestionOperator):
+class GeminiCountTokensOperator(_ModelOperator):
     """
-    Return how many tokens a question has, which costs nothing.
+    Return the number of tokens of a request, which costs nothing.
 
     The system instruction is counted, tools and a schema are not.
 
@@ -307,11 +223,17 @@ class GeminiCountTokensOperator(_QuestionOperator):
 
     def execute(self, context: Context) -> int:
         """Look up the files, and count."""
-        question = self._question()
-        tokens = self._count(question, self._files(question, context), context)
-        self.log.info("The question has %d tokens", tokens)
+        tokens = self.hook.asking(self._request(), self._options(context)).count()
+        self.log.info("The request has %d tokens", tokens)
         return tokens
 
 
 def _as_text(answer: Any) -> str:
     return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+
+
+def _is_xcom_in_database() -> bool:
+    """Return whether XCom is Airflow's own, whose values are rows; a backend of object storage has no such limit."""
+    from airflow.sdk.execution_time.xcom import XCom, BaseXCom
+
+    return XCom is BaseXCom

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
+from airflow_provider_gemini_files.common.durations import Duration, seconds_of
+from airflow_provider_gemini_files.common.failures import combined
+from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import (
+    GeminiFileGoneError,
     GeminiFilesError,
     GeminiInputError,
-    GeminiServiceError,
     GeminiStorageFullError,
+    GeminiWaitTimeoutError,
 )
-from airflow_provider_gemini_files.files.limits import human_bytes
+from airflow_provider_gemini_files.files.deletion import DeletionOutcome
+from airflow_provider_gemini_files.files.events import Event, files_of, usage_of
+from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
-from airflow_provider_gemini_files.files.reference import (
-    FileLike,
-    GeminiFile,
-    UploadedFrom,
-    is_many_files,
-    parse_names,
-)
-from airflow_provider_gemini_files.files.state import FileWaits, files_of_event
-from airflow_provider_gemini_files.hooks.uploads import DEFAULT_MIN_REMAINING_TTL, Upload
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, listed_files, parse_names
+from airflow_provider_gemini_files.files.selection import FileFilter
+from airflow_provider_gemini_files.files.state import FileWait
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import GeminiOperator
+from airflow_provider_gemini_files.operators.base import GeminiOperator, owner_of, text_of
 from airflow_provider_gemini_files.operators.quota import OnQuota, QuotaWait, refuse_too_large
+from airflow_provider_gemini_files.operators.resume import QuotaResume, UploadResume
 from airflow_provider_gemini_files.runs import task_lookup
-from airflow_provider_gemini_files.transfer.sources import Source, expand, find_source, is_many_sources
+from airflow_provider_gemini_files.transfer.source import Source
+from airflow_provider_gemini_files.transfer.sources import find_sources
+from airflow_provider_gemini_files.transfer.upload import DEFAULT_MIN_REMAINING_TTL, Upload
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
 from airflow_provider_gemini_files.triggers.storage import GeminiStorageCapacityTrigger
 
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 
 Reuse = Literal["run", "project", "never"]
 SourceLike = str | os.PathLike[str]
+#: Seconds; more polls would only load the service.
+_LEAST_POLL_INTERVAL = 0.1
 
 
 class GeminiUploadFileOperator(GeminiOperator):
@@ -51,27 +56,27 @@ class GeminiUploadFileOperator(GeminiOperator):
     :class:`~airflow_provider_gemini_files.files.reference.GeminiFile`. Size and sha256 of each file are verified.
 
     :param source: a local path, an object storage URI (``file://``, ``gs://``, ``s3://``...), an ``http(s)://`` URL, a
-        directory, a glob, or a list of these (templated). Of several, some are uploaded at once; one that fails does
-        not keep the others.
-    :param source_conn_id: connection of the object storage; its provider's default where None (templated).
-    :param mime_type: told from the source's name, then from its content, where None (templated).
-    :param display_name: the source's name where None, at most 512 characters; the owning task instance is written
-        behind it (templated).
-    :param reuse: ``"run"``: a retried or cleared task of the same run finds the file it has already uploaded, as long
-        as the source is the same. ``"project"``: all runs that upload the same bytes as the same type share one file,
-        which belongs to none of them; the source is read once more, beforehand. ``"never"``: every try uploads a new
-        file.
+        directory, a glob, or a list of these (templated). Several are uploaded at once; one that fails does not stop
+        the others.
+    :param source_conn_id: connection of the object storage; its provider's default if None (templated).
+    :param mime_type: told from the source's name, then from its content, if None (templated).
+    :param display_name: the source's name if None, at most 512 characters; the owning task instance is written after
+        it (templated).
+    :param reuse: ``"run"``: a retried or cleared task of the same run finds the file that it has already uploaded, as
+        long as the source and what was asked for are the same. ``"project"``: all runs that upload the same bytes as
+        the same type share one file, which belongs to none of them; the source is read once more, beforehand.
+        ``"never"``: every attempt uploads a new file.
     :param min_remaining_ttl: how long a file that is used again must live on, in seconds or as a timedelta; one that
-        expires sooner is left alone, and the source is uploaded anew.
+        expires sooner is left alone, and the source is uploaded again.
     :param allow_private_urls: let a URL lead to addresses that are not public, such as the worker's own network.
     :param wait_for_active: end when the files can be used.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poll_interval: seconds between two looks while waiting; they grow to a tenth of the time waited.
-    :param max_poll_interval: seconds between two looks, the most.
+    :param poll_interval: seconds between two polls while waiting; they grow to a tenth of the time waited.
+    :param max_poll_interval: seconds between two polls, the most.
     :param wait_timeout: seconds until the wait fails; the files stay.
-    :param on_quota: what to do where the project's storage is full. ``"fail"``: fail. ``"wait"``: wait until there is
-        room, and upload what is missing; in the triggerer where ``deferrable``. ``"evict"``: as ``"wait"``, and delete
-        files of runs that have ended, least harmful first and no more than needed.
+    :param on_quota: what to do if the project's storage is full. ``"fail"``: fail. ``"wait"``: wait for free space,
+        and upload what is missing; in the triggerer if ``deferrable``. ``"evict"``: as ``"wait"``, and delete files of
+        ended runs, least harmful first and no more than needed.
     :param quota_timeout: seconds until an upload that ``on_quota`` lets wait fails.
     """
 
@@ -86,61 +91,93 @@ class GeminiUploadFileOperator(GeminiOperator):
         mime_type: str | None = None,
         display_name: str | None = None,
         reuse: Reuse = "run",
-        min_remaining_ttl: float | timedelta = DEFAULT_MIN_REMAINING_TTL,
+        min_remaining_ttl: Duration = DEFAULT_MIN_REMAINING_TTL,
         allow_private_urls: bool = False,
         wait_for_active: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: float = 5,
-        max_poll_interval: float = 30,
-        wait_timeout: float = 3600,
+        poll_interval: Duration = 5,
+        max_poll_interval: Duration = 30,
+        wait_timeout: Duration = 3600,
         on_quota: OnQuota = "fail",
-        quota_timeout: float = 3600,
+        quota_timeout: Duration = 3600,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if reuse not in get_args(Reuse):
-            raise GeminiInputError(f"reuse is one of {', '.join(get_args(Reuse))}; got {reuse!r}.")
+            raise GeminiInputError(f"reuse must be one of {', '.join(get_args(Reuse))}; got {reuse!r}.")
         if on_quota not in get_args(OnQuota):
-            raise GeminiInputError(f"on_quota is one of {', '.join(get_args(OnQuota))}; got {on_quota!r}.")
+            raise GeminiInputError(f"on_quota must be one of {', '.join(get_args(OnQuota))}; got {on_quota!r}.")
         self.source = source
         self.source_conn_id = source_conn_id
         self.mime_type = mime_type
         self.display_name = display_name
         self.reuse = reuse
-        self.min_remaining_ttl = min_remaining_ttl
+        self.min_remaining_ttl = seconds_of(min_remaining_ttl, "min_remaining_ttl")
         self.allow_private_urls = allow_private_urls
         self.wait_for_active = wait_for_active
         self.deferrable = deferrable
-        self.poll_interval = poll_interval
-        self.max_poll_interval = max_poll_interval
-        self.wait_timeout = wait_timeout
+        self.poll_interval = seconds_of(poll_interval, "poll_interval", least=_LEAST_POLL_INTERVAL)
+        self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=_LEAST_POLL_INTERVAL)
+        self.wait_timeout = seconds_of(wait_timeout, "wait_timeout")
         self.on_quota = on_quota
-        self.quota_timeout = quota_timeout
+        self.quota_timeout = seconds_of(quota_timeout, "quota_timeout")
 
     def execute(self, context: Context) -> Any:
         """Upload; then wait, if asked to."""
-        return self._execute(context, QuotaWait.begin(self.quota_timeout))
+        now = SYSTEM_CLOCK.now()
+        return self._execute(context, self._quota_wait(QuotaResume(now, now + self.quota_timeout)))
 
-    def execute_with_room(self, context: Context, event: Mapping[str, Any] | None, **kept: Any) -> Any:
-        """Upload what is missing, as there is room now."""
-        quota = QuotaWait(**kept)
-        quota.read(event)
+    def execute_with_free_space(self, context: Context, event: Event | None, **arguments: Any) -> Any:
+        """Upload what is missing, because there is free space now."""
+        now = SYSTEM_CLOCK.now()
+        resume = QuotaResume.read(event, arguments) or QuotaResume(now, now + self.quota_timeout)
+        quota = self._quota_wait(resume)
+        try:
+            usage_of(event)
+        except GeminiWaitTimeoutError as error:
+            raise quota.timed_out(str(error)) from error
         return self._execute(context, quota)
 
+    def execute_with_room(self, context: Context, event: Event | None, **arguments: Any) -> Any:
+        """Resume an upload that an older version of this package has deferred."""
+        return self.execute_with_free_space(context, event, **arguments)
+
+    def execute_complete(self, context: Context, event: Event | None, **arguments: Any) -> Any:
+        """Return the names of the files that the trigger has seen ACTIVE."""
+        resume = UploadResume.read(event, arguments)
+        files = resume.restored(files_of(event))
+        # Records of version 1 do not know: several files, or a list of one, were asked for as many.
+        is_list = not isinstance(self.source, str | os.PathLike)
+        many = resume.many if resume.many is not None else len(files) > 1 or is_list
+        return self._push(context, files, many=many)
+
     def _execute(self, context: Context, quota: QuotaWait) -> Any:
-        # All sources are looked at before a byte of any is sent.
-        sources = [
-            find_source(one, self.source_conn_id, allow_private_urls=self.allow_private_urls)
-            for one in expand(self.source, self.source_conn_id)
-        ]
-        files = self._upload_all(context, sources, quota)
+        # All sources are found before a byte of any is sent.
+        found = find_sources(
+            self._source(),
+            text_of(self.source_conn_id, "source_conn_id"),
+            allow_private_urls=self.allow_private_urls,
+            roots=_allowed_local_paths(),
+        )
+        files = self._upload_all(context, found.sources, quota)
         # Before any waiting, so that the names are known whatever becomes of it.
-        result = self._push(context, files)
-        return self._wait(context, files) if self.wait_for_active else result
+        result = self._push(context, files, many=found.many)
+        return self._wait(context, files, many=found.many) if self.wait_for_active else result
+
+    def _source(self) -> Any:
+        """Return the source, if it is one: a template may have left something else."""
+        source: Any = self.source
+        given = source if isinstance(source, Sequence) and not isinstance(source, str | bytes) else [source]
+        if not given or not all(isinstance(one, str | os.PathLike) and os.fspath(one) not in ("", "None") for one in given):
+            raise GeminiInputError(f"source must be a path, a URI, a URL or a list of these; got {source!r}.")
+        return source
+
+    def _quota_wait(self, resume: QuotaResume) -> QuotaWait:
+        return QuotaWait(resume, self.poll_interval, self.max_poll_interval)
 
     def _upload_all(self, context: Context, sources: list[Source], quota: QuotaWait) -> list[GeminiFile]:
-        owner = _owner(context)
-        # There from Airflow 3.3 on.
+        owner = owner_of(context)
+        # Exists from Airflow 3.3 on.
         store: Any = context.get("task_state_store")
         if self.on_quota == "fail":
             return self.hook.upload_files([self._upload(source, owner) for source in sources], store=store)
@@ -154,88 +191,92 @@ class GeminiUploadFileOperator(GeminiOperator):
             except GeminiStorageFullError as error:
                 quota.refused(error)
                 self.log.warning("Attempt %d: %s", quota.tries, error)
-                evicts = self.on_quota == "evict"
-                if not evicts or not quota.evict(self.hook, task_lookup(context["ti"]), error.missing_bytes):
-                    self._wait_for_room(sources, quota)
+                if not self._evict(context, quota, error.missing_bytes):
+                    self._wait_for_free_space(sources, quota)
 
-    def _wait_for_room(self, sources: list[Source], quota: QuotaWait) -> None:
-        """Sleep until another try is worth it: here, or in the triggerer, which then begins this task anew."""
-        # Who evicts does not wait for others to make room, but for runs to end.
+    def _evict(self, context: Context, quota: QuotaWait, missing_bytes: int) -> bool:
+        """Return whether files of ended runs were deleted for this upload."""
+        if self.on_quota != "evict":
+            return False
+        lookup = task_lookup(context["ti"])
+        freed = self.hook.storage.evict(missing_bytes, lookup, evicted_before=quota.evicted_bytes > 0)
+        quota.evicted_bytes += freed
+        return freed > 0
+
+    def _wait_for_free_space(self, sources: list[Source], quota: QuotaWait) -> None:
+        """Pause until another attempt is worth it: here, or in the triggerer, which then resumes this task."""
+        # An upload that evicts does not wait for free space, but for runs to end.
         needed = 0 if self.on_quota == "evict" else min(source.size for source in sources)
-        trigger = GeminiStorageCapacityTrigger(
-            gemini_conn_id=self.gemini_conn_id,
-            needed_bytes=needed,
-            began=quota.began,
-            deadline=quota.deadline,
-            not_before=quota.next_try(self.poll_interval, self.max_poll_interval),
-            poll_interval=self.poll_interval,
-            max_poll_interval=self.max_poll_interval,
-        )
-        self.log.info("Trying again in %.0f s at the earliest", trigger.not_before - time.time())
+        not_before = quota.next_attempt()
+        self.log.info("The next attempt is in %.0f s at the earliest", not_before - SYSTEM_CLOCK.now())
         if self.deferrable:
-            self.defer(**trigger.deferral("execute_with_room", **quota.to_dict()))
-        quota.sleep(self.hook, trigger)
-
-    def execute_complete(
-        self, context: Context, event: Mapping[str, Any] | None, origins: Sequence[Mapping[str, Any]] | None = None
-    ) -> Any:
-        """
-        Read the trigger's event.
-
-        :param origins: what the files were uploaded from, which the service does not know.
-        """
-        files = files_of_event(event)
-        if origins is not None:
-            known = [UploadedFrom(**origin) for origin in origins]
-            files = [replace(file, uploaded_from=origin) for file, origin in zip(files, known, strict=True)]
-        return self._push(context, files)
-
-    def _wait(self, context: Context, files: list[GeminiFile]) -> Any:
-        now = time.time()
-        waits = FileWaits(
-            [file.name for file in files],
-            deadline=now + self.wait_timeout,
-            poll_interval=self.poll_interval,
-            max_poll_interval=self.max_poll_interval,
-        )
-        for file in files:
-            waits.see(file.name, file, now)
-        if not waits.check(now) and self.deferrable:
-            self.log.info(waits.describe(now))
-            deferral = GeminiFileStateTrigger.deferral(
+            trigger = GeminiStorageCapacityTrigger(
                 gemini_conn_id=self.gemini_conn_id,
-                file_names=[file.name for file in files],
+                needed_bytes=needed,
+                began=quota.began,
+                deadline=quota.deadline,
+                not_before=not_before,
                 poll_interval=self.poll_interval,
                 max_poll_interval=self.max_poll_interval,
-                # What all runs share is not this task's to delete.
-                delete_on_kill=self.reuse != "project",
-                seconds=self.wait_timeout,
+                resume=quota.resume().to_dict(),
             )
-            origins = [asdict(file.uploaded_from) for file in files if file.uploaded_from]
-            return self.defer(**deferral, kwargs={"origins": origins})
-        ready = self.hook.finish(waits)
-        return self._push(
-            context, [replace(now, uploaded_from=file.uploaded_from) for now, file in zip(ready, files, strict=True)]
-        )
+            self.defer(**trigger.deferral("execute_with_free_space"))
+        SYSTEM_CLOCK.sleep(max(not_before - SYSTEM_CLOCK.now(), 0))
+        schedule = Schedule(quota.began, quota.deadline, self.poll_interval, self.max_poll_interval)
+        try:
+            self.hook.storage.wait_for_free_space(FreeSpaceWait(needed, schedule))
+        except GeminiWaitTimeoutError as error:
+            raise quota.timed_out(str(error)) from error
+
+    def _wait(self, context: Context, files: list[GeminiFile], *, many: bool) -> Any:
+        now = SYSTEM_CLOCK.now()
+        schedule = Schedule(now, now + self.wait_timeout, self.poll_interval, self.max_poll_interval)
+        wait = FileWait([file.name for file in files], schedule)
+        for file in files:
+            wait.see(file.name, file, now)
+        resume = UploadResume.of(files, many=many)
+        if not wait.check(now) and self.deferrable:
+            self.log.info(wait.describe(now))
+            trigger = GeminiFileStateTrigger(
+                gemini_conn_id=self.gemini_conn_id,
+                file_names=[file.name for file in files],
+                began=now,
+                deadline=now + self.wait_timeout,
+                poll_interval=self.poll_interval,
+                max_poll_interval=self.max_poll_interval,
+                resume=resume.to_dict(),
+            )
+            self.defer(**trigger.deferral())
+        return self._push(context, resume.restored(self.hook.files.finish(wait)), many=many)
 
     def _upload(self, source: Source, owner: Owner, name: str | None = None) -> Upload:
-        ttl = self.min_remaining_ttl
+        mime_type, display_name = text_of(self.mime_type, "mime_type"), text_of(self.display_name, "display_name")
+        if self.reuse == "run":
+            # What was asked for is part of the identity: a corrected type must not bring the old file back.
+            asked = (*source.fingerprint, *(text for text in (mime_type, display_name) if text))
+            name = run_file_name(self.gemini_conn_id, owner, asked)
         return Upload(
             source,
-            mime_type=self.mime_type,
-            display_name=self.display_name,
-            name=run_file_name(self.gemini_conn_id, owner, source.fingerprint) if self.reuse == "run" else name,
+            mime_type=mime_type,
+            display_name=display_name,
+            name=name,
             share=self.reuse == "project",
             owner=owner,
-            min_remaining_ttl=ttl.total_seconds() if isinstance(ttl, timedelta) else ttl,
+            min_remaining_ttl=self.min_remaining_ttl,
         )
 
-    def _push(self, context: Context, files: list[GeminiFile]) -> str | list[str]:
-        if is_many_sources(self.source):
+    def _push(self, context: Context, files: list[GeminiFile], *, many: bool) -> str | list[str]:
+        if many:
             context["ti"].xcom_push("files", [file.to_dict() for file in files])
             return [file.name for file in files]
         context["ti"].xcom_push("file", files[0].to_dict())
         return files[0].name
+
+
+def _allowed_local_paths() -> list[str]:
+    """Return the directories that local sources are confined to; none if they are not."""
+    paths = conf.get("gemini_files", "allowed_local_paths", fallback="") or ""
+    return [path.strip() for path in paths.split(",") if path.strip()]
 
 
 class GeminiGetFileOperator(GeminiOperator):
@@ -253,7 +294,7 @@ class GeminiGetFileOperator(GeminiOperator):
         self.file_name = file_name
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Ask for the file."""
+        """Return the file."""
         return self.hook.get_file(self.file_name).to_dict()
 
 
@@ -282,34 +323,33 @@ class GeminiListFilesOperator(GeminiOperator):
         self.display_name = display_name
 
     def execute(self, context: Context) -> list[str]:
-        """Ask for every page, and filter."""
-        files = [file for file in self.hook.list_files() if self._wanted(file)]
+        """Read every page of the list, and filter."""
+        wanted = FileFilter(
+            text_of(self.state, "state"),
+            text_of(self.mime_type, "mime_type"),
+            text_of(self.display_name, "display_name"),
+        )
+        files = [file for file in self.hook.list_files() if wanted.selects(file)]
         self.log.info("::group::%d files, %s", len(files), human_bytes(sum(file.size_bytes or 0 for file in files)))
         for file in files:
             self.log.info(
                 "%s  %s  %s  %s  %s",
-                file.name, file.state, file.mime_type, human_bytes(file.size_bytes or 0), file.display_name or "",
+                file.name, file.state, file.mime_type, human_bytes(file.size_bytes or 0),
+                shown_text(file.display_name or ""),
             )  # fmt: skip
         self.log.info("::endgroup::")
         return [file.name for file in files]
-
-    def _wanted(self, file: GeminiFile) -> bool:
-        return (
-            (not self.state or file.state == self.state)
-            and (not self.mime_type or (file.mime_type or "").startswith(self.mime_type))
-            and (not self.display_name or self.display_name in (file.display_name or ""))
-        )
 
 
 class GeminiDeleteFileOperator(GeminiOperator):
     """
     Delete one file or many, and return ``{"deleted": [names], "missing": [names]}``.
 
-    Fit for a teardown: a file that is gone already is no error, and neither is one that was never uploaded (None).
-    One file that cannot be deleted does not keep the others.
+    Made for teardowns: a file that is already gone is no error, and neither is one that was never uploaded (None). One
+    file that cannot be deleted does not stop the others.
 
     :param file_name: a file in any form (name, id, URI, metadata dict), or a list of them (templated).
-    :param ignore_missing: False makes a file that is gone an error.
+    :param ignore_missing: if False, a file that does not exist is an error.
     """
 
     template_fields: Sequence[str] = ("file_name", "gemini_conn_id")
@@ -322,32 +362,28 @@ class GeminiDeleteFileOperator(GeminiOperator):
         self.ignore_missing = ignore_missing
 
     def execute(self, context: Context) -> dict[str, list[str]]:
-        """Delete what is there."""
+        """Delete the files that exist."""
         result: dict[str, list[str]] = {"deleted": [], "missing": []}
         errors: list[GeminiFilesError] = []
-        for name in self._names():
-            try:
-                was_there = self.hook.delete_file(name, ignore_missing=self.ignore_missing)
-            except GeminiFilesError as error:
-                errors.append(error)
-                continue
-            result["deleted" if was_there else "missing"].append(name)
-            self.log.info("Deleted %s" if was_there else "%s was gone already", name)
+        for deletion in self.hook.delete_files(self._names()):
+            if deletion.error is not None:
+                errors.append(deletion.error)
+            elif deletion.outcome is DeletionOutcome.DELETED:
+                result["deleted"].append(deletion.name)
+                self.log.info("Deleted %s", deletion.name)
+            else:
+                result["missing"].append(deletion.name)
+                self.log.info("%s was already gone", deletion.name)
+        if result["missing"] and not self.ignore_missing:
+            errors.append(GeminiFileGoneError(f"{', '.join(result['missing'])}: there was nothing to delete."))
         if len(errors) == 1:
             raise errors[0]
         if errors:
-            reasons = "; ".join(str(error) for error in errors)
-            raise GeminiServiceError(f"{len(errors)} files could not be deleted, a retry tries them again: {reasons}")
+            reasons = "; ".join(dict.fromkeys(str(error) for error in errors))
+            raise combined(errors, f"{len(errors)} files could not be deleted; a retry tries them again: {reasons}")
         return result
 
     def _names(self) -> list[str]:
-        given: Any = self.file_name
-        many = list(given) if given is not None and is_many_files(given) else [given]
-        # What a failed upload leaves in XCom is None.
-        uploaded = [file for file in many if file is not None]
+        # A failed upload leaves None in XCom.
+        uploaded = [file for file in listed_files(self.file_name) if file is not None]
         return parse_names(uploaded) if uploaded else []
-
-
-def _owner(context: Context) -> Owner:
-    ti = context["ti"]
-    return Owner(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)

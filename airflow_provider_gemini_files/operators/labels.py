@@ -1,30 +1,32 @@
-"""Labels of mapped task instances: what one is about, instead of its number."""
+"""Labels of mapped task instances: their files and prompts instead of their numbers."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-#: The files that a task can be about, the first that it has.
+from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
+
+#: The arguments that can name a task's files; the first that is set is used.
 _FILES = ("source", "file_name", "files")
 _TEMPLATE = "{{ task.map_index_label() }}"
 _MAX_CHARACTERS = 60
 
 
 class MapIndexLabel:
-    """Gives the instances of a mapped task a label, where its author has not written a ``map_index_template``."""
+    """Gives the instances of a mapped task a label if its author has not set a ``map_index_template``."""
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Any, context: Any, *args: Any, **kwargs: Any
     ) -> None:
-        # The one method of a mapped task's instance that Airflow calls before it renders the label of a running task.
-        # In ``__init__`` it would be too late: the template of the label has been read by then.
+        # The only method of a mapped task's instance that Airflow calls before it renders the label of a running task.
+        # ``__init__`` would be too late: the template of the label has been read by then.
         if context.get("map_index_template") is None and getattr(context.get("ti"), "map_index", -1) >= 0:
             context["map_index_template"] = _TEMPLATE
         super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)  # type: ignore[misc]
 
     def map_index_label(self) -> str:
-        """Return what the task is about, in a line: its files, and what is asked about them."""
+        """Return one line: the task's files and its prompt."""
         about = next((value for name in _FILES if (value := getattr(self, name, None))), None)
         parts = [_label_of_files(about), str(getattr(self, "prompt", None) or "")]
         return " · ".join(_cut(" ".join(part.split())) for part in parts if part)
@@ -41,9 +43,7 @@ def _label(about: Any) -> str:
     if isinstance(about, dict):
         about = about.get("name")
     text = os.fspath(about) if isinstance(about, os.PathLike) else str(about)
-    if "://" in text:
-        # A URL's query can hold a secret.
-        text = text.partition("?")[0].partition("#")[0]
+    text = shown_text(shown_url(text))
     # With its folder, which tells files of one name apart, and keeps a Dag with render_template_as_native_obj from
     # taking a name of digits for a number.
     parts = [part for part in text.split("/") if part]

@@ -1,24 +1,28 @@
-"""The metadata that uploads have left in XCom, found by who is given only names."""
+"""Look up upload metadata that upload tasks of this run have pushed to XCom, given only file names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, parse_name
+from airflow_provider_gemini_files.files.reference import GeminiFile, parse_name
+from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: Where uploads leave it.
+#: The XCom keys of uploads.
 _KEYS = ("file", "files")
 
 
 class UploadedMetadata:
     """
-    What is known of the files that a task works with; XCom is asked once, when it is first needed.
+    What the upload tasks upstream of a task have recorded; XCom is read once, when it is first needed.
+
+    Nothing else decides what a worker reads again: a metadata dict, a run's configuration or the XCom of any other task
+    could name a path or URL of someone else's choosing.
 
     :param context: of the task.
     """
@@ -26,38 +30,43 @@ class UploadedMetadata:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def of(self, name: str, given: FileLike) -> GeminiFile | None:
+    def of(self, name: str) -> GeminiFile | None:
         """
-        Return the metadata of a file: as it was given, else as a task upstream in this run has pushed it.
+        Return the metadata of a file; None if no upload task of this run has recorded it.
 
         :param name: ``files/...``.
-        :param given: what the task has the name from.
-        :return: None where nobody has said more than the name.
         """
-        known = _read(given)
-        return known if known and known.uploaded_from else self._pushed.get(name, known)
+        return self._recorded.get(name)
 
     @cached_property
-    def _pushed(self) -> dict[str, GeminiFile]:
-        ti, task = self._context["ti"], self._context.get("task")
-        upstream = sorted(task.get_flat_relative_ids(upstream=True)) if task else []
-        # A mapped task has left one for each index; all are wanted.
-        pushed = [ti.xcom_pull(task_ids=[task_id], key=key) for task_id in upstream for key in _KEYS]
+    def _recorded(self) -> dict[str, GeminiFile]:
+        ti = self._context["ti"]
+        # A mapped task has pushed one value for each index; all are wanted.
+        pushed = [ti.xcom_pull(task_ids=[task_id], key=key) for task_id in self._upload_tasks() for key in _KEYS]
         return {file.name: file for one in _flat(pushed) if (file := _read(one))}
+
+    def _upload_tasks(self) -> Iterator[str]:
+        """Yield the ids of the upload tasks upstream."""
+        task: Any = self._context.get("task")
+        if task is None:
+            return
+        for task_id in sorted(task.get_flat_relative_ids(upstream=True)):
+            upstream = task.dag.get_task(task_id)
+            kind = getattr(upstream, "operator_class", type(upstream))
+            if isinstance(kind, type) and issubclass(kind, GeminiUploadFileOperator):
+                yield task_id
 
 
 def _flat(pushed: Any) -> list[Any]:
     return [one for item in pushed for one in _flat(item)] if isinstance(pushed, list) else [pushed]
 
 
-def _read(given: Any) -> GeminiFile | None:
-    """Read a file's metadata; None for anything else, as other tasks use the same keys."""
-    if isinstance(given, GeminiFile):
-        return given
-    if not isinstance(given, Mapping) or "uploaded_from" not in given:
+def _read(pushed: Any) -> GeminiFile | None:
+    """Return the metadata of an upload's XCom; None for a task that has pushed nothing."""
+    if not isinstance(pushed, Mapping):
         return None
     try:
-        parse_name(given)
-        return GeminiFile.from_dict(given)
+        parse_name(pushed)
+        return GeminiFile.from_dict(pushed)
     except (GeminiInputError, TypeError):
         return None

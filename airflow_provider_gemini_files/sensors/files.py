@@ -2,55 +2,48 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, conf
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk import PokeReturnValue
 
-from airflow_provider_gemini_files.exceptions import GeminiFileFailedError, GeminiWaitTimeoutError
-from airflow_provider_gemini_files.files.reference import FileLike, is_many_files, parse_names
-from airflow_provider_gemini_files.files.state import FileWaits, files_of_event
-from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
-from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
+from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.common.waiting import Schedule
+from airflow_provider_gemini_files.exceptions import GeminiFileFailedError
+from airflow_provider_gemini_files.files.events import Event, files_of
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, is_many_files, parse_names
+from airflow_provider_gemini_files.files.state import FileWait
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.labels import MapIndexLabel
+from airflow_provider_gemini_files.sensors.base import GeminiSensor
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_MAX_POLL_INTERVAL = 30.0
 
-
-class GeminiFileStateSensor(MapIndexLabel, BaseSensorOperator):
+class GeminiFileStateSensor(GeminiSensor):
     """
     Wait until files are ACTIVE, and return their names: one for one, a list for a list.
 
     A FAILED file fails the task at once with the service's reason, as does one that is gone.
 
     :param file_name: a file in any form (name, id, URI, metadata dict), or a list of them (templated).
-    :param gemini_conn_id: a connection of type ``gemini`` (templated).
-    :param deferrable: wait in the triggerer, without a worker. The first look is made in the worker all the same.
-    :param poke_interval: seconds between two looks; in the triggerer they grow to a tenth of the time waited, up to
-        ``max_wait`` (30 seconds where that is None).
+    :param poke_interval: seconds between two polls; in the triggerer they grow to a tenth of the time waited, up to
+        ``max_wait`` (30 seconds if that is None).
     :param timeout: seconds until the wait fails; a file lives no longer than 48 hours.
     :param delete_failed: delete files that the service could not process, before the task fails.
     """
 
     template_fields: Sequence[str] = ("file_name", "gemini_conn_id")
     operator_extra_links = (GeminiFileLink(),)
-    ui_color = "#d7e3fc"
 
     def __init__(
         self,
         *,
         file_name: FileLike | Sequence[FileLike],
-        gemini_conn_id: str = DEFAULT_CONN_ID,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: timedelta | float = 5,
         timeout: timedelta | float = 3600,
         delete_failed: bool = False,
@@ -58,67 +51,42 @@ class GeminiFileStateSensor(MapIndexLabel, BaseSensorOperator):
     ) -> None:
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
         self.file_name = file_name
-        self.gemini_conn_id = gemini_conn_id
-        self.deferrable = deferrable
         self.delete_failed = delete_failed
 
     @cached_property
-    def hook(self) -> GeminiFilesHook:
-        """Return the hook."""
-        return GeminiFilesHook(self.gemini_conn_id)
-
-    @cached_property
-    def _waits(self) -> FileWaits:
-        return FileWaits(parse_names(self.file_name))
+    def _wait(self) -> FileWait:
+        return FileWait(parse_names(self.file_name), Schedule(SYSTEM_CLOCK.now()))
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once at each file that is not ACTIVE yet."""
+        """Poll each file that is not ACTIVE yet, once."""
         try:
-            done = self.hook.look(self._waits)
+            is_done = self.hook.files.poll(self._wait)
         except GeminiFileFailedError as error:
-            self._bury(error)
+            self._clear_up(error)
             raise
-        if not done:
-            self.log.info(self._waits.describe(time.time()))
+        if not is_done:
+            self.log.info(self._wait.describe(SYSTEM_CLOCK.now()))
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._result([file.name for file in self._waits.ready()]))
+        return PokeReturnValue(is_done=True, xcom_value=self._result(self._wait.ready()))
 
-    def execute(self, context: Context) -> Any:
-        """Look; then wait in this worker, or in the triggerer."""
-        if not self.deferrable:
-            return super().execute(context)
-        looked = self.poke(context)
-        if looked.is_done:
-            return looked.xcom_value
-        deferral = GeminiFileStateTrigger.deferral(
-            gemini_conn_id=self.gemini_conn_id,
-            file_names=parse_names(self.file_name),
-            poll_interval=self.poke_interval,
-            max_poll_interval=_seconds(self.max_wait) or _MAX_POLL_INTERVAL,
-            seconds=self.timeout,
-        )
-        return self.defer(**deferral)
+    def trigger(self, **common: Any) -> GeminiFileStateTrigger:
+        """Return the trigger that continues the wait."""
+        return GeminiFileStateTrigger(file_names=parse_names(self.file_name), **common)
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any] | None) -> Any:
-        """Read the trigger's event."""
+    def result_of(self, event: Event | None) -> str | list[str]:
+        """Return the names of the files of an event."""
         try:
-            files = files_of_event(event)
-        except GeminiWaitTimeoutError as error:
-            # What a sensor's timeout is called in Airflow, with what follows from it: no retry, soft_fail.
-            raise AirflowSensorTimeout(str(error)) from error
+            return self._result(files_of(event))
         except GeminiFileFailedError as error:
-            self._bury(error)
+            self._clear_up(error)
             raise
-        self.log.info("ACTIVE: %s", ", ".join(file.name for file in files))
-        return self._result([file.name for file in files])
 
-    def _bury(self, error: GeminiFileFailedError) -> None:
+    def _clear_up(self, error: GeminiFileFailedError) -> None:
         if self.delete_failed:
-            self.hook.delete_failed(error)
+            self.hook.files.delete_failed(error)
 
-    def _result(self, names: list[str]) -> str | list[str]:
+    def _result(self, files: Sequence[GeminiFile]) -> str | list[str]:
+        for file in files:
+            self.log.info("%s is ACTIVE: %s, %s", file.name, human_bytes(file.size_bytes or 0), file.mime_type)
+        names = [file.name for file in files]
         return names if is_many_files(self.file_name) else names[0]
-
-
-def _seconds(interval: timedelta | float | None) -> float | None:
-    return interval.total_seconds() if isinstance(interval, timedelta) else interval

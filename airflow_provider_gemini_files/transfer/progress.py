@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from airflow_provider_gemini_files.files.limits import human_bytes
+from airflow_provider_gemini_files.common.units import human_bytes
 
 #: A line is said after so many seconds, or at so many percent more, but never within the shortest pause.
 _EVERY_SECONDS = 5.0

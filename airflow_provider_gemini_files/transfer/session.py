@@ -1,35 +1,38 @@
 """
 The resumable upload as pure logic: it says what to send, is told what came back, and does no I/O itself.
 
-start -> send everything, finalize -> done; and after a broken request: query how far the service got, go on there.
-While the line holds, one request carries all the rest. Once a broken one turned out to have kept nothing, the rest goes
-in pieces: one granule, and twice as much after each piece that arrived.
+start -> send everything, finalize -> done; and after a broken request: query how far the service got, continue there.
+While the transport holds, one request carries all the rest. Once a broken one turned out to have kept nothing, the rest
+goes in pieces: one granule, and twice as much after each piece that arrived.
 """
 
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
 
+from airflow_provider_gemini_files.common.backoff import Backoff
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_gemini_files.common.failures import ApiResponse, error_of_response
+from airflow_provider_gemini_files.common.redaction import origin_of, shown_text
 from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
     GeminiRateLimitError,
     GeminiServiceError,
     GeminiStorageFullError,
 )
-from airflow_provider_gemini_files.files.answers import error_from_answer
 
-#: Answers to sent bytes after which the service is asked how far it got, instead of giving up.
+#: Statuses that answer sent bytes, after which the service is asked how far it got, instead of giving up.
 _ASK_AGAIN = {308, 400, 408, 409, 412, 416, 429}
-_MAX_DELAY_SECONDS = 30.0
-#: Seconds of waiting, summed up, that an upload which does not move on is given.
+_BACKOFF = Backoff(maximum=30.0)
+#: Seconds of pauses, added up, that an upload without any progress is given.
 MAX_PATIENCE_SECONDS = 600.0
 #: Sends in a row of which the service kept nothing, and which end the upload.
 MAX_UNCHANGED = 3
-#: Bytes that a piece must be a multiple of, where the service does not say: its value in all that was seen.
+#: Bytes that a piece must be a multiple of, if the service does not say: its value in everything that was seen.
 DEFAULT_GRANULARITY = 8 * 1024**2
 
 
@@ -38,7 +41,7 @@ class UploadRequest:
     """
     One request to send: a POST.
 
-    :param offset: where in the source the body starts; None where ``content`` is the body.
+    :param offset: where in the source the body starts; None if ``content`` is the body.
     :param length: bytes of the source that are the body.
     """
 
@@ -51,17 +54,19 @@ class UploadRequest:
 
 class UploadSession:
     """
-    One file's way to the service.
+    One file's upload.
 
-    Ask :meth:`next_request`, wait ``delay`` seconds, send it, then tell :meth:`answered` or :meth:`broken`; until
+    Ask :meth:`next_request`, pause for ``delay`` seconds, send it, then call :meth:`answered` or :meth:`broken`; until
     ``resource`` is set.
 
     :param start_url: ``{host}/upload/{version}/files``.
     :param api_key: sent with the start only; the session's URL authorises the rest.
-    :param metadata: the File to create: ``displayName``, and ``name`` where the caller chooses one.
+    :param metadata: the File to create: ``displayName``, and ``name`` if the caller chooses one.
+    :param mime_type: of the source.
     :param size: bytes of the source.
     :param max_failures: failures in a row, without progress between them, that end the upload.
-    :param url: a session that an earlier try has opened; it is asked how far it got, and replaced where it is dead.
+    :param url: a session that an earlier attempt has opened; it is asked how far it got, and replaced if it is dead.
+    :param via_host: send the bytes to the host of ``start_url`` even if the service names another.
     """
 
     def __init__(
@@ -74,6 +79,8 @@ class UploadSession:
         size: int,
         max_failures: int,
         url: str | None = None,
+        via_host: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.resource: dict[str, Any] | None = None
         self.url = url
@@ -93,7 +100,10 @@ class UploadSession:
         )
         self._size = size
         self._doing = f"upload {metadata.get('displayName', 'a file')!r}"
+        self._secrets = (api_key,)
         self._max_failures = max_failures
+        self._via_host = via_host
+        self._clock = clock
         self._failures = 0
         self._unchanged = 0
         self._waited = 0.0
@@ -105,7 +115,7 @@ class UploadSession:
         self._step: Literal["start", "send", "query"] = "query" if url else "start"
 
     def next_request(self) -> UploadRequest:
-        """Return what to send now."""
+        """Return the request to send now."""
         if self._step == "start" or self.url is None:
             return self._start
         if self._step == "query":
@@ -118,40 +128,47 @@ class UploadSession:
         }
         return UploadRequest(self.url, headers, offset=self._offset, length=length)
 
-    def answered(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def answered(self, response: ApiResponse) -> None:
         """
-        Take an answer.
+        Take a response.
 
-        :param headers: with lower-case names.
-        :raises GeminiFilesError: where no further request helps.
+        :raises GeminiFilesError: if no further request helps.
         """
-        upload_status = headers.get("x-goog-upload-status")
-        self._granularity = _number(headers, "x-goog-upload-chunk-granularity") or self._granularity
-        if status != 200:
-            self._refused(status, upload_status, body)
+        upload_status = response.headers.get("x-goog-upload-status")
+        self._granularity = _number(response, "x-goog-upload-chunk-granularity") or self._granularity
+        if response.status != 200:
+            self._refused(response, upload_status)
         elif self._step == "start":
-            self._started(headers)
-        elif upload_status == "final" or "file" in _json(body):
-            self._finished(body)
+            self._started(response)
+        elif upload_status == "final" or "file" in _object(response):
+            self._finished(response)
         elif upload_status == "active":
-            self._go_on(_number(headers, "x-goog-upload-size-received"))
+            self._continue(_number(response, "x-goog-upload-size-received"))
         elif upload_status is None:
-            # Only the service knows whether it has taken the bytes: starting anew could make a second file.
-            self._ask(GeminiServiceError(f"Cannot {self._doing}: the answer has no x-goog-upload-status."))
+            # Only the service knows whether it has taken the bytes: starting again could create a second file.
+            self._ask(self._error("the response has no x-goog-upload-status"))
         else:
-            self._restart(GeminiServiceError(f"Cannot {self._doing}: the upload session is {upload_status!r}."))
+            self._restart(self._error(f"the upload session is {shown_text(upload_status)!r}"))
 
     def broken(self, error: Exception) -> None:
         """
-        Take the news that a request got no answer, or could not be sent to its end.
+        Take the failure of a request that got no response, or could not be sent to its end.
 
         :raises GeminiServiceError: after too many in a row.
         """
-        failure = GeminiServiceError(f"Cannot {self._doing}: it broke off ({type(error).__name__}: {error}).")
+        host = origin_of(self.next_request().url)
+        reason = f"{type(error).__name__}: {shown_text(error, self._secrets)}"
+        failure = self._error(f"the request to {host} failed ({reason})")
         if self._step == "start":
             self._failed(failure)
+        elif self._remembered and self._failures + 1 >= self._max_failures:
+            # A session that cannot be reached any more must not fail each attempt that remembers it.
+            self._restart(failure)
         else:
             self._ask(failure)
+
+    def _error(self, reason: str) -> GeminiServiceError:
+        return GeminiServiceError(f"Cannot {self._doing}: {reason}.")
 
     def _length(self) -> int:
         left = self._size - self._offset
@@ -160,33 +177,41 @@ class UploadSession:
     def _is_last(self, length: int) -> bool:
         return self._offset + length == self._size
 
-    def _started(self, headers: Mapping[str, str]) -> None:
-        self.url = headers.get("x-goog-upload-url")
-        if self.url is None:
+    def _started(self, response: ApiResponse) -> None:
+        url = response.headers.get("x-goog-upload-url")
+        if url is None:
             self._failed(
-                GeminiServiceError(
-                    f"Cannot {self._doing}: the answer has no x-goog-upload-url; does a proxy or gateway drop headers?"
-                )
+                self._error("the response has no x-goog-upload-url; does a proxy or gateway remove response headers?")
             )
             return
+        self.url = self._rewritten(url) if self._via_host else url
         self._offset = 0
         self._send()
+
+    def _rewritten(self, url: str) -> str:
+        """Return a session's URL with the scheme and host of the connection, as gateways need it."""
+        own, given = urlsplit(self._start.url), urlsplit(url)
+        base = own.path.partition("/upload/")[0]
+        path = given.path if given.path.startswith(f"{base}/") else base + given.path
+        return urlunsplit((own.scheme, own.netloc, path, given.query, ""))
 
     def _send(self) -> None:
         self._step = "send"
         self.delay = 0.0
 
-    def _go_on(self, received: int | None) -> None:
-        """Go on with a session that is open."""
+    def _continue(self, received: int | None) -> None:
+        """Continue with a session that is open."""
         if self._step == "send":
             self._arrived(received)
         elif received is None:
-            self._ask(GeminiServiceError(f"Cannot {self._doing}: the service does not say how far it got."))
+            self._ask(self._error("the service does not say how far it got"))
+        elif received > self._size:
+            self._restart(self._error(f"the session has {received} bytes, and the source only {self._size}"))
         else:
-            self._told(received)
+            self._resume(received)
 
     def _arrived(self, received: int | None) -> None:
-        """Go on after bytes that were answered."""
+        """Continue after bytes that were acknowledged."""
         length = self._length()
         if self._is_last(length) or received not in (None, self._offset + length):
             # The session should be closed, or further: only the service knows what it lacks.
@@ -196,8 +221,8 @@ class UploadSession:
         self._piece = 2 * length
         self._send()
 
-    def _told(self, received: int) -> None:
-        """Go on where the service got to."""
+    def _resume(self, received: int) -> None:
+        """Continue where the service got to."""
         if received > self._offset:
             self._progressed(received)
             self._unchanged = 0
@@ -205,9 +230,9 @@ class UploadSession:
         elif not self._remembered:
             self._unchanged += 1
             if self._unchanged >= MAX_UNCHANGED:
-                raise GeminiServiceError(
-                    f"Cannot {self._doing}: the service kept nothing of {MAX_UNCHANGED} sends in a row, and still has "
-                    f"{received} of {self._size} bytes. A retry goes on from there, or starts anew."
+                raise self._error(
+                    f"the service kept nothing of {MAX_UNCHANGED} sends in a row, and still has {received} of "
+                    f"{self._size} bytes. A retry continues from there, or starts again"
                 )
             self._piece = self._granularity
             self.resumes += 1
@@ -218,36 +243,42 @@ class UploadSession:
     def _progressed(self, offset: int) -> None:
         self._offset = offset
         if offset > self._best:
-            # Further than any session before: only that earns new patience, so that there is an end.
+            # Only getting further than any session before earns new patience, so that there is an end.
             self._best = offset
             self._failures = 0
             self._waited = 0.0
 
-    def _finished(self, body: bytes) -> None:
-        resource = _json(body).get("file")
+    def _finished(self, response: ApiResponse) -> None:
+        resource = _object(response).get("file")
         if isinstance(resource, dict) and "name" in resource:
             self.resource = resource
             return
-        # Seen in the wild: 200 without a file. Asking again tells whether one was made.
-        self._ask(GeminiServiceError(f"Cannot {self._doing}: the service took all bytes but named no file."))
-
-    def _refused(self, status: int, upload_status: str | None, body: bytes) -> None:
-        error = error_from_answer(status, _json(body) or body.decode("utf-8", "replace"), self._doing)
-        if self._remembered and upload_status == "final":
-            # What an earlier try was refused for may have been mended since.
+        error = self._error("the service took all bytes but named no file")
+        if self._remembered:
+            # Asking again would say the same in each attempt; a new session finds the file by its name.
             self._restart(error)
-            return
-        if upload_status == "final" or isinstance(error, GeminiStorageFullError):
+        else:
+            # Seen in the wild: 200 without a file. Asking again tells whether one was created.
+            self._ask(error)
+
+    def _refused(self, response: ApiResponse, upload_status: str | None) -> None:
+        error = error_of_response(response, self._doing, secrets=self._secrets, clock=self._clock)
+        if self._remembered and upload_status == "final":
+            # The reason for which an earlier attempt was refused may have been mended since.
+            self._restart(error)
+        elif upload_status == "final" or isinstance(error, GeminiStorageFullError):
             raise error
-        if self._step == "start":
+        elif self._step == "start":
             if not isinstance(error, GeminiServiceError | GeminiRateLimitError):
                 raise error
             self._failed(error)
-        elif status in (408, 429) or status >= 500 or (self._step == "send" and status in _ASK_AGAIN):
+        elif response.status in (408, 429) or response.status >= 500:
+            self._ask(error)
+        elif self._step == "send" and response.status in _ASK_AGAIN:
             self._ask(error)
         else:
-            # Whatever it says of an old session, a retry opens a new one.
-            self._restart(GeminiServiceError(f"The upload session is dead. {error}"))
+            # Whatever the response says of an old session, a new one can be opened.
+            self._restart(GeminiServiceError(f"The upload session has ended. {error}", error.retry_after))
 
     def _ask(self, error: GeminiFilesError) -> None:
         """Ask how far the service got, after a failure."""
@@ -255,10 +286,12 @@ class UploadSession:
         self._step = "query"
 
     def _restart(self, error: GeminiFilesError) -> None:
-        """Open a new session, the old one being dead."""
+        """Open a new session, because the old one is dead."""
         if self._remembered:
-            # That one of an earlier try has died meanwhile is no failure of this one.
+            # The death of an earlier attempt's session is no failure of this attempt.
             self._remembered = False
+            self._failures = 0
+            self.delay = 0.0
         else:
             self._failed(error)
         self.url = None
@@ -266,22 +299,17 @@ class UploadSession:
 
     def _failed(self, error: GeminiFilesError) -> None:
         self._failures += 1
-        asked = error.retry_after if isinstance(error, GeminiRateLimitError) else None
-        backoff = random.uniform(0.5, 1.0) * 2 ** min(self._failures - 1, 10)  # noqa: S311 - jitter
-        self.delay = min(asked or backoff, _MAX_DELAY_SECONDS)
+        self.delay = _BACKOFF.pause(self._failures, self._clock.uniform, error.retry_after)
         self._waited += self.delay
-        if self._failures > self._max_failures or self._waited > MAX_PATIENCE_SECONDS:
+        is_over = self._failures > self._max_failures or self._waited > MAX_PATIENCE_SECONDS
+        if is_over or _BACKOFF.is_too_long(error.retry_after):
             raise error
 
 
-def _number(headers: Mapping[str, str], name: str) -> int | None:
-    value = headers.get(name, "")
+def _number(response: ApiResponse, name: str) -> int | None:
+    value = response.headers.get(name, "")
     return int(value) if value.isascii() and value.isdigit() else None
 
 
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(body)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
+def _object(response: ApiResponse) -> dict[str, Any]:
+    return response.data if isinstance(response.data, dict) else {}

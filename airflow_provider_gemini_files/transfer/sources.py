@@ -1,185 +1,250 @@
-"""Where bytes come from: local paths, object storage by URI, the web by URL, and memory; one or many."""
+"""Finding sources: local paths, object storage by URI, the web by URL; one or many, by one rule for all."""
 
 from __future__ import annotations
 
 import glob
-import hashlib
-import io
+import logging
 import os
-from collections.abc import Callable, Mapping
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
+from airflow_provider_gemini_files.common.redaction import shown_url
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.files.limits import MAX_FILE_BYTES, human_bytes
 from airflow_provider_gemini_files.files.reference import UploadedFrom
+from airflow_provider_gemini_files.transfer.object_storage import object_path, storage_errors
+from airflow_provider_gemini_files.transfer.source import Readable, Source, checked_size, skip
+
+log = logging.getLogger(__name__)
 
 _READ_BLOCK = 8 * 1024**2
-_SKIP_BLOCK = 256 * 1024
-#: What tells one version of an object from another, in the words of the file systems that have one.
+#: The keys by which file systems tell one version of an object from another.
 _VERSION_KEYS = ("etag", "ETag", "generation", "md5Hash", "mtime", "last_modified", "LastModified", "created")
-
-
-class Readable(Protocol):
-    """An open source."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most so many bytes; none at the end."""
-
-    def close(self) -> None:
-        """Let go of it."""
+_LOCAL_SCHEMES = ("file://", "local://")
 
 
 @dataclass(frozen=True)
-class Source:
+class Found:
     """
-    Something that can be uploaded: found, readable, not empty and not too large.
+    What a source argument stands for.
 
-    :param uri: absolute path or URI, fit to be shown: without a user, password or query.
-    :param name: last part of the path.
-    :param size: bytes.
-    :param fingerprint: changes when the source does; nothing is read for it.
-    :param open: gives the bytes from an offset on.
-    :param origin: what a later task needs to find it again, None where nothing helps.
+    :param sources: in a stable order.
+    :param many: whether several files were asked for, so that several names are returned, even if it is only one now.
     """
 
-    uri: str
-    name: str
-    size: int
-    fingerprint: tuple[str, ...]
-    open: Callable[[int], Readable]
-    origin: UploadedFrom | None = None
+    sources: list[Source]
+    many: bool
+
+
+def find_sources(
+    source: Any, conn_id: str | None = None, *, allow_private_urls: bool = False, roots: Sequence[str] = ()
+) -> Found:
+    """
+    Find what a source argument stands for, and refuse what cannot be uploaded before a byte is sent.
+
+    What exists is taken as it is: a file or object is one source, a directory is the files in it. What does not exist
+    is a directory if it ends with a slash, a glob if it has ``*``, ``?`` or ``[``, else an error. Hidden and empty
+    files of a directory or a glob are left out.
+
+    :param source: a local path; a URI that Airflow's ObjectStoragePath takes: ``file://``, ``gs://``, ``s3://``...; an
+        ``http(s)://`` URL; or a list of these.
+    :param conn_id: connection of the object storage; that of the URI, then its provider's default, if None.
+    :param allow_private_urls: let a URL lead to addresses that are not public.
+    :param roots: directories outside of which no local file is read; any if empty.
+    :raises GeminiInputError: if there is nothing, or something that cannot be read or uploaded.
+    :raises GeminiServiceError: if a storage or a web server fails.
+    """
+    is_list = not isinstance(source, str | os.PathLike)
+    given = [os.fspath(item) for item in source] if is_list else [os.fspath(source)]
+    found = [_find(item, conn_id, allow_private_urls, roots) for item in given]
+    sources = [one for each in found for one in each.sources]
+    if not sources:
+        shown = [shown_url(item) for item in given]
+        raise GeminiInputError(f"No file matches source {shown if is_list else shown[0]!r}.")
+    return Found(sources, is_list or found[0].many)
 
 
 def find_source(
-    source: str | os.PathLike[str], conn_id: str | None = None, *, allow_private_urls: bool = False
+    source: str | os.PathLike[str],
+    conn_id: str | None = None,
+    *,
+    allow_private_urls: bool = False,
+    roots: Sequence[str] = (),
 ) -> Source:
     """
-    Find one source, and refuse what cannot be uploaded before a byte is sent.
+    Find one source; the arguments are those of :func:`find_sources`.
 
-    :param source: a local path; a URI that Airflow's ObjectStoragePath takes: ``file://``, ``gs://``, ``s3://``...;
-        or an ``http(s)://`` URL.
-    :param conn_id: connection of the object storage; its provider's default where None.
-    :param allow_private_urls: let a URL lead to addresses that are not public.
-    :raises GeminiInputError: where there is nothing, no file, nothing in it, too much in it, or no right to read it.
+    :raises GeminiInputError: also for a directory or a glob.
     """
-    where = os.fspath(source)
-    if is_url(where):
-        from airflow_provider_gemini_files.transfer import web
-
-        found = web.find(where, allow_private=allow_private_urls)
-        # What is not shown of a URL may be a secret.
-        return _checked(replace(found, origin=UploadedFrom(found.uri, complete=found.uri == where.partition("#")[0])))
-    found = _find_object(where, conn_id) if "://" in where else _find_local(where)
-    return _checked(replace(found, origin=UploadedFrom(found.uri, conn_id)))
-
-
-def bytes_source(data: bytes, name: str) -> Source:
-    """
-    Return a source of bytes in memory.
-
-    :param name: a file name; its ending tells the MIME type.
-    :raises GeminiInputError: where they are none, or too many.
-    """
-
-    def open_at(offset: int) -> Readable:
-        stream = io.BytesIO(data)
-        stream.seek(offset)
-        return stream
-
-    digest = hashlib.sha256(data).hexdigest()
-    return _checked(Source(uri=name, name=name, size=len(data), fingerprint=("bytes", name, digest), open=open_at))
+    found = find_sources(source, conn_id, allow_private_urls=allow_private_urls, roots=roots)
+    if found.many:
+        raise GeminiInputError(f"Source {shown_url(os.fspath(source))!r} is a directory or a glob, not one file.")
+    return found.sources[0]
 
 
 def is_url(where: str) -> bool:
-    """Tell whether a source is on the web."""
+    """Return whether a source is on the web."""
     return where.lower().startswith(("http://", "https://"))
 
 
-def _checked(found: Source) -> Source:
-    if found.size == 0:
-        raise GeminiInputError(f"Source {found.uri!r} is empty; the service takes no file of 0 bytes.")
-    if found.size > MAX_FILE_BYTES:
-        limit = human_bytes(MAX_FILE_BYTES)
-        raise GeminiInputError(f"Source {found.uri!r} is {human_bytes(found.size)}; a Gemini file has at most {limit}.")
-    return found
-
-
-def expand(source: Any, conn_id: str | None = None) -> list[str]:
-    """
-    Return the single sources that a list, a directory or a glob stands for, in a stable order.
-
-    :param source: as :func:`find_source` takes it; or a directory, a glob, or a list of any of these.
-    :raises GeminiInputError: where nothing is left.
-    """
-    given = [source] if isinstance(source, str | os.PathLike) else list(source)
-    found = [one for item in given for one in _expand_one(os.fspath(item), conn_id)]
-    if not found:
-        raise GeminiInputError(f"No file matches source {source!r}.")
-    return found
-
-
-def is_many_sources(source: Any) -> bool:
-    """Tell whether a source stands for several files, and so gives several names back."""
-    if not isinstance(source, str | os.PathLike):
-        return True
-    where = os.fspath(source)
+def _find(where: str, conn_id: str | None, allow_private_urls: bool, roots: Sequence[str]) -> Found:
     if is_url(where):
-        return False
+        return Found([_find_url(where, allow_private_urls)], many=False)
+    for scheme in _LOCAL_SCHEMES:
+        where = where.removeprefix(scheme)
     if "://" in where:
-        return glob.has_magic(where) or where.endswith("/")
-    return os.path.isdir(where) or (glob.has_magic(where) and not os.path.exists(where))
+        return _find_objects(where, conn_id)
+    with storage_errors(where):
+        return _find_local(where, roots)
 
 
-def _expand_one(where: str, conn_id: str | None) -> list[str]:
-    if not is_many_sources(where):
-        return [where]
-    if "://" not in where:
-        paths = [os.path.join(where, name) for name in os.listdir(where)] if os.path.isdir(where) else glob.glob(where)
-        return sorted(path for path in paths if os.path.isfile(path) and not Path(path).name.startswith("."))
-    path = object_path(where.rstrip("/"), conn_id)
-    if where.endswith("/"):
-        objects = path.fs.ls(path.path, detail=True)
-    else:
-        objects = path.fs.glob(path.path, detail=True).values()
-    names = sorted(item["name"] for item in objects if item["type"] == "file")
-    return [path.fs.unstrip_protocol(name) for name in names]
+def _find_url(url: str, allow_private: bool) -> Source:
+    from airflow_provider_gemini_files.transfer import web
+
+    found = web.find(url, allow_private=allow_private)
+    # The parts of a URL that are not shown may be secret, and are not kept.
+    return checked_size(replace(found, origin=UploadedFrom(found.uri, complete=found.uri == url.partition("#")[0])))
 
 
-def _find_local(where: str) -> Source:
+def _find_local(where: str, roots: Sequence[str]) -> Found:
     path = os.path.abspath(os.path.expanduser(where))
-    try:
-        with open(path, "rb") as stream:
-            stat = os.fstat(stream.fileno())
-    except OSError as error:
-        raise GeminiInputError(f"Source {path!r} cannot be read on this worker: {error.strerror or error}.") from error
-    return Source(
-        uri=path,
-        name=os.path.basename(path),
-        size=stat.st_size,
-        fingerprint=(path, str(stat.st_size), str(stat.st_mtime_ns)),
-        open=lambda offset: _at(open(path, "rb", buffering=0), offset),
+    if os.path.isdir(path):
+        candidates, top = [os.path.join(path, name) for name in os.listdir(path)], path
+    elif os.path.lexists(path) and not where.endswith("/"):
+        return Found([_local_file(path, roots)], many=False)
+    elif glob.has_magic(where) and not where.endswith("/"):
+        fixed = path[: next(at for at, character in enumerate(path) if character in "*?[")]
+        candidates, top = glob.glob(path), os.path.dirname(fixed)
+    else:
+        raise GeminiInputError(f"Source {_text(path)!r} does not exist on this worker.")
+    kept = [candidate for candidate in sorted(candidates) if _is_wanted(candidate, top)]
+    return Found([_local_file(candidate, roots) for candidate in kept], many=True)
+
+
+def _is_wanted(path: str, top: str) -> bool:
+    """Return whether a file of a directory or a glob is uploaded; log why it is not if that may surprise."""
+    name = os.path.basename(path)
+    if name.startswith(".") or not os.path.isfile(path):
+        return False
+    if not _is_below(path, top):
+        log.warning("Skipped %s: it is a link that leads out of %s", _text(path), _text(top))
+        return False
+    if os.path.getsize(path) == 0:
+        log.info("Skipped %s: it is empty", _text(path))
+        return False
+    return True
+
+
+def _is_below(path: str, top: str) -> bool:
+    real, real_top = os.path.realpath(path), os.path.realpath(top)
+    return os.path.commonpath([real, real_top]) == real_top
+
+
+def _local_file(path: str, roots: Sequence[str]) -> Source:
+    if roots and not any(_is_below(path, root) for root in roots):
+        raise GeminiInputError(
+            f"Source {_text(path)!r} is outside of the directories that [gemini_files] allowed_local_paths allows."
+        )
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise GeminiInputError(f"Source {_text(path)!r} is not a regular file: a pipe, socket or device cannot be read.")
+    with open(path, "rb"):
+        # The right to read it is known before anything is sent.
+        pass
+    shown = _text(path)
+
+    def fingerprint() -> tuple[str, ...]:
+        now = os.stat(path)
+        return (shown, str(now.st_size), str(now.st_mtime_ns))
+
+    return checked_size(
+        Source(
+            uri=shown,
+            name=os.path.basename(shown),
+            size=status.st_size,
+            fingerprint=(shown, str(status.st_size), str(status.st_mtime_ns)),
+            open=lambda offset: _at(open(path, "rb", buffering=0), offset),
+            # A name that is not UTF-8 cannot be kept as text, and so not be found again.
+            origin=UploadedFrom(shown, complete=shown == path),
+            current=fingerprint,
+        )
     )
 
 
-def _find_object(where: str, conn_id: str | None) -> Source:
+def _text(path: str) -> str:
+    """Return a path as text that every log and database takes; bytes that are not UTF-8 are escaped."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _find_objects(where: str, conn_id: str | None) -> Found:
     path = object_path(where, conn_id)
+    conn_id = conn_id or getattr(path, "conn_id", None)
+    fs, key = path.fs, path.path
+    with storage_errors(where):
+        info = None if where.endswith("/") else _info(fs, key)
+        if info is not None and info.get("type") != "directory":
+            return Found([_object(fs, info, _uri(fs, where, key), conn_id)], many=False)
+        if info is None and not where.endswith("/"):
+            if not glob.has_magic(key):
+                raise FileNotFoundError
+            listed = fs.glob(key, detail=True).values()
+        else:
+            listed = fs.ls(key.rstrip("/"), detail=True)
+        items = sorted((item for item in listed if item.get("type") == "file"), key=lambda item: item["name"])
+        kept = [item for item in items if _is_wanted_object(item)]
+        return Found([_object(fs, item, _uri(fs, where, item["name"]), conn_id) for item in kept], many=True)
+
+
+def _info(fs: Any, key: str) -> Mapping[str, Any] | None:
+    """Return what the storage knows of an object or directory; None if there is none."""
     try:
-        info: Mapping[str, Any] = path.fs.info(path.path)
-    except FileNotFoundError as error:
-        raise GeminiInputError(f"Source {where!r} does not exist.") from error
-    if info.get("type") == "directory":
-        raise GeminiInputError(f"Source {where!r} is a directory; end it with a slash to upload what is in it.")
-    version = next((str(info[key]) for key in _VERSION_KEYS if info.get(key)), "")
-    return Source(
-        uri=where,
-        name=path.name,
-        size=int(info["size"]),
-        fingerprint=(where, str(info["size"]), version),
-        # Not path.open(): what it returns cannot be told from a path by others, and does not always seek.
-        open=lambda offset: _at(path.fs.open(path.path, "rb", block_size=_READ_BLOCK), offset),
+        return cast("Mapping[str, Any]", fs.info(key))
+    except FileNotFoundError:
+        return None
+
+
+def _is_wanted_object(item: Mapping[str, Any]) -> bool:
+    name = item["name"].rstrip("/").rpartition("/")[2]
+    if name.startswith("."):
+        return False
+    if item["name"].endswith("/") or not item.get("size"):
+        # The marker of a folder, or of a finished job such as _SUCCESS.
+        log.info("Skipped %s: it is empty", item["name"])
+        return False
+    return True
+
+
+def _uri(fs: Any, where: str, key: str) -> str:
+    """Return an object's URI in the scheme that the author has used, without the connection."""
+    bare = shown_url(fs.unstrip_protocol(key))
+    return f"{where.partition('://')[0]}://{bare.partition('://')[2]}"
+
+
+def _object(fs: Any, info: Mapping[str, Any], uri: str, conn_id: str | None) -> Source:
+    key = info["name"]
+
+    def fingerprint() -> tuple[str, ...]:
+        fs.invalidate_cache()
+        return _fingerprint(uri, fs.info(key))
+
+    return checked_size(
+        Source(
+            uri=uri,
+            name=uri.rstrip("/").rpartition("/")[2],
+            size=int(info["size"]),
+            fingerprint=_fingerprint(uri, info),
+            # Not path.open(): other packages take what it returns for a path, and it does not always seek.
+            open=lambda offset: _at(fs.open(key, "rb", block_size=_READ_BLOCK), offset),
+            origin=UploadedFrom(uri, conn_id),
+            current=fingerprint,
+        )
     )
+
+
+def _fingerprint(uri: str, info: Mapping[str, Any]) -> tuple[str, ...]:
+    version = next((str(info[key]) for key in _VERSION_KEYS if info.get(key)), "")
+    return (uri, str(info["size"]), version)
 
 
 def _at(stream: Any, offset: int) -> Readable:
@@ -189,30 +254,3 @@ def _at(stream: Any, offset: int) -> Readable:
     elif offset:
         skip(stream, offset)
     return cast("Readable", stream)
-
-
-def skip(stream: Readable, count: int) -> None:
-    """Read so many bytes, and forget them; less where there are less."""
-    while count > 0 and (data := stream.read(min(count, _SKIP_BLOCK))):
-        count -= len(data)
-
-
-def object_path(where: str, conn_id: str | None, what: str = "Source") -> Any:
-    """
-    Return Airflow's ObjectStoragePath of a URI, or of a local path.
-
-    :param what: what it is, for the error.
-    :raises GeminiInputError: where no file system for its scheme is installed.
-    """
-    from airflow.sdk import ObjectStoragePath
-
-    path = ObjectStoragePath(where, conn_id=conn_id)
-    try:
-        path.fs  # noqa: B018 - finds the file system, or says that there is none
-    except ValueError as error:
-        scheme = where.partition("://")[0]
-        raise GeminiInputError(
-            f"{what} {where!r}: no file system for {scheme}:// is installed; install the provider that has it "
-            "(google, amazon, microsoft-azure) with its file system extra."
-        ) from error
-    return path

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_gemini_files.common.failures import ApiResponse
 from airflow_provider_gemini_files.transfer.session import UploadSession
-from airflow_provider_gemini_files.transfer.sources import Source
+from airflow_provider_gemini_files.transfer.source import Source
 from airflow_provider_gemini_files.transfer.stream import HashedStream, SourceBrokenError
-
-# Its debug lines repeat the headers of answers, and in them the session's URL, before anyone can mask it.
-logging.getLogger("httpcore").setLevel(logging.INFO)
 
 
 @dataclass(frozen=True)
 class Uploaded:
     """
-    What an upload came to.
+    The result of an upload.
 
-    :param resource: the File resource the service answered.
+    :param resource: the File resource that the service returned.
     :param sha256: hex digest of the source, as it was read.
-    :param sent: bytes of the source that were sent, those sent again included.
+    :param sent: bytes of the source that were sent, including those sent again.
     """
 
     resource: dict[str, Any]
@@ -35,10 +32,10 @@ class Uploaded:
 
 def new_client(timeout: float, connections: int) -> httpx.Client:
     """
-    Return a client for uploads, which may be used by several threads.
+    Return a client for uploads, which several threads may use.
 
-    :param timeout: seconds without any progress on the line.
-    :param connections: how many uploads go on at once; their connections are kept and used again.
+    :param timeout: seconds without any progress of the transport.
+    :param connections: uploads at once; their connections are kept and used again.
     """
     return httpx.Client(timeout=timeout, limits=httpx.Limits(max_keepalive_connections=connections))
 
@@ -50,21 +47,22 @@ def send(
     *,
     on_url: Callable[[str], None],
     on_progress: Callable[[int], None],
-    on_trouble: Callable[[float], None],
+    on_failure: Callable[[float], None],
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Uploaded:
     """
     Drive a session to its end.
 
-    :param on_url: told the URL of a new session, which is a capability, before it is used.
-    :param on_progress: told how many bytes further the upload has got.
-    :param on_trouble: told how many seconds are waited after a failure.
+    :param on_url: called with the URL of a new session, which authorises anyone who has it, before it is used.
+    :param on_progress: called with the number of bytes by which the upload has got further.
+    :param on_failure: called with the seconds until the next request, after a failure.
     :raises GeminiFilesError: as the session does.
     """
     content = HashedStream(source, on_progress)
     while session.resource is None:
         if session.delay:
-            on_trouble(session.delay)
-            time.sleep(session.delay)
+            on_failure(session.delay)
+            clock.sleep(session.delay)
         known = session.url
         _exchange(client, session, content)
         if session.url and session.url != known:
@@ -76,8 +74,9 @@ def _exchange(client: httpx.Client, session: UploadSession, content: HashedStrea
     request = session.next_request()
     body = request.content if request.offset is None else content.read(request.offset, request.length)
     try:
-        answer = client.post(request.url, headers=request.headers, content=body)
-    except (httpx.TransportError, SourceBrokenError) as error:
+        response = client.post(request.url, headers=request.headers, content=body)
+    except (httpx.TransportError, httpx.InvalidURL, SourceBrokenError) as error:
         session.broken(error)
     else:
-        session.answered(answer.status_code, answer.headers, answer.content)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        session.answered(ApiResponse(response.status_code, headers, response.content))

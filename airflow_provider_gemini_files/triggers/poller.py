@@ -1,81 +1,93 @@
 """
 One poller for all files that are waited for over one connection in one event loop.
 
-A thousand deferred tasks cost the service hardly more calls than one: their looks are brought together into rounds, and
-a round reads the project's list where that takes fewer calls than asking for each file.
+A thousand deferred tasks cost the service hardly more calls than one: their polls are combined into rounds, and a round
+reads the project's list if that takes fewer calls than getting each file.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
-import random
-import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from airflow_provider_gemini_files.common.backoff import MAX_WAIT_PAUSE, Backoff
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_gemini_files.exceptions import (
+    GeminiAuthError,
     GeminiFilesError,
     GeminiRateLimitError,
     GeminiServiceError,
 )
+from airflow_provider_gemini_files.files.lookup import Lookup
 from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.files.state import FileWaits
-from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.files.state import FileWait
+from airflow_provider_gemini_files.hooks.requests import Listing
+from airflow_provider_gemini_files.hooks.service import GeminiService
+from airflow_provider_gemini_files.triggers.connections import PatientConnection
+
+if TYPE_CHECKING:
+    from airflow_provider_gemini_files.hooks.rest import AsyncFilesClient
 
 #: Calls of one connection that are under way at once.
 _MAX_CALLS_AT_ONCE = 8
-#: Seconds in which the first waiters of a connection gather before the first look.
+#: Seconds in which the first waits of a connection gather before the first round.
 _GATHER_SECONDS = 0.2
-_MAX_PAUSE_SECONDS = 60.0
-#: Waits that are told or judged before other tasks of the event loop get their turn.
+_BACKOFF = Backoff(max_retry_after=MAX_WAIT_PAUSE)
+#: Waits that are handled before other tasks of the event loop get their turn.
 _AT_A_TIME = 100
+#: Errors of the connection, not of one file.
+_OF_CONNECTION = (GeminiRateLimitError, GeminiServiceError, GeminiAuthError)
 
 Waiter = asyncio.Future[None]
 
 _pollers: dict[tuple[asyncio.AbstractEventLoop, str], FilePoller] = {}
 
 
-async def wait_for_files(gemini_conn_id: str, waits: FileWaits) -> list[GeminiFile]:
+async def wait_for_files(gemini_conn_id: str, wait: FileWait, clock: Clock = SYSTEM_CLOCK) -> list[GeminiFile]:
     """
-    Wait until files are ACTIVE, together with all others who wait over the connection in this event loop.
+    Wait until files are ACTIVE, together with all other waits of the connection in this event loop.
 
-    :raises GeminiFilesError: as :meth:`FileWaits.check` does, or where the connection is of no use.
+    :raises GeminiFilesError: as :meth:`Wait.check` does, or if the connection cannot be used.
     """
     key = (asyncio.get_running_loop(), gemini_conn_id)
-    poller = _pollers.get(key) or FilePoller(key)
-    await poller.join(waits)
-    return waits.ready()
+    poller = _pollers.get(key) or FilePoller(key, clock)
+    await poller.join(wait)
+    return wait.ready()
 
 
 class FilePoller:
     """
-    The looks of one connection; it lives as long as somebody waits.
+    The polls of one connection; it lives as long as there are waits.
 
     :param key: the event loop and the id of the connection.
     """
 
-    def __init__(self, key: tuple[asyncio.AbstractEventLoop, str]) -> None:
+    def __init__(self, key: tuple[asyncio.AbstractEventLoop, str], clock: Clock = SYSTEM_CLOCK) -> None:
         self._key = key
-        self._waiting: dict[Waiter, FileWaits] = {}
+        self._clock = clock
+        self._service = GeminiService(key[1])
+        self._patience = PatientConnection(self._service)
+        self._waits: dict[Waiter, FileWait] = {}
         self._due: dict[Waiter, float] = {}
         self._by_name: dict[str, set[Waiter]] = {}
         self._changed = asyncio.Event()
-        self._not_before = time.time() + _GATHER_SECONDS
+        self._not_before = clock.now() + _GATHER_SECONDS
         #: Pages of the project's list, as far as known.
         self._pages = 1
         self._failed_rounds = 0
-        self._began = time.time()
+        self._began = clock.now()
         _pollers[key] = self
-        # An empty context: what is logged here belongs to no single task of those who wait.
+        # An empty context: what is logged here belongs to no single waiting task.
         self._task = key[0].create_task(self._run(), context=contextvars.Context())
 
-    async def join(self, waits: FileWaits) -> None:
-        """Wait until all files are ACTIVE, or the wait is over otherwise."""
+    async def join(self, wait: FileWait) -> None:
+        """Wait until all files are ACTIVE, or the wait has failed."""
         waiter: Waiter = self._key[0].create_future()
-        names = waits.pending
-        self._waiting[waiter] = waits
-        self._due[waiter] = time.time()
+        names = wait.pending
+        self._waits[waiter] = wait
+        self._due[waiter] = self._clock.now()
         for name in names:
             self._by_name.setdefault(name, set()).add(waiter)
         self._changed.set()
@@ -85,137 +97,134 @@ class FilePoller:
             self._leave(waiter, names)
 
     def _leave(self, waiter: Waiter, names: list[str]) -> None:
-        del self._waiting[waiter], self._due[waiter]
+        del self._waits[waiter], self._due[waiter]
         for name in names:
             self._by_name[name].discard(waiter)
             if not self._by_name[name]:
                 del self._by_name[name]
-        if not self._waiting:
+        if not self._waits:
             self._changed.set()
 
     async def _run(self) -> None:
-        hook = GeminiFilesHook(self._key[1])
         try:
-            await hook.aconnect()
-            while self._waiting:
-                if await self._time_has_come():
-                    await self._round(hook)
+            while self._waits:
+                if await self._is_due():
+                    await self._round()
         except Exception as error:
-            for waiter in self._waiting:
+            for waiter in self._waits:
                 if not waiter.done():
                     waiter.set_exception(error)
         finally:
-            # At once, so that who comes from now on gets a poller of its own.
+            # At once, so that later waits get a poller of their own.
             if _pollers.get(self._key) is self:
                 del _pollers[self._key]
-            await hook.aclose()
+            await self._service.close_async()
 
-    async def _time_has_come(self) -> bool:
-        """Sleep until somebody is due; False where something changed in between."""
-        wait = max(min(self._due.values()), self._not_before) - time.time()
-        if wait <= 0:
+    async def _is_due(self) -> bool:
+        """Sleep until a wait is due; return False if something changed in between."""
+        pause = max(min(self._due.values()), self._not_before) - self._clock.now()
+        if pause <= 0:
             return True
+        deadline = min((wait.schedule.deadline or float("inf")) for wait in self._waits.values())
         self._changed.clear()
         try:
-            await asyncio.wait_for(self._changed.wait(), wait)
+            await asyncio.wait_for(self._changed.wait(), min(pause, max(deadline - self._clock.now(), 0)))
         except TimeoutError:
+            if self._not_before > self._clock.now():
+                # The service wants no calls yet, but a deadline has passed.
+                await self._judge_all()
+                return False
             return True
         return False
 
-    async def _round(self, hook: GeminiFilesHook) -> None:
-        """Look at the files of all who are due, or nearly, and judge every wait."""
-        began = self._began = time.time()
-        gap = min(waits.interval(began) for waits in self._waiting.values())
-        due = {waiter for waiter in self._waiting if self._due[waiter] <= began + gap / 2}
-        unseen = {name for waiter in due for name in self._waiting[waiter].pending}
+    async def _round(self) -> None:
+        """Poll the files of all waits that are due, or nearly, and judge every wait."""
+        began = self._began = self._clock.now()
+        gap = min(wait.schedule.interval(began) for wait in self._waits.values())
+        due = {waiter for waiter in self._waits if self._due[waiter] <= began + gap / 2}
+        lookup = Lookup((name for waiter in due for name in self._waits[waiter].pending), self._pages)
         try:
-            await self._look(hook, unseen)
+            await self._poll(lookup)
             self._failed_rounds = 0
+            self._patience.succeeded()
             self._not_before = began + gap
-        except (GeminiRateLimitError, GeminiServiceError) as error:
-            self._not_before = time.time() + self._pause(error)
-            # Who was not seen in this round learns why.
-            await self._tell(dict.fromkeys(unseen, error))
-        for count, waiter in enumerate(list(self._waiting)):
-            await _breathe(count)
-            self._judge(waiter)
+        except GeminiFilesError as error:
+            self._not_before = self._clock.now() + self._pause(error)
+            # Every wait whose file this round did not reach sees the error.
+            await self._tell(dict.fromkeys(lookup.missing, await self._patience.failed(error)))
+        await self._judge_all()
 
     def _pause(self, error: GeminiFilesError) -> float:
-        """Return the seconds for which all calls of the connection rest after one that the service did not want."""
+        """Return the seconds for which all calls of the connection pause after a failure of the connection."""
         self._failed_rounds += 1
-        asked = error.retry_after if isinstance(error, GeminiRateLimitError) else None
-        backoff = 2.0 ** min(self._failed_rounds - 1, 6) * random.uniform(0.75, 1.0)  # noqa: S311 - jitter
-        return min(max(asked or 0.0, backoff), _MAX_PAUSE_SECONDS)
+        own = _BACKOFF.pause(self._failed_rounds, self._clock.uniform)
+        return max(own, _BACKOFF.pause(self._failed_rounds, self._clock.uniform, error.retry_after or 0.0))
 
-    async def _look(self, hook: GeminiFilesHook, unseen: set[str]) -> None:
+    async def _poll(self, lookup: Lookup) -> None:
         """
-        Ask for files, in the list or one by one, whichever is fewer calls.
+        Poll files, with the list or one by one: see :class:`Lookup`.
 
-        :param unseen: the files to look at; those that were seen are taken out, also when this ends with an error.
-        :raises GeminiFilesError: where the service does not answer the connection.
+        :raises GeminiFilesError: if the service does not answer the connection; ``lookup.missing`` was not polled.
         """
-        if len(unseen) > self._pages:
-            await self._read_list(hook, unseen)
-        await self._ask_singly(hook, unseen)
+        client = await self._service.connect_async()
+        listing = Listing(client.connection, frozenset(lookup.missing))
+        while lookup.wants_page():
+            page = await client.read_page(listing)
+            # Page by page, so that no wait has to wait for the end of a long list.
+            await self._tell({file.name: file for file in lookup.page_read(page, is_last=listing.is_done)})
+        self._pages = lookup.pages
+        await self._get_each(client, lookup)
 
-    async def _read_list(self, hook: GeminiFilesHook, unseen: set[str]) -> None:
-        """Read the list until all are seen, or it has taken as many calls as asking singly would have."""
-        most, pages = len(unseen), 0
-        async with contextlib.aclosing(hook.alist_pages(frozenset(unseen))) as listing:
-            async for page in listing:
-                pages += 1
-                unseen -= {file.name for file in page}
-                # Page by page, so that nobody waits for the end of a long list.
-                await self._tell({file.name: file for file in page})
-                if not unseen or pages == most:
-                    break
-        self._pages = pages + 1 if unseen and pages == most else pages
+    async def _get_each(self, client: AsyncFilesClient, lookup: Lookup) -> None:
+        failures: list[GeminiFilesError] = []
+        queue = list(lookup.missing)
 
-    async def _ask_singly(self, hook: GeminiFilesHook, unseen: set[str]) -> None:
-        unwanted: list[GeminiFilesError] = []
-        queue = list(unseen)
-
-        async def ask() -> None:
-            while queue and not unwanted:
+        async def work() -> None:
+            while queue and not failures:
                 name = queue.pop()
                 try:
-                    seen: GeminiFile | GeminiFilesError = await hook.aget_file(name)
+                    seen: GeminiFile | GeminiFilesError = await client.get_file(name)
                 except GeminiFilesError as error:
                     seen = error
-                if isinstance(seen, GeminiRateLimitError | GeminiServiceError):
-                    unwanted.append(seen)
+                if isinstance(seen, _OF_CONNECTION):
+                    failures.append(seen)
                 else:
-                    unseen.discard(name)
+                    lookup.missing.remove(name)
                     await self._tell({name: seen})
 
-        await asyncio.gather(*(ask() for _ in range(min(_MAX_CALLS_AT_ONCE, len(queue)))))
-        if unwanted:
-            raise unwanted[0]
+        await asyncio.gather(*(work() for _ in range(min(_MAX_CALLS_AT_ONCE, len(queue)))))
+        if failures:
+            raise failures[0]
 
     async def _tell(self, seen: Mapping[str, GeminiFile | GeminiFilesError]) -> None:
-        """Tell everybody who waits for these files; a wait that has seen all of its files is judged at once."""
+        """Report files to every wait for them; a wait that has seen all of its files is judged at once."""
         for count, (name, what) in enumerate(seen.items()):
-            await _breathe(count)
-            now = time.time()
+            await _yield_to_loop(count)
+            now = self._clock.now()
             for waiter in list(self._by_name.get(name, ())):
-                waits = self._waiting[waiter]
-                waits.see(name, what, now)
-                # From the beginning of the round: who stands late in a long list is due again with the others.
-                self._due[waiter] = waits.next_look(self._began)
-                if not waits.pending:
+                wait = self._waits[waiter]
+                wait.see(name, what, now)
+                # From the beginning of the round: a file late in a long list is due again with the others.
+                self._due[waiter] = wait.schedule.next_poll(self._began)
+                if not wait.pending:
                     self._judge(waiter)
 
+    async def _judge_all(self) -> None:
+        for count, waiter in enumerate(list(self._waits)):
+            await _yield_to_loop(count)
+            self._judge(waiter)
+
     def _judge(self, waiter: Waiter) -> None:
-        if waiter.done() or waiter not in self._waiting:
+        if waiter.done() or waiter not in self._waits:
             return
         try:
-            if self._waiting[waiter].check(time.time()):
+            if self._waits[waiter].check(self._clock.now()):
                 waiter.set_result(None)
         except GeminiFilesError as error:
             waiter.set_exception(error)
 
 
-async def _breathe(count: int) -> None:
-    """Give the other tasks of the event loop their turn now and then."""
+async def _yield_to_loop(count: int) -> None:
+    """Yield to the event loop after every hundredth item."""
     if count % _AT_A_TIME == _AT_A_TIME - 1:
         await asyncio.sleep(0)

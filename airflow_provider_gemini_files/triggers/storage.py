@@ -1,130 +1,67 @@
-"""The trigger that waits for room in a project's storage."""
+"""The trigger that waits for free space in a project's storage."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
-from airflow_provider_gemini_files.files.room import RoomWait, room_event
-from airflow_provider_gemini_files.files.state import failed_event
-from airflow_provider_gemini_files.files.usage import StorageUsage
-from airflow_provider_gemini_files.triggers.files import SETTLE_SECONDS
-from airflow_provider_gemini_files.triggers.usage import UsageReader, usage_reader
-
-#: The trigger ends a wait by itself at its deadline; Airflow's own timeout comes after it, as a net.
-_NET_SECONDS = 60
-#: Seconds between two lines in the log.
-_SAY_EVERY = 60.0
+from airflow_provider_gemini_files.files.events import error_event, usage_event
+from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
+from airflow_provider_gemini_files.files.storage_usage import StorageUsage
+from airflow_provider_gemini_files.triggers.base import LOG_EVERY, GeminiTrigger
+from airflow_provider_gemini_files.triggers.usage_reader import UsageReader, usage_reader
 
 
-class GeminiStorageCapacityTrigger(BaseTrigger):
+class GeminiStorageCapacityTrigger(GeminiTrigger):
     """
-    Wait until a project's storage has room; it only looks, so it can be run again by another triggerer at any time.
+    Wait until a project's storage has free space.
 
-    All triggers of a connection in one triggerer share their looks, and a look's room is given out once. It ends with
-    one event, read by :func:`~airflow_provider_gemini_files.files.room.usage_of_event`.
+    All triggers of a connection in one triggerer share their polls, and the free space of a poll is given out once. It
+    ends with one event, read by :func:`~airflow_provider_gemini_files.files.events.usage_of`.
 
-    :param gemini_conn_id: a connection of type ``gemini``.
-    :param needed_bytes: what has to be free.
-    :param began: when the wait began, in seconds since the epoch; a restart grants no new time.
-    :param deadline: when the wait fails, in seconds since the epoch.
-    :param not_before: when to look first, in seconds since the epoch.
-    :param poll_interval: seconds between two looks, the least; it grows with the time waited.
-    :param max_poll_interval: seconds between two looks, the most.
+    :param needed_bytes: bytes that have to be free.
+    :param version: of the arguments; rows of version 1 have none.
     """
 
-    def __init__(
-        self,
-        *,
-        gemini_conn_id: str,
-        needed_bytes: int,
-        began: float,
-        deadline: float,
-        not_before: float = 0.0,
-        poll_interval: float = 5,
-        max_poll_interval: float = 30,
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.gemini_conn_id = gemini_conn_id
+    own_fields: ClassVar[tuple[str, ...]] = ("needed_bytes",)
+
+    def __init__(self, *, needed_bytes: int, version: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.needed_bytes = needed_bytes
-        self.began = began
-        self.deadline = deadline
-        self.not_before = not_before
-        self.poll_interval = poll_interval
-        self.max_poll_interval = max_poll_interval
-
-    def deferral(self, method_name: str = "execute_complete", **kept: Any) -> dict[str, Any]:
-        """
-        Return the arguments with which an operator defers itself.
-
-        :param kept: what the operator's method is given back, beside the event.
-        """
-        self.not_before = max(self.not_before, time.time() + SETTLE_SECONDS)
-        return {
-            "trigger": self,
-            "method_name": method_name,
-            "kwargs": kept,
-            "timeout": timedelta(seconds=max(self.deadline - time.time(), 0) + _NET_SECONDS),
-        }
-
-    def wait(self) -> RoomWait:
-        """Return the wait, for whoever does it: the trigger, or a worker."""
-        return RoomWait(
-            self.needed_bytes,
-            began=self.began,
-            deadline=self.deadline,
-            poll_interval=self.poll_interval,
-            max_poll_interval=self.max_poll_interval,
-        )
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments; the key is not among them."""
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "gemini_conn_id": self.gemini_conn_id,
-                "needed_bytes": self.needed_bytes,
-                "began": self.began,
-                "deadline": self.deadline,
-                "not_before": self.not_before,
-                "poll_interval": self.poll_interval,
-                "max_poll_interval": self.max_poll_interval,
-            },
-        )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and say now and then for what."""
-        wait = self.wait()
-        await asyncio.sleep(max(min(self.not_before, self.deadline) - time.time(), 0))
-        async with usage_reader(self.gemini_conn_id) as reader:
+        """Wait, and log now and then for what."""
+        await self.settle()
+        wait = FreeSpaceWait(self.needed_bytes, self.schedule)
+        async with usage_reader(self.gemini_conn_id, self._clock) as reader:
             try:
-                usage = await self._room(reader, wait)
+                usage = await self._enough(reader, wait)
             except GeminiFilesError as error:
-                yield TriggerEvent(failed_event(error))  # type: ignore[no-untyped-call]
+                yield TriggerEvent(error_event(error, self.resume))  # type: ignore[no-untyped-call]
                 return
-        self.log.info("There is room after %.0f s: %s", time.time() - self.began, usage)
-        yield TriggerEvent(room_event(usage))  # type: ignore[no-untyped-call]
+        self.log.info("Enough free space after %.0f s: %s", wait.schedule.waited(self._clock.now()), usage)
+        yield TriggerEvent(usage_event(usage, self.resume))  # type: ignore[no-untyped-call]
 
-    async def _room(self, reader: UsageReader, wait: RoomWait) -> StorageUsage:
-        said = 0.0
+    async def _enough(self, reader: UsageReader, wait: FreeSpaceWait) -> StorageUsage:
+        logged = 0.0
         while True:
             usage: StorageUsage | None = None
             try:
-                usage = await reader.read(wait.interval(time.time()) / 2)
+                usage = await reader.read(wait.schedule.interval(self._clock.now()) / 2)
                 seen: StorageUsage | GeminiFilesError = reader.unclaimed(usage)
             except GeminiFilesError as error:
                 seen = error
-            now = time.time()
-            if wait.see(seen, now) and usage:
+            now = self._clock.now()
+            wait.see(wait.name, seen, now)
+            if wait.check(now) and usage:
                 reader.claim(self.needed_bytes)
                 return usage
-            if now - said >= _SAY_EVERY:
-                said = now
+            if now - logged >= LOG_EVERY:
+                logged = now
                 self.log.info(wait.describe(now))
-            await asyncio.sleep(wait.pause(now))
+            # Spread out, so that tasks which were deferred together do not poll together.
+            spread = self._clock.uniform(0.75, 1.0)
+            await self._clock.sleep_async((wait.next_poll(now) - now) * spread)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.retention import Plan, Verdict, plan
-from airflow_provider_gemini_files.files.sweep import counted
+from airflow_provider_gemini_files.files.cleanup_report import counted
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.hooks.storage import Outcome
 from airflow_provider_gemini_files.runs import database_lookup

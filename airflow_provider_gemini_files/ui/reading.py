@@ -20,7 +20,7 @@ from airflow_provider_gemini_files.files.naming import is_shared, label_of
 from airflow_provider_gemini_files.files.policy import RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.retention import RunKey
-from airflow_provider_gemini_files.files.usage import StorageUsage
+from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.runs import database_lookup
 

@@ -1,4 +1,4 @@
-"""How full the storage of a project is."""
+"""How much of a project's storage is used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from airflow_provider_gemini_files.files.limits import human_bytes
+from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.files.reference import GeminiFile
 
 #: Registered files stay in Cloud Storage and have no overall limit (Google's page on file input methods).
@@ -17,13 +17,13 @@ _NOT_COUNTED = "REGISTERED"
 @dataclass(frozen=True)
 class StorageUsage:
     """
-    What the files of a project take of its storage, by the list of its files.
+    How much of a project's storage its files use, by the list of its files.
 
     The service may count more for a while: users report that deleted bytes are not free at once.
 
     :param used_bytes: sum over all files that count.
     :param by_state: ``{state: files}``.
-    :param next_expiry: when the first of them goes by itself, RFC 3339; None where nothing does.
+    :param next_expiry: when the first of the files expires, RFC 3339; None if none does.
     """
 
     used_bytes: int
@@ -46,12 +46,12 @@ class StorageUsage:
 
     @property
     def share(self) -> float:
-        """Return what is used of the quota: 0 is empty, 1 full."""
+        """Return the used share of the quota: 0 is empty, 1 full."""
         return self.used_bytes / self.quota_bytes
 
     @property
     def free_bytes(self) -> int:
-        """Return what is left, never less than 0."""
+        """Return the free bytes, never less than 0."""
         return max(self.quota_bytes - self.used_bytes, 0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,5 +66,5 @@ class StorageUsage:
 
 
 def counted_bytes(file: GeminiFile) -> int:
-    """Return what a file takes of the quota."""
+    """Return the bytes of the quota that a file uses."""
     return 0 if file.source == _NOT_COUNTED else file.size_bytes or 0

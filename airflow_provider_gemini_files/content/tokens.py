@@ -1,11 +1,11 @@
-"""What a call of a model cost: tokens by kind and modality."""
+"""The token counts of a model call, by kind and modality."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-#: Our names of the kinds, with the fields that the service counts them in.
+#: Our names of the kinds, with the fields of the service that count them.
 _KINDS = {
     "prompt": ("promptTokenCount", "promptTokensDetails"),
     "answer": ("candidatesTokenCount", "candidatesTokensDetails"),
@@ -18,10 +18,10 @@ _KINDS = {
 
 def usage_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the token counts of an answer, from its ``usageMetadata``.
+    Return the token counts of a response, from its ``usageMetadata``.
 
-    :return: ``prompt`` (``cached`` included), ``answer``, ``thoughts``, ``cached``, ``tools`` (what tools added to the
-        prompt), ``total``; and ``by_modality`` of those that the service splits, as in ``{"prompt": {"VIDEO": 1800}}``.
+    :return: ``prompt`` (including ``cached``), ``answer``, ``thoughts``, ``cached``, ``tools`` (added to the prompt by
+        tools), ``total``; and ``by_modality`` of the kinds that the service splits, as in ``{"prompt": {"VIDEO": 1800}}``.
     """
     usage: dict[str, Any] = {kind: metadata.get(count) or 0 for kind, (count, _) in _KINDS.items()}
     usage["by_modality"] = {
@@ -33,7 +33,7 @@ def usage_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sum_of(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what two calls cost together."""
+    """Return the sum of the token counts of two calls."""
     both: dict[str, Any] = {kind: one[kind] + other[kind] for kind in _KINDS}
     both["by_modality"] = {
         kind: _sum(one["by_modality"].get(kind, {}), other["by_modality"].get(kind, {}))
@@ -44,7 +44,7 @@ def sum_of(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def counts(usage: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
-    """Yield kind, modality and count of all that adds up to what is billed; what there is nothing of is left out."""
+    """Yield kind, modality and count of everything that is billed; zero counts are omitted."""
     for kind in _KINDS:
         split = usage["by_modality"].get(kind) or {"UNSPECIFIED": usage[kind]}
         if kind != "total":
@@ -52,12 +52,12 @@ def counts(usage: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
 
 
 def in_words(usage: Mapping[str, Any]) -> str:
-    """Return the counts as the log has them."""
+    """Return the counts for a log line."""
     told = f"{usage['prompt']} tokens in"
     if split := usage["by_modality"].get("prompt"):
         told += f" ({', '.join(f'{modality} {count}' for modality, count in split.items())})"
     told += f", {usage['answer']} out"
-    for kind, words in (("thoughts", "of thought"), ("cached", "of those in from a cache"), ("tools", "from tools")):
+    for kind, words in (("thoughts", "of thoughts"), ("cached", "of the input from a cache"), ("tools", "from tools")):
         if usage[kind]:
             told += f", {usage[kind]} {words}"
     return told

@@ -1,4 +1,4 @@
-"""What a sweep has done: small enough for XCom, and a table that a person can read."""
+"""The result of a cleanup: small enough for XCom, and a table for the task log."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from airflow_provider_gemini_files.files.limits import human_bytes
+from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.files.retention import Verdict
-from airflow_provider_gemini_files.files.usage import StorageUsage, counted_bytes
+from airflow_provider_gemini_files.files.storage_usage import StorageUsage, counted_bytes
 
 
 @dataclass(frozen=True)
-class SweepReport:
+class CleanupReport:
     """
-    What a sweep has done, or would do where it was a dry run.
+    What a cleanup has deleted and kept, or would delete if it was a dry run.
 
-    :param before: the usage by the list that was planned on, and ``after`` that usage less what was deleted.
+    :param before: the usage by the list that the plan was made on; ``after`` is that usage less the deleted files.
     :param deleted: ``{reason: {"files", "bytes"}}``, as is ``kept``. A file that was gone already counts as deleted.
     :param gone: files among the deleted that were gone already.
-    :param refused: files that the service does not let go, such as a batch's results.
-    :param failed: files whose deletion failed; the next sweep tries again.
-    :param errors: what the first of them failed with.
+    :param refused: files that the service does not delete, such as the results of a batch.
+    :param failed: files whose deletion failed; the next cleanup tries again.
+    :param errors: the errors of the first of them.
     """
 
     conn_id: str
@@ -37,12 +37,12 @@ class SweepReport:
 
     @property
     def deleted_files(self) -> int:
-        """Return how many files went."""
+        """Return the number of deleted files."""
         return sum(row["files"] for row in self.deleted.values())
 
     @property
     def deleted_bytes(self) -> int:
-        """Return how many bytes went."""
+        """Return the number of deleted bytes."""
         return sum(row["bytes"] for row in self.deleted.values())
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,9 +57,9 @@ class SweepReport:
         }
 
     def table(self) -> list[str]:
-        """Return the lines of a table for people."""
+        """Return the lines of a table for the task log."""
         verb = "would delete" if self.dry_run else "deleted"
-        lines = [f"{'':14}{'why':16}{'files':>8}{'size':>12}"]
+        lines = [f"{'':14}{'reason':16}{'files':>8}{'size':>12}"]
         for what, rows in ((verb, self.deleted), ("kept", self.kept)):
             lines += [
                 f"{what:14}{reason:16}{row['files']:>8}{human_bytes(row['bytes']):>12}" for reason, row in rows.items()
@@ -67,13 +67,13 @@ class SweepReport:
         lines += [f"before: {self.before}", f"after:  {self.after}"]
         if self.gone or self.refused or self.failed:
             lines.append(
-                f"gone already: {self.gone}, not deleted as the service refuses: {self.refused}, failed: {self.failed}"
+                f"already gone: {self.gone}, refused by the service: {self.refused}, failed: {self.failed}"
             )
         return lines + [f"failed: {error}" for error in self.errors]
 
 
 def counted(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:
-    """Count files and bytes by reason, in the order in which the reasons come first."""
+    """Count files and bytes by reason, in the order in which the reasons first occur."""
     rows: dict[str, dict[str, int]] = {}
     for verdict in verdicts:
         row = rows.setdefault(str(verdict.reason), {"files": 0, "bytes": 0})

@@ -1,0 +1,1 @@
+"""Decisions that every resource shares. Pure: no Airflow, no SDK, no HTTP."""

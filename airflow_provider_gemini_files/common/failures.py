@@ -1,0 +1,299 @@
+"""
+What an error response means: read once here for our own calls, for uploads and for the SDK's calls.
+
+Only the Gemini API's own JSON can say that a file is gone, that a name is taken or that the storage is full. What a
+gateway or proxy answers in between is a failure on the way, which changes nothing and may pass.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any
+
+import pendulum
+
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_gemini_files.common.redaction import origin_of, shown_text
+from airflow_provider_gemini_files.exceptions import (
+    GeminiAuthError,
+    GeminiFileFailedError,
+    GeminiFileGoneError,
+    GeminiFileNotActiveError,
+    GeminiFilesError,
+    GeminiInputError,
+    GeminiNameTakenError,
+    GeminiPermanentError,
+    GeminiRateLimitError,
+    GeminiServiceError,
+    GeminiStorageFullError,
+)
+
+#: The names of google.rpc.Code, one of which is in every error of the service.
+_RPC_CODES = frozenset(
+    {
+        "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+        "PERMISSION_DENIED", "UNAUTHENTICATED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",
+        "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+    }
+)  # fmt: skip
+#: One of these is in the text of every storage error seen; one variant hides it in a stringified message.
+_STORAGE_MARKS = ("file_storage_bytes", "FileStorageBytesPerProject")
+#: As in ``GenerateRequestsPerDayPerProjectPerModel-FreeTier``; quotes are escaped if the details are a text in a text.
+_DAILY = re.compile(r'quotaId\\?":\s*\\?"[^"]*PerDay')
+_RETRY_DELAY = re.compile(r'retryDelay\\?":\s*\\?"(\d+(?:\.\d+)?)s')
+#: A quota of nothing: the key's plan does not include the model, so that no amount of time helps.
+_NO_QUOTA = re.compile(r'quotaValue\\?":\s*\\?"0\\?"|\blimit:\s*0\b(?!\.)')
+_NO_FREE_TIER = re.compile(r"free (?:quota )?tier", re.IGNORECASE)
+_NO_CREDITS = re.compile(r"(?:prepay\w*|prepaid)?\s*credits? (?:are|is|have been) (?:depleted|exhausted)", re.IGNORECASE)
+#: A longer delay is no advice: the service has answered 2**63 - 1 seconds.
+_MAX_RETRY_DELAY = 86_400.0
+#: Google counts the requests of a day from midnight there (its page on rate limits).
+_QUOTA_ZONE = "America/Los_Angeles"
+_SENT_BY = "x-goog-upload-status"
+
+
+@dataclass(frozen=True)
+class ApiResponse:
+    """
+    An HTTP response as it came.
+
+    :param headers: with lower-case names.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    @cached_property
+    def text(self) -> str:
+        """Return the body as text."""
+        return self.body.decode("utf-8", "replace")
+
+    @cached_property
+    def data(self) -> Any:
+        """Return the JSON of the body; None if it is not JSON."""
+        try:
+            data = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+        # A stream that is a JSON array wraps its error in one.
+        return data[0] if isinstance(data, list) and len(data) == 1 else data
+
+    @cached_property
+    def service_error(self) -> Mapping[str, Any] | None:
+        """Return the ``error`` object of the Gemini API's own error; None if someone else answered."""
+        error = self.data.get("error") if isinstance(self.data, dict) else None
+        if not isinstance(error, dict) or error.get("code") != self.status:
+            return None
+        return error if error.get("status") in _RPC_CODES else None
+
+
+def error_of_response(
+    response: ApiResponse,
+    doing: str,
+    *,
+    file: str | None = None,
+    secrets: Sequence[str] = (),
+    clock: Clock = SYSTEM_CLOCK,
+) -> GeminiFilesError:
+    """
+    Return the error that a response means.
+
+    :param response: its status is 300 or more, or its body is not what was asked for.
+    :param doing: what was attempted, for the message: ``"get files/abc"``.
+    :param file: the file whose resource was asked for, if it was one.
+    :param secrets: texts that must not be shown, such as the API key.
+    """
+    status = response.status
+    if status < 400:
+        return _redirected(response, doing)
+    reason = _reason(response, secrets)
+    message = f"Cannot {doing}: {reason} (HTTP {status})."
+    if status == 429:
+        return _too_many(response, message, clock)
+    if status in (408, 499) or status >= 500:
+        return GeminiServiceError(
+            f"{message} The service failed; a retry can succeed.", retry_after_of(response, clock=clock)
+        )
+    if response.service_error is None and _SENT_BY not in response.headers:
+        return GeminiServiceError(
+            f"{message} This is not the Gemini API's own response: a gateway or proxy may have sent it, or the "
+            "connection's host or api_version is wrong. Nothing was changed because of it; a retry can succeed.",
+            retry_after_of(response, clock=clock),
+        )
+    return _refused(response, message, file)
+
+
+def unreachable(error: Exception, doing: str, where: str, secrets: Sequence[str] = ()) -> GeminiServiceError:
+    """
+    Return the error that a broken or impossible connection means.
+
+    :param where: the address that was called, and the proxy if there is one.
+    """
+    what = f"{type(error).__name__}: {shown_text(error, secrets)}" if str(error) else type(error).__name__
+    return GeminiServiceError(f"Cannot {doing}: {where} cannot be reached ({what}).")
+
+
+def retry_after_of(response: ApiResponse, *, clock: Clock = SYSTEM_CLOCK) -> float | None:
+    """
+    Return the seconds that a response asks to wait, by its RetryInfo or its ``Retry-After``.
+
+    :return: None if it does not say, infinity if it names more than a day.
+    """
+    found = _RETRY_DELAY.search(response.text)
+    seconds = float(found[1]) if found else _header_seconds(response, clock)
+    return seconds if seconds is None or seconds <= _MAX_RETRY_DELAY else math.inf
+
+
+def combined(
+    errors: Sequence[GeminiFilesError], message: str, prefer: Sequence[type[GeminiFilesError]] = ()
+) -> GeminiFilesError:
+    """
+    Return one error for one or more, of their class, with the message given and all that each of them knows.
+
+    :param prefer: classes that win if one of the errors has them, first first; else an error that a retry can mend
+        wins, so that the result is permanent only if all are.
+    """
+    chosen = next((error for kind in prefer for error in errors if isinstance(error, kind)), None)
+    first = chosen or next((error for error in errors if not isinstance(error, GeminiPermanentError)), errors[0])
+    kind = type(first)
+    delays = [error.retry_after for error in errors if error.retry_after is not None]
+    known: dict[str, Any] = {"retry_after": max(delays) if delays else None, "errors": errors}
+    if issubclass(kind, GeminiFileFailedError):
+        known["file_names"] = [n for error in errors if isinstance(error, GeminiFileFailedError) for n in error.file_names]
+    if issubclass(kind, GeminiStorageFullError):
+        known["missing_bytes"] = sum(e.missing_bytes for e in errors if isinstance(e, GeminiStorageFullError))
+    return kind(message, **known)
+
+
+def _redirected(response: ApiResponse, doing: str) -> GeminiFilesError:
+    origin = origin_of(response.headers.get("location", ""))
+    target = f" to {origin}" if origin else ""
+    message = (
+        f"Cannot {doing}: the service redirects{target} (HTTP {response.status}). Redirects are not followed, so that "
+        "the API key stays with the connection's host."
+    )
+    # A proxy's login page redirects for a while; only the permanent forms name a new address of the service.
+    if response.status in (301, 308):
+        message += " If that is the service's address, put it into the connection's host."
+    return GeminiServiceError(f"{message} Check the connection's host if a retry fails, too.")
+
+
+def _reason(response: ApiResponse, secrets: Sequence[str]) -> str:
+    """Return the words of whoever answered, in one line."""
+    if response.text.lstrip()[:1] == "<":
+        return "the response is an HTML page"
+    return shown_text(_words(response.data, response.text), secrets).rstrip(". ") or "no reason given"
+
+
+def _words(data: Any, text: str) -> str:
+    """Find the message in the forms that the service and gateways use."""
+    if not isinstance(data, dict):
+        return text
+    for key in ("error", "fault", "detail", "message", "msg", "faultstring", "errors", "title"):
+        inner = data.get(key)
+        if isinstance(inner, list) and inner:
+            inner = inner[0]
+        if isinstance(inner, dict):
+            return _words(inner, "") or json.dumps(inner)
+        if inner not in (None, ""):
+            return str(inner)
+    return ""
+
+
+def _too_many(response: ApiResponse, message: str, clock: Clock) -> GeminiFilesError:
+    delay = retry_after_of(response, clock=clock)
+    if response.service_error is not None:
+        text = response.text
+        if any(mark in text for mark in _STORAGE_MARKS):
+            return GeminiStorageFullError(
+                f"{message} The storage of the key's project is full. Waiting does not free it: delete files, or let "
+                "them expire (48 hours after their upload), then retry.",
+                retry_after=delay,
+            )
+        if permanent := _no_quota(response, message):
+            return permanent
+        if _DAILY.search(text):
+            # The delay in the response is that of the quota per minute.
+            now = pendulum.from_timestamp(clock.now())
+            midnight = now.in_timezone(_QUOTA_ZONE).add(days=1).start_of("day")
+            return GeminiRateLimitError(
+                f"{message} The quota of the day is used up; the next day begins at {midnight.in_timezone('UTC')}.",
+                (midnight - now).total_seconds(),
+            )
+    asked = f" The service asks to wait {delay:.0f} s." if delay is not None and math.isfinite(delay) else ""
+    return GeminiRateLimitError(message + asked, delay)
+
+
+def _no_quota(response: ApiResponse, message: str) -> GeminiAuthError | None:
+    """Return the error of a 429 that no amount of time mends."""
+    words = _words(response.data, "")
+    if _NO_CREDITS.search(words):
+        return GeminiAuthError(f"{message} Add credits or billing to the key's project in Google AI Studio.")
+    if _NO_QUOTA.search(response.text) or (_NO_FREE_TIER.search(words) and "n't have" in words):
+        return GeminiAuthError(
+            f"{message} This key's project has no quota at all for this model, so waiting does not help: choose "
+            "another model, or a plan that includes it."
+        )
+    return None
+
+
+def _header_seconds(response: ApiResponse, clock: Clock) -> float | None:
+    value = response.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    moment = date_of(value)
+    if moment is None:
+        return None
+    # By the service's own clock, if it gives its time.
+    now = date_of(response.headers.get("date", ""))
+    return max(0.0, moment - (clock.now() if now is None else now))
+
+
+def date_of(header: str) -> float | None:
+    """Return an HTTP date in seconds since the epoch; None for anything else."""
+    try:
+        return parsedate_to_datetime(header).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _refused(response: ApiResponse, message: str, file: str | None) -> GeminiFilesError:
+    """Return the error of a request that the service itself does not accept."""
+    error = response.service_error or {}
+    said = str(error.get("message", "")) or response.text
+    status = response.status
+    if status == 409 and response.service_error is not None:
+        if error.get("status") == "ABORTED":
+            return GeminiServiceError(f"{message} A retry can succeed.")
+        return GeminiNameTakenError(message)
+    if response.service_error is not None and (
+        (status == 403 and "access the File" in said) or (status == 404 and file is not None)
+    ):
+        return GeminiFileGoneError(
+            f"{message} The file was deleted, has expired (48 hours), or belongs to another project than the "
+            "connection's key; the service does not say which. Upload it again."
+        )
+    if status == 404:
+        return GeminiInputError(f"{message} Check the model's name and the connection's api_version and host.")
+    if status in (401, 403):
+        return GeminiAuthError(f"{message} Check the connection's API key, and its project's rights and billing.")
+    return _bad_request(message, response.text)
+
+
+def _bad_request(message: str, text: str) -> GeminiFilesError:
+    if "API_KEY_INVALID" in text or "API key not valid" in text:
+        return GeminiAuthError(f"{message} Put a valid API key into the connection's password (API key).")
+    if "not in an ACTIVE state" in text:
+        return GeminiFileNotActiveError(
+            f"{message} It is still PROCESSING, or has FAILED or expired: wait for it with GeminiFileStateSensor."
+        )
+    if "already been terminated" in text:
+        return GeminiServiceError(f"{message} The upload session has ended; a retry opens a new one.")
+    return GeminiInputError(f"{message} The service does not accept the request; the same request would fail again.")

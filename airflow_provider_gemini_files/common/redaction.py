@@ -1,0 +1,58 @@
+"""What may be shown: of a URL only scheme, host and path; of other people's texts one clean line without the key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit, urlunsplit
+
+_HIDDEN = "***"
+_MAX_CHARACTERS = 500
+#: A URL inside a text; it ends at a space, a quote or a bracket.
+_URL_IN_TEXT = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>()]+")
+#: C0 and C1 control characters, and ANSI sequences, which change how a terminal shows what follows.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+#: Airflow's log view folds what follows one of these.
+_LOG_COMMAND = re.compile(r"::(group|endgroup)::")
+
+
+def shown_url(url: str) -> str:
+    """
+    Return scheme, host, port and path of a URL.
+
+    The user, the password, the query and the fragment may be secret. A text without ``://`` is returned as it is.
+    """
+    if "://" not in url:
+        return url
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{url.partition('://')[0]}://{_HIDDEN}"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a URL; an empty text if it has no host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}" if parts.scheme and host else ""
+
+
+def shown_text(text: object, secrets: Iterable[str] = (), *, limit: int = _MAX_CHARACTERS) -> str:
+    """
+    Return a text from outside in one line that can be logged and shown: URLs redacted, control characters removed.
+
+    :param secrets: texts that are replaced wherever they occur, such as the API key.
+    :param limit: characters that are kept.
+    """
+    line = str(text)
+    for secret in secrets:
+        if secret:
+            line = line.replace(secret, _HIDDEN)
+    line = _URL_IN_TEXT.sub(lambda found: shown_url(found[0]), line)
+    line = _LOG_COMMAND.sub(r"\1", _CONTROL.sub(" ", line))
+    line = " ".join(line.split())
+    return line if len(line) <= limit else f"{line[:limit]}…"

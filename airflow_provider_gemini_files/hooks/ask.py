@@ -1,0 +1,213 @@
+"""The use case "ask a model": look up the files, restore expired ones, ask, account, judge, repair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+
+from airflow.providers.common.compat.sdk import Stats
+
+from airflow_provider_gemini_files.content.answer import CUT, Answer, each_once
+from airflow_provider_gemini_files.content.contents import Contents
+from airflow_provider_gemini_files.content.request import ModelRequest
+from airflow_provider_gemini_files.content.schema import Schema
+from airflow_provider_gemini_files.content.tokens import counts, in_words, sum_of
+from airflow_provider_gemini_files.exceptions import (
+    GeminiFileGoneError,
+    GeminiInputError,
+    GeminiUnusableAnswerError,
+)
+from airflow_provider_gemini_files.files.reference import GeminiFile
+from airflow_provider_gemini_files.hooks.content import ContentCalls
+from airflow_provider_gemini_files.hooks.files import FileCalls
+from airflow_provider_gemini_files.hooks.service import GeminiService
+
+if TYPE_CHECKING:
+    from google.genai import types  # noqa: TID251 - for type checkers only
+
+T = TypeVar("T")
+OnMaxTokens = Literal["fail", "keep"]
+#: Finds the metadata of a file that is gone, by its name; None if it is not known.
+FindUpload = Callable[[str], GeminiFile | None]
+
+#: Characters of an answer that an error repeats.
+_HEAD = 200
+_REPAIR = (
+    "Your answer is not valid. What is wrong with it:\n{wrong}\nAnswer the same again as JSON that follows the schema, "
+    "and with nothing else."
+)
+
+
+@dataclass(frozen=True)
+class AskOptions:
+    """
+    How a model is asked.
+
+    :param repair_answer: show the model once what is wrong with an answer that does not follow the schema.
+    :param on_max_tokens: ``"keep"`` returns the text of an answer that was cut at its limit of tokens; with a schema, a
+        cut answer fails all the same.
+    :param max_input_tokens: fail before anything is spent if the request has more tokens; no limit if None.
+    :param repeat_unanswered: repeat a request that was sent but not answered, which may be billed twice.
+    :param find_upload: finds the metadata of a file that is gone, so that its source is uploaded again; None: a file
+        that is gone is an error.
+    :param on_response: called with the account of the call (see :class:`Asked`) after each response and before it is
+        judged, as a useless answer has been paid for, too.
+    """
+
+    repair_answer: bool = False
+    on_max_tokens: OnMaxTokens = "fail"
+    max_input_tokens: int | None = None
+    repeat_unanswered: bool = False
+    find_upload: FindUpload | None = None
+    on_response: Callable[[dict[str, Any]], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.on_max_tokens not in get_args(OnMaxTokens):
+            raise GeminiInputError(f"on_max_tokens must be 'fail' or 'keep'; got {self.on_max_tokens!r}.")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """
+    A usable answer and its account.
+
+    :param value: the text, or the JSON value if a schema was given.
+    :param response: ``{"files", "model_version", "finish_reason", "usage"}``, and ``sources`` if the model searched;
+        ``usage`` includes the tokens of a repair.
+    """
+
+    value: Any
+    response: dict[str, Any] = field(default_factory=dict)
+
+
+class Ask:
+    """
+    One use of a model, from its files to a usable answer.
+
+    :param reupload: uploads the source of a file that is gone again, and returns the new file.
+    """
+
+    def __init__(
+        self,
+        service: GeminiService,
+        files: FileCalls,
+        content: ContentCalls,
+        reupload: Callable[[GeminiFile], GeminiFile],
+        request: ModelRequest,
+        options: AskOptions,
+    ) -> None:
+        self._service = service
+        self._log = service.log
+        self._files = files
+        self._content = content
+        self._reupload = reupload
+        self._request = request
+        self._options = options
+        self._shown: list[GeminiFile] = []
+        self._response: dict[str, Any] = {}
+
+    def run(self) -> Asked:
+        """
+        Return a usable answer.
+
+        :raises GeminiInputError: for a request that cannot be sent, before anything is sent.
+        :raises GeminiNoAnswerError: if the same request would not be answered again.
+        :raises GeminiUnusableAnswerError: if another attempt may be answered better.
+        """
+        config = self._content.config_of(self._request)
+        self._look_up()
+        self._check_input()
+        schema = self._request.schema
+        text = self._ask(self._request.contents, config)
+        if schema is None:
+            return Asked(text, self._response)
+        return Asked(self._judged(text, schema, config), self._response)
+
+    def count(self) -> int:
+        """Return the number of tokens of the request."""
+        self._look_up()
+        return self._with_files(lambda files: self._content.count_tokens(self._request, files))
+
+    def _look_up(self) -> None:
+        self._shown = self._files.active_files(self._request.contents.names, self._restored)
+        for file in self._shown:
+            self._log.info("Showing %s (%s, %s)", file.name, file.mime_type, file.display_name)
+
+    def _restored(self, name: str, error: GeminiFileGoneError) -> GeminiFile:
+        """Return the file that takes the place of one that is gone."""
+        find = self._options.find_upload
+        if find is None:
+            raise error
+        gone = find(name)
+        if gone is None:
+            raise GeminiFileGoneError(
+                f"{error} No upload task of this run has recorded where it came from, so it cannot be uploaded again "
+                "from here: clear the task that uploaded it."
+            ) from error
+        return self._reupload(gone)
+
+    def _with_files(self, call: Callable[[list[GeminiFile]], T]) -> T:
+        """Call with the files; if one has gone since it was looked up, look up all once more."""
+        try:
+            return call(self._shown)
+        except GeminiFileGoneError:
+            if self._options.find_upload is None:
+                raise
+            self._look_up()
+            return call(self._shown)
+
+    def _check_input(self) -> None:
+        most = self._options.max_input_tokens
+        if most is None:
+            return
+        tokens = self._with_files(lambda files: self._content.count_tokens(self._request, files))
+        if tokens > most:
+            raise GeminiInputError(
+                f"The request has {tokens} tokens, and max_input_tokens is {most}: no model was asked, nothing spent. "
+                "Show less, cut a video with start, end or fps, lower media_resolution, or raise the limit."
+            )
+        self._log.info("The request has %d tokens of at most %d", tokens, most)
+
+    def _judged(self, text: str, schema: Schema, config: types.GenerateContentConfig) -> Any:
+        """Return the answer's value; ask once more if it does not follow the schema and may be repaired."""
+        value, wrong = schema.judge(text)
+        if wrong and self._options.repair_answer:
+            self._log.warning("The answer does not follow response_schema, asking once more: %s", wrong)
+            text = self._ask(self._request.contents.continued(text, _REPAIR.format(wrong=wrong)), config)
+            value, wrong = schema.judge(text)
+        if wrong:
+            told = "; ".join(wrong.splitlines())
+            raise GeminiUnusableAnswerError(
+                f"The answer does not follow response_schema: {told}. It begins: {text[:_HEAD]!r}. A retry asks again."
+            )
+        return value
+
+    def _ask(self, contents: Contents, config: types.GenerateContentConfig) -> str:
+        """Send one request, account for its response, and return the text if it is usable."""
+        request = replace(self._request, contents=contents)
+        answer = self._with_files(
+            lambda files: self._content.generate(
+                request, files, config=config, repeat_unanswered=self._options.repeat_unanswered
+            )
+        )
+        self._account(answer)
+        text = answer.usable_text(keep_cut=self._options.on_max_tokens == "keep" and request.schema is None)
+        if answer.finish_reason == CUT:
+            self._log.warning("The answer was cut at its limit of tokens; the text so far is kept.")
+        return text
+
+    def _account(self, answer: Answer) -> None:
+        response = self._response
+        response["files"] = [file.name for file in self._shown]
+        response["model_version"] = answer.model_version
+        response["finish_reason"] = answer.finish_reason
+        response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage
+        if answer.sources:
+            response["sources"] = each_once([*response.get("sources", []), *answer.sources])
+        if self._options.on_response:
+            self._options.on_response(dict(response))
+        self._log.info("%s answered (%s): %s", answer.model_version, answer.finish_reason, in_words(answer.usage))
+        for kind, modality, count in counts(answer.usage):
+            tags = {"model": str(answer.model_version), "modality": modality}
+            Stats.incr(f"gemini_files.generate.{kind}_tokens", count, tags=tags)

@@ -1,0 +1,89 @@
+"""The parts that all sensors of this provider share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, conf
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
+from airflow_provider_gemini_files.exceptions import GeminiWaitTimeoutError
+from airflow_provider_gemini_files.files.events import Event
+from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.operators.labels import MapIndexLabel
+from airflow_provider_gemini_files.triggers.base import GeminiTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class GeminiSensor(MapIndexLabel, BaseSensorOperator):
+    """
+    A sensor that polls in its worker or in the triggerer, with the same outcome.
+
+    :param gemini_conn_id: a connection of type ``gemini`` (templated).
+    :param deferrable: wait in the triggerer, without a worker. The first poll is in the worker all the same.
+    """
+
+    ui_color = "#d7e3fc"
+    #: Seconds between two polls in the triggerer, the most, if ``max_wait`` is not set.
+    longest_pause = 30.0
+
+    def __init__(
+        self,
+        *,
+        gemini_conn_id: str = DEFAULT_CONN_ID,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.gemini_conn_id = gemini_conn_id
+        self.deferrable = deferrable
+
+    @abstractmethod
+    def trigger(self, **common: Any) -> GeminiTrigger:
+        """Return the trigger that continues the wait; ``common`` are the arguments of every trigger."""
+
+    @abstractmethod
+    def result_of(self, event: Event | None) -> Any:
+        """Return the sensor's result from a trigger's event, or raise the error of the wait."""
+
+    @cached_property
+    def hook(self) -> GeminiFilesHook:
+        """Return the hook."""
+        return GeminiFilesHook(self.gemini_conn_id)
+
+    def execute(self, context: Context) -> Any:
+        """Poll; then wait in this worker, or in the triggerer."""
+        if not self.deferrable:
+            return super().execute(context)
+        polled: PokeReturnValue | bool = self.poke(context)
+        if isinstance(polled, PokeReturnValue) and polled.is_done:
+            return polled.xcom_value
+        now = SYSTEM_CLOCK.now()
+        trigger = self.trigger(
+            gemini_conn_id=self.gemini_conn_id,
+            began=now,
+            deadline=now + self.timeout,
+            poll_interval=self.poke_interval,
+            max_poll_interval=self._longest_pause(),
+        )
+        return self.defer(**trigger.deferral())
+
+    def execute_complete(self, context: Context, event: Event | None, **_: Any) -> Any:
+        """Return the result of the trigger's event."""
+        try:
+            return self.result_of(event)
+        except GeminiWaitTimeoutError as error:
+            # Airflow's own error of a sensor's timeout, on which soft_fail and retries depend.
+            raise AirflowSensorTimeout(str(error)) from error
+
+    def _longest_pause(self) -> float:
+        longest: Any = self.max_wait
+        seconds = longest.total_seconds() if isinstance(longest, timedelta) else longest
+        return float(seconds or self.longest_pause)
