@@ -1,8 +1,8 @@
 """
-A sweep of 10,000 files at a round trip of 20 ms, side by side with a loop over the SDK that deletes one by one.
+Compare a cleanup of 10,000 files with an SDK loop that deletes one file at a time, at a round trip of 20 ms.
 
-``python benchmarks/cleanup.py [FILES]``. The loop is run on a sample before and after the sweep, and counted up. Then a
-sweep is killed in the middle, and another must end in the same state.
+Run ``python benchmarks/cleanup.py [FILES]``. The loop runs on a sample before and after the cleanup, and its time is
+extrapolated. Then a cleanup is killed midway, and the next one must reach the same state.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-# First, as it sets up Airflow's environment.
+# First, because it sets up Airflow's environment.
 import upload as uploading
 
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
@@ -29,7 +29,7 @@ ENDED, RUNNING = "ended", "running"
 
 
 def seed(port: int, count: int) -> None:
-    """Replace all files by so many, a tenth of them of a running Dag."""
+    """Replace all files with ``count`` new ones, a tenth of which belong to a running Dag."""
     import httpx
 
     live = round(count * LIVE_SHARE)
@@ -48,30 +48,30 @@ def seed(port: int, count: int) -> None:
         client.post("/__emulator/seed", json=body).raise_for_status()
 
 
-def control(port: int, what: str) -> Any:
-    """Ask the emulator."""
+def control(port: int, path: str) -> Any:
+    """Return the response of one of the emulator's control paths."""
     import httpx
 
-    return httpx.get(f"http://127.0.0.1:{port}/__emulator/{what}", timeout=60).json()
+    return httpx.get(f"http://127.0.0.1:{port}/__emulator/{path}", timeout=60).json()
 
 
 def lookup(owners: Any) -> dict[tuple[str, str], Any]:
-    """Say what the run's name says, as Airflow would after one question."""
+    """Return the state of each run, which is its id, as Airflow would."""
     from airflow_provider_gemini_files.files.policy import RunState
 
     states = {ENDED: RunState.FINISHED, RUNNING: RunState.RUNNING}
     return {(owner.dag_id, owner.run_id): states[owner.run_id] for owner in owners}
 
 
-def sweep(port: int) -> Any:
-    """Sweep, and return the report."""
+def clean_up(port: int) -> Any:
+    """Run a cleanup and return its report."""
     from airflow_provider_gemini_files.files.policy import RetentionPolicy
 
     return uploading.hook_for(port).sweep(RetentionPolicy(grace=timedelta()), lookup)
 
 
 def one_by_one(port: int, count: int) -> float:
-    """Delete some files as a loop over the SDK does; return the seconds for each."""
+    """Delete ``count`` files in a loop over the SDK; return the seconds per file."""
     client = uploading.hook_for(port).client
     began = time.perf_counter()
     for _, file in zip(range(count), client.files.list(), strict=False):
@@ -79,60 +79,61 @@ def one_by_one(port: int, count: int) -> float:
     return (time.perf_counter() - began) / count
 
 
-def megabytes() -> float:
-    """Return the most memory this process has used so far."""
+def peak_memory() -> float:
+    """Return the peak memory of this process in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def compare(port: int, through: int, count: int) -> None:
-    """Print how a sweep compares with the loop."""
+def compare(port: int, relay_port: int, count: int) -> None:
+    """Print how a cleanup compares with the loop."""
     seed(port, 2 * SAMPLE)
-    before_loop = one_by_one(through, SAMPLE)
+    before_loop = one_by_one(relay_port, SAMPLE)
     seed(port, count // 10)
-    sweep(through)
-    small = megabytes()
+    clean_up(relay_port)
+    small = peak_memory()
     seed(port, count)
     began = time.perf_counter()
-    report = sweep(through)
+    report = clean_up(relay_port)
     seconds = time.perf_counter() - began
-    large = megabytes()
+    large = peak_memory()
     calls = [entry["call"] for entry in control(port, "journal")["requests"]]
     left = control(port, "usage")["files"]
     seed(port, 2 * SAMPLE)
-    each = (before_loop + one_by_one(through, SAMPLE)) / 2
+    each = (before_loop + one_by_one(relay_port, SAMPLE)) / 2
     alone = each * report.deleted_files
     print(
         f"{count} files, {ROUND_TRIP_MS} ms: {report.deleted_files} deleted, {left} left, {calls.count('list')} list "
-        f"calls, {seconds:.1f} s; one by one {alone:.1f} s (counted up from {2 * SAMPLE}); ratio "
-        f"{alone / seconds:.1f}; most memory {small:.0f} MB at {count // 10} files, {large:.0f} MB at {count}"
+        f"calls, {seconds:.1f} s; one by one {alone:.1f} s (extrapolated from {2 * SAMPLE}); "
+        f"ratio {alone / seconds:.1f}; peak memory {small:.0f} MiB at {count // 10} files, {large:.0f} MiB at {count}"
     )
 
 
-def killed(port: int, through: int) -> None:
-    """Kill a sweep in the middle, and let another end it."""
+def killed(port: int, relay_port: int) -> None:
+    """Kill a cleanup midway, and let the next one finish."""
     seed(port, KILLED)
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import cleanup; cleanup.sweep({through})"
+    folder = str(Path(__file__).parent)
+    code = f"import sys; sys.path.insert(0, {folder!r}); import cleanup; cleanup.clean_up({relay_port})"
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as running:
         deadline = time.monotonic() + 60
         while control(port, "usage")["files"] > KILLED * 0.6 and time.monotonic() < deadline:
             time.sleep(0.02)
         running.kill()
     middle = control(port, "usage")["files"]
-    report = sweep(through)
+    report = clean_up(relay_port)
     left = control(port, "usage")["files"]
     print(
-        f"killed with {middle} of {KILLED} files left; the next sweep deleted {report.deleted_files}, {left} are left, "
-        f"as are without a kill: {left == round(KILLED * LIVE_SHARE)}"
+        f"killed with {middle} of {KILLED} files left; the next cleanup deleted {report.deleted_files} and left "
+        f"{left}, as many as without a kill: {left == round(KILLED * LIVE_SHARE)}"
     )
 
 
 def main() -> None:
-    """Print both."""
+    """Run both measurements."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     os.environ.pop("GEMINI_API_KEY", None)
-    with uploading.emulator() as port, uploading.line(port, ROUND_TRIP_MS) as line:
-        compare(port, line.port, count)
-        killed(port, line.port)
+    with uploading.emulator() as port, uploading.relay_to(port, ROUND_TRIP_MS) as relay:
+        compare(port, relay.port, count)
+        killed(port, relay.port)
 
 
 if __name__ == "__main__":

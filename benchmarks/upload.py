@@ -1,4 +1,4 @@
-"""What an upload costs, as ratios to ``client.files.upload`` of the SDK and to one bare POST, in one run."""
+"""Compare uploads with the SDK's ``client.files.upload`` and with a single POST."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALL_FILES, SMALL_BYTES, SMALL_ROUND_TRIP_MS = 1000, 10_000, 20
 _HOME = tempfile.TemporaryDirectory(prefix="gemini-files-bench-")
 KEY = "bench"
 
-# Before anything imports Airflow, which reads its configuration once.
+# Before Airflow is imported, because it reads its configuration at import.
 os.environ.update(
     AIRFLOW_HOME=_HOME.name,
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
@@ -35,7 +35,7 @@ os.environ.update(
 
 
 class Context(dict[str, Any]):
-    """The context of a task, as far as the operator asks for it."""
+    """The parts of a task's context that the operator uses."""
 
     dag_id, run_id, task_id, map_index = "bench", "one", "upload", -1
 
@@ -43,12 +43,12 @@ class Context(dict[str, Any]):
         super().__init__(ti=self)
 
     def xcom_push(self, key: str, value: object) -> None:
-        """Throw it away."""
+        """Discard the value."""
 
 
 @contextlib.contextmanager
 def process(*command: str) -> Iterator[subprocess.Popen[str]]:
-    """Run Python until the block ends."""
+    """Run Python with some arguments until the block ends."""
     with subprocess.Popen(
         [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as running:
@@ -60,7 +60,7 @@ def process(*command: str) -> Iterator[subprocess.Popen[str]]:
 
 @contextlib.contextmanager
 def emulator() -> Iterator[int]:
-    """Run the emulator; give its port."""
+    """Run the emulator and yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     quota = str(1 << 50)
@@ -70,57 +70,61 @@ def emulator() -> Iterator[int]:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break
             if time.monotonic() > deadline:
-                raise RuntimeError("the emulator does not start")
+                raise RuntimeError("the emulator did not start")
             time.sleep(0.1)
         yield port
 
 
-class Line:
-    """A relay in a process of its own; without a round trip and cuts, no relay."""
+class Relay:
+    """A relay in its own process."""
 
     def __init__(self, running: subprocess.Popen[str]) -> None:
         self._running = running
-        self.port = int(self._ask_nothing())
+        self.port = int(self._read_line())
 
-    def _ask_nothing(self) -> str:
+    def _read_line(self) -> str:
         return self._running.stdout.readline() if self._running.stdout else ""
 
-    def sent(self) -> int:
-        """Return the bytes that went up since it was asked last."""
+    def uploaded(self) -> int:
+        """Return the bytes uploaded since the previous call."""
         print(file=self._running.stdin, flush=True)
-        return int(self._ask_nothing())
+        return int(self._read_line())
 
 
 @contextlib.contextmanager
-def line(port: int, round_trip_ms: float, cuts: tuple[int, ...] = ()) -> Iterator[Line]:
-    """Run a relay before a port."""
-    with process(str(HERE / "line" / "relay.py"), str(port), str(round_trip_ms), *map(str, cuts)) as running:
-        yield Line(running)
+def relay_to(port: int, round_trip_ms: float, resets: tuple[int, ...] = ()) -> Iterator[Relay]:
+    """
+    Run a relay in front of a port.
+
+    :param resets: uploaded bytes at which the connection is reset.
+    """
+    with process(str(HERE / "relay" / "relay.py"), str(port), str(round_trip_ms), *map(str, resets)) as running:
+        yield Relay(running)
 
 
 # --- the three ways to upload --------------------------------------------------------------------------------------
 
 
 def hook_for(port: int) -> Any:
-    """Return our hook, connected and warm."""
+    """Return a hook that has made its client."""
     from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
     fields = {"conn_type": "gemini", "host": f"http://127.0.0.1:{port}", "password": KEY}
     os.environ["AIRFLOW_CONN_GEMINI_DEFAULT"] = json.dumps(fields)
     hook = GeminiFilesHook()
-    # Any call: the first one makes the client.
+    # The first call creates the client, whatever it is.
     hook.delete_file("files/none")
     return hook
 
 
 def ours(port: int) -> Callable[[Path], object]:
-    """Upload through the hook."""
+    """Return a function that uploads through the hook."""
     hook = hook_for(port)
     return lambda path: hook.upload_file(path)
 
 
 def sdk(port: int) -> Callable[[Path], object]:
-    """Upload through google-genai."""
+    """Return a function that uploads through google-genai."""
     from google import genai
 
     client = genai.Client(api_key=KEY, http_options={"base_url": f"http://127.0.0.1:{port}"})
@@ -128,7 +132,7 @@ def sdk(port: int) -> Callable[[Path], object]:
 
 
 def one_post(port: int) -> Callable[[Path], object]:
-    """Upload with a start and one POST, and nothing else: no hash, no check, no way back."""
+    """Return a function that uploads with a start request and one POST, without hash, verification or resuming."""
     import httpx
 
     def upload(path: Path) -> object:
@@ -146,35 +150,35 @@ def one_post(port: int) -> Callable[[Path], object]:
 
 
 def seconds(upload: Callable[[Path], object], path: Path) -> float:
-    """Upload once; return how long it took."""
+    """Upload once; return the seconds it took."""
     began = time.monotonic()
     upload(path)
     return time.monotonic() - began
 
 
 def sparse(name: str, size: int) -> Path:
-    """Make a file of so many bytes."""
+    """Create a sparse file of ``size`` bytes."""
     path = Path(_HOME.name, name)
     with path.open("wb") as file:
         file.truncate(size)
     return path
 
 
-# --- what is measured ----------------------------------------------------------------------------------------------
+# --- measurements ----------------------------------------------------------------------------------------------
 
 
 def throughput(port: int, size: int, rounds: int) -> None:
-    """Print ratios for one large file; of several rounds the best of each counts, as others use the machine, too."""
+    """Print ratios for one large file, each from its best round, because other processes share the machine."""
     path = sparse("large.txt", size)
     print(f"\nthroughput, {size // MIB} MiB, best of {rounds}:  ours / SDK   one POST / SDK   ours / one POST (>= 0.9)")
     for round_trip in ROUND_TRIPS_MS:
-        with line(port, round_trip) if round_trip else contextlib.nullcontext() as relay:
+        with relay_to(port, round_trip) if round_trip else contextlib.nullcontext() as relay:
             at = relay.port if relay else port
             best: dict[str, float] = {}
             ways = {"ours": ours(at), "sdk": sdk(at), "post": one_post(at)}
             for _ in range(rounds):
                 for name, way in ways.items():
-                    # The slowest by far needs no second chance.
+                    # One round is enough for the SDK, which is the slowest by far.
                     if name != "sdk" or name not in best:
                         best[name] = min(best.get(name, 1e9), seconds(way, path))
         took, of_sdk, of_post = best["ours"], best["sdk"], best["post"]
@@ -186,7 +190,7 @@ def throughput(port: int, size: int, rounds: int) -> None:
 
 
 def memory(port: int, size: int) -> None:
-    """Print the peak memory of a process that uploads a large file, over what it takes idle."""
+    """Print the peak memory of a process that uploads a large file, minus its memory when idle."""
     path = sparse("huge.txt", size)
     code = (
         "import sys, pathlib; sys.path.insert(0, sys.argv[1]); import upload as b\n"
@@ -203,46 +207,47 @@ def memory(port: int, size: int) -> None:
 
 
 def peak() -> int:
-    """Return the largest memory of this process since the mark was reset, in bytes."""
+    """Return the peak memory of this process since the last reset of the counter, in bytes."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def resets(port: int, size: int) -> None:
-    """Print what connections cost that are reset at random."""
+    """Print how many bytes are sent if the connection is reset at random offsets."""
     path = sparse("large.txt", size)
     seed = random.randrange(10_000)
-    places = tuple(sorted(random.Random(seed).sample(range(MIB, size), RESETS)))
-    with line(port, 0, places) as relay:
+    offsets = tuple(sorted(random.Random(seed).sample(range(MIB, size), RESETS)))
+    with relay_to(port, 0, offsets) as relay:
         ours(relay.port)(path)
-        sent = relay.sent()
+        uploaded = relay.uploaded()
     allowed = 1.02 + RESETS * 8 * MIB / size
-    print(f"\nbytes sent / size, {RESETS} random resets (seed {seed}; <= {allowed:.3f}): {sent / size:.3f}")
-    with line(port, 0, places) as relay:
+    print(f"\nbytes sent / size, {RESETS} random resets (seed {seed}; <= {allowed:.3f}): {uploaded / size:.3f}")
+    with relay_to(port, 0, offsets) as relay:
         try:
             sdk(relay.port)(path)
-            print("  the SDK: succeeds")
+            print("  the SDK succeeds")
         except Exception as error:
-            print(f"  the SDK: fails with {type(error).__name__}", flush=True)
+            print(f"  the SDK fails with {type(error).__name__}", flush=True)
 
 
 def second_run(port: int, size: int) -> None:
-    """Print what a task sends that runs again."""
+    """Print how many bytes the second attempt of a task sends."""
     path = sparse("again.txt", size)
-    with line(port, 0) as relay:
+    with relay_to(port, 0) as relay:
         operator = operator_for(relay.port, str(path))
         first = operator.execute(Context())
-        went_up = relay.sent()
+        uploaded = relay.uploaded()
         again = operator.execute(Context())
+        file = "same" if first == again else "another"
         print(
-            f"\nsecond run of the same task: {'same' if first == again else 'another'} file; first {went_up} bytes "
-            f"went up, then {relay.sent()} (the header of one question, no byte of the file)",
+            f"\nsecond attempt of the same task: {file} file; uploaded {uploaded} bytes, then {relay.uploaded()} "
+            "(the headers of one request, no byte of the file)",
             flush=True,
         )
 
 
 def operator_for(port: int, source: str) -> Any:
-    """Return an operator that uploads."""
+    """Return an operator that uploads ``source``."""
     from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
 
     hook_for(port)
@@ -250,13 +255,13 @@ def operator_for(port: int, source: str) -> Any:
 
 
 def small_files(port: int, count: int) -> None:
-    """Print the ratio for many small files in one task."""
+    """Print the ratio for one task with many small files."""
     folder = Path(_HOME.name, "small")
     folder.mkdir()
     paths = [folder / f"{number}.txt" for number in range(count)]
     for number, path in enumerate(paths):
         path.write_bytes(b"%08d" % number + bytes(SMALL_BYTES - 8))
-    with line(port, SMALL_ROUND_TRIP_MS) as relay:
+    with relay_to(port, SMALL_ROUND_TRIP_MS) as relay:
         operator = operator_for(relay.port, str(folder))
         began = time.monotonic()
         names = operator.execute(Context())
@@ -265,20 +270,20 @@ def small_files(port: int, count: int) -> None:
         sdk_took = sum(seconds(way, path) for path in paths)
     print(
         f"\n{len(set(names))} files of {SMALL_BYTES} bytes at {SMALL_ROUND_TRIP_MS} ms: {took:.1f} s, "
-        f"SDK in a loop {sdk_took:.1f} s: {sdk_took / took:.1f} times (>= 4)",
+        f"SDK in a loop {sdk_took:.1f} s, ratio {sdk_took / took:.1f} (>= 4)",
         flush=True,
     )
 
 
 def main() -> None:
-    """Measure all, or what is named."""
+    """Run all measurements, or the one that is named."""
     parts = ("throughput", "memory", "resets", "second", "small")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mib", type=int, default=1024, help="size of the large file (default: %(default)s)")
-    parser.add_argument("--huge-mib", type=int, default=2048, help="size for memory (default: %(default)s)")
-    parser.add_argument("--files", type=int, default=SMALL_FILES, help="how many small files (default: %(default)s)")
+    parser.add_argument("--huge-mib", type=int, default=2048, help="size of the file for memory (default: %(default)s)")
+    parser.add_argument("--files", type=int, default=SMALL_FILES, help="number of small files (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of throughput (default: %(default)s)")
-    parser.add_argument("--only", choices=parts, help="one part of it")
+    parser.add_argument("--only", choices=parts, help="run one measurement only")
     args = parser.parse_args()
     logging.disable(logging.INFO)
     with emulator() as port:

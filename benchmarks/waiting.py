@@ -1,7 +1,7 @@
 """
-Many deferred waits in Airflow's own TriggerRunner: calls, lag of the event loop, and how late each waiter resumes.
+Measure many deferred waits in Airflow's TriggerRunner: requests, event loop lag, and how late each wait ends.
 
-``python benchmarks/waiting.py [WAITERS]``; 1,000 where none are given. A second part puts 5,000 waits on a service
+Run ``python benchmarks/waiting.py [WAITS]``; the default is 1,000. A second part runs 5,000 waits against a service
 that is simulated in the same event loop.
 """
 
@@ -42,7 +42,7 @@ from airflow_provider_gemini_files.triggers.poller import wait_for_files  # noqa
 
 @contextmanager
 def emulator() -> Iterator[httpx.Client]:
-    """Run an emulator in a process of its own; yield a client of it."""
+    """Run an emulator in its own process; yield a client for it."""
     command = [sys.executable, "-m", "airflow_provider_gemini_files.emulator", "--port", "18201"]
     process = subprocess.Popen([*command, "--video-seconds", "100000"], stderr=subprocess.DEVNULL)
     try:
@@ -60,7 +60,7 @@ def emulator() -> Iterator[httpx.Client]:
 
 
 def upload_videos(client: httpx.Client, count: int) -> list[str]:
-    """Make files that are PROCESSING; return their names."""
+    """Create files that are PROCESSING; return their names."""
     names = []
     headers = {"x-goog-upload-protocol": "resumable", "x-goog-upload-header-content-type": "video/mp4"}
     for _ in range(count):
@@ -71,7 +71,7 @@ def upload_videos(client: httpx.Client, count: int) -> list[str]:
 
 
 async def lag(lags: list[float]) -> None:
-    """Measure how late the event loop comes to a task that wants it every 10 ms."""
+    """Record how late the event loop resumes a coroutine that sleeps for 10 ms."""
     while True:
         before = time.perf_counter()
         await asyncio.sleep(0.01)
@@ -79,9 +79,9 @@ async def lag(lags: list[float]) -> None:
 
 
 async def measured(work: Awaitable[Any]) -> list[float]:
-    """Do work; return the lags of the event loop while it was done."""
+    """Await ``work``; return the event loop's lags meanwhile."""
     lags: list[float] = []
-    # One look of the garbage collector at all that Airflow has imported takes 120 ms, and is none of ours.
+    # A full garbage collection of everything that Airflow imports takes 120 ms, and is not caused by us.
     gc.freeze()
     watching = asyncio.create_task(lag(lags))
     await work
@@ -89,28 +89,28 @@ async def measured(work: Awaitable[Any]) -> list[float]:
     return lags
 
 
-def report(what: str, waiters: int, calls: float, lags: list[float], late: list[float]) -> None:
+def report(title: str, waits: int, requests: float, lags: list[float], late: list[float]) -> None:
     """Print one row."""
     p99 = statistics.quantiles(lags, n=100)[98]
     print(
-        f"{what:34} {waiters:6} waits  {calls:6.1f} calls an interval (one by one: {waiters}, "
-        f"ratio {calls / waiters:.4f})  loop lag p99 {p99 * 1000:5.1f} ms, most {max(lags) * 1000:5.1f} ms  "
-        f"resumed {statistics.median(late):.2f} s after ACTIVE in the median, {max(late):.2f} s at the latest"
+        f"{title:34} {waits:6} waits  {requests:6.1f} requests per interval (one by one: {waits}, "
+        f"ratio {requests / waits:.4f})  loop lag p99 {p99 * 1000:5.1f} ms, max {max(lags) * 1000:5.1f} ms  "
+        f"resumed {statistics.median(late):.2f} s after ACTIVE (median), {max(late):.2f} s (max)"
     )
 
 
-def in_trigger_runner(waiters: int) -> None:
-    """Put triggers into Airflow's TriggerRunner, against the emulator."""
+def in_trigger_runner(waits: int) -> None:
+    """Run triggers in Airflow's TriggerRunner against the emulator."""
     with emulator() as client:
         fields = {"conn_type": "gemini", "password": KEY, "host": str(client.base_url)}
         os.environ["AIRFLOW_CONN_GEMINI_DEFAULT"] = json.dumps(fields)
-        names = upload_videos(client, waiters)
+        names = upload_videos(client, waits)
         before = len(client.get("/__emulator/journal").json()["requests"])
         late: list[float] = []
         lags = asyncio.run(measured(_run_triggers(client, names, late)))
         calls = len(client.get("/__emulator/journal").json()["requests"]) - before
     intervals = SECONDS / INTERVAL + 1
-    report("Airflow's TriggerRunner", waiters, calls / intervals, lags, late)
+    report("Airflow's TriggerRunner", waits, calls / intervals, lags, late)
 
 
 async def _run_triggers(client: httpx.Client, names: list[str], late: list[float]) -> None:
@@ -132,31 +132,31 @@ async def _run_triggers(client: httpx.Client, names: list[str], late: list[float
     await asyncio.sleep(SECONDS)
     await asyncio.to_thread(client.post, "/__emulator/clock", json={"advance": 100_000})
     active = time.time()
-    told = 0
-    while told < len(names) and time.time() < active + 60:
+    resumed = 0
+    while resumed < len(names) and time.time() < active + 60:
         await asyncio.sleep(0.01)
-        late += [time.time() - active] * (len(runner.events) - told)
-        told = len(runner.events)
+        late += [time.time() - active] * (len(runner.events) - resumed)
+        resumed = len(runner.events)
 
 
 class SimulatedHook(GeminiFilesHook):
-    """A service in the same event loop: 20 ms a call, all files ACTIVE at a moment."""
+    """A hook whose service is simulated: 20 ms per request, all files become ACTIVE at the same time."""
 
     calls = 0
     active = 0.0
     names: list[str] = []  # noqa: RUF012
 
     async def aconnect(self) -> None:
-        """Do nothing: there is nobody to connect to."""
+        """Do nothing, because there is no service to connect to."""
 
     async def aget_file(self, file: Any) -> GeminiFile:
-        """Answer a single file."""
+        """Return a single file."""
         type(self).calls += 1
         await asyncio.sleep(0.02)
         return self._file(file)
 
     async def alist_pages(self, names: Collection[str]) -> AsyncIterator[list[GeminiFile]]:
-        """Answer pages of 100."""
+        """Yield pages of 100 files."""
         for start in range(0, len(self.names), 100):
             type(self).calls += 1
             await asyncio.sleep(0.02)
@@ -166,12 +166,12 @@ class SimulatedHook(GeminiFilesHook):
         return GeminiFile(name, state="ACTIVE" if time.time() >= self.active else "PROCESSING")
 
 
-def simulated(waiters: int) -> None:
-    """Put waits on a simulated service."""
+def simulated(waits: int) -> None:
+    """Run waits against a simulated service."""
     from airflow_provider_gemini_files.triggers import poller
 
     poller.GeminiFilesHook = SimulatedHook  # type: ignore[misc]
-    SimulatedHook.names = [f"files/f{number}" for number in range(waiters)]
+    SimulatedHook.names = [f"files/f{number}" for number in range(waits)]
     SimulatedHook.active = time.time() + SECONDS
     late: list[float] = []
 
@@ -179,17 +179,17 @@ def simulated(waiters: int) -> None:
         await wait_for_files("simulated", FileWaits([name], poll_interval=INTERVAL, max_poll_interval=INTERVAL))
         late.append(time.time() - SimulatedHook.active)
 
-    async def everybody() -> None:
+    async def all_waits() -> None:
         await asyncio.gather(*(one(name) for name in SimulatedHook.names))
 
-    lags = asyncio.run(measured(everybody()))
-    report("a simulated service", waiters, SimulatedHook.calls / (SECONDS / INTERVAL + 1), lags, late)
+    lags = asyncio.run(measured(all_waits()))
+    report("a simulated service", waits, SimulatedHook.calls / (SECONDS / INTERVAL + 1), lags, late)
 
 
 def main() -> None:
-    """Print both rows."""
-    waiters = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
-    in_trigger_runner(waiters)
+    """Run both measurements."""
+    waits = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
+    in_trigger_runner(waits)
     simulated(SIMULATED)
 
 

@@ -1,10 +1,10 @@
 """
 ### Gemini files: cleanup
 
-Every half hour, files of runs that have ended are deleted, and whatever Airflow uploaded more than a day ago. Files of
-running Dags stay. A sweep of more than 500 files asks a person first.
+Every half hour, deletes files of runs that have ended and all files that Airflow uploaded more than a day ago. Files
+of running Dags are kept. A cleanup of more than 500 files waits for approval.
 
-It is paused at first: trigger it with `dry_run` and read in its log what it would delete, and why.
+The Dag is paused at first. Trigger it with `dry_run` to see in its log what it would delete, and why.
 """
 
 from __future__ import annotations

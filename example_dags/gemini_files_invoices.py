@@ -1,9 +1,9 @@
 """
 ### Gemini files: a folder of invoices
 
-Each PDF of a folder is uploaded and shown to a model in mapped tasks of its own. What comes back follows a schema and
-is validated; an answer that does not is repaired once. One task puts the results together as **JSON Lines in object
-storage**, and a teardown deletes all files, also when something in the middle fails.
+Uploads each PDF in a folder and extracts its data with a model, in mapped tasks. Answers are validated against a
+schema; an invalid answer is repaired once. One task writes the results as **JSON Lines to object storage**, and a
+teardown deletes all files, even if a task in between fails.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ OUTPUT = f"file://{tempfile.gettempdir()}/gemini_files_invoices"
 class Line(BaseModel):
     """A line of an invoice."""
 
-    what: str
+    description: str
     quantity: float = Field(gt=0)
-    amount: float = Field(description="For all of the quantity")
+    amount: float = Field(description="Total of this line")
 
 
 class Invoice(BaseModel):
-    """An invoice, as the PDF says it."""
+    """An invoice, as printed in the PDF."""
 
     number: str
-    dated: date
-    vendor: str = Field(description="Who sends the invoice")
+    issued_on: date
+    vendor: str = Field(description="Company that issued the invoice")
     currency: str = Field(pattern="^[A-Z]{3}$")
     lines: list[Line] = Field(min_length=1)
     total: float
@@ -53,14 +53,14 @@ class Invoice(BaseModel):
     tags=["gemini", "example"],
     doc_md=__doc__,
     params={
-        "folder": Param(str(INVOICES), type="string", description="Folder with the PDFs"),
-        "output": Param(OUTPUT, type="string", description="Folder for the results: a URI of object storage"),
+        "folder": Param(str(INVOICES), type="string", description="Folder that contains the PDFs"),
+        "output": Param(OUTPUT, type="string", description="Folder for the results, as an object storage URI"),
     },
 )
 def gemini_files_invoices():
     @task
     def find_invoices(params: dict) -> list[str]:
-        """List the PDFs."""
+        """Return the paths of the PDFs."""
         return sorted(str(path) for path in Path(params["folder"]).glob("*.pdf"))
 
     upload = GeminiUploadFileOperator.partial(
@@ -85,7 +85,7 @@ def gemini_files_invoices():
 
     @task
     def collect(invoices: list[dict], params: dict, run_id: str) -> str:
-        """Write one line of JSON for each invoice; return where."""
+        """Write one line of JSON per invoice, and return the path."""
         path = ObjectStoragePath(params["output"]) / f"{run_id}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(invoice, ensure_ascii=False) + "\n" for invoice in invoices))

@@ -1,8 +1,8 @@
 """
 ### Gemini files: one task per file
 
-A list of files is found when the Dag runs; each is uploaded, waited for and asked about in mapped tasks of its own,
-side by side. One teardown deletes them all.
+Lists the files of a folder when the Dag runs. Each file is uploaded, waited for and described by mapped tasks that run
+in parallel. One teardown deletes them all.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ MEDIA = Path(__file__).parent / "media"
     catchup=False,
     tags=["gemini", "example"],
     doc_md=__doc__,
-    params={"folder": Param(str(MEDIA), type="string", description="Folder with the files to describe")},
+    params={"folder": Param(str(MEDIA), type="string", description="Folder that contains the files to describe")},
 )
 def gemini_files_mapped():
     @task
     def find_files(params: dict) -> list[str]:
-        """List what is to be described."""
+        """Return the paths of the files to describe."""
         kinds = {".mp4", ".pdf", ".txt"}
         return sorted(str(path) for path in Path(params["folder"]).iterdir() if path.suffix in kinds)
 
@@ -47,9 +47,9 @@ def gemini_files_mapped():
 
     @task
     def report(descriptions: list[str]) -> None:
-        """Show all answers in one log."""
+        """Print all answers to one log."""
         for description in descriptions:
-            print(description)  # noqa: T201 - a task's print goes to its log
+            print(description)  # noqa: T201 - Airflow logs what a task prints
 
     delete = GeminiDeleteFileOperator(task_id="delete", file_name=upload.output).as_teardown(setups=upload)
 

@@ -1,10 +1,10 @@
 """
 ### Gemini files: quickstart
 
-A video, an invoice and an order are **uploaded**, **waited for** until the service can use them, **shown to a model**
-together with a question, and **deleted** again: also when something in the middle fails.
+**Uploads** a video, an invoice and an order, **waits** until the service can use them, **asks a model** about them, and
+**deletes** them, even if a task in between fails.
 
-File names travel between the tasks through XCom. Trigger it with another question or another model in the form.
+Tasks pass file names through XCom. You can change the prompt and the model in the trigger form.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_provider_gemini_files.operators.files import GeminiDeleteFileOperat
 from airflow_provider_gemini_files.sensors.files import GeminiFileStateSensor
 
 MEDIA = Path(__file__).parent / "media"
-QUESTION = (
+PROMPT = (
     "The files are the video of an unloading, the invoice for it, and the order. How many crates were ordered, "
     "invoiced and unloaded, and how much should we pay? Answer in three short sentences."
 )
@@ -32,8 +32,8 @@ QUESTION = (
     tags=["gemini", "example"],
     doc_md=__doc__,
     params={
-        "question": Param(QUESTION, type="string", description="What to ask about the three files"),
-        "model": Param(None, type=["null", "string"], description="Empty: the default model of the connection"),
+        "prompt": Param(PROMPT, type="string", description="Prompt about the three files"),
+        "model": Param(None, type=["null", "string"], description="If empty, the default model of the connection"),
     },
 )
 def gemini_files_quickstart():
@@ -52,7 +52,7 @@ def gemini_files_quickstart():
     ask = GeminiGenerateContentOperator(
         task_id="ask",
         files=wait.output,
-        prompt="{{ params.question }}",
+        prompt="{{ params.prompt }}",
         model="{{ params.model or '' }}",
     )
 

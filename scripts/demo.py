@@ -1,4 +1,4 @@
-"""``make demo``: the quickstart Dag in real Airflow, told in the terminal."""
+"""``make demo``: run the quickstart Dag in a real Airflow and show its progress in the terminal."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ console = Console(highlight=False)
 
 
 class Service:
-    """The Gemini API as a bystander sees it, past the provider."""
+    """A client of the Gemini API that does not use the provider."""
 
     def __init__(self, url: str, key: str) -> None:
         self.url = url
         self._client = httpx.Client(base_url=url, headers={"x-goog-api-key": key}, timeout=30)
 
     def files(self) -> list[dict[str, Any]]:
-        """Return the File resources of the project."""
+        """Return all File resources of the project."""
         files: list[dict[str, Any]] = []
         token = ""
         while True:
             page = self._client.get("/v1beta/files", params={"pageSize": 100, "pageToken": token})
             if page.is_error:
-                raise RuntimeError(f"{self.url} answers {page.status_code}: {page.text[:500]}")
+                raise RuntimeError(f"{self.url} responded with {page.status_code}: {page.text[:500]}")
             files += page.json().get("files", [])
             token = page.json().get("nextPageToken", "")
             if not token:
                 return files
 
     def usage(self) -> str:
-        """Return what the project's files take."""
+        """Return the usage of the project's storage as text."""
         files = self.files()
         used = sum(int(file.get("sizeBytes", 0)) for file in files)
         return f"{len(files)} files, {human_bytes(used)} of {human_bytes(DEFAULT_QUOTA_BYTES)}"
@@ -59,19 +59,19 @@ class Service:
 
 @contextlib.contextmanager
 def service() -> Iterator[tuple[Service, dict[str, str]]]:
-    """Yield the service, and the environment that connects Airflow to it: Google's with a key, else the emulator."""
+    """Yield Google's service if there is a key, else the emulator, with the environment that connects Airflow to it."""
     if key := os.environ.get("GEMINI_API_KEY"):
         url = os.environ.get("GEMINI_BASE_URL") or GOOGLE
-        console.print(f"[bold]1[/] The real Gemini API at {url}, with the key of GEMINI_API_KEY")
+        console.print(f"[bold]1[/] Using the real Gemini API at {url} with the key in GEMINI_API_KEY")
         yield Service(url, key), connection(host=None if url == GOOGLE else url)
         return
     with GeminiEmulator(video_seconds=4) as emulator:
-        console.print(f"[bold]1[/] A local Gemini Files API listens on {emulator.base_url}")
+        console.print(f"[bold]1[/] Using the Gemini Files API emulator on {emulator.base_url}")
         yield Service(emulator.base_url, "demo-key"), connection(host=emulator.base_url, key="demo-key")
 
 
 def follow(airflow: LocalAirflow, gemini: Service, run_id: str) -> str:
-    """Print what happens until the run has ended; return its state."""
+    """Print the progress of a run until it ends; return its state."""
     began = time.monotonic()
     tasks: dict[str, str] = {}
     files: dict[str, str] = {}
@@ -82,13 +82,13 @@ def follow(airflow: LocalAirflow, gemini: Service, run_id: str) -> str:
                 files[name] = line
                 console.print(f"  [dim]{time.monotonic() - began:5.1f} s[/]      [cyan]file[/] {line}")
         for task in airflow.tasks(DAG, run_id):
-            told = tasks.get(task["task_id"])
-            if task["state"] != told and (task["state"] in MARKS or task["state"] == "deferred"):
+            shown = tasks.get(task["task_id"])
+            if task["state"] != shown and (task["state"] in MARKS or task["state"] == "deferred"):
                 tasks[task["task_id"]] = task["state"]
                 mark = MARKS.get(task["state"], "[yellow]…[/]")
                 console.print(
                     f"  [dim]{time.monotonic() - began:5.1f} s[/]  {mark}  [bold]{task['task_id']}[/] {task['state']}"
-                    + (" (in the triggerer, takes no worker)" if task["state"] == "deferred" else "")
+                    + (" (in the triggerer, uses no worker)" if task["state"] == "deferred" else "")
                 )
         if state in ("success", "failed"):
             return state
@@ -105,10 +105,10 @@ def _file_states(gemini: Service) -> dict[str, str]:
     return states
 
 
-def tell(airflow: LocalAirflow, run_id: str) -> None:
-    """Print what the run has left in XCom: the files, the answer, the bill."""
-    table = Table(title="Files, as passed between the tasks", title_justify="left", box=None, padding=(0, 1, 0, 0))
-    for column in ("name", "type", "size", "sha256", "at upload"):
+def print_results(airflow: LocalAirflow, run_id: str) -> None:
+    """Print what the run pushed to XCom: files, answer and tokens."""
+    table = Table(title="Files in XCom", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for column in ("name", "type", "size", "sha256", "state after upload"):
         table.add_column(column, overflow="fold")
     for file in airflow.xcom(DAG, run_id, "upload", "files") or []:
         table.add_row(
@@ -125,7 +125,7 @@ def tell(airflow: LocalAirflow, run_id: str) -> None:
     usage = response["usage"]
     console.print(
         f"{response['model_version']}, {response['finish_reason']}: {usage['prompt']} tokens in, "
-        f"{usage['answer']} out, {usage['total']} in all"
+        f"{usage['answer']} out, {usage['total']} in total"
     )
 
 
@@ -138,21 +138,22 @@ def main() -> int:
     with service() as (gemini, env):
         before = gemini.files()
         began = time.monotonic()
-        console.print("[bold]2[/] Airflow starts: api-server, scheduler, dag-processor, triggerer…")
+        console.print("[bold]2[/] Starting Airflow: api-server, scheduler, dag-processor, triggerer…")
         with LocalAirflow(home, DAGS, env) as airflow:
-            console.print(f"  [dim]{time.monotonic() - began:5.1f} s[/]  healthy on {airflow.url}")
-            console.print(f"[bold]3[/] The Dag [bold]{DAG}[/] runs")
-            console.print(f"             storage before: {gemini.usage()}")
+            console.print(f"  [dim]{time.monotonic() - began:5.1f} s[/]  Airflow is healthy on {airflow.url}")
+            console.print(f"[bold]3[/] Running the Dag [bold]{DAG}[/]")
+            console.print(f"  Storage before: {gemini.usage()}")
             run_id = airflow.trigger(DAG)
             state = follow(airflow, gemini, run_id)
-            tell(airflow, run_id)
+            print_results(airflow, run_id)
         left = {file["name"] for file in gemini.files()} - {file["name"] for file in before}
-        console.print(f"Storage after: {gemini.usage()}" + (f"; LEFT BEHIND: {sorted(left)}" if left else ""))
+        console.print(f"Storage after: {gemini.usage()}" + (f"; NOT DELETED: {sorted(left)}" if left else ""))
     if state == "success" and not left:
-        console.print("[green]The run succeeded, and nothing is left behind.[/] Next: [bold]make up[/] shows the UI.")
+        console.print("[green]The run succeeded, and all its files were deleted.[/]")
+        console.print("Next: [bold]make up[/] starts Airflow with its UI.")
         shutil.rmtree(home, ignore_errors=True)
         return 0
-    console.print(f"[red]The run ended {state}.[/] Logs and database: {home}")
+    console.print(f"[red]The run ended with state {state}.[/] Logs and database: {home}")
     return 1
 
 

@@ -1,4 +1,4 @@
-"""Real Airflow on this machine, for the demo, for ``make up`` and for the tests: four processes and a folder."""
+"""A real Airflow on this machine for ``make demo``, ``make up`` and the tests: four processes and a folder."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 _HEALTHY_SECONDS = 180
 _STOP_SECONDS = 15
 _SERVER_ERROR_SECONDS = 30
-#: How long a component waits for another's writes. The api-server, which waits with all its requests where it logs what
-#: a user does, must give up soon: what it waits for can be one of these. Who asked it asks again.
+#: Seconds that a component waits for another component's write lock. The api-server blocks all its requests while it
+#: writes its audit log, and one of them may hold the lock. It therefore gives up soon, and its client tries again.
 _LOCK_SECONDS = {"api-server": 5}
 _OTHERS_LOCK_SECONDS = 60
 
 
 class LocalAirflow:
     """
-    Airflow's api-server, scheduler, dag-processor and triggerer, for the length of a ``with`` block.
+    Airflow's api-server, scheduler, dag-processor and triggerer for the duration of a ``with`` block.
 
-    Everything listens on loopback. Leaving the block ends every process that was started, and their children.
+    All ports are on the loopback interface. Leaving the block ends all started processes and their children.
 
-    :param home: ``AIRFLOW_HOME``: database, logs; made if it is not there.
+    :param home: ``AIRFLOW_HOME``, with database and logs; created if it does not exist.
     :param dags: the Dags folder.
-    :param env: further environment, such as ``AIRFLOW_CONN_...``.
-    :param port: port of the UI and the API; 0 takes a free one.
-    :param users: roles by name, one of them ``admin``; each one's password is its name. Without any, nobody logs in.
+    :param env: additional environment variables, such as ``AIRFLOW_CONN_...``.
+    :param port: port of the UI and the API; 0 selects a free one.
+    :param users: role by user name, including ``admin``; each password is the user's name. If empty, nobody logs in.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class LocalAirflow:
         self._env = {**os.environ, **self._settings(dags), **self._logins(), **env}
         self._processes: dict[str, psutil.Popen] = {}
         self._client = httpx.Client(base_url=self.url, timeout=30)
-        #: What authorises a request to the API, and the version that answers it; known once it runs.
+        #: Headers that authorise API requests, and Airflow's version; both are set once Airflow runs.
         self.headers: dict[str, str] = {}
         self.version: tuple[int, ...] = ()
 
@@ -74,7 +74,7 @@ class LocalAirflow:
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
-            # This machine talks to itself; a proxy has no part in it.
+            # All requests stay on this machine, so no proxy must be used.
             "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"])),
         }
 
@@ -106,7 +106,7 @@ class LocalAirflow:
         (self.home / "output").mkdir(parents=True, exist_ok=True)
         self._run_component("db", "migrate").wait()
         with closing(sqlite3.connect(self._database)) as database:
-            # Who reads then keeps nobody from writing. The file remembers it.
+            # Readers no longer block writers. The setting is stored in the database file.
             database.execute("PRAGMA journal_mode=WAL")
         for component in COMPONENTS:
             self.start(component)
@@ -126,7 +126,7 @@ class LocalAirflow:
         self._processes[component] = self._run_component(component)
 
     def kill(self, component: str) -> None:
-        """Kill a component and its children, as a machine that dies does."""
+        """Kill a component and its children without a warning, like a machine that crashes."""
         _end([self._processes.pop(component)], kill=True)
 
     @property
@@ -143,7 +143,7 @@ class LocalAirflow:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C is for us alone: we end the components in order.
+                # Ctrl-C must reach only this process, which then ends the components in order.
                 start_new_session=True,
             )
 
@@ -162,20 +162,21 @@ class LocalAirflow:
         self._processes.clear()
 
     def token(self, user: str) -> str:
-        """Log a user in; return what authorises the user's requests, as a bearer token and as the cookie ``_token``."""
+        """Log a user in; return the token for the user's requests, valid as bearer token and as cookie ``_token``."""
         if not self._users:
             return str(self._client.get("/auth/token").raise_for_status().json()["access_token"])
         login = self._client.post("/auth/token", json={"username": user, "password": user})
         return str(login.raise_for_status().json()["access_token"])
 
-    # --- what its users ask of it ------------------------------------------------------------------------------
+    # --- Airflow's REST API ------------------------------------------------------------------------------------
 
     def api(self, method: str, path: str, **kwargs: Any) -> Any:
         """
-        Call Airflow's REST API below ``/api/v2``; return the JSON.
+        Send a request to Airflow's REST API below ``/api/v2``; return the JSON.
 
-        An error of the server's is asked past for a while: a database in use is one to it, as is an asset's event whose
-        run has not begun. What a call that failed so has done all the same is done.
+        Server errors are retried for a while: Airflow responds with one when the database is locked, or when the run of
+        an asset event has not started yet. A 409 after such an error means that the failed request took effect; None is
+        returned then.
         """
         deadline = time.monotonic() + _SERVER_ERROR_SECONDS
         failed = False
@@ -190,8 +191,8 @@ class LocalAirflow:
         return response.json() if response.content else None
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
-        """Start a run as soon as the Dag is known; return its id."""
-        # Named by us, so that it is started once, however often that is asked.
+        """Trigger a run as soon as Airflow knows the Dag; return the run id."""
+        # We choose the id, so that a repeated request cannot start a second run.
         run_id = f"manual__{datetime.now(UTC).isoformat()}"
         run = {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}}
         deadline = time.monotonic() + _HEALTHY_SECONDS
@@ -206,7 +207,7 @@ class LocalAirflow:
             return run_id
 
     def pause(self, dag_id: str, *, paused: bool) -> None:
-        """Pause a Dag, or let it go on."""
+        """Pause or unpause a Dag."""
         self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
 
     def run_state(self, dag_id: str, run_id: str) -> str:
@@ -222,7 +223,7 @@ class LocalAirflow:
         return [task["state"] for task in self.tasks(dag_id, run_id) if task["task_id"] == task_id]
 
     def wait(self, dag_id: str, run_id: str, seconds: float = 180) -> str:
-        """Wait for a run to end; return its state."""
+        """Wait until a run ends; return its state."""
         deadline = time.monotonic() + seconds
         while (state := self.run_state(dag_id, run_id)) not in ("success", "failed"):
             if time.monotonic() > deadline:
@@ -232,7 +233,7 @@ class LocalAirflow:
         return state
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        """Return an XCom value, None where there is none."""
+        """Return an XCom value, or None if there is none."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         try:
             value = self.api("GET", path, params={"map_index": map_index})["value"]
@@ -247,7 +248,7 @@ class LocalAirflow:
 
 
 def _end(processes: list[psutil.Popen], *, kill: bool = False) -> None:
-    """End processes and all their children; Airflow leaves children behind when only the parents are told."""
+    """End processes and all their children; Airflow's children survive if only the parents are signalled."""
     tree: list[psutil.Process] = []
     for process in processes:
         try:
@@ -264,13 +265,13 @@ def _end(processes: list[psutil.Popen], *, kill: bool = False) -> None:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
+    """Return a free local port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nobody listens on a port of this machine."""
+    """Return whether a local port is free."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:
@@ -279,6 +280,6 @@ def is_free(port: int) -> bool:
 
 
 def connection(host: str | None = None, key: str | None = None) -> dict[str, str]:
-    """Return the environment that makes ``gemini_default``; without a key, GEMINI_API_KEY of the workers is used."""
+    """Return the environment that defines ``gemini_default``; without a key, workers use their ``GEMINI_API_KEY``."""
     fields = {"conn_type": "gemini", "host": host, "password": key}
     return {"AIRFLOW_CONN_GEMINI_DEFAULT": json.dumps({k: v for k, v in fields.items() if v})}

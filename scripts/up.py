@@ -1,4 +1,4 @@
-"""``make up``: Airflow with its UI, the example Dags and a local Gemini Files API, until Ctrl-C."""
+"""``make up``: run Airflow with its UI, the example Dags and the emulator until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_gemini_files.emulator import GeminiEmulator
 
 
 def main() -> int:
-    """Serve until interrupted."""
+    """Run until interrupted; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8080, help="port of the UI (default: %(default)s)")
     port = parser.parse_args().port
@@ -23,20 +23,20 @@ def main() -> int:
         signal.signal(getattr(signal, name), signal.default_int_handler)
     if not is_free(port):
         taken, port = port, free_port()
-        print(f"Port {taken} is taken; using {port}.")
+        print(f"Port {taken} is in use; using {port} instead.")
     with tempfile.TemporaryDirectory(prefix="gemini-files-up-", ignore_cleanup_errors=True) as home:
         try:
             with GeminiEmulator(video_seconds=8) as emulator:
-                print(f"A local Gemini Files API listens on {emulator.base_url}")
-                print("Airflow starts: api-server, scheduler, dag-processor, triggerer...", flush=True)
+                print(f"Gemini Files API emulator on {emulator.base_url}")
+                print("Starting Airflow: api-server, scheduler, dag-processor, triggerer...", flush=True)
                 env = connection(host=emulator.base_url, key="demo-key")
                 with LocalAirflow(Path(home), DAGS, env, port) as airflow:
                     dags = ", ".join(sorted(path.stem for path in DAGS.glob("*.py")))
-                    print(f"\n  Airflow:  {airflow.url}   (no login; Dags: {dags})")
-                    print("  Ctrl-C ends everything.\n", flush=True)
+                    print(f"\n  Airflow:  {airflow.url}   (no login required; Dags: {dags})")
+                    print("  Press Ctrl-C to stop.\n", flush=True)
                     signal.pause()
         except KeyboardInterrupt:
-            print("\nEnded.")
+            print("\nStopped.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The code in ``docs/content.md`` is code that works."""
+"""Check the documentation: snippets run, links resolve, and documented names exist."""
 
 from __future__ import annotations
 
@@ -12,25 +12,32 @@ import pytest
 from support import EXAMPLE_DAGS
 
 from airflow_provider_gemini_files import retry_policy
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
-TEXT = (Path(__file__).parent.parent / "docs" / "content.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LOCAL_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
-WHOLE = [block for block in BLOCKS if block.startswith("from ")]
+
+CONTENT_SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "content.md").read_text(), re.DOTALL)
+COMPLETE_SNIPPETS = [snippet for snippet in CONTENT_SNIPPETS if snippet.startswith("from ")]
+
+_, MODULES, HOOK, _ = re.split(r"^## .*\n", (ROOT / "docs" / "api.md").read_text(), flags=re.MULTILINE)
+MODULE_ROWS = re.findall(r"^\| `([a-z_.]+)` \| (.*?) \|$", MODULES, re.MULTILINE)
+HOOK_MEMBERS = re.findall(r"^\| `([a-z_]+)(?:\(.*\))?` \|", HOOK, re.MULTILINE)
 
 
-@pytest.mark.parametrize("block", WHOLE, ids=range(len(WHOLE)))
-def test_each_dag_of_it_can_be_parsed(block):
-    if "GeminiRetryPolicy" in block and retry_policy.RetryPolicy is object:
-        pytest.skip("Airflow knows retry policies from 3.3 on")
+@pytest.mark.parametrize("snippet", COMPLETE_SNIPPETS, ids=range(len(COMPLETE_SNIPPETS)))
+def test_snippet_of_content_page_can_be_executed(snippet):
+    if "GeminiRetryPolicy" in snippet and retry_policy.RetryPolicy is object:
+        pytest.skip("retry policies need Airflow 3.3")
 
-    exec(compile(block, "docs/content.md", "exec"), {})
+    exec(compile(snippet, "docs/content.md", "exec"), {})
 
 
-def test_many_prompts_over_one_file_send_it_once(emulator, text_file, tmp_path, airflow_db, monkeypatch):
-    [block] = [block for block in WHOLE if "QUESTIONS" in block]
-    assert block.count("/data/meeting.mp3") == 1
-    (tmp_path / "minutes_of_docs.py").write_text(block.replace("/data/meeting.mp3", str(text_file)))
+def test_many_prompts_for_one_file_upload_it_once(emulator, text_file, tmp_path, airflow_db, monkeypatch):
+    [snippet] = [snippet for snippet in COMPLETE_SNIPPETS if "PROMPTS" in snippet]
+    assert snippet.count("/data/meeting.mp3") == 1
+    (tmp_path / "minutes_of_docs.py").write_text(snippet.replace("/data/meeting.mp3", str(text_file)))
     monkeypatch.syspath_prepend(tmp_path)
     bundle = {"name": "docs", "classpath": LOCAL_BUNDLE, "kwargs": {"path": str(tmp_path)}}
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
@@ -38,19 +45,53 @@ def test_many_prompts_over_one_file_send_it_once(emulator, text_file, tmp_path, 
     run = importlib.import_module("minutes_of_docs").minutes().test()
 
     assert run.state == "success"
-    called = [entry["call"] for entry in emulator.journal]
-    assert [called.count(call) for call in ("start", "generate", "delete")] == [1, 3, 1]
+    calls = [entry["call"] for entry in emulator.journal]
+    assert [calls.count(call) for call in ("start", "generate", "delete")] == [1, 3, 1]
 
 
-def test_the_rest_is_taken_from_the_examples():
-    [excerpt] = set(BLOCKS) - set(WHOLE)
+def test_incomplete_snippet_of_content_page_equals_the_example():
+    [excerpt] = set(CONTENT_SNIPPETS) - set(COMPLETE_SNIPPETS)
     source = (EXAMPLE_DAGS / "gemini_files_invoices.py").read_text()
     [marked] = re.findall(r"# \[START extract\]\n(.*?) *# \[END extract\]", source, re.DOTALL)
 
     assert textwrap.dedent(marked) == excerpt
 
 
-def test_its_links_lead_somewhere():
-    titles = {re.sub(r"[^a-z -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^## (.*)", TEXT, re.M)}
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
-    assert set(re.findall(r"\]\(#([^)]*)\)", TEXT)) == titles
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_resolve(page):
+    links = re.findall(r"\]\(((?!https?:)[^)]+)\)", page.read_text())
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize(("module", "cell"), MODULE_ROWS, ids=[module for module, _ in MODULE_ROWS])
+def test_public_names_can_be_imported(module, cell):
+    imported = importlib.import_module(f"airflow_provider_gemini_files.{module}")
+
+    for name in re.findall(r"`(\w+)`", cell):
+        assert hasattr(imported, name), name
+
+
+@pytest.mark.parametrize("member", HOOK_MEMBERS)
+def test_public_hook_member_exists_and_is_documented(member):
+    assert getattr(GeminiFilesHook, member).__doc__
+
+
+def test_snippet_of_hook_runs(emulator, text_file):
+    [snippet] = re.findall(r"```python\n(.*?)```", HOOK, re.DOTALL)
+    assert "/data/clip.mp4" in snippet
+
+    exec(compile(snippet.replace("/data/clip.mp4", str(text_file)), "docs/api.md", "exec"), {})
+
+    calls = [entry["call"] for entry in emulator.journal]
+    assert [calls.count(call) for call in ("start", "list", "delete")] == [1, 1, 1]

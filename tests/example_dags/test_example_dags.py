@@ -1,4 +1,4 @@
-"""Each example Dag through Airflow itself, in this process."""
+"""Run each example Dag with Airflow in this process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLEANUP = "gemini_files_cleanup"
 
 @pytest.fixture(autouse=True)
 def _quiet(emulator, airflow_db, tmp_path, monkeypatch):
-    # Where an example writes what nobody has said the place of.
+    # Examples write to this directory by default.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     logging.disable(logging.INFO)
     yield
@@ -28,10 +28,10 @@ def _quiet(emulator, airflow_db, tmp_path, monkeypatch):
 
 
 def load(dag_id: str) -> DAG:
-    """Import an example, and return its Dag."""
+    """Import an example and return its Dag."""
     spec = importlib.util.spec_from_file_location(dag_id, EXAMPLE_DAGS / f"{dag_id}.py")
     module = importlib.util.module_from_spec(spec)
-    # As Airflow does; pydantic looks there for the names in a model's annotations.
+    # As Airflow does; pydantic resolves the annotations of models in this module.
     sys.modules[dag_id] = module
     spec.loader.exec_module(module)
     return module.dag if dag_id == CLEANUP else getattr(module, dag_id)()
@@ -45,7 +45,7 @@ def states(run) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("dag_id", [dag_id for dag_id in DAG_IDS if dag_id != CLEANUP])
-def test_it_succeeds_and_leaves_nothing_behind(dag_id, emulator):
+def test_example_succeeds_and_leaves_no_files(dag_id, emulator):
     run = load(dag_id).test()
 
     assert set.union(*states(run).values()) == {"success"}
@@ -55,14 +55,14 @@ def test_it_succeeds_and_leaves_nothing_behind(dag_id, emulator):
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
-def test_it_explains_itself_in_the_ui(dag_id):
+def test_example_has_tag_and_description_for_the_ui(dag_id):
     dag = load(dag_id)
 
     assert "gemini" in dag.tags
     assert dag.doc_md.strip().startswith("### Gemini files")
 
 
-def test_invoices_become_lines_of_json_in_object_storage_and_a_wrong_answer_is_repaired(emulator, tmp_path):
+def test_invoices_are_written_as_json_lines_after_repair_of_invalid_answer(emulator, tmp_path):
     dag = load("gemini_files_invoices")
     emulator.answers.add('{"number": "10093", "vendor": "Nordic Labels AB"}')
 
@@ -78,7 +78,7 @@ def test_invoices_become_lines_of_json_in_object_storage_and_a_wrong_answer_is_r
     assert emulator.usage() == {"files": 0, "bytes": 0}
 
 
-def test_a_failing_question_still_deletes_the_files_and_leaves_the_run_failed(emulator):
+def test_failed_prompt_deletes_the_files_and_fails_the_run(emulator):
     run = load("gemini_files_quickstart").test(run_conf={"model": "gemini-1.5-flash"})
 
     assert states(run) == {
@@ -91,7 +91,7 @@ def test_a_failing_question_still_deletes_the_files_and_leaves_the_run_failed(em
     assert emulator.usage()["files"] == 0
 
 
-def test_the_cleanup_deletes_exactly_what_it_may_twice_over(emulator):
+def test_cleanup_deletes_only_files_of_ended_runs_and_can_be_repeated(emulator):
     dag_id = add_runs("running", "failed")
     for run in ("running", "failed", "deleted"):
         label = display_name_for("a.pdf", Owner(dag_id, run, "upload"))
@@ -106,7 +106,7 @@ def test_the_cleanup_deletes_exactly_what_it_may_twice_over(emulator):
         assert names == {"running", "foreign", "foreign2"}
 
 
-def test_the_trigger_form_of_the_cleanup_changes_the_policy(emulator):
+def test_trigger_form_of_cleanup_overrides_the_policy(emulator):
     seed(emulator.base_url, {"name": "files/foreign", "age": 7200}, {"name": "files/young", "age": 1})
 
     load(CLEANUP).test(run_conf={"include_foreign": True, "max_age_hours": 1, "dry_run": True})
