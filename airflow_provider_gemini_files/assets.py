@@ -1,5 +1,5 @@
 """
-The assets of this provider, named for Airflow's schedules and for lineage tools.
+The assets of this provider, for Airflow's schedules and for lineage tools.
 
 ``gemini-files://<connection>`` is the storage of a connection, ``gemini-files://<connection>/files/<id>`` a file in it.
 """
@@ -16,28 +16,27 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
 SCHEME = "gemini-files"
-#: Nothing, for the storage; or a file.
+#: Empty for the storage; else a file.
 _PATH = re.compile(r"/?|/files/[^/]+")
 
 
 def storage_asset(gemini_conn_id: str) -> Asset:
     """
-    Return the asset that each sweep of a connection's storage updates.
+    Return the asset that each cleanup of a connection's storage updates: ``Asset("gemini-files://<connection>")``.
 
-    The extra of its events is a :class:`~airflow_provider_gemini_files.files.usage.StorageUsage` as a dict. The same
-    as ``Asset("gemini-files://<connection>")``.
+    The extra of its events is a :class:`~airflow_provider_gemini_files.files.usage.StorageUsage` as a dict.
     """
     return Asset(f"{SCHEME}://{quote(gemini_conn_id, safe='')}")
 
 
 def file_uri(gemini_conn_id: str, name: str) -> str:
-    """Return the URI of a file as an asset."""
+    """Return the asset URI of a file."""
     return f"{SCHEME}://{quote(gemini_conn_id, safe='')}/{name}"
 
 
 def create_asset(*, conn_id: str, name: str, extra: dict[str, Any] | None = None) -> Asset:
     """
-    Return a file as an asset; Airflow calls this for what hooks report.
+    Return a file as an asset. Airflow calls this for the lineage that hooks report.
 
     :param name: ``files/...``.
     """
@@ -46,20 +45,20 @@ def create_asset(*, conn_id: str, name: str, extra: dict[str, Any] | None = None
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
     """
-    Check and normalize a URI; Airflow calls this for our scheme.
+    Check and normalize a URI. Airflow calls this for our scheme.
 
-    :raises ValueError: for one that names neither a storage nor a file.
+    :raises ValueError: if it names neither a storage nor a file.
     """
     if not uri.netloc or not _PATH.fullmatch(uri.path) or uri.query or uri.fragment:
         raise ValueError(
-            f"A storage is the asset {SCHEME}://<connection>, a file {SCHEME}://<connection>/files/<id>; got "
+            f"The URI of a storage is {SCHEME}://<connection>, that of a file {SCHEME}://<connection>/files/<id>; got "
             f"{uri.geturl()!r}."
         )
     return uri._replace(path=uri.path.rstrip("/"))
 
 
 def to_openlineage(asset: Asset, lineage_context: Any) -> Dataset:
-    """Return an asset as OpenLineage's dataset."""
+    """Return the OpenLineage dataset of an asset."""
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
     uri = urlsplit(asset.uri)

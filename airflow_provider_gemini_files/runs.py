@@ -1,4 +1,4 @@
-"""What Airflow says about the runs that own files. A question that fails makes a run unknown, never gone."""
+"""The states of the runs that own files. If Airflow cannot be queried, a run is unknown, never gone."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from itertools import groupby
 from typing import Any
 
 from airflow_provider_gemini_files.files.naming import Owner
-from airflow_provider_gemini_files.files.retention import RunKey, RunState
+from airflow_provider_gemini_files.files.policy import RunState
+from airflow_provider_gemini_files.files.retention import RunKey
 
-#: Answers for the runs of some owners.
+#: Returns the states of the runs of some owners.
 RunLookup = Callable[[Iterable[Owner]], Mapping[RunKey, RunState]]
 
 _FINISHED = ("success", "failed")
-#: Runs in one question. A task's goes into a URL, where a proxy may allow 8 KiB.
+#: Runs and characters of one query. A task's query is part of a URL, which a proxy may limit to 8 KiB.
 _BATCH = 50
 _MAX_URL_CHARACTERS = 4000
 
@@ -23,34 +24,34 @@ log = logging.getLogger(__name__)
 
 def task_lookup(ti: Any) -> RunLookup:
     """
-    Return a lookup for a task, which has no database: it counts runs through the task's supervisor.
+    Return a lookup for tasks, which have no access to the database: it counts runs through the task's supervisor.
 
     :param ti: ``context["ti"]``.
     """
 
     def lookup(owners: Iterable[Owner]) -> dict[RunKey, RunState]:
-        return _ask(owners, lambda dag_id, run_ids: _by_counting(ti, dag_id, run_ids))
+        return _look_up(owners, lambda dag_id, run_ids: _by_counting(ti, dag_id, run_ids))
 
     return lookup
 
 
 def database_lookup(owners: Iterable[Owner]) -> dict[RunKey, RunState]:
-    """Answer where Airflow's database may be asked: in the api-server and on the command line."""
-    return _ask(owners, _from_database)
+    """Query Airflow's database, which only the API server and the command line can do."""
+    return _look_up(owners, _from_database)
 
 
-def _ask(
-    owners: Iterable[Owner], answer: Callable[[str, Sequence[str]], Mapping[str, RunState]]
+def _look_up(
+    owners: Iterable[Owner], query: Callable[[str, Sequence[str]], Mapping[str, RunState]]
 ) -> dict[RunKey, RunState]:
     keys = sorted({(owner.dag_id, owner.run_id) for owner in owners})
     found = dict.fromkeys(keys, RunState.UNKNOWN)
     for dag_id, of_dag in groupby(keys, key=lambda key: key[0]):
         for run_ids in _batches([run_id for _, run_id in of_dag]):
             try:
-                states = answer(dag_id, run_ids)
+                states = query(dag_id, run_ids)
             except Exception as error:
-                # Whatever it is: nobody's files may go for a question that was not answered.
-                log.warning("Cannot ask Airflow about %d runs of %s: %s", len(run_ids), dag_id, error)
+                # Any failure: files whose run is unknown are kept.
+                log.warning("Cannot look up the states of %d runs of %s: %s", len(run_ids), dag_id, error)
                 continue
             found.update({(dag_id, run_id): state for run_id, state in states.items()})
     return found
@@ -59,7 +60,7 @@ def _ask(
 def _batches(run_ids: Iterable[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     for run_id in run_ids:
-        # Three characters for each that has to be escaped, at the worst.
+        # Escaped in a URL, a character takes up to three.
         if batch and (len(batch) == _BATCH or 3 * sum(map(len, [*batch, run_id])) > _MAX_URL_CHARACTERS):
             yield batch
             batch = []
@@ -69,7 +70,7 @@ def _batches(run_ids: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _by_counting(ti: Any, dag_id: str, run_ids: Sequence[str]) -> dict[str, RunState]:
-    """Count all and the finished; where that says nothing about each, ask about halves."""
+    """Count existing and finished runs; if the counts do not decide about each, split the runs in halves."""
     known = ti.get_dr_count(dag_id=dag_id, run_ids=list(run_ids))
     finished = ti.get_dr_count(dag_id=dag_id, run_ids=list(run_ids), states=list(_FINISHED)) if known else 0
     if finished == len(run_ids):
@@ -88,8 +89,8 @@ def _from_database(dag_id: str, run_ids: Sequence[str]) -> dict[str, RunState]:
     from sqlalchemy import select
 
     with create_session() as session:
-        query = select(DagRun.run_id, DagRun.state).where(DagRun.dag_id == dag_id, DagRun.run_id.in_(run_ids))
-        states = {run_id: str(getattr(state, "value", state)) for run_id, state in session.execute(query)}
+        statement = select(DagRun.run_id, DagRun.state).where(DagRun.dag_id == dag_id, DagRun.run_id.in_(run_ids))
+        states = {run_id: str(getattr(state, "value", state)) for run_id, state in session.execute(statement)}
     return {run_id: _state(states.get(run_id)) for run_id in run_ids}
 
 

@@ -6,12 +6,12 @@ from airflow.sdk import Asset
 from airflow_provider_gemini_files.assets import create_asset, storage_asset, to_openlineage
 
 
-def test_the_asset_is_the_one_that_an_author_writes():
+def test_storage_asset_equals_the_asset_of_its_uri():
     assert storage_asset("gemini_default") == Asset("gemini-files://gemini_default")
     assert storage_asset("gemini_default").uri == Asset("gemini-files://gemini_default/").uri
 
 
-def test_a_file_can_be_an_asset_of_a_dag():
+def test_file_asset_can_be_used_in_a_dag():
     asset = create_asset(conn_id="a/b", name="files/abc", extra={"x": 1})
 
     assert asset.uri == "gemini-files://a%2Fb/files/abc"
@@ -22,13 +22,13 @@ def test_a_file_can_be_an_asset_of_a_dag():
     "uri",
     ["gemini-files://", "gemini-files:///files/abc", "gemini-files://c/abc", "gemini-files://c/files/a?key=x"],
 )
-def test_an_asset_of_another_form_is_refused(uri):
+def test_uri_of_another_form_is_refused(uri):
     with pytest.raises(ValueError, match="gemini-files://<connection>/files/<id>"):
         Asset(uri)
 
 
 @pytest.mark.parametrize(("uri", "name"), [("gemini-files://c/files/abc", "files/abc"), ("gemini-files://c", "files")])
-def test_an_asset_is_a_dataset_of_openlineage(uri, name):
+def test_asset_becomes_an_openlineage_dataset(uri, name):
     dataset = to_openlineage(Asset(uri), None)
 
     assert (dataset.namespace, dataset.name) == ("gemini-files://c", name)

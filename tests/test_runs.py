@@ -1,4 +1,4 @@
-"""What Airflow says about runs: in questions for many, and never "gone" for a question that failed."""
+"""Lookups of run states: few queries for many runs, and never "gone" because of a failure."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from hypothesis import strategies as st
 from support import add_runs
 
 from airflow_provider_gemini_files.files.naming import Owner
-from airflow_provider_gemini_files.files.retention import RunState
+from airflow_provider_gemini_files.files.policy import RunState
 from airflow_provider_gemini_files.runs import database_lookup, task_lookup
 
 
 class Counting:
-    """Counts runs as a task instance does."""
+    """A task instance that counts runs."""
 
     def __init__(self, runs: dict[tuple[str, str], str], broken: str = "") -> None:
         self.runs = runs
         self.broken = broken
-        self.questions: list[list[str]] = []
+        self.queries: list[list[str]] = []
 
     def get_dr_count(self, *, dag_id: str, run_ids: list[str], states: list[str] | None = None) -> int:
-        assert run_ids, "no ids would count all runs of the Dag"
-        self.questions.append(run_ids)
+        assert run_ids, "a query without ids would count all runs of the Dag"
+        self.queries.append(run_ids)
         if dag_id == self.broken:
-            raise RuntimeError("the API server does not answer")
+            raise RuntimeError("the API server does not respond")
         found = [self.runs[dag_id, run_id] for run_id in set(run_ids) if (dag_id, run_id) in self.runs]
         return sum(states is None or state in states for state in found)
 
@@ -44,7 +44,7 @@ STATES = {
         max_size=60,
     )
 )
-def test_each_run_is_told_whatever_its_neighbours_are(states):
+def test_state_of_each_run_is_found_in_any_mix_of_states(states):
     ti = Counting({key: state for key, state in states.items() if state})
 
     found = task_lookup(ti)(Owner(dag_id, run_id, "t") for dag_id, run_id in states)
@@ -52,25 +52,25 @@ def test_each_run_is_told_whatever_its_neighbours_are(states):
     assert found == {key: STATES[state] for key, state in states.items()}
 
 
-def test_a_hundred_runs_of_a_dag_take_a_few_questions():
+def test_hundred_runs_of_a_dag_take_four_queries():
     runs = {("a", f"r{number:03}"): "success" for number in range(100)}
     ti = Counting(runs)
 
     task_lookup(ti)(Owner(*key, task_id, 3) for key in runs for task_id in ("x", "y"))
 
-    assert len(ti.questions) == 4
-    assert max(map(len, ti.questions)) == 50
+    assert len(ti.queries) == 4
+    assert max(map(len, ti.queries)) == 50
 
 
-def test_long_ids_are_asked_about_in_smaller_questions():
+def test_long_run_ids_are_split_into_smaller_queries():
     ti = Counting({})
 
     task_lookup(ti)(Owner("a", f"{number}" * 250, "t") for number in range(10))
 
-    assert max(sum(map(len, question)) for question in ti.questions) < 4000
+    assert max(sum(map(len, query)) for query in ti.queries) < 4000
 
 
-def test_a_question_that_fails_makes_runs_unknown_and_spoils_no_other():
+def test_failed_query_makes_only_its_runs_unknown():
     ti = Counting({("b", "r"): "success"}, broken="a")
 
     found = task_lookup(ti)([Owner("a", "r", "t"), Owner("b", "r", "t")])
@@ -78,7 +78,7 @@ def test_a_question_that_fails_makes_runs_unknown_and_spoils_no_other():
     assert found == {("a", "r"): RunState.UNKNOWN, ("b", "r"): RunState.FINISHED}
 
 
-def test_the_database_says_the_same(airflow_db):
+def test_database_lookup_finds_the_same_states(airflow_db):
     dag_id = add_runs("success", "failed", "running", "queued")
 
     found = database_lookup([Owner(dag_id, run_id or "never", "t") for run_id in STATES])
@@ -86,7 +86,7 @@ def test_the_database_says_the_same(airflow_db):
     assert found == {(dag_id, run_id or "never"): state for run_id, state in STATES.items()}
 
 
-def test_a_database_that_does_not_answer_makes_runs_unknown(mocker):
+def test_unreachable_database_makes_runs_unknown(mocker):
     mocker.patch("airflow.utils.session.create_session", autospec=True, side_effect=OSError("no database"))
 
     assert database_lookup([Owner("a", "r", "t")]) == {("a", "r"): RunState.UNKNOWN}

@@ -1,8 +1,10 @@
-"""A model's answer: its text, or why there is none, and what it cost."""
+"""A model's answer: its text and media, or why there is none, and what it cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import binascii
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,47 +15,65 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiUnusableAnswerError,
 )
 
-_WHOLE = (None, "FINISH_REASON_UNSPECIFIED", "STOP")
+_COMPLETE = (None, "FINISH_REASON_UNSPECIFIED", "STOP")
 CUT = "MAX_TOKENS"
 _SAFETY = "Change the prompt or the files, or safety_settings in generation_config"
-#: What an author can do about an end that asking again would reach again.
+#: Advice for finish reasons that the same request would reach again.
 _ADVICE = {
     CUT: "Raise max_output_tokens (thoughts count, too: thinking_config), or ask for less",
     "SAFETY": _SAFETY,
     "IMAGE_SAFETY": _SAFETY,
-    "LANGUAGE": "The model does not speak this language: name another model",
-    "BLOCKLIST": "The answer has words of a block list: change the prompt or the files",
+    "LANGUAGE": "The model does not support this language: choose another model",
+    "BLOCKLIST": "The answer contains words of a block list: change the prompt or the files",
     "PROHIBITED_CONTENT": "No setting allows such content: change the prompt or the files",
     "IMAGE_PROHIBITED_CONTENT": "No setting allows such content: change the prompt or the files",
-    "SPII": "The answer would have personal data: change the prompt or the files",
+    "SPII": "The answer would contain personal data: change the prompt or the files",
     "UNEXPECTED_TOOL_CALL": "The model called a tool that generation_config does not name",
-    "MODEL_ARMOR": "A template of the project refuses it: change the prompt, the files or the template",
+    "MODEL_ARMOR": "A Model Armor template of the project blocked it: change the prompt, the files or the template",
 }
-#: What is told of a source, beside the text that was found there.
+#: Causes of finish reasons that a retry may not reach.
+_CAUSES = {
+    "RECITATION": "The answer was too close to training data; ask for it in the model's own words",
+    "MALFORMED_FUNCTION_CALL": "The model called a tool in an invalid form",
+    "MALFORMED_RESPONSE": "The model answered in an invalid form",
+    "TOO_MANY_TOOL_CALLS": "The model called too many tools",
+}
+#: Fields of a source that are kept, and their names here; the text that was found is not.
 _SOURCE_FIELDS = {"title": "title", "uri": "uri", "fileSearchStore": "store", "pageNumber": "page"}
 _RETRIEVED = (None, "URL_RETRIEVAL_STATUS_SUCCESS")
-#: What is behind an end that may not come again.
-_CAUSES = {
-    "RECITATION": "The answer came too near to what the model was trained with; ask for it in the model's own words",
-    "MALFORMED_FUNCTION_CALL": "The model called a tool in a form that cannot be read",
-    "MALFORMED_RESPONSE": "The model answered in a form that cannot be read",
-    "TOO_MANY_TOOL_CALLS": "The model called tools without an end",
-}
+#: Fields of a part that are not its kind.
+_NOT_A_KIND = {"text", "thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"}
+#: Characters of an answer that an error quotes.
+_HEAD = 200
+
+
+@dataclass(frozen=True)
+class Media:
+    """
+    An image, an audio clip or another file within an answer.
+
+    :param data: the bytes, decoded.
+    """
+
+    mime_type: str
+    data: bytes
 
 
 @dataclass(frozen=True)
 class Answer:
     """
-    What ``generateContent`` answered.
+    What ``generateContent`` returned; of several candidates, the first that can be used.
 
-    :param text: the answer's text without the model's thoughts, None where there is none.
-    :param finish_reason: ``STOP`` where the answer is whole.
-    :param finish_message: what the service says about the end, None where it says nothing.
-    :param blocked: why the prompt was refused, None where it was not.
-    :param ratings: what safety ratings say against prompt or answer, as in ``DANGEROUS_CONTENT HIGH``.
-    :param calls: the functions that the model wants to be called.
-    :param sources: what a search or a page gave the model to go by, as in ``{"title", "uri"}``; each once.
-    :param usage: see :func:`~airflow_provider_gemini_files.content.usage.usage_of`.
+    :param text: the text without the model's thoughts; None if there is none.
+    :param finish_reason: ``STOP`` if the answer is complete.
+    :param finish_message: what the service says about the end; None if it says nothing.
+    :param blocked: why the prompt was refused; None if it was not.
+    :param ratings: safety ratings against the prompt or the answer, such as ``DANGEROUS_CONTENT HIGH``.
+    :param calls: names of the functions that the model wants to be called.
+    :param media: images, audio and other files of the answer, in order, without those of the model's thoughts.
+    :param other_parts: kinds of all other parts, such as ``executableCode``.
+    :param sources: pages and documents that the answer is based on, as in ``{"title", "uri"}``, without duplicates.
+    :param usage: see :func:`~airflow_provider_gemini_files.content.usage.usage_of`; of all candidates.
     """
 
     text: str | None
@@ -64,22 +84,26 @@ class Answer:
     finish_message: str | None = None
     ratings: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
+    media: tuple[Media, ...] = ()
+    other_parts: tuple[str, ...] = ()
     sources: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def from_api(cls, response: Mapping[str, Any]) -> Answer:
-        """Read the service's answer (REST spelling)."""
-        candidate: Mapping[str, Any] = (response.get("candidates") or [{}])[0]
+        """Read a response of the service (REST spelling)."""
+        candidates: Sequence[Mapping[str, Any]] = response.get("candidates") or [{}]
+        candidate = min(candidates, key=_rank)
         feedback: Mapping[str, Any] = response.get("promptFeedback") or {}
-        parts = (candidate.get("content") or {}).get("parts") or []
-        texts = [part["text"] for part in parts if part.get("text") and not part.get("thought")]
+        parts = _parts(candidate)
         return cls(
-            text="".join(texts) or None,
+            text=_text(parts) or None,
             finish_reason=candidate.get("finishReason"),
             finish_message=candidate.get("finishMessage") or feedback.get("blockReasonMessage"),
             blocked=feedback.get("blockReason"),
             ratings=_ratings([*(feedback.get("safetyRatings") or []), *(candidate.get("safetyRatings") or [])]),
             calls=tuple(str(part["functionCall"].get("name")) for part in parts if part.get("functionCall")),
+            media=tuple(_media(part["inlineData"]) for part in parts if part.get("inlineData")),
+            other_parts=_other_parts(parts),
             sources=_sources(candidate),
             model_version=response.get("modelVersion"),
             usage=usage_of(response.get("usageMetadata") or {}),
@@ -87,41 +111,95 @@ class Answer:
 
     def usable_text(self, *, keep_cut: bool = False) -> str:
         """
-        Return the text, where it can be used.
+        Return the text if it can be used.
 
-        :param keep_cut: take the text of an answer that was cut at its limit of tokens, where it has any.
-        :raises GeminiNoAnswerError: for a prompt that was blocked, and an answer that would end alike again.
-        :raises GeminiUnusableAnswerError: where another answer to the same question may be of use.
+        :param keep_cut: accept the text of an answer that was cut at its token limit.
+        :raises GeminiNoAnswerError: if a retry would end the same way: a blocked prompt or answer, an answer without
+            text but with media or function calls.
+        :raises GeminiUnusableAnswerError: if a retry may end better.
         """
         if self.blocked:
             raise GeminiNoAnswerError(
-                f"The prompt was blocked: {self.blocked}{self._said()}. {_ADVICE.get(self.blocked, _SAFETY)}."
+                f"The prompt was blocked: {self.blocked}{self._details()}. {_ADVICE.get(self.blocked, _SAFETY)}."
             )
-        if self.finish_reason not in _WHOLE and not (keep_cut and self.finish_reason == CUT and self.text):
-            raise self._ended()
-        if self.text:
-            return self.text
+        text = self.text if self.text and self.text.strip() else None
+        if self.finish_reason not in _COMPLETE and not (keep_cut and self.finish_reason == CUT and text):
+            raise self._ended_early()
+        if text:
+            return text
+        raise self._no_text()
+
+    def _ended_early(self) -> GeminiFilesError:
+        reason = str(self.finish_reason)
+        text = self.text or ""
+        message = f"The answer ended with {reason} after {len(text)} characters{self._details()}."
+        if text:
+            message += f" It begins: {text[:_HEAD]!r}."
+        if advice := _ADVICE.get(reason):
+            return GeminiNoAnswerError(f"{message} {advice}.")
+        cause = f" {_CAUSES[reason]}." if reason in _CAUSES else ""
+        return GeminiUnusableAnswerError(f"{message}{cause} A retry sends the prompt again, and may succeed.")
+
+    def _no_text(self) -> GeminiFilesError:
         if self.calls:
-            raise GeminiNoAnswerError(
+            return GeminiNoAnswerError(
                 f"The model wants {', '.join(self.calls)} to be called instead of answering. Functions are not called "
                 "here: leave function_declarations out of generation_config's tools, or set tool_config's mode to NONE."
             )
-        raise GeminiUnusableAnswerError("The model answered nothing, and did not say why. A retry asks it again.")
+        kinds = [*(one.mime_type for one in self.media), *self.other_parts]
+        if kinds:
+            counted = ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items())
+            return GeminiNoAnswerError(
+                f"The answer has no text, only: {counted}{self._details()}. Ask for text in the prompt and in "
+                "generation_config's response_modalities; media are in the media field of the Answer that "
+                "GeminiFilesHook.generate_content returns."
+            )
+        what = "only whitespace" if self.text else "nothing"
+        return GeminiUnusableAnswerError(
+            f"The model answered {what}, without a reason{self._details()}. A retry sends the prompt again."
+        )
 
-    def _ended(self) -> GeminiFilesError:
-        reason = str(self.finish_reason)
-        text = self.text or ""
-        told = f"The answer ended with {reason} after {len(text)} characters{self._said()}."
-        if text:
-            told += f" It begins: {text[:200]!r}."
-        if advice := _ADVICE.get(reason):
-            return GeminiNoAnswerError(f"{told} {advice}.")
-        cause = f" {_CAUSES[reason]}." if reason in _CAUSES else ""
-        return GeminiUnusableAnswerError(f"{told}{cause} A retry asks again, and may be answered otherwise.")
+    def _details(self) -> str:
+        details = "; ".join(filter(None, [self.finish_message, ", ".join(self.ratings)]))
+        return f" ({details})" if details else ""
 
-    def _said(self) -> str:
-        said = "; ".join(filter(None, [self.finish_message, ", ".join(self.ratings)]))
-        return f" ({said})" if said else ""
+
+def _rank(candidate: Mapping[str, Any]) -> int:
+    """Return how useful a candidate is, 0 for the most: complete text, cut text, complete without text, the rest."""
+    reason, has_text = candidate.get("finishReason"), bool(_text(_parts(candidate)).strip())
+    if has_text and reason in _COMPLETE:
+        return 0
+    if has_text and reason == CUT:
+        return 1
+    return 2 if reason in _COMPLETE and _parts(candidate) else 3
+
+
+def _parts(candidate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the parts of a candidate, without the model's thoughts."""
+    return [part for part in (candidate.get("content") or {}).get("parts") or [] if not part.get("thought")]
+
+
+def _text(parts: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(part["text"] for part in parts if part.get("text"))
+
+
+def _media(inline: Mapping[str, Any]) -> Media:
+    data = inline.get("data") or ""
+    mime_type = inline.get("mimeType") or "application/octet-stream"
+    return Media(mime_type, data if isinstance(data, bytes) else _decoded(data))
+
+
+def _decoded(data: str) -> bytes:
+    """Decode standard or URL-safe base64, with or without padding; return nothing for text that is not base64."""
+    try:
+        return binascii.a2b_base64(data.replace("-", "+").replace("_", "/") + "==")
+    except binascii.Error:
+        return b""
+
+
+def _other_parts(parts: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    known = {*_NOT_A_KIND, "inlineData", "functionCall"}
+    return tuple(key for part in parts for key, value in part.items() if value and key not in known)
 
 
 def _sources(candidate: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -129,20 +207,20 @@ def _sources(candidate: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     pages = (candidate.get("urlContextMetadata") or {}).get("urlMetadata") or []
     found = [found for chunk in chunks for found in chunk.values() if isinstance(found, Mapping)]
     found += [{"uri": page.get("retrievedUrl")} for page in pages if page.get("urlRetrievalStatus") in _RETRIEVED]
-    told = ({told: one[key] for key, told in _SOURCE_FIELDS.items() if one.get(key) is not None} for one in found)
-    return tuple(each_once(source for source in told if source))
+    sources = ({name: one[key] for key, name in _SOURCE_FIELDS.items() if one.get(key) is not None} for one in found)
+    return tuple(unique_sources(source for source in sources if source))
 
 
-def each_once(sources: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return sources in order, each once: a document is found in as many places as it has pieces."""
+def unique_sources(sources: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return sources in order without duplicates; retrieval returns one entry for each chunk of a document."""
     return list({str(source): source for source in sources}.values())
 
 
 def _ratings(ratings: list[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the ratings because of which something was blocked, or might have been."""
-    told = [
+    """Return the ratings that blocked something, or may have."""
+    found = [
         f"{str(rating.get('category')).removeprefix('HARM_CATEGORY_')} {rating.get('probability')}"
         for rating in ratings
         if rating.get("blocked") or rating.get("probability") in ("MEDIUM", "HIGH")
     ]
-    return tuple(dict.fromkeys(told))
+    return tuple(dict.fromkeys(found))

@@ -1,26 +1,26 @@
-"""The schema an answer is to follow, given in three ways, and the judgement of an answer by it."""
+"""The schema that an answer must follow, given in one of three ways, and the check of an answer against it."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from airflow_provider_gemini_files.content.json_text import read_json
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
-#: Errors of one answer that are told; a repair needs no more to see what is wrong.
-_TOLD_ERRORS = 10
+#: Errors that are reported for one answer; the model needs no more to correct it.
+_MAX_ERRORS = 10
 
 
 @dataclass(frozen=True)
 class Schema:
     """
-    What an answer is to look like.
+    What an answer must look like.
 
-    :param json_schema: what the service is told.
-    :param validate: returns the JSON value of a text that follows it, else raises ValueError.
+    :param json_schema: the JSON schema that is sent to the service.
+    :param validate: returns the JSON value of a text that follows the schema, else raises ValueError.
     """
 
     json_schema: dict[str, Any]
@@ -40,7 +40,7 @@ class Schema:
         return _of_type(_imported(given) if isinstance(given, str) else given)
 
     def judge(self, text: str) -> tuple[Any, str | None]:
-        """Return the JSON value of an answer, and None; or what is wrong with it, a line for each place."""
+        """Return the JSON value of an answer and None; or None and what is wrong with it, one line for each place."""
         try:
             return self.validate(text), None
         except ValueError as error:
@@ -70,17 +70,35 @@ def _of_type(kind: Any) -> Schema:
         ) from error
 
     def validate(text: str) -> Any:
+        value, json_text = read_json(text)
         try:
-            # By alias both ways: what comes out can be read into the model again.
-            return json.loads(adapter.dump_json(adapter.validate_json(text), by_alias=True))
+            return _as_the_model_reads_it(adapter, adapter.validate_json(json_text), value)
         except pydantic.ValidationError as error:
-            # The input is left out: it is told once, and not for each error.
+            # Without the input, which would be repeated in each error.
             wrong = [
                 _line(entry["loc"], entry["msg"]) for entry in error.errors(include_url=False, include_input=False)
             ]
-            raise ValueError("\n".join(wrong[:_TOLD_ERRORS])) from None
+            raise ValueError("\n".join(wrong[:_MAX_ERRORS])) from None
 
     return Schema(json_schema, validate)
+
+
+def _as_the_model_reads_it(adapter: Any, instance: Any, answered: Any) -> Any:
+    """
+    Return an instance as JSON from which the model reads the same instance.
+
+    Aliases for reading and for writing can differ, so each way of writing is tried. If none can be read back, what the
+    model answered is returned, which was read just now.
+    """
+    for by_alias in (True, False):
+        try:
+            written = adapter.dump_json(instance, by_alias=by_alias)
+            read_back = adapter.validate_json(written)
+            if adapter.dump_json(read_back, by_alias=by_alias) == written:
+                return read_json(written.decode())[0]
+        except ValueError:
+            continue
+    return answered
 
 
 def _of_json_schema(json_schema: dict[str, Any]) -> Schema:
@@ -91,18 +109,18 @@ def _of_json_schema(json_schema: dict[str, Any]) -> Schema:
         kind.check_schema(json_schema)
     except jsonschema.SchemaError as error:
         raise GeminiInputError(
-            f"response_schema is no JSON schema: {_line(error.path, error.message)}. Types are written in lower case, "
-            "as in {'type': 'object'}."
+            f"response_schema is not a valid JSON schema: {_line(error.path, error.message)}. Types are written in "
+            "lower case, as in {'type': 'object'}."
         ) from error
 
     def validate(text: str) -> Any:
+        value, _ = read_json(text)
         try:
-            value = json.loads(text, parse_constant=_no_constant)
-        except ValueError as error:
-            raise ValueError(f"it is no JSON: {error}") from None
-        errors = sorted(kind(json_schema).iter_errors(value), key=lambda error: list(map(str, error.path)))
+            errors = sorted(kind(json_schema).iter_errors(value), key=lambda error: list(map(str, error.path)))
+        except RecursionError:
+            raise ValueError("nested too deep to be checked against the schema") from None
         if errors:
-            raise ValueError("\n".join(_line(error.path, error.message) for error in errors[:_TOLD_ERRORS]))
+            raise ValueError("\n".join(_line(error.path, error.message) for error in errors[:_MAX_ERRORS]))
         return value
 
     return Schema(json_schema, validate)
@@ -111,7 +129,3 @@ def _of_json_schema(json_schema: dict[str, Any]) -> Schema:
 def _line(path: Any, message: str) -> str:
     where = ".".join(map(str, path))
     return f"{where}: {message}" if where else message
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")

@@ -1,4 +1,4 @@
-"""A source as a stream for sending: read from any offset, each byte hashed once."""
+"""A source as a stream to send: read from any offset, each byte hashed once."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiPermanentError
+from airflow_provider_gemini_files.files.signatures import HEAD_BYTES
 from airflow_provider_gemini_files.transfer.sources import Source
 
 T = TypeVar("T")
-#: Bytes of one read: large enough that the part of Python and of system calls is small beside that of the hash.
+#: Bytes of one read: large enough that Python's and the system calls' share of the time is small beside hashing.
 READ_BYTES = 1024**2
-#: Bytes from which the type of a source is told.
-HEAD_BYTES = 8 * 1024
 
 
 class SourceBrokenError(Exception):
-    """The source could not be read on; another try may."""
+    """Reading the source failed; another attempt may succeed."""
 
 
 class HashedStream:
     """
-    The bytes of a source, possibly several times over parts of it, hashed once.
+    The bytes of a source, hashed once even if parts of it are read several times.
 
-    :param on_progress: told how many bytes further the reading has got than ever before.
+    :param on_progress: called with the number of bytes that were read for the first time.
     """
 
     def __init__(self, source: Source, on_progress: Callable[[int], None]) -> None:
@@ -33,17 +32,17 @@ class HashedStream:
         self._on_progress = on_progress
         self._digest = hashlib.sha256()
         self._hashed = 0
-        #: Bytes given out, those given out again included.
+        #: Bytes yielded so far; those yielded twice count twice.
         self.sent = 0
 
     def read(self, offset: int, length: int) -> Iterator[bytes]:
         """
-        Yield so many bytes from an offset on.
+        Yield ``length`` bytes from an offset on.
 
-        Bytes before it that were not read yet, as an earlier try has sent them, are read and hashed on the way.
+        Earlier bytes that an earlier attempt has sent, and this one has not read, are read first and hashed.
 
-        :raises GeminiInputError: where the source has become shorter.
-        :raises SourceBrokenError: where it cannot be read.
+        :raises GeminiInputError: if the source has become shorter.
+        :raises SourceBrokenError: if it cannot be read.
         """
         position, end = min(offset, self._hashed), offset + length
         if position == end:
@@ -65,7 +64,7 @@ class HashedStream:
         """
         Return the hex digest of the whole source.
 
-        What an earlier try has sent and this one had no need to read is read now.
+        Bytes that an earlier attempt has sent, and this one has not read, are read now.
         """
         for _ in self.read(self._source.size, 0):
             continue
@@ -79,7 +78,7 @@ class HashedStream:
             self._hashed = end
 
     def _guard(self, read: Callable[[], T]) -> T:
-        """Read; each file system has errors of its own, and none of them is an error of the upload."""
+        """Read, and turn a file system's own exceptions into SourceBrokenError."""
         try:
             return read()
         except GeminiPermanentError:
@@ -89,8 +88,8 @@ class HashedStream:
 
     def _too_short(self, position: int) -> GeminiInputError:
         return GeminiInputError(
-            f"Source {self._source.uri!r} became shorter while it was read: it ends at {position} of "
-            f"{self._source.size} bytes. Upload it when nothing writes to it."
+            f"Source {self._source.uri!r} became shorter while it was read: it ends after {position} of "
+            f"{self._source.size} bytes. Upload it when no other process writes to it."
         )
 
 
@@ -98,16 +97,16 @@ def sha256_of(source: Source) -> str:
     """
     Read a source to its end, and return its hex digest.
 
-    :raises SourceBrokenError: where it cannot be read.
+    :raises SourceBrokenError: if it cannot be read.
     """
     return HashedStream(source, lambda _: None).sha256()
 
 
 def head_of(source: Source) -> bytes:
     """
-    Read the first bytes of a source, enough to tell its type.
+    Read the first bytes of a source, enough to detect its type.
 
-    :raises GeminiInputError: where it cannot be read.
+    :raises GeminiInputError: if it cannot be read.
     """
     try:
         with contextlib.closing(source.open(0)) as stream:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import base64
+
 import pytest
 
-from airflow_provider_gemini_files.content.answer import Answer
+from airflow_provider_gemini_files.content.answer import Answer, Media
 from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
     GeminiNoAnswerError,
@@ -14,7 +16,7 @@ def answered(*parts: dict, finish: str | None = "STOP", **candidate: object) -> 
     return Answer.from_api({"candidates": [{"content": {"parts": list(parts)}, "finishReason": finish, **candidate}]})
 
 
-def test_what_the_model_went_by_is_told_once():
+def test_sources_are_listed_without_duplicates():
     web = {"web": {"title": "Crates", "uri": "https://crates.example", "domain": "crates.example"}}
     stored = {
         "retrievedContext": {"title": "a.pdf", "fileSearchStore": "fileSearchStores/s", "text": "long", "pageNumber": 3}
@@ -38,7 +40,7 @@ def test_what_the_model_went_by_is_told_once():
 
 
 @pytest.mark.parametrize("finish", ["STOP", None, "FINISH_REASON_UNSPECIFIED"])
-def test_parts_are_joined_and_thoughts_left_out(finish):
+def test_text_parts_are_joined_without_thoughts(finish):
     answer = answered({"text": "I think", "thought": True}, {"text": "a"}, {"text": "b"}, finish=finish)
 
     assert answer.usable_text() == "ab"
@@ -56,26 +58,26 @@ def test_parts_are_joined_and_thoughts_left_out(finish):
         ("IMAGE_SAFETY", GeminiNoAnswerError, "safety_settings"),
         ("IMAGE_PROHIBITED_CONTENT", GeminiNoAnswerError, "No setting allows"),
         ("UNEXPECTED_TOOL_CALL", GeminiNoAnswerError, "does not name"),
-        ("MODEL_ARMOR", GeminiNoAnswerError, "template"),
-        ("RECITATION", GeminiUnusableAnswerError, "trained with.* A retry asks again"),
-        ("MALFORMED_FUNCTION_CALL", GeminiUnusableAnswerError, "tool.* A retry asks again"),
-        ("MALFORMED_RESPONSE", GeminiUnusableAnswerError, "form.* A retry asks again"),
-        ("TOO_MANY_TOOL_CALLS", GeminiUnusableAnswerError, "without an end.* A retry asks again"),
-        ("OTHER", GeminiUnusableAnswerError, "A retry asks again"),
-        ("A_REASON_OF_NEXT_YEAR", GeminiUnusableAnswerError, "A retry asks again"),
+        ("MODEL_ARMOR", GeminiNoAnswerError, "Model Armor template"),
+        ("RECITATION", GeminiUnusableAnswerError, "training data.* A retry sends the prompt again"),
+        ("MALFORMED_FUNCTION_CALL", GeminiUnusableAnswerError, "tool.* A retry sends the prompt again"),
+        ("MALFORMED_RESPONSE", GeminiUnusableAnswerError, "invalid form.* A retry sends the prompt again"),
+        ("TOO_MANY_TOOL_CALLS", GeminiUnusableAnswerError, "too many tools.* A retry sends the prompt again"),
+        ("OTHER", GeminiUnusableAnswerError, "A retry sends the prompt again"),
+        ("A_REASON_OF_NEXT_YEAR", GeminiUnusableAnswerError, "A retry sends the prompt again"),
     ],
 )
 @pytest.mark.parametrize("parts", [(), ({"text": "part"},)])
-def test_an_answer_that_did_not_come_to_its_end_is_an_error_that_explains(reason, kind, advice, parts):
+def test_answer_that_ended_early_raises_an_error_with_advice(reason, kind, advice, parts):
     with pytest.raises(
         GeminiFilesError, match=f"ended with {reason} after {4 * len(parts)} characters.*{advice}"
-    ) as told:
+    ) as raised:
         answered(*parts, finish=reason).usable_text()
 
-    assert type(told.value) is kind
+    assert type(raised.value) is kind
 
 
-def test_the_service_s_own_words_and_ratings_are_told():
+def test_error_quotes_the_finish_message_and_safety_ratings():
     ratings = [
         {"category": "HARM_CATEGORY_HARASSMENT", "probability": "NEGLIGIBLE"},
         {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "LOW", "blocked": True},
@@ -85,7 +87,7 @@ def test_the_service_s_own_words_and_ratings_are_told():
         answered(finish="SAFETY", finishMessage="not like this", safetyRatings=ratings).usable_text()
 
 
-def test_a_cut_answer_is_kept_where_one_wants_it():
+def test_cut_answer_is_returned_only_with_keep_cut():
     assert answered({"text": "part"}, finish="MAX_TOKENS").usable_text(keep_cut=True) == "part"
     with pytest.raises(GeminiNoAnswerError, match="begins: 'part'"):
         answered({"text": "part"}, finish="MAX_TOKENS").usable_text()
@@ -96,7 +98,7 @@ def test_a_cut_answer_is_kept_where_one_wants_it():
 @pytest.mark.parametrize(
     ("reason", "advice"), [("SAFETY", "safety_settings"), ("PROHIBITED_CONTENT", "No setting"), ("OTHER", "Change the")]
 )
-def test_a_blocked_prompt_is_an_error(reason, advice):
+def test_blocked_prompt_raises_an_error_with_advice(reason, advice):
     feedback = {"blockReason": reason, "safetyRatings": [{"category": "HARM_CATEGORY_X", "probability": "HIGH"}]}
 
     with pytest.raises(GeminiNoAnswerError, match=f"blocked: {reason} \\(X HIGH\\).*{advice}"):
@@ -104,11 +106,110 @@ def test_a_blocked_prompt_is_an_error(reason, advice):
 
 
 @pytest.mark.parametrize("response", [{}, {"candidates": []}, {"candidates": [{"finishReason": "STOP"}]}])
-def test_an_answer_of_nothing_may_be_better_next_time(response):
-    with pytest.raises(GeminiUnusableAnswerError, match="answered nothing"):
+def test_empty_answer_can_be_retried(response):
+    with pytest.raises(GeminiUnusableAnswerError, match=r"answered nothing.* A retry sends the prompt again"):
         Answer.from_api(response).usable_text()
 
 
-def test_a_model_that_wants_a_function_to_be_called_is_told_apart():
+def test_function_call_instead_of_an_answer_is_named():
     with pytest.raises(GeminiNoAnswerError, match="wants look_up to be called"):
         answered({"functionCall": {"name": "look_up", "args": {}}}).usable_text()
+
+
+@pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "OTHER"])
+def test_finish_message_is_kept(reason):
+    answer = answered(finish=reason, finishMessage="call(x=")
+
+    assert answer.finish_message == "call(x="
+    with pytest.raises(GeminiUnusableAnswerError, match=r"\(call\(x=\)"):
+        answer.usable_text()
+
+
+@pytest.mark.parametrize("text", [" ", "\n\t\n", "\u00a0"])
+@pytest.mark.parametrize(("finish", "error"), [
+    ("STOP", GeminiUnusableAnswerError), (None, GeminiUnusableAnswerError), ("MAX_TOKENS", GeminiNoAnswerError),
+])  # fmt: skip
+def test_whitespace_is_not_an_answer(text, finish, error):
+    with pytest.raises(error):
+        answered({"text": text}, finish=finish).usable_text(keep_cut=True)
+
+
+# --- media -----------------------------------------------------------------------------------------------------------
+
+IMAGE = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(b"png\xfb\xff").decode()}}
+AUDIO = {"inlineData": {"mimeType": "audio/wav", "data": base64.urlsafe_b64encode(b"wav\xfb\xff").decode().rstrip("=")}}
+
+
+def test_media_are_kept_beside_the_text():
+    answer = answered({"text": "a"}, IMAGE, {"text": "b"}, AUDIO)
+
+    assert answer.usable_text() == "ab"
+    assert answer.media == (Media("image/png", b"png\xfb\xff"), Media("audio/wav", b"wav\xfb\xff"))
+
+
+def test_media_as_bytes_are_kept_as_they_are():
+    part = {"inlineData": {"mimeType": "image/png", "data": b"png"}}
+
+    assert answered(part).media == (Media("image/png", b"png"),)
+
+
+def test_media_of_thoughts_are_left_out():
+    assert answered({**IMAGE, "thought": True}, {"text": "a"}).media == ()
+
+
+@pytest.mark.parametrize("inline", [{}, {"data": "a"}, {"mimeType": "image/png"}, {"data": None}])
+def test_media_that_cannot_be_decoded_do_not_lose_the_answer(inline):
+    assert answered({"text": "a"}, {"inlineData": inline}).usable_text() == "a"
+
+
+@pytest.mark.parametrize(
+    ("parts", "kinds"),
+    [
+        ((IMAGE,), "1 image/png"),
+        ((IMAGE, AUDIO, IMAGE), "2 image/png, 1 audio/wav"),
+        ((IMAGE, {"text": " "}), "1 image/png"),
+        (
+            ({"executableCode": {"code": "1"}, "thoughtSignature": "x"}, {"codeExecutionResult": {"output": "1"}}),
+            "1 executableCode, 1 codeExecutionResult",
+        ),
+    ],
+)
+def test_answer_without_text_names_the_kinds_that_came(parts, kinds):
+    with pytest.raises(GeminiNoAnswerError, match=f"no text, only: {kinds}.* response_modalities"):
+        answered(*parts).usable_text()
+
+
+# --- candidates ------------------------------------------------------------------------------------------------------
+
+
+def candidate(text: str, finish: str = "STOP", **fields: object) -> dict:
+    return {"content": {"parts": [{"text": text}]}, "finishReason": finish, **fields}
+
+
+BLOCKED = {"finishReason": "SAFETY", "finishMessage": "not like this"}
+
+
+@pytest.mark.parametrize(
+    "candidates",
+    [
+        [candidate("good"), candidate("other")],
+        [BLOCKED, candidate("good")],
+        [candidate(" "), candidate("good")],
+        [candidate("half", "MAX_TOKENS"), candidate("good")],
+        [{"content": {"parts": [IMAGE]}, "finishReason": "STOP"}, candidate("good")],
+        [{"content": None}, candidate("good", safetyRatings=None)],
+    ],
+)
+def test_first_usable_candidate_is_taken(candidates):
+    assert Answer.from_api({"candidates": candidates}).usable_text() == "good"
+
+
+def test_cut_candidate_is_better_than_a_blocked_one():
+    answer = Answer.from_api({"candidates": [BLOCKED, candidate("half", "MAX_TOKENS")]})
+
+    assert answer.usable_text(keep_cut=True) == "half"
+
+
+def test_first_candidate_explains_if_none_can_be_used():
+    with pytest.raises(GeminiNoAnswerError, match=r"SAFETY .*\(not like this\)"):
+        Answer.from_api({"candidates": [BLOCKED, {"finishReason": "OTHER"}]}).usable_text()

@@ -5,7 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, computed_field, field_validator
 
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.exceptions import GeminiInputError
@@ -36,63 +36,133 @@ JSON_SCHEMA = {
 GOOD = '{"number": "7", "lines": [{"what": "a", "sum": 1}]}'
 
 
-@pytest.mark.parametrize("given", [Invoice, "a_module_of_theirs.Invoice", JSON_SCHEMA])
-def test_a_schema_is_given_in_three_ways(given, monkeypatch):
-    monkeypatch.setitem(sys.modules, "a_module_of_theirs", SimpleNamespace(Invoice=Invoice))
+@pytest.mark.parametrize("given", [Invoice, "a_users_module.Invoice", JSON_SCHEMA])
+def test_schema_is_accepted_in_three_forms(given, monkeypatch):
+    monkeypatch.setitem(sys.modules, "a_users_module", SimpleNamespace(Invoice=Invoice))
     schema = Schema.of(given)
 
     assert set(schema.json_schema["properties"]) == {"number", "lines"}
     assert schema.judge(GOOD) == ({"number": "7", "lines": [{"what": "a", "sum": 1}]}, None)
 
 
-def test_what_comes_out_can_be_read_into_the_model_again():
-    value, _ = Schema.of(Invoice).judge(GOOD)
-
-    assert Invoice.model_validate(value).lines[0].amount == 1
+class Defaults(BaseModel):
+    number: str = "0"
 
 
-def test_other_types_that_pydantic_knows_will_do():
+class ValidationAlias(BaseModel):
+    number: str = Field(validation_alias="invoice_no")
+    lines: list[Line] = []
+
+
+class OptionalValidationAlias(BaseModel):
+    number: str | None = Field(None, validation_alias="invoice_no")
+
+
+class BothAliases(BaseModel):
+    number: str = Field(validation_alias="invoice_no", serialization_alias="no")
+
+
+class ByName(BaseModel, populate_by_name=True):
+    number: str = Field(validation_alias="invoice_no")
+
+
+class Computed(BaseModel, extra="forbid"):
+    number: str = Field(alias="invoice_no")
+
+    @computed_field
+    def label(self) -> str:
+        return f"No. {self.number}"
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        (Invoice, GOOD),
+        (ValidationAlias, '{"invoice_no": "7", "lines": [{"what": "a", "sum": 1}]}'),
+        (OptionalValidationAlias, '{"invoice_no": "7"}'),
+        (BothAliases, '{"invoice_no": "7"}'),
+        (ByName, '{"invoice_no": "7"}'),
+        (Computed, '{"invoice_no": "7"}'),
+    ],
+)
+def test_model_reads_back_what_is_returned(model, text):
+    value, wrong = Schema.of(model).judge(text)
+
+    assert wrong is None
+    assert model.model_validate(value) == model.model_validate_json(text)
+    assert model.model_validate(value).number == "7"
+
+
+def test_defaults_are_filled_in():
+    assert Schema.of(Defaults).judge("{}") == ({"number": "0"}, None)
+
+
+def test_other_types_that_pydantic_knows_are_accepted():
     assert Schema.of(list[Invoice]).judge(f"[{GOOD}]")[0][0]["number"] == "7"
 
 
 @pytest.mark.parametrize(
     ("given", "text", "wrong"),
     [
-        (Invoice, "no json", "Invalid JSON"),
+        (Invoice, "no json", "^not valid JSON"),
         (Invoice, '{"number": "7"}', "lines: Field required"),
         (Invoice, '{"number": "a", "lines": []}', "number: Value error, a number has digits only"),
         (Invoice, '{"number": "7", "lines": [{"what": "a", "sum": -1}]}', r"lines\.0\.sum: "),
-        (JSON_SCHEMA, "no json", "it is no JSON"),
-        (JSON_SCHEMA, '{"number": NaN}', "it is no JSON"),
+        (JSON_SCHEMA, "no json", "^not valid JSON"),
+        (JSON_SCHEMA, '{"number": NaN}', "^not valid JSON: NaN is not a JSON number"),
         (JSON_SCHEMA, "{}", "'number' is a required property"),
         (JSON_SCHEMA, '{"number": 7}', "number: 7 is not of type 'string'"),
     ],
 )
-def test_an_answer_that_does_not_follow_it_is_told_where(given, text, wrong):
-    value, told = Schema.of(given).judge(text)
+def test_answer_that_does_not_follow_the_schema_is_refused_with_the_place(given, text, wrong):
+    value, problem = Schema.of(given).judge(text)
 
     assert value is None
-    assert re.search(wrong, told)
+    assert re.search(wrong, problem)
 
 
-def test_not_all_of_many_errors_are_told():
+def test_at_most_ten_errors_are_reported():
     lines = ", ".join("{}" for _ in range(50))
 
-    _, told = Schema.of(Invoice).judge(f'{{"number": "7", "lines": [{lines}]}}')
+    _, problem = Schema.of(Invoice).judge(f'{{"number": "7", "lines": [{lines}]}}')
 
-    assert len(told.splitlines()) == 10
+    assert len(problem.splitlines()) == 10
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ("Invoice", "dotted path to a pydantic model, got 'Invoice'"),
         ("no_such_module.Invoice", "cannot be imported on this worker"),
         ("json.Invoice", "cannot be imported on this worker"),
-        ({"type": "OBJECT"}, "no JSON schema: .*lower case"),
+        ({"type": "OBJECT"}, "not a valid JSON schema: .*lower case"),
         (5, "pydantic cannot use 5"),
     ],
 )
-def test_what_is_no_schema_is_refused(given, told):
-    with pytest.raises(GeminiInputError, match=told):
+def test_invalid_schema_is_refused(given, message):
+    with pytest.raises(GeminiInputError, match=message):
         Schema.of(given)
+
+
+@pytest.mark.parametrize("given", [Invoice, JSON_SCHEMA])
+def test_fenced_answer_is_accepted(given):
+    value, wrong = Schema.of(given).judge(f"```json\n{GOOD}\n```")
+
+    assert (value["number"], wrong) == ("7", None)
+
+
+@pytest.mark.parametrize("given", [dict, list[float], {"type": "object"}, {}])
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("[" * 2000 + "]" * 2000, "nested more than 100 levels deep"),
+        ("[1e999]", "0: a number that is not finite"),
+        ("[NaN]", "not valid JSON"),
+    ],
+)
+def test_json_that_cannot_be_stored_is_refused(given, text, wrong):
+    assert Schema.of(given).judge(text)[1].startswith(wrong)
+
+
+def test_schema_that_refers_to_itself_without_end_is_an_error():
+    assert Schema.of({"$ref": "#"}).judge("{}") == (None, "nested too deep to be checked against the schema")

@@ -23,7 +23,7 @@ OWNER = Owner("daily", "manual__2026-01-01T00:00:00+00:00", "upload", 3)
 
 
 @given(owner=st.builds(Owner, IDS, IDS, IDS, st.integers(-1, 10_000)), label=st.text(max_size=60))
-def test_the_owner_is_read_back_out_of_a_display_name(owner, label):
+def test_owner_is_read_back_from_a_display_name(owner, label):
     name = display_name_for(label, owner)
 
     assert len(name) <= 512 or Owner.parse(name) is None
@@ -33,29 +33,29 @@ def test_the_owner_is_read_back_out_of_a_display_name(owner, label):
         assert label_of(name) == label
 
 
-def test_the_owner_is_readable_to_a_person():
+def test_owner_is_readable_in_a_display_name():
     assert display_name_for("a.pdf", OWNER) == (
         "a.pdf [airflow dag=daily run=manual__2026-01-01T00:00:00+00:00 task=upload map=3]"
     )
 
 
-def test_a_long_label_is_cut_and_the_owner_stays():
+def test_long_label_is_cut_so_that_the_owner_fits():
     name = display_name_for("x" * 512, OWNER)
 
     assert len(name) == 512
     assert Owner.parse(name) == OWNER
 
 
-def test_an_owner_that_does_not_fit_is_left_out():
+def test_owner_that_does_not_fit_is_left_out():
     assert display_name_for("a.pdf", Owner("d" * 250, "r" * 250, "t" * 250)) == "a.pdf"
 
 
-def test_a_label_over_the_limit_is_refused():
+def test_label_over_the_limit_is_refused():
     with pytest.raises(GeminiInputError, match="512 characters, got 513"):
         display_name_for("x" * 513, None)
 
 
-def test_a_shared_file_belongs_to_no_one():
+def test_shared_file_has_no_owner():
     name = display_name_for("a.pdf", OWNER, shared=True)
 
     assert name == "a.pdf [airflow shared]"
@@ -65,11 +65,11 @@ def test_a_shared_file_belongs_to_no_one():
 
 
 @pytest.mark.parametrize("name", [None, "", "a.pdf", "[airflow shared] a.pdf", display_name_for("a.pdf", OWNER)])
-def test_other_display_names_are_not_shared(name):
+def test_display_name_without_the_mark_is_not_shared(name):
     assert not is_shared(name)
 
 
-def test_a_shared_name_tells_bytes_types_and_connections_apart():
+def test_shared_name_differs_by_bytes_type_and_connection():
     names = {
         shared_file_name(*identity)
         for identity in [("c", "0" * 64, "a/b"), ("c", "1" * 64, "a/b"), ("c", "0" * 64, "a/c"), ("d", "0" * 64, "a/b")]
@@ -79,28 +79,28 @@ def test_a_shared_name_tells_bytes_types_and_connections_apart():
     assert all(re.fullmatch(r"files/[a-z0-9]{1,38}", name) for name in names)
 
 
-def test_successors_have_names_of_their_own_that_fit():
+def test_successors_have_other_names_within_the_limit():
     assert slots_of("files/a") == ["files/a", "files/ab", "files/ac"]
     assert slots_of("files/" + "a" * 40) == ["files/" + "a" * 40]
 
 
-def test_no_two_new_names_are_alike():
+def test_new_names_are_unique():
     assert len({new_file_name() for _ in range(100)}) == 100
 
 
 @pytest.mark.parametrize("name", [None, "", "a.pdf", "a [airflow dag=d]", "[airflow dag=d run=r task=t]x"])
-def test_other_display_names_have_no_owner(name):
+def test_display_name_without_the_mark_has_no_owner(name):
     assert Owner.parse(name) is None
 
 
-def test_the_name_within_a_run_is_the_same_at_every_try_and_fits_the_rules():
+def test_run_name_is_the_same_for_each_attempt_and_valid():
     name = run_file_name("conn", OWNER, ("/a", "1", "2"))
 
     assert name == run_file_name("conn", OWNER, ("/a", "1", "2"))
     assert re.fullmatch(r"files/[a-z0-9]{1,40}", name)
 
 
-def test_the_name_within_a_run_tells_everything_apart():
+def test_run_name_differs_by_connection_run_map_index_and_source():
     one = ("conn", OWNER, ("/a", "1", "2"))
     others = [
         ("conn2", OWNER, ("/a", "1", "2")),

@@ -1,4 +1,4 @@
-"""Which files go: a row for each rule, and what holds whatever the files are."""
+"""The cleanup plan: a row for each rule, and properties that hold for all files and policies."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
+from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.files.retention import Reason, RetentionPolicy, RunState, plan, plan_room
+from airflow_provider_gemini_files.files.retention import Decision, plan, plan_eviction
 from airflow_provider_gemini_files.files.usage import counted_bytes
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 QUOTA = 1000
 RUNS = {("dag", state.value): state for state in RunState if state is not RunState.UNKNOWN}
-PATIENT = RetentionPolicy(max_age=None, max_age_finished=None, max_age_failed=None)
 
 
 def file(name: str = "a", owner: str | None = None, hours: float = 2, size: int = 10, **fields) -> GeminiFile:
@@ -39,8 +39,8 @@ def file(name: str = "a", owner: str | None = None, hours: float = 2, size: int 
     )
 
 
-def verdict(one: GeminiFile, policy: RetentionPolicy = RetentionPolicy(), quota: int = QUOTA):  # noqa: B008
-    [only] = plan([one], RUNS, NOW, policy, quota).verdicts
+def decide(one: GeminiFile, policy: RetentionPolicy | None = None) -> Decision:
+    [only] = plan([one], RUNS, NOW, policy or RetentionPolicy(), QUOTA).decisions
     return only
 
 
@@ -80,19 +80,45 @@ def verdict(one: GeminiFile, policy: RetentionPolicy = RetentionPolicy(), quota:
         (file(owner="finished"), {"min_bytes": 11}, False, Reason.NOT_SELECTED),
     ],
 )  # fmt: skip
-def test_each_rule(one, policy, delete, reason):
-    found = verdict(one, RetentionPolicy(**policy))
+def test_rule_decides(one, policy, delete, reason):
+    found = decide(one, RetentionPolicy(**policy))
 
     assert (found.delete, found.reason) == (delete, reason)
     assert found.why
 
 
-def test_the_reason_can_be_read():
-    assert verdict(file(owner="finished", hours=30)).why == "run finished of dag has ended; it is 30.0 h old"
-    assert verdict(file(hours=30)).why == "no task of Airflow has uploaded it"
+@pytest.mark.parametrize(
+    ("one", "policy", "why"),
+    [
+        (file(owner="finished", hours=30), {}, "run finished of dag has ended; 30.0 h old"),
+        (file(owner="gone", hours=30), {}, "run gone of dag does not exist any more; 30.0 h old"),
+        (file(owner="shared", hours=30), {}, "selected by age only; 30.0 h old"),
+        (file(owner="shared"), {}, "selected by age only; 2.0 h old; not due yet, and no space is needed"),
+        (file(owner="shared", state="FAILED"), {}, "the service could not process it; 2.0 h old"),
+        (file(hours=30), {}, "not uploaded by an Airflow task"),
+        (file(owner="running"), {}, "run running of dag is still running"),
+        (file(owner="unknown"), {}, "Airflow could not say whether run unknown of dag has ended"),
+        (file(owner="finished", hours=0.1), {}, "6 min old, younger than the grace period (10 min)"),
+        (file(owner="finished"), {"keep": ["a.pdf"]}, "on the keep list"),
+        (file(owner="finished"), {"min_bytes": 11}, "not selected by the filters of the policy"),
+        (GeminiFile("files/a"), {"include_foreign": True}, "its age is unknown, as the service gives no creation time"),
+    ],
+)
+def test_reason_is_explained_in_words(one, policy, why):
+    assert decide(one, RetentionPolicy(**policy)).why == why
 
 
-def test_the_least_harmful_go_first_and_no_more_than_needed():
+def test_reason_says_that_space_is_needed():
+    policy = RetentionPolicy(max_age=None, max_age_finished=None, max_deletions=1)
+    files = [file(name, owner="finished", size=500) for name in ("a", "b")]
+
+    assert [decision.why for decision in plan(files, RUNS, NOW, policy, QUOTA // 10).decisions] == [
+        "run finished of dag has ended; 2.0 h old; space is needed",
+        "run finished of dag has ended; 2.0 h old; kept because max_deletions is reached",
+    ]
+
+
+def test_least_harmful_files_are_deleted_first_and_no_more_than_needed():
     policy = RetentionPolicy(
         max_age=None, max_age_finished=None, max_age_failed=None, include_foreign=True, max_deletions=10
     )
@@ -108,20 +134,20 @@ def test_the_least_harmful_go_first_and_no_more_than_needed():
 
     found = plan(files, RUNS, NOW, policy, QUOTA)
 
-    # 900 bytes are used: 200 must go to come down to 700, and nothing goes that frees nothing.
+    # 900 bytes are used: 200 are deleted to reach 700, and no file that frees nothing.
     assert [v.file.name for v in found.deletions] == ["files/bad", "files/done"]
     assert found.freed_bytes == 200
     rest = [v.file.name for v in plan(files, RUNS, NOW, policy, 500).deletions]
     assert rest == ["files/bad", "files/done", "files/soon", "files/older", "files/old"]
 
 
-def test_the_limit_is_kept():
+def test_max_deletions_limits_the_plan():
     files = [file(f"f{number}", owner="finished", hours=number + 1) for number in range(5)]
 
     found = plan(files, RUNS, NOW, RetentionPolicy(max_deletions=2), QUOTA)
 
     assert [v.file.name for v in found.deletions] == ["files/f4", "files/f3"]
-    assert [v.reason for v in found.verdicts if not v.delete] == [Reason.LIMIT] * 3
+    assert [v.reason for v in found.decisions if not v.delete] == [Reason.LIMIT] * 3
 
 
 @pytest.mark.parametrize(
@@ -139,12 +165,12 @@ def test_the_limit_is_kept():
         ({"min_bytes": -1}, "min_bytes"),
     ],
 )
-def test_what_cannot_be_is_refused(wrong, message):
+def test_invalid_policy_is_refused(wrong, message):
     with pytest.raises(GeminiInputError, match=message):
         RetentionPolicy(**wrong)
 
 
-def test_durations_of_pendulum_and_of_the_standard_library_are_taken():
+def test_durations_of_pendulum_and_of_the_standard_library_are_accepted():
     assert RetentionPolicy(max_age=pendulum.duration(hours=1)).max_age == RetentionPolicy(max_age=HOUR).max_age
 
 
@@ -178,10 +204,10 @@ POLICIES = st.builds(
 
 
 @given(files=FILES, policy=POLICIES, quota=st.integers(1, 3000))
-def test_a_protected_file_is_never_planned(files, policy, quota):
+def test_protected_file_is_never_deleted(files, policy, quota):
     found = plan(files, RUNS, NOW, policy, quota)
 
-    assert sorted(v.file.name for v in found.verdicts) == sorted(one.name for one in files)
+    assert sorted(v.file.name for v in found.decisions) == sorted(one.name for one in files)
     for one in [v.file for v in found.deletions]:
         assert one.owner is None or one.owner.run_id in ("finished", "gone")
         assert one.owner is None or one.owner.run_id != "gone" or policy.include_orphans
@@ -193,38 +219,38 @@ def test_a_protected_file_is_never_planned(files, policy, quota):
 
 
 @given(files=FILES, policy=POLICIES, quota=st.integers(1, 3000))
-def test_the_low_watermark_is_reached_wherever_the_rules_allow_it(files, policy, quota):
+def test_cleanup_reaches_the_low_watermark_if_the_rules_permit(files, policy, quota):
     found = plan(files, RUNS, NOW, policy, quota)
 
     used = sum(map(counted_bytes, files))
     after = used - found.freed_bytes
-    kept = [v for v in found.verdicts if not v.delete]
+    kept = [v for v in found.decisions if not v.delete]
     if used >= policy.high_watermark * quota and after > policy.low_watermark * quota:
-        # All that could still go frees nothing, or the limit has been reached.
+        # Every deletable file that is left frees nothing, or the limit is reached.
         assert all(v.reason is not Reason.NOT_DUE or counted_bytes(v.file) == 0 for v in kept)
     if Reason.LIMIT in {v.reason for v in kept}:
         assert len(found.deletions) == policy.max_deletions
 
 
 @given(files=FILES, policy=POLICIES, quota=st.integers(1, 3000), seed=st.integers())
-def test_the_same_input_gives_the_same_plan_in_any_order(files, policy, quota, seed):
+def test_plan_does_not_depend_on_the_order_of_files(files, policy, quota, seed):
     shuffled = random.Random(seed).sample(files, len(files))
 
     assert plan(files, RUNS, NOW, policy, quota) == plan(shuffled, RUNS, NOW, policy, quota)
 
 
 @given(files=FILES, policy=POLICIES, quota=st.integers(1, 3000))
-def test_a_second_sweep_at_the_same_moment_finds_nothing_more(files, policy, quota):
+def test_second_cleanup_at_the_same_time_deletes_nothing(files, policy, quota):
     if policy.max_deletions is None:
         first = plan(files, RUNS, NOW, policy, quota)
-        left = [v.file for v in first.verdicts if not v.delete]
+        left = [v.file for v in first.decisions if not v.delete]
         if sum(map(counted_bytes, left)) < policy.high_watermark * quota:
             assert plan(left, RUNS, NOW, policy, quota).deletions == []
 
 
 @given(files=FILES, needed=st.integers(1, 500), quota=st.integers(500, 3000))
-def test_an_upload_makes_room_with_files_of_ended_runs_only_and_no_more_than_needed(files, needed, quota):
-    found = plan_room(files, RUNS, NOW, needed, quota)
+def test_eviction_deletes_only_files_of_ended_runs_and_no_more_than_needed(files, needed, quota):
+    found = plan_eviction(files, RUNS, NOW, needed, quota)
 
     going = [v.file for v in found.deletions]
     assert all(one.owner and one.owner.run_id in ("finished", "gone") for one in going)
