@@ -24,7 +24,7 @@ def storage_asset(gemini_conn_id: str) -> Asset:
     """
     Return the asset that each cleanup of a connection's storage updates: ``Asset("gemini-files://<connection>")``.
 
-    The extra of its events is a :class:`~airflow_provider_gemini_files.files.usage.StorageUsage` as a dict.
+    The extra of its events is a :class:`~airflow_provider_gemini_files.files.storage_usage.StorageUsage` as a dict.
     """
     return Asset(f"{SCHEME}://{quote(gemini_conn_id, safe='')}")
 

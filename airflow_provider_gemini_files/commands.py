@@ -12,10 +12,10 @@ from airflow.cli.simple_table import AirflowConsole
 from airflow.utils.cli import suppress_logs_and_warning
 from rich.markup import escape
 
-from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
-from airflow_provider_gemini_files.files.retention import Verdict
+from airflow_provider_gemini_files.files.retention import Decision
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.runs import database_lookup
 
@@ -84,7 +84,7 @@ def _policy(args: Any) -> RetentionPolicy:
     return RetentionPolicy.of({"max_age": args.max_age_hours} | {name: getattr(args, name) for name in names})
 
 
-def _row(verdict: Verdict) -> dict[str, str]:
+def _row(verdict: Decision) -> dict[str, str]:
     file = verdict.file
     row = {
         "name": file.name,

@@ -67,7 +67,7 @@ def clean_up(port: int) -> Any:
     """Run a cleanup and return its report."""
     from airflow_provider_gemini_files.files.policy import RetentionPolicy
 
-    return uploading.hook_for(port).sweep(RetentionPolicy(grace=timedelta()), lookup)
+    return uploading.hook_for(port).cleanup(RetentionPolicy(grace=timedelta()), lookup)
 
 
 def one_by_one(port: int, count: int) -> float:

@@ -20,8 +20,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from airflow_provider_gemini_files.common.limits import DEFAULT_QUOTA_BYTES, human_bytes
 from airflow_provider_gemini_files.emulator import GeminiEmulator
-from airflow_provider_gemini_files.files.limits import DEFAULT_QUOTA_BYTES, human_bytes
 
 DAG = "gemini_files_quickstart"
 DAGS = Path(__file__).resolve().parent.parent / "example_dags"

@@ -50,7 +50,9 @@ _RETRY_DELAY = re.compile(r'retryDelay\\?":\s*\\?"(\d+(?:\.\d+)?)s')
 #: A quota of nothing: the key's plan does not include the model, so that no amount of time helps.
 _NO_QUOTA = re.compile(r'quotaValue\\?":\s*\\?"0\\?"|\blimit:\s*0\b(?!\.)')
 _NO_FREE_TIER = re.compile(r"free (?:quota )?tier", re.IGNORECASE)
-_NO_CREDITS = re.compile(r"(?:prepay\w*|prepaid)?\s*credits? (?:are|is|have been) (?:depleted|exhausted)", re.IGNORECASE)
+_NO_CREDITS = re.compile(
+    r"(?:prepay\w*|prepaid)?\s*credits? (?:are|is|have been) (?:depleted|exhausted)", re.IGNORECASE
+)
 #: A longer delay is no advice: the service has answered 2**63 - 1 seconds.
 _MAX_RETRY_DELAY = 86_400.0
 #: Google counts the requests of a day from midnight there (its page on rate limits).
@@ -166,7 +168,9 @@ def combined(
     delays = [error.retry_after for error in errors if error.retry_after is not None]
     known: dict[str, Any] = {"retry_after": max(delays) if delays else None, "errors": errors}
     if issubclass(kind, GeminiFileFailedError):
-        known["file_names"] = [n for error in errors if isinstance(error, GeminiFileFailedError) for n in error.file_names]
+        known["file_names"] = [
+            n for error in errors if isinstance(error, GeminiFileFailedError) for n in error.file_names
+        ]
     if issubclass(kind, GeminiStorageFullError):
         known["missing_bytes"] = sum(e.missing_bytes for e in errors if isinstance(e, GeminiStorageFullError))
     return kind(message, **known)

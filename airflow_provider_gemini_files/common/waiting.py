@@ -53,7 +53,9 @@ class Schedule:
 
     def interval(self, now: float) -> float:
         """Return the seconds between this poll and the next."""
-        return min(max(self.poll_interval, _GROWTH * (now - self.began)), max(self.poll_interval, self.max_poll_interval))
+        return min(
+            max(self.poll_interval, _GROWTH * (now - self.began)), max(self.poll_interval, self.max_poll_interval)
+        )
 
     def next_poll(self, now: float, at_least: float = 0.0) -> float:
         """
@@ -179,5 +181,3 @@ class Wait(Generic[Seen]):
         return GeminiServiceError(
             f"{name}: {MAX_FAILED_POLLS} polls failed in a row; the last: {error}", error.retry_after
         )
-
-

@@ -73,7 +73,7 @@ class Answer:
     :param media: images, audio and other files of the answer, in order, without those of the model's thoughts.
     :param other_parts: kinds of all other parts, such as ``executableCode``.
     :param sources: pages and documents that the answer is based on, as in ``{"title", "uri"}``, without duplicates.
-    :param usage: see :func:`~airflow_provider_gemini_files.content.usage.usage_of`; of all candidates.
+    :param usage: see :func:`~airflow_provider_gemini_files.content.tokens.usage_of`; of all candidates.
     """
 
     text: str | None

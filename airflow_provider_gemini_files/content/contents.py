@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.common.limits import MAX_INLINE_BYTES
 from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.mime import mime_type_of
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, is_many_files, parse_name
 

@@ -21,7 +21,7 @@ def usage_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     Return the token counts of a response, from its ``usageMetadata``.
 
     :return: ``prompt`` (including ``cached``), ``answer``, ``thoughts``, ``cached``, ``tools`` (added to the prompt by
-        tools), ``total``; and ``by_modality`` of the kinds that the service splits, as in ``{"prompt": {"VIDEO": 1800}}``.
+        tools), ``total``; and ``by_modality`` of the kinds that the service splits: ``{"prompt": {"VIDEO": 1800}}``.
     """
     usage: dict[str, Any] = {kind: metadata.get(count) or 0 for kind, (count, _) in _KINDS.items()}
     usage["by_modality"] = {

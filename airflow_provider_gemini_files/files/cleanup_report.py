@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from airflow_provider_gemini_files.common.units import human_bytes
-from airflow_provider_gemini_files.files.retention import Verdict
+from airflow_provider_gemini_files.files.retention import Decision
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage, counted_bytes
 
 
@@ -66,17 +66,15 @@ class CleanupReport:
             ]
         lines += [f"before: {self.before}", f"after:  {self.after}"]
         if self.gone or self.refused or self.failed:
-            lines.append(
-                f"already gone: {self.gone}, refused by the service: {self.refused}, failed: {self.failed}"
-            )
+            lines.append(f"already gone: {self.gone}, refused by the service: {self.refused}, failed: {self.failed}")
         return lines + [f"failed: {error}" for error in self.errors]
 
 
-def counted(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:
+def counted(decisions: Iterable[Decision]) -> dict[str, dict[str, int]]:
     """Count files and bytes by reason, in the order in which the reasons first occur."""
     rows: dict[str, dict[str, int]] = {}
-    for verdict in verdicts:
-        row = rows.setdefault(str(verdict.reason), {"files": 0, "bytes": 0})
+    for decision in decisions:
+        row = rows.setdefault(str(decision.reason), {"files": 0, "bytes": 0})
         row["files"] += 1
-        row["bytes"] += counted_bytes(verdict.file)
+        row["bytes"] += counted_bytes(decision.file)
     return rows

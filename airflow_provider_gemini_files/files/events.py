@@ -2,8 +2,8 @@
 What triggers and the tasks they resume tell each other, in Airflow's database.
 
 An event is ``{"version": 2, "files" | "usage" | "error": ..., "resume": ...}``. Version 1 had no ``version`` and no
-``resume``, and its error was ``{"error": class, "message": text, "file_names": [...]}``; tasks that were deferred before
-an upgrade end with it, so it is read, too.
+``resume``; its error was ``{"error": class, "message": text, "file_names": [...]}``. It is read, too, because
+tasks that were deferred before an upgrade end with it.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ import secrets
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.common.limits import MAX_DISPLAY_NAME, MAX_ID
+from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 _MARK = re.compile(r" \[airflow dag=(?P<dag>\S+) run=(?P<run>\S+) task=(?P<task>\S+)(?: map=(?P<map>\d+))?\]$")
 _SHARED_MARK = " [airflow shared]"

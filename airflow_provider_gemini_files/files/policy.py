@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import pendulum
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from airflow_provider_gemini_files.common.durations import seconds_of
 from airflow_provider_gemini_files.common.settings import input_error
@@ -85,11 +85,13 @@ def _switch(value: Any) -> Any:
     return str(value).lower() == "true"
 
 
+# Typed for pydantic, whose JSON dicts hold any JSON value.
+_Expected = dict[str, JsonValue]
 _DURATION = "a duration like pendulum.duration(hours=24), not negative"
-_HOURS_OR_NONE = {"expected": f"{_DURATION}, or None"}
-_SHARE = {"expected": "a share of the quota, over 0 and at most 1"}
-_SWITCH = {"expected": "true or false"}
-_LIST = {"expected": "a list of texts"}
+_HOURS_OR_NONE: _Expected = {"expected": f"{_DURATION}, or None"}
+_SHARE: _Expected = {"expected": "a share of the quota, over 0 and at most 1"}
+_SWITCH: _Expected = {"expected": "true or false"}
+_LIST: _Expected = {"expected": "a list of texts"}
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 OptionalDuration = Annotated[timedelta | None, BeforeValidator(_optional_duration)]

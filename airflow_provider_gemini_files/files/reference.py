@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_provider_gemini_files.common.limits import MAX_ID
 from airflow_provider_gemini_files.common.redaction import shown_url
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.common.limits import MAX_ID
 from airflow_provider_gemini_files.files.naming import Owner
 
 # Up to 42: a batch's result file has an id longer than the documented 40.

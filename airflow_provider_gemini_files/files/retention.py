@@ -133,11 +133,11 @@ class _Candidate:
 
 
 def _candidate(file: GeminiFile, runs: Mapping[RunKey, RunState], now: datetime, policy: RetentionPolicy) -> _Candidate:
-    created = file.created()
+    created = file.created_at()
     age = None if created is None else now.timestamp() - created
     state = RunState.UNKNOWN
     if file.owner:
-        state = runs.get((file.owner.dag_id, file.owner.run_id), RunState.UNKNOWN)
+        state = runs.get(file.owner.run, RunState.UNKNOWN)
     kept = _kept_by_policy(file, policy) or _kept_by_owner(file, state, policy)
     if kept is None and age is None:
         kept = Reason.TOO_YOUNG, "its age is unknown, as the service gives no creation time"
@@ -158,12 +158,8 @@ def _kept_by_policy(file: GeminiFile, policy: RetentionPolicy) -> tuple[Reason, 
     patterns = [pattern.replace("[", "[[]") for pattern in policy.keep]
     if any(fnmatchcase(name, pattern) for pattern in patterns for name in names):
         return Reason.KEEP_LIST, "on the keep list"
-    selected = (
-        (policy.dag_ids is None or (file.owner is not None and file.owner.dag_id in policy.dag_ids))
-        and (policy.display_name or "") in (file.display_name or "")
-        and (file.mime_type or "").startswith(policy.mime_type or "")
-        and (file.size_bytes or 0) >= policy.min_bytes
-    )
+    of_dags = policy.dag_ids is None or (file.owner is not None and file.owner.dag_id in policy.dag_ids)
+    selected = of_dags and policy.selection.selects(file)
     return None if selected else (Reason.NOT_SELECTED, "not selected by the filters of the policy")
 
 
@@ -192,7 +188,7 @@ def _deletable(file: GeminiFile, state: RunState, created: float, now: datetime,
         policy.max_age_failed if file.state == "FAILED" else None,
     ]
     due = any(limit is not None and age >= limit.total_seconds() for limit in limits)
-    expires = file.expires()
+    expires = file.expires_at()
     if file.state == "FAILED":
         reason, why = Reason.FAILED, "the service could not process it"
     elif file.owner:

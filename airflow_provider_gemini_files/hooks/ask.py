@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_gemini_files.content.answer import CUT, Answer, each_once
+from airflow_provider_gemini_files.content.answer import CUT, Answer, unique_sources
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.content.schema import Schema
@@ -204,7 +204,7 @@ class Ask:
         response["finish_reason"] = answer.finish_reason
         response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage
         if answer.sources:
-            response["sources"] = each_once([*response.get("sources", []), *answer.sources])
+            response["sources"] = unique_sources([*response.get("sources", []), *answer.sources])
         if self._options.on_response:
             self._options.on_response(dict(response))
         self._log.info("%s answered (%s): %s", answer.model_version, answer.finish_reason, in_words(answer.usage))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tenacity
 
@@ -103,7 +103,7 @@ class ContentCalls:
             ),
             reraise=True,
         )  # fmt: skip
-        return cast("T", retrying(lambda: self._service.call(function, repeat_unanswered=repeat_unanswered)))
+        return retrying(lambda: self._service.call(function, repeat_unanswered=repeat_unanswered))
 
 
 def _turns(request: ModelRequest, files: Sequence[GeminiFile]) -> list[dict[str, Any]]:

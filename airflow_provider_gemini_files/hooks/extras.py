@@ -32,7 +32,11 @@ class ConnectionExtras(BaseModel):
 
     api_version: Annotated[
         str, Field(title="API version", pattern=r"^v\d+[a-z0-9]*$", examples=["v1beta", "v1", "v1alpha"])
-    ] = Field("v1beta", description="Version in the path of every call.", json_schema_extra={"expected": "a version like 'v1beta'"})
+    ] = Field(
+        "v1beta",
+        description="Version in the path of every call.",
+        json_schema_extra={"expected": "a version like 'v1beta'"},
+    )
     model: str = Field(
         DEFAULT_MODEL,
         title="Default model",
@@ -54,7 +58,7 @@ class ConnectionExtras(BaseModel):
         # Ten years; also keeps infinity and NaN out.
         le=10 * 365 * 86_400,
         allow_inf_nan=False,
-        description=f"Limit of one request of an upload or to a model; the service refuses less than {MIN_TIMEOUT_SECONDS}.",
+        description=f"For one request of an upload or to a model; the service refuses less than {MIN_TIMEOUT_SECONDS}.",
         json_schema_extra={"expected": f"a number of seconds, at least {MIN_TIMEOUT_SECONDS}"},
     )
     max_retries: Annotated[int, BeforeValidator(_no_bool)] = Field(

@@ -216,9 +216,7 @@ class GeminiFilesHook(BaseHook):
 
         :param name: a file name; its suffix tells the MIME type, and it is the default display name.
         """
-        upload = Upload(
-            bytes_source(data, name), mime_type, display_name, None, share, owner, min_remaining_ttl
-        )
+        upload = Upload(bytes_source(data, name), mime_type, display_name, None, share, owner, min_remaining_ttl)
         return self.uploads.upload_files([upload])[0]
 
     def upload_files(self, uploads: Sequence[Upload], *, store: StateStore | None = None) -> list[GeminiFile]:

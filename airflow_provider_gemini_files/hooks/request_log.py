@@ -14,7 +14,7 @@ import logging
 _CLIENTS = ("httpx", "httpx2")
 #: The transport's loggers; a filter of a logger is not asked about the lines of its children.
 _TRANSPORTS = ("httpcore.http11", "httpcore.http2", "httpcore2.http11", "httpcore2.http2")
-_SECRET_HEADER = "x-goog-upload-url"
+_URL_HEADER = "x-goog-upload-url"
 
 
 class _OtherRequests(logging.Filter):
@@ -33,7 +33,7 @@ class _NoSessionUrls(logging.Filter):
     """Passes lines without the URL of an upload session."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return _SECRET_HEADER not in record.getMessage().lower()
+        return _URL_HEADER not in record.getMessage().lower()
 
 
 _other_requests = _OtherRequests()

@@ -75,7 +75,9 @@ def read_file(resource: Mapping[str, Any], connection: GeminiConnection) -> Gemi
     try:
         return GeminiFile.from_api(resource, connection.conn_id)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise GeminiServiceError(f"The service returned a file that cannot be read: {shown_text(repr(error))}.") from error
+        raise GeminiServiceError(
+            f"The service returned a file that cannot be read: {shown_text(repr(error))}."
+        ) from error
 
 
 class Listing:

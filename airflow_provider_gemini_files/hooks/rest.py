@@ -112,4 +112,6 @@ def _unreachable(error: Exception, request: ApiRequest, connection: GeminiConnec
 
 
 def _plain(response: httpx.Response) -> ApiResponse:
-    return ApiResponse(response.status_code, {key.lower(): value for key, value in response.headers.items()}, response.content)
+    return ApiResponse(
+        response.status_code, {key.lower(): value for key, value in response.headers.items()}, response.content
+    )

@@ -24,7 +24,7 @@ _QUICK = types.HttpOptions(timeout=60_000)
 
 
 def _exceptions(*names: str) -> tuple[type[Exception], ...]:
-    """Return the exceptions of these names of every HTTP client that the SDK may use: 2.x httpx, 3.x httpx2, aiohttp."""
+    """Return the exceptions of these names, of each HTTP client that the SDK may use."""
     found: list[type[Exception]] = []
     for module in ("httpx", "httpx2", "aiohttp"):
         try:
@@ -35,14 +35,16 @@ def _exceptions(*names: str) -> tuple[type[Exception], ...]:
     return tuple(found)
 
 
-_TRANSPORT_ERRORS = (OSError, *_exceptions("TransportError", "ClientError"))
+_TRANSPORT_ERRORS: tuple[type[Exception], ...] = (OSError, *_exceptions("TransportError", "ClientError"))
 #: The request has not been sent as a whole, so nothing was billed.
-_NOT_SENT = (
+_NOT_SENT: tuple[type[Exception], ...] = (
     ConnectionRefusedError,
     *_exceptions("ConnectError", "ConnectTimeout", "PoolTimeout", "WriteError", "WriteTimeout", "UnsupportedProtocol",
                  "ProxyError", "LocalProtocolError", "ClientConnectorError"),
 )  # fmt: skip
-_TIMEOUTS = (TimeoutError, *_exceptions("ReadTimeout"))
+_TIMEOUTS: tuple[type[Exception], ...] = (TimeoutError, *_exceptions("ReadTimeout"))
+#: What the HTTP clients raise for a proxy or certificates that cannot be used.
+_UNUSABLE: tuple[type[Exception], ...] = (ImportError, OSError, ValueError, *_exceptions("InvalidURL"))
 #: Gateway timeouts: the service may still have carried the request out.
 _UNANSWERED_STATUSES = (408, 499, 504)
 
@@ -66,7 +68,7 @@ def build_client(connection: GeminiConnection) -> genai.Client:
                 async_client_args={"follow_redirects": False},
             ),
         )
-    except (ImportError, OSError, ValueError, *_exceptions("InvalidURL")) as error:
+    except _UNUSABLE as error:
         raise environment_error(error) from error
 
 

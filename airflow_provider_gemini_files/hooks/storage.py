@@ -15,7 +15,7 @@ from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutco
 from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
 from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.files.retention import Plan, RunKey, Verdict, plan, plan_room
+from airflow_provider_gemini_files.files.retention import Decision, Plan, RunKey, plan, plan_eviction
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage, counted_bytes
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
@@ -71,11 +71,9 @@ class StorageCalls:
         """
         files, planned = self.plan_cleanup(policy, lookup)
         before = self._usage_of(files)
-        self._log.info(
-            "%s: %d files to delete, %s", before, len(planned.deletions), human_bytes(planned.freed_bytes)
-        )
-        verdicts, deletions = (planned.verdicts, []) if dry_run else self._carry_out(planned, lookup)
-        report = self._report(files, verdicts, deletions, dry_run=dry_run)
+        self._log.info("%s: %d files to delete, %s", before, len(planned.deletions), human_bytes(planned.freed_bytes))
+        decisions, deletions = (planned.decisions, []) if dry_run else self._carry_out(planned, lookup)
+        report = self._report(files, decisions, deletions, dry_run=dry_run)
         if report.failed and not report.deleted_files:
             errors = [deletion.error for deletion in deletions if deletion.outcome is DeletionOutcome.FAILED]
             told = "; ".join(report.errors)
@@ -112,7 +110,7 @@ class StorageCalls:
         if usage.free_bytes >= needed_bytes and evicted_before:
             return 0
         runs = lookup(file.owner for file in files if file.owner)
-        planned = plan_room(files, runs, self._now(), needed_bytes, usage.quota_bytes)
+        planned = plan_eviction(files, runs, self._now(), needed_bytes, usage.quota_bytes)
         _, deletions = self._carry_out(planned, lookup)
         sizes = {file.name: counted_bytes(file) for file in files}
         freed = sum(sizes[deletion.name] for deletion in deletions if deletion.is_gone)
@@ -125,29 +123,29 @@ class StorageCalls:
     def _usage_of(self, files: Sequence[GeminiFile]) -> StorageUsage:
         return StorageUsage.of(files, self._service.connection.quota_bytes)
 
-    def _carry_out(self, planned: Plan, lookup: RunLookup) -> tuple[list[Verdict], list[Deletion]]:
-        """Delete batch after batch; return the final verdicts, and what became of each deletion."""
-        verdicts = [verdict for verdict in planned.verdicts if not verdict.delete]
+    def _carry_out(self, planned: Plan, lookup: RunLookup) -> tuple[list[Decision], list[Deletion]]:
+        """Delete batch after batch; return the final decisions, and what became of each deletion."""
+        decisions = [decision for decision in planned.decisions if not decision.delete]
         deletions: list[Deletion] = []
         clock = self._service.clock
         logged = clock.monotonic()
         for batch in _batches(planned.deletions, _BATCH):
             # A run can have been cleared since the plan was made.
-            runs = lookup(verdict.file.owner for verdict in batch if verdict.file.owner)
-            checked = [_rechecked(verdict, runs) for verdict in batch]
-            verdicts += checked
-            deletions += self._files.delete_files([verdict.file for verdict in checked if verdict.delete])
+            runs = lookup(decision.file.owner for decision in batch if decision.file.owner)
+            checked = [_rechecked(decision, runs) for decision in batch]
+            decisions += checked
+            deletions += self._files.delete_files([decision.file for decision in checked if decision.delete])
             if clock.monotonic() - logged >= _LOG_EVERY:
                 logged = clock.monotonic()
                 self._log.info("%d of %d files are done", len(deletions), len(planned.deletions))
-        return verdicts, deletions
+        return decisions, deletions
 
     def _report(
-        self, files: list[GeminiFile], verdicts: Sequence[Verdict], deletions: Sequence[Deletion], *, dry_run: bool
+        self, files: list[GeminiFile], decisions: Sequence[Decision], deletions: Sequence[Deletion], *, dry_run: bool
     ) -> CleanupReport:
         by_name = {deletion.name: deletion for deletion in deletions}
-        deleted = [v for v in verdicts if v.delete and (dry_run or by_name[v.file.name].is_gone)]
-        names = {verdict.file.name for verdict in deleted}
+        deleted = [v for v in decisions if v.delete and (dry_run or by_name[v.file.name].is_gone)]
+        names = {decision.file.name for decision in deleted}
         count = Counter(deletion.outcome for deletion in deletions)
         failures = [str(deletion.error) for deletion in deletions if deletion.outcome is DeletionOutcome.FAILED]
         return CleanupReport(
@@ -156,7 +154,7 @@ class StorageCalls:
             before=self._usage_of(files),
             after=self._usage_of([file for file in files if file.name not in names]),
             deleted=counted(deleted),
-            kept=counted(verdict for verdict in verdicts if not verdict.delete),
+            kept=counted(decision for decision in decisions if not decision.delete),
             gone=count[DeletionOutcome.GONE],
             refused=count[DeletionOutcome.REFUSED],
             failed=count[DeletionOutcome.FAILED],
@@ -164,17 +162,17 @@ class StorageCalls:
         )
 
 
-def _rechecked(verdict: Verdict, runs: Mapping[RunKey, RunState]) -> Verdict:
+def _rechecked(decision: Decision, runs: Mapping[RunKey, RunState]) -> Decision:
     """Return a planned deletion; or keep the file if its run is running again or its state is unknown."""
-    owner = verdict.file.owner
+    owner = decision.file.owner
     state = runs.get(owner.run, RunState.UNKNOWN) if owner else None
     if state is RunState.RUNNING:
-        return replace(verdict, delete=False, reason=Reason.RUN_RUNNING, why="its run is running again")
+        return replace(decision, delete=False, reason=Reason.RUN_RUNNING, why="its run is running again")
     if state is RunState.UNKNOWN:
-        return replace(verdict, delete=False, reason=Reason.RUN_UNKNOWN, why="its run could not be looked up again")
-    return verdict
+        return replace(decision, delete=False, reason=Reason.RUN_UNKNOWN, why="its run could not be looked up again")
+    return decision
 
 
-def _batches(verdicts: Sequence[Verdict], size: int) -> Iterator[Sequence[Verdict]]:
-    for start in range(0, len(verdicts), size):
-        yield verdicts[start : start + size]
+def _batches(decisions: Sequence[Decision], size: int) -> Iterator[Sequence[Decision]]:
+    for start in range(0, len(decisions), size):
+        yield decisions[start : start + size]

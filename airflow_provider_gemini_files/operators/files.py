@@ -168,7 +168,9 @@ class GeminiUploadFileOperator(GeminiOperator):
         """Return the source, if it is one: a template may have left something else."""
         source: Any = self.source
         given = source if isinstance(source, Sequence) and not isinstance(source, str | bytes) else [source]
-        if not given or not all(isinstance(one, str | os.PathLike) and os.fspath(one) not in ("", "None") for one in given):
+        if not given or not all(
+            isinstance(one, str | os.PathLike) and os.fspath(one) not in ("", "None") for one in given
+        ):
             raise GeminiInputError(f"source must be a path, a URI, a URL or a list of these; got {source!r}.")
         return source
 

@@ -87,6 +87,6 @@ def refuse_too_large(sources: Sequence[Source], quota_bytes: int, *, shared: boo
     if total > quota_bytes and not shared:
         raise GeminiInputError(
             f"The {len(sources)} sources have {human_bytes(total)}, more than the whole storage of the project "
-            f"({human_bytes(quota_bytes)}; quota_bytes of the connection): they cannot be there at once. Upload some of "
+            f"({human_bytes(quota_bytes)}; quota_bytes of the connection): they do not fit at once. Upload some of "
             "them per run."
         )

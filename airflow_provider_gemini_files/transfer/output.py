@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
-from airflow_provider_gemini_files.transfer.sources import object_path
+from airflow_provider_gemini_files.transfer.object_storage import object_path
 
 
 class Output:

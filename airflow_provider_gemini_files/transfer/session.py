@@ -272,9 +272,11 @@ class UploadSession:
             if not isinstance(error, GeminiServiceError | GeminiRateLimitError):
                 raise error
             self._failed(error)
-        elif response.status in (408, 429) or response.status >= 500:
-            self._ask(error)
-        elif self._step == "send" and response.status in _ASK_AGAIN:
+        elif (
+            response.status in (408, 429)
+            or response.status >= 500
+            or (self._step == "send" and response.status in _ASK_AGAIN)
+        ):
             self._ask(error)
         else:
             # Whatever the response says of an old session, a new one can be opened.

@@ -148,7 +148,9 @@ def _local_file(path: str, roots: Sequence[str]) -> Source:
         )
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
-        raise GeminiInputError(f"Source {_text(path)!r} is not a regular file: a pipe, socket or device cannot be read.")
+        raise GeminiInputError(
+            f"Source {_text(path)!r} is not a regular file: a pipe, socket or device cannot be read."
+        )
     with open(path, "rb"):
         # The right to read it is known before anything is sent.
         pass

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiPermanentError
 from airflow_provider_gemini_files.files.signatures import HEAD_BYTES
-from airflow_provider_gemini_files.transfer.sources import Source
+from airflow_provider_gemini_files.transfer.source import Source
 
 T = TypeVar("T")
 #: Bytes of one read: large enough that Python's and the system calls' share of the time is small beside hashing.

@@ -265,9 +265,7 @@ class FileUpload:
             file, _ = self._exchange(metadata, memory, None)
         return file
 
-    def _exchange(
-        self, metadata: dict[str, str], memory: SessionMemory, url: str | None
-    ) -> tuple[GeminiFile, int]:
+    def _exchange(self, metadata: dict[str, str], memory: SessionMemory, url: str | None) -> tuple[GeminiFile, int]:
         """Drive one session to its end; return the verified file, and the bytes sent."""
         from airflow_provider_gemini_files.transfer import uploader
 

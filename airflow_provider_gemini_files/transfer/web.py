@@ -10,7 +10,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 import httpx
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
-from airflow_provider_gemini_files.transfer.sources import Readable, Source, skip
+from airflow_provider_gemini_files.transfer.source import Readable, Source, skip
 
 MAX_REDIRECTS = 5
 _TIMEOUT_SECONDS = 60

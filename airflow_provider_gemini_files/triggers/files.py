@@ -31,9 +31,7 @@ class GeminiFileStateTrigger(GeminiTrigger):
 
     own_fields: ClassVar[tuple[str, ...]] = ("file_names",)
 
-    def __init__(
-        self, *, file_names: list[str], version: int = 1, delete_on_kill: bool = False, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, file_names: list[str], version: int = 1, delete_on_kill: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.file_names = file_names
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from airflow_provider_gemini_files.files.policy import RetentionPolicy
-from airflow_provider_gemini_files.files.retention import Plan, Verdict, plan
 from airflow_provider_gemini_files.files.cleanup_report import counted
+from airflow_provider_gemini_files.files.deletion import DeletionOutcome as Outcome
+from airflow_provider_gemini_files.files.policy import RetentionPolicy
+from airflow_provider_gemini_files.files.retention import Decision, Plan, plan
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.hooks.storage import Outcome
 from airflow_provider_gemini_files.runs import database_lookup
 from airflow_provider_gemini_files.ui import audit
 from airflow_provider_gemini_files.ui.reading import Listing
@@ -55,9 +54,9 @@ def default_policy() -> dict[str, Any]:
 def dry_run(listing: Listing, options: SweepOptions) -> dict[str, Any]:
     """Return what a sweep would delete, file by file, and what it would keep, by reason."""
     decided = _plan(listing, options)
-    kept = [verdict for verdict in decided.verdicts if not verdict.delete]
+    kept = [decision for decision in decided.decisions if not decision.delete]
     return {
-        "deletions": [[verdict.file.name, verdict.reason, verdict.why] for verdict in decided.deletions],
+        "deletions": [[decision.file.name, decision.reason, decision.why] for decision in decided.deletions],
         "freed_bytes": decided.freed_bytes,
         "kept": counted(kept),
     }
@@ -74,9 +73,9 @@ def sweep(conn_id: str, listing: Listing, asked: SweptFiles, user: str) -> list[
 
     The plan is made anew: since the dry run, a run can have begun again, and room can have been made.
     """
-    verdicts = {verdict.file.name: verdict for verdict in _plan(listing, asked).verdicts}
-    going = [name for name in asked.names if name in verdicts and verdicts[name].delete]
-    kept = [_kept(name, verdicts.get(name)) for name in asked.names if name not in going]
+    decisions = {decision.file.name: decision for decision in _plan(listing, asked).decisions}
+    going = [name for name in asked.names if name in decisions and decisions[name].delete]
+    kept = [_kept(name, decisions.get(name)) for name in asked.names if name not in going]
     return [*_delete(conn_id, listing, going, user, audit.SWEEP_EVENT), *kept]
 
 
@@ -90,7 +89,9 @@ def _delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: s
     deletions = GeminiFilesHook(conn_id).delete_files(names)
     files = {file.name: file for file in listing.files} if listing else {}
     audit.record(user, event, conn_id, deletions, files)
-    return [asdict(deletion) for deletion in deletions]
+    return [
+        {"name": one.name, "outcome": one.outcome, "error": str(one.error) if one.error else None} for one in deletions
+    ]
 
 
 def gone(results: Iterable[dict[str, Any]]) -> Collection[str]:
@@ -98,7 +99,7 @@ def gone(results: Iterable[dict[str, Any]]) -> Collection[str]:
     return {result["name"] for result in results if result["outcome"] in (Outcome.DELETED, Outcome.GONE)}
 
 
-def _kept(name: str, verdict: Verdict | None) -> dict[str, Any]:
-    if verdict is None:
+def _kept(name: str, decision: Decision | None) -> dict[str, Any]:
+    if decision is None:
         return {"name": name, "outcome": Outcome.GONE, "error": None}
-    return {"name": name, "outcome": "kept", "error": verdict.why}
+    return {"name": name, "outcome": "kept", "error": decision.why}

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from airflow.models.log import Log
 from airflow.utils.session import create_session
 
+from airflow_provider_gemini_files.files.deletion import Deletion
 from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.hooks.storage import Deletion
 
 #: The requests themselves are logged under these names, before anything is done.
 DELETE_EVENT = "gemini_files_delete"
@@ -33,7 +33,7 @@ def record(user: str, event: str, conn_id: str, deletions: Sequence[Deletion], f
                 "display_name": file.display_name if file else None,
                 "size_bytes": file.size_bytes if file else None,
                 "outcome": deletion.outcome,
-                "error": deletion.error,
+                "error": str(deletion.error) if deletion.error else None,
             }
             entry = Log(
                 event=f"{event}_file",

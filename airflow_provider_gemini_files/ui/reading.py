@@ -146,7 +146,7 @@ def _read(conn_id: str, store: _Store, at: float) -> None:
 
 def _row(file: GeminiFile, runs: Mapping[RunKey, RunState]) -> list[Any]:
     """Return a file as the page's ``files.js`` reads it; 5,000 of them are one answer, so fields have no names."""
-    owner, created, expires = file.owner, file.created(), file.expires()
+    owner, created, expires = file.owner, file.created_at(), file.expires_at()
     return [
         file.name,
         label_of(file.display_name),

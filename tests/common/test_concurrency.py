@@ -3,9 +3,9 @@ from __future__ import annotations
 import threading
 
 import pytest
+from airflow_provider_gemini_files.transfer.many import for_each, shortened
 
 from airflow_provider_gemini_files import exceptions as e
-from airflow_provider_gemini_files.transfer.many import for_each, shortened
 
 
 def explain(failed: list, good: list) -> str:

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow_provider_gemini_files.files.answers import error_from_answer
 
 from airflow_provider_gemini_files import exceptions as e
-from airflow_provider_gemini_files.files.answers import error_from_answer
 
 
 def body(code: int, status: str, message: str, details: list | None = None) -> dict:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_gemini_files.common.limits import MAX_INLINE_BYTES
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.files.limits import MAX_INLINE_BYTES
 from airflow_provider_gemini_files.files.reference import GeminiFile
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from airflow_provider_gemini_files.content.usage import counts, in_words, sum_of, usage_of
+from airflow_provider_gemini_files.content.tokens import counts, in_words, sum_of, usage_of
 
 FULL = usage_of(
     {

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from airflow_provider_gemini_files.files.room import RoomWait, room_event, usage_of_event
 
 from airflow_provider_gemini_files import exceptions as e
-from airflow_provider_gemini_files.files.room import RoomWait, room_event, usage_of_event
 from airflow_provider_gemini_files.files.state import MAX_FAILED_POLLS, failed_event
-from airflow_provider_gemini_files.files.usage import StorageUsage
+from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 
 FULL = StorageUsage(used_bytes=950, quota_bytes=1000, files=3)
 ROOMY = StorageUsage(used_bytes=900, quota_bytes=1000, files=2)

@@ -15,7 +15,7 @@ from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.retention import Decision, plan, plan_eviction
-from airflow_provider_gemini_files.files.usage import counted_bytes
+from airflow_provider_gemini_files.files.storage_usage import counted_bytes
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.files.usage import StorageUsage
+from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 
 
 def test_it_adds_up_what_counts():

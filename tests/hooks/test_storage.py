@@ -58,7 +58,7 @@ def test_usage_adds_up_the_complete_list(hook, emulator):
 
 
 def test_a_sweep_deletes_exactly_what_it_may_and_a_second_one_nothing(hook, files):
-    report = hook.sweep(POLICY, lookup)
+    report = hook.cleanup(POLICY, lookup)
 
     assert names(hook) == ["files/asked", "files/foreign", "files/live"]
     assert report.deleted == {
@@ -73,12 +73,12 @@ def test_a_sweep_deletes_exactly_what_it_may_and_a_second_one_nothing(hook, file
     assert report.to_dict()["deleted_files"] == 4
     assert json.loads(json.dumps(report.to_dict())) == report.to_dict()
 
-    assert hook.sweep(POLICY, lookup).deleted == {}
+    assert hook.cleanup(POLICY, lookup).deleted == {}
     assert names(hook) == ["files/asked", "files/foreign", "files/live"]
 
 
 def test_a_dry_run_deletes_nothing_and_says_the_same(hook, files, emulator):
-    report = hook.sweep(POLICY, lookup, dry_run=True)
+    report = hook.cleanup(POLICY, lookup, dry_run=True)
 
     assert report.dry_run
     assert report.deleted_files == 4
@@ -88,7 +88,7 @@ def test_a_dry_run_deletes_nothing_and_says_the_same(hook, files, emulator):
 
 
 def test_the_table_can_be_read(hook, files):
-    lines = hook.sweep(POLICY, lookup).table()
+    lines = hook.cleanup(POLICY, lookup).table()
 
     assert any(line.split() == ["deleted", "run", "finished", "2", "2.0", "MiB"] for line in lines)
     assert any(line.split() == ["kept", "run", "running", "1", "1.0", "MiB"] for line in lines)
@@ -104,7 +104,7 @@ def test_a_run_that_begins_again_after_the_plan_keeps_its_files(hook, files):
         found = lookup(owners)
         return dict.fromkeys(found, RunState.RUNNING) if len(asked) > 1 else found
 
-    report = hook.sweep(POLICY, cleared_meanwhile)
+    report = hook.cleanup(POLICY, cleared_meanwhile)
 
     assert report.deleted_files == 0
     assert report.kept["run running"]["files"] == 5
@@ -114,7 +114,7 @@ def test_a_run_that_begins_again_after_the_plan_keeps_its_files(hook, files):
 def test_a_question_that_fails_after_the_plan_keeps_the_files(hook, files):
     answers = [lookup, lambda owners: {}]
 
-    report = hook.sweep(POLICY, lambda owners: answers.pop(0)(owners))
+    report = hook.cleanup(POLICY, lambda owners: answers.pop(0)(owners))
 
     assert report.deleted_files == 0
     assert len(names(hook)) == 7
@@ -123,7 +123,7 @@ def test_a_question_that_fails_after_the_plan_keeps_the_files(hook, files):
 def test_a_file_that_is_gone_already_is_success(hook, files, emulator):
     emulator.faults.add("delete", "gone")
 
-    report = hook.sweep(POLICY, lookup)
+    report = hook.cleanup(POLICY, lookup)
 
     assert (report.deleted_files, report.gone, report.failed) == (4, 1, 0)
 
@@ -132,7 +132,7 @@ def test_the_result_of_a_batch_is_tolerated(hook, emulator):
     name = "files/batch-" + "a" * 36
     seed(emulator.base_url, {"name": name, "generated": True, "age": 7200}, owned("done", "finished"))
 
-    report = hook.sweep(RetentionPolicy(max_age=timedelta(hours=1), include_foreign=True), lookup)
+    report = hook.cleanup(RetentionPolicy(max_age=timedelta(hours=1), include_foreign=True), lookup)
 
     assert names(hook) == [name]
     assert (report.refused, report.failed, report.deleted_files) == (1, 0, 1)
@@ -142,7 +142,7 @@ def test_the_result_of_a_batch_is_tolerated(hook, emulator):
 def test_a_key_that_may_not_delete_ends_the_sweep(hook, files, emulator):
     emulator.faults.add("delete", "forbidden")
     with pytest.raises(e.GeminiAuthError):
-        hook.sweep(POLICY, lookup)
+        hook.cleanup(POLICY, lookup)
 
 
 def test_one_that_cannot_be_deleted_does_not_keep_the_others(hook, emulator):
@@ -151,12 +151,12 @@ def test_one_that_cannot_be_deleted_does_not_keep_the_others(hook, emulator):
     # Two tries for each file; as threads race, which files fail is not said.
     hook.connection.__dict__["max_retries"] = 0
 
-    report = hook.sweep(POLICY, lookup)
+    report = hook.cleanup(POLICY, lookup)
 
     assert (report.failed, report.deleted_files) == (2, 28)
     assert len(names(hook)) == 2
     assert "Failed to convert" in report.errors[0]
-    assert hook.sweep(POLICY, lookup).deleted_files == 2
+    assert hook.cleanup(POLICY, lookup).deleted_files == 2
     assert names(hook) == []
 
 
@@ -171,10 +171,10 @@ def test_a_sweep_that_is_killed_and_run_again_ends_in_the_same_state(hook, emula
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        hook.sweep(POLICY, killed)
+        hook.cleanup(POLICY, killed)
     assert len(names(hook)) == 201
 
-    report = hook.sweep(POLICY, lookup)
+    report = hook.cleanup(POLICY, lookup)
 
     assert report.deleted_files == 200
     assert names(hook) == ["files/live"]
@@ -185,14 +185,14 @@ def test_where_nothing_can_be_deleted_the_sweep_fails(hook, emulator):
     emulator.faults.add("delete", "internal", times=2)
 
     with pytest.raises(e.GeminiServiceError, match="None of 1 files could be deleted"):
-        hook.sweep(POLICY, lookup)
+        hook.cleanup(POLICY, lookup)
 
 
 def test_after_a_429_all_rest(hook, emulator):
     seed(emulator.base_url, *[owned(f"f{n}", "finished") for n in range(300)])
     emulator.faults.add("delete", "rate_limit", nth=20, seconds=1)
 
-    report = hook.sweep(POLICY, lookup)
+    report = hook.cleanup(POLICY, lookup)
 
     assert report.deleted_files == 300
     deletions = [entry for entry in emulator.journal if entry["call"] == "delete"]

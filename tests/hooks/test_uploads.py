@@ -16,9 +16,10 @@ from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.naming import Owner, is_shared
 from airflow_provider_gemini_files.hooks import uploads
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.hooks.uploads import Upload
 from airflow_provider_gemini_files.transfer.session import UploadSession
-from airflow_provider_gemini_files.transfer.sources import Source, find_source
+from airflow_provider_gemini_files.transfer.source import Source
+from airflow_provider_gemini_files.transfer.sources import find_source
+from airflow_provider_gemini_files.transfer.upload import Upload
 
 NAME = "files/af0123"
 GONE = {"error": {"code": 403, "message": "You do not have permission to access the File x or it may not exist."}}

@@ -10,9 +10,9 @@ from transfer_store import Store
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.hooks.uploads import Upload
 from airflow_provider_gemini_files.transfer import session
 from airflow_provider_gemini_files.transfer.sources import find_source
+from airflow_provider_gemini_files.transfer.upload import Upload
 
 crypto = pytest.importorskip("airflow.sdk.crypto", reason="Airflow keeps no task state before 3.3")
 MIB = 1024**2

@@ -6,9 +6,9 @@ import asyncio
 import time
 
 import pytest
+from airflow_provider_gemini_files.files.room import room_event
 from support import seed
 
-from airflow_provider_gemini_files.files.room import room_event
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.triggers import usage
 from airflow_provider_gemini_files.triggers.storage import GeminiStorageCapacityTrigger
