@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import sys
+from typing import ClassVar
 
 import jsonschema
 import pytest
@@ -243,3 +244,70 @@ class TestCatalog:
         assert len(first["embedding"]["values"]) == 8
         many = api.post("models/gemini-embedding-001:batchEmbedContents", {"requests": [body, body]}).json()
         assert many["embeddings"] == [first["embedding"]] * 2
+
+
+class TestScriptedParts:
+    IMAGE: ClassVar = {"inlineData": {"mimeType": "image/png", "data": "aW1hZ2U="}}
+    THOUGHT: ClassVar = {"text": "Let me think about it.", "thought": True, "thoughtSignature": "c2ln"}
+
+    def stream(self, api):
+        response = api.post(f"{MODEL}:streamGenerateContent?alt=sse", contents({"text": "?"}))
+        return [json.loads(line[6:]) for line in response.text.split("\r\n\r\n") if line]
+
+    def test_images_sound_and_thoughts(self, emulator, api):
+        sound = {"inlineData": {"mimeType": "audio/wav", "data": "UklGRg=="}}
+        parts = [self.THOUGHT, {"text": "Here."}, self.IMAGE, sound]
+        emulator.answers.add(parts=parts)
+        body = api.generate({"text": "Draw it."}).json()
+        assert body["candidates"] == [
+            {"content": {"parts": parts, "role": "model"}, "finishReason": "STOP", "index": 0}
+        ]
+        assert body["usageMetadata"]["thoughtsTokenCount"] == 5
+        assert body["usageMetadata"]["candidatesTokenCount"] == 1
+        assert body["usageMetadata"]["totalTokenCount"] == 8
+
+    def test_no_parts(self, emulator, api):
+        emulator.answers.add(parts=[], finish_reason="MAX_TOKENS")
+        candidate = api.generate({"text": "?"}).json()["candidates"][0]
+        assert (candidate["content"], candidate["finishReason"]) == ({"role": "model"}, "MAX_TOKENS")
+
+    def test_finish_message(self, emulator, api):
+        emulator.answers.add(finish_reason="MALFORMED_FUNCTION_CALL", finish_message="Malformed function call: f(")
+        candidate = api.generate({"text": "?"}).json()["candidates"][0]
+        assert candidate["finishMessage"] == "Malformed function call: f("
+        assert "content" not in candidate
+
+    def test_candidates_as_they_are(self, emulator, api):
+        candidates = [{"content": {"parts": [{"text": "a"}]}, "index": 0}, {"finishReason": "NEW_REASON", "index": 1}]
+        emulator.answers.add(candidates=candidates)
+        body = api.generate({"text": "?"}).json()
+        assert body["candidates"] == candidates
+        assert body["modelVersion"] == "gemini-2.5-flash"
+
+    def test_stream_has_one_part_in_each_chunk(self, emulator, api):
+        emulator.answers.add(parts=[self.THOUGHT, {"text": "Here."}, self.IMAGE], finish_message="Done.")
+        chunks = [chunk["candidates"][0] for chunk in self.stream(api)]
+        parts = [part for chunk in chunks for part in chunk["content"]["parts"]]
+        assert len(parts) == len(chunks) == 7
+        assert "".join(part["text"] for part in parts if part.get("thought")) == self.THOUGHT["text"]
+        assert [part.get("thoughtSignature") for part in parts[:3]] == [None, None, "c2ln"]
+        assert "".join(part.get("text", "") for part in parts if not part.get("thought")) == "Here."
+        assert parts[-1] == self.IMAGE
+        assert [chunk.get("finishReason") for chunk in chunks] == [None] * 6 + ["STOP"]
+        assert [chunk.get("finishMessage") for chunk in chunks] == [None] * 6 + ["Done."]
+
+    def test_stream_of_several_candidates_is_one_chunk(self, emulator, api):
+        candidates = [{"content": {"parts": [{"text": "long answer"}]}}, {"content": {"parts": [{"text": "other"}]}}]
+        emulator.answers.add(candidates=candidates)
+        assert [chunk["candidates"] for chunk in self.stream(api)] == [candidates]
+
+    @pytest.mark.parametrize("content", [None, "text", {"parts": "text"}, {"parts": [None]}])
+    def test_malformed_candidates_are_sent_as_they_are(self, emulator, api, content):
+        emulator.answers.load([{"candidates": [{"content": content}]}] * 2)
+        assert api.generate({"text": "?"}).json()["candidates"] == [{"content": content}]
+        assert self.stream(api)[0]["candidates"] == [{"content": content}]
+
+    @pytest.mark.parametrize("answer", [{"parts": "text"}, {"parts": ["text"]}, {"candidates": {}}])
+    def test_parts_and_candidates_must_be_lists_of_objects(self, api, answer):
+        response = api.http.post("/__emulator/answers", json=[answer])
+        assert (response.status_code, "must be a list of objects" in response.text) == (400, True)

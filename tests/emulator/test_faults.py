@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from emulator.api import Api
 
 from airflow_provider_gemini_files.emulator.app import METHODS, NAMES, VERSIONS, build_app
 
@@ -274,8 +275,8 @@ class TestAccounting:
             ({"method": "get", "action": "reset", "when": 3}, "unknown field 'when'"),
             ({"method": "get", "action": "no_upload_url"}, "no_upload_url is for start"),
             ({"method": "get", "action": "reset", "after_bytes": 3}, "after_bytes is for upload and finalize"),
-            ({"method": "upload", "action": "lose_answer", "after_bytes": 3}, "after_bytes means nothing"),
-            ({"method": "get", "action": "status"}, "needs a status"),
+            ({"method": "upload", "action": "lose_answer", "after_bytes": 3}, "after_bytes has no meaning"),
+            ({"method": "get", "action": "status"}, "needs status"),
             ({"method": "get", "action": "stall"}, "needs seconds"),
             ({"method": "get", "action": "reset", "nth": 0}, "count from 1"),
         ],
@@ -302,3 +303,163 @@ class TestAccounting:
         result = pytester.runpytest("-p", "no:cacheprovider")
         result.assert_outcomes(passed=2, errors=1)
         result.stdout.fnmatch_lines(["*faults that did not happen*get*reset*"])
+
+
+class TestScriptedStatus:
+    def test_html_of_a_gateway(self, emulator, api):
+        headers = {"Retry-After": "9", "Location": "https://gateway.example/login"}
+        emulator.faults.add(
+            "list", "status", status=503, body="<html>busy</html>", headers=headers, content_type="text/html"
+        )
+        response = api.get("files")
+        assert (response.status_code, response.text) == (503, "<html>busy</html>")
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        assert (response.headers["retry-after"], response.headers["location"]) == tuple(headers.values())
+
+    def test_foreign_json(self, emulator, api):
+        emulator.faults.add(
+            "start", "status", status=429, body={"detail": "slow"}, content_type="application/problem+json"
+        )
+        response = api.start(5)
+        assert (response.status_code, response.json()) == (429, {"detail": "slow"})
+        assert response.headers["content-type"] == "application/problem+json"
+
+    @pytest.mark.parametrize(
+        ("fault", "words"),
+        [
+            ({"action": "overloaded", "headers": {}}, "headers is for action status"),
+            ({"action": "overloaded", "content_type": "text/html"}, "content_type is for action status"),
+            ({"action": "status", "status": 503, "headers": {"Retry-After": 9}}, "printable ASCII"),
+            ({"action": "status", "status": 503, "headers": {"a": "b\r\nc: d"}}, "printable ASCII"),
+            ({"action": "status", "status": 503, "content_type": "é"}, "printable ASCII"),
+        ],
+    )
+    def test_impossible_headers_are_refused(self, emulator, fault, words):
+        with pytest.raises(ValueError, match=words):
+            emulator.faults.add("list", **fault)
+
+
+class TestQuotas:
+    @pytest.mark.parametrize(
+        ("action", "value", "words"),
+        [("daily_quota", "250", "limit: 250"), ("no_quota", "0", "limit: 0")],
+    )
+    def test_daily_quotas(self, emulator, api, action, value, words):
+        emulator.faults.add("generate", action)
+        error = api.generate({"text": "?"}).json()["error"]
+        assert (error["code"], error["status"], words in error["message"]) == (429, "RESOURCE_EXHAUSTED", True)
+        violation = error["details"][0]["violations"][0]
+        assert ("PerDay" in violation["quotaId"], violation["quotaValue"]) == (True, value)
+        assert error["details"][2]["retryDelay"] == "28s"
+
+    def test_no_free_tier_asks_for_a_delay_all_the_same(self, emulator, api):
+        emulator.faults.add("generate", "no_free_tier", seconds=33)
+        error = api.generate({"text": "?"}).json()["error"]
+        assert error["code"] == 429
+        assert "doesn't have a free quota tier" in error["message"]
+        assert error["details"][-1]["retryDelay"] == "33s"
+
+    def test_depleted_credits_have_no_details(self, emulator, api):
+        emulator.faults.add("generate", "credits_depleted")
+        error = api.generate({"text": "?"}).json()["error"]
+        assert (error["code"], "details" in error) == (429, False)
+        assert error["message"].startswith("Your prepayment credits are depleted")
+
+
+class TestEchoedKey:
+    def test_message_repeats_the_key_of_the_request(self, emulator):
+        api = Api(emulator.base_url, key="echoed-key")
+        emulator.faults.add("list", "echo_key")
+        error = api.get("files").json()["error"]
+        assert (error["code"], "'api_key:echoed-key'" in error["message"]) == (403, True)
+
+    def test_also_in_a_request_that_carries_no_key(self, emulator):
+        api = Api(emulator.base_url, key="echoed-key")
+        emulator.faults.add("upload", "echo_key", after_bytes=3)
+        assert "echoed-key" in api.upload(b"hello").text
+
+
+class TestDrip:
+    def test_body_comes_in_single_bytes(self, emulator, api):
+        name = api.file()["name"]
+        emulator.faults.add("get", "drip", seconds=0.001)
+        began = time.monotonic()
+        with api.http.stream("GET", f"/v1beta/{name}") as response:
+            length = int(response.headers["content-length"])
+            content = b"".join(response.iter_raw())
+        assert len(content) == length
+        assert time.monotonic() - began >= 0.001 * length
+        assert content == api.get(name).content
+
+    @pytest.mark.parametrize("suffix", ["", "?alt=sse"])
+    def test_streams_and_errors_drip_too(self, emulator, api, suffix):
+        path = f"models/gemini-2.5-flash:streamGenerateContent{suffix}"
+        for body in ({"contents": [{"parts": [{"text": "?"}]}]}, {}):
+            emulator.faults.add("stream", "drip", seconds=0)
+            slow, fast = api.post(path, body), api.post(path, body)
+            assert (slow.status_code, slow.content) == (fast.status_code, fast.content)
+
+    def test_client_that_gives_up_does_not_disturb_the_next(self, emulator, api):
+        emulator.faults.add("list", "drip", seconds=60)
+        with pytest.raises(httpx.ReadTimeout):
+            api.get("files", timeout=0.2)
+        assert api.get("files").json() == {}
+
+
+class TestPageToken:
+    def test_same_token_for_ever(self, emulator, api):
+        names = [api.file()["name"] for _ in range(5)]
+        emulator.faults.add("list", "same_page_token", times=None)
+        bodies, token = [], None
+        for _ in range(4):
+            query = {"pageSize": 2} | ({"pageToken": token} if token else {})
+            bodies.append(api.get("files", params=query).json())
+            token = bodies[-1]["nextPageToken"]
+        assert len({body["nextPageToken"] for body in bodies}) == 1
+        assert [file["name"] for file in bodies[0]["files"]] == names[:2:-1]
+        assert bodies[1] == bodies[2] == bodies[3]
+
+    def test_also_where_one_page_holds_everything(self, emulator, api):
+        emulator.faults.add("list", "same_page_token", times=2)
+        first = api.get("files").json()
+        assert api.get("files", params={"pageToken": first["nextPageToken"]}).json() == first
+        assert api.get("files").json() == {}
+
+
+class TestEditedFiles:
+    @pytest.mark.parametrize(
+        "fields", [{"createTime": ""}, {"sizeBytes": "5.0"}, {"error": "a text"}, {"name": None, "other": [1]}]
+    )
+    def test_fields_are_overridden_in_responses_only(self, emulator, api, fields):
+        file = api.file()
+        for call in ("get", "list"):
+            emulator.faults.add(call, "edit_file", fields=fields)
+        assert api.get(file["name"]).json() == file | fields
+        assert api.get("files").json() == {"files": [file | fields]}
+        assert api.get(file["name"]).json() == file
+
+    def test_one_file_of_a_list(self, emulator, api):
+        first, second = api.file(), api.file()
+        emulator.faults.add("list", "edit_file", file_id=first["name"][6:], fields={"state": 7})
+        assert api.get("files").json()["files"] == [second, first | {"state": 7}]
+
+    def test_without_fields_the_file_is_null(self, emulator, api):
+        first, second = api.file(), api.file()
+        emulator.faults.add("list", "edit_file", file_id=first["name"][6:])
+        assert api.get("files").json()["files"] == [second, None]
+        emulator.faults.add("get", "edit_file")
+        assert api.get(first["name"]).json() is None
+
+    def test_fields_are_for_this_action_only(self, emulator):
+        with pytest.raises(ValueError, match="fields is for action edit_file"):
+            emulator.faults.add("get", "gone", fields={})
+
+
+class TestUnlimitedFaults:
+    def test_counts_as_used_once_it_has_happened(self, emulator, api):
+        emulator.faults.add("list", "overloaded", nth=2, times=None)
+        assert [fault["times"] for fault in emulator.faults.unused()] == [None]
+        assert [api.get("files").status_code for _ in range(4)] == [200, 503, 503, 503]
+        assert emulator.faults.unused() == []
+        emulator.faults.clear()
+        assert api.get("files").status_code == 200
