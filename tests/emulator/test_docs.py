@@ -15,6 +15,7 @@ from airflow_provider_gemini_files.emulator.__main__ import _OPTIONS
 from airflow_provider_gemini_files.emulator.app import NAMES
 from airflow_provider_gemini_files.emulator.control import ROUTES
 from airflow_provider_gemini_files.emulator.faults import ACTIONS, Fault
+from airflow_provider_gemini_files.emulator.replies import ScriptedReply
 
 TEXT = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text()
 
@@ -38,7 +39,7 @@ def test_snippets_run(tmp_path):
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout
-    assert "5 passed" in done.stdout
+    assert "6 passed" in done.stdout
 
 
 def test_every_action_is_documented():
@@ -49,6 +50,10 @@ def test_every_field_of_a_fault_is_documented():
     rows = set(re.findall(r"^\| (`.*?`) \|", section("Faults"), flags=re.M))
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert documented == {f.name for f in fields(Fault) if f.init}
+
+
+def test_every_field_of_an_answer_is_documented():
+    assert first_cells("Scripted answers") == {f.name for f in fields(ScriptedReply)}
 
 
 def test_every_method_is_documented():
