@@ -46,10 +46,10 @@ def find_problem(headers: Headers, own_hosts: Collection[str]) -> str | None:
     """
     hosts = headers.getlist("host")
     if len(hosts) != 1 or not _is_own(hosts[0], own_hosts):
-        return "The control API answers only requests whose Host header is localhost or the emulator's own address."
+        return "The control API accepts only requests whose Host header is localhost or the emulator's own address."
     origins = headers.getlist("origin")
     if any(origin.lower() != f"http://{hosts[0]}".lower() for origin in origins):
-        return "The control API answers no requests of web pages from another origin."
+        return "The control API does not accept requests of web pages from another origin."
     return None
 
 
