@@ -1,9 +1,10 @@
 """
-How much the emulator costs: an upload's throughput beside a bare sink, and the server's memory.
+Measure the throughput of uploads to the emulator, compared with a bare sink, and the memory of its process.
 
-Both are served by the same stack in a process of their own; the sink only hashes what it gets. The same client sends
-the same bytes, in turns, in one request and in the SDK's chunks. Run: ``python benchmarks/emulator.py [--gib 2]``.
-The exit code is 1 when a limit is missed: at least 0.7 of the sink's throughput, less than 150 MB of memory.
+Both run on the same server stack, each in a process of its own; the sink only hashes the bytes. The same client sends
+the same bytes to both in turns: in one request, and in chunks as the SDK does.
+Run: ``python benchmarks/emulator.py [--gib 2]``.
+The exit code is 1 if a limit is missed: at least 0.7 of the sink's throughput, less than 150 MB of memory.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ MAX_MEMORY = 150 * 10**6
 
 
 def settle_allocator() -> None:
-    """Free a large block: from then on glibc reuses buffers of that size, which else are mapped anew for each read."""
+    """Free a large block, so that glibc reuses buffers of this size instead of mapping new ones for each read."""
     bytearray(16 * MIB)
 
 
 def serve_sink(ready: multiprocessing.connection.Connection) -> None:
-    """Serve an application that hashes and counts, and nothing else."""
+    """Serve an application that only hashes the body."""
     import uvicorn
 
     settle_allocator()
@@ -52,7 +53,7 @@ def serve_sink(ready: multiprocessing.connection.Connection) -> None:
         await send({"type": "http.response.body", "body": hasher.hexdigest().encode()})
 
     listener = socket.create_server(("127.0.0.1", 0))
-    # As the emulator does; else each answer of two packets waits 40 ms, and the comparison flatters.
+    # As the emulator does; otherwise each response of two packets waits 40 ms, and the sink is too slow.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     ready.send(f"http://127.0.0.1:{listener.getsockname()[1]}")
     config = uvicorn.Config(
@@ -73,14 +74,14 @@ def serve_emulator(ready: multiprocessing.connection.Connection) -> None:
 
 @dataclass
 class Peak:
-    """The most memory a process held, in bytes."""
+    """Largest memory of a process, in bytes."""
 
     rss: int = 0
 
 
 @contextmanager
 def served(target: object) -> Iterator[tuple[str, Peak]]:
-    """Run a server in a process of its own, and watch its memory."""
+    """Run a server in a process of its own; yield its URL and its peak memory."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=target, args=(there,), daemon=True)  # type: ignore[arg-type]
@@ -106,7 +107,7 @@ def served(target: object) -> Iterator[tuple[str, Peak]]:
 
 
 def wait_for(url: str) -> None:
-    """Wait until a server takes connections."""
+    """Wait until a server accepts connections."""
     parts = urlsplit(url)
     for _ in range(200):
         try:
@@ -114,20 +115,20 @@ def wait_for(url: str) -> None:
             return
         except OSError:
             time.sleep(0.05)
-    raise SystemExit(f"{url} does not answer")
+    raise SystemExit(f"{url} does not respond")
 
 
 def post(connection: socket.socket, path: str, headers: dict[str, str], length: int) -> tuple[str, bytes]:
-    """Send a request with so many bytes over a bare socket, which costs the client least; return head and body."""
+    """Send ``length`` bytes over a bare socket, the cheapest client; return head and body of the response."""
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {length}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
     for at in range(0, length, len(PIECE)):
         connection.sendall(PIECE[: min(len(PIECE), length - at)])
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        answer += connection.recv(65536)
-    head, _, body = answer.partition(b"\r\n\r\n")
+    response = b""
+    while b"\r\n\r\n" not in response:
+        response += connection.recv(65536)
+    head, _, body = response.partition(b"\r\n\r\n")
     text = head.decode()
     if not text.startswith("HTTP/1.1 200"):
         raise SystemExit(f"{path}: {text} {body!r}")
@@ -146,16 +147,16 @@ def connect(url: str) -> socket.socket:
 
 
 def to_sink(url: str, size: int, chunk: int) -> float:
-    """Send bytes to the sink; return the seconds it took."""
+    """Send bytes to the sink; return the seconds that it took."""
     with connect(url) as connection:
-        began = time.perf_counter()
+        started = time.perf_counter()
         for at in range(0, size, chunk):
             post(connection, "/", {}, min(chunk, size - at))
-        return time.perf_counter() - began
+        return time.perf_counter() - started
 
 
 def to_emulator(url: str, size: int, chunk: int) -> float:
-    """Upload bytes to the emulator as a file, then delete it; return the seconds the upload took."""
+    """Upload a file to the emulator, then remove it; return the seconds that the upload took."""
     with connect(url) as connection:
         start = {
             "X-Goog-Upload-Protocol": "resumable",
@@ -163,7 +164,7 @@ def to_emulator(url: str, size: int, chunk: int) -> float:
             "X-Goog-Upload-Header-Content-Length": str(size),
             "x-goog-api-key": "k",
         }
-        began = time.perf_counter()
+        started = time.perf_counter()
         head, _ = post(connection, "/upload/v1beta/files", start, 0)
         address = urlsplit(head.lower().split("x-goog-upload-url: ")[1].split("\r\n")[0])
         session = head[head.lower().index(address.path) :].split("\r\n")[0]
@@ -171,13 +172,13 @@ def to_emulator(url: str, size: int, chunk: int) -> float:
             command = "upload, finalize" if at + chunk >= size else "upload"
             headers = {"X-Goog-Upload-Command": command, "X-Goog-Upload-Offset": str(at)}
             post(connection, session, headers, min(chunk, size - at))
-        took = time.perf_counter() - began
+        took = time.perf_counter() - started
         post(connection, "/__emulator/reset", {}, 0)
         return took
 
 
 def measure(sink: str, emulator: str, size: int, chunk: int, turn: int) -> tuple[float, float]:
-    """Return the seconds of both; who comes first is slower, so they take turns."""
+    """Return the seconds of sink and emulator; the first of a pair is slower, so they take turns to be first."""
     if turn % 2:
         own = to_emulator(emulator, size, chunk)
         return to_sink(sink, size, chunk), own
@@ -185,7 +186,7 @@ def measure(sink: str, emulator: str, size: int, chunk: int, turn: int) -> tuple
 
 
 def main() -> int:
-    """Measure, print the table, and tell whether the limits are kept."""
+    """Measure, print the table, and return 1 if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gib", type=float, default=2, help="size of an upload (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=4, help="how often each is measured (default: %(default)s)")

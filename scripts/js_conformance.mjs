@@ -1,9 +1,9 @@
-// Drive the JavaScript SDK through a file's life: upload, poll, list, generate, stream, count, delete.
+// Use the JavaScript SDK for every step of a file: upload, poll, list, generate, stream, count, delete.
 //
 //   npm i @google/genai
 //   node scripts/js_conformance.mjs http://127.0.0.1:8085
 //
-// Run it in the folder where the SDK is installed. It ends with "ok", or with the first thing that is not as expected.
+// Run it in the folder where the SDK is installed. It prints "ok", or the first failed assertion.
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -18,7 +18,7 @@ const model = "gemini-2.5-flash";
 
 const folder = mkdtempSync(join(tmpdir(), "js-conformance-"));
 try {
-  // Three requests: the SDK sends 8 MiB at a time.
+  // The SDK sends chunks of 8 MiB, so this takes three requests.
   const content = randomBytes(17 * 1024 * 1024);
   const path = join(folder, "film.mp4");
   writeFileSync(path, content);
@@ -30,7 +30,7 @@ try {
   assert.equal(Buffer.from(video.sha256Hash, "base64").toString(), sha256);
 
   let polled = video;
-  for (let tries = 0; polled.state === "PROCESSING" && tries < 100; tries += 1) {
+  for (let polls = 0; polled.state === "PROCESSING" && polls < 100; polls += 1) {
     await new Promise((done) => setTimeout(done, 100));
     polled = await ai.files.get({ name: video.name });
   }
@@ -54,7 +54,7 @@ try {
 
   const store = await ai.fileSearchStores.create({ config: { displayName: "From JavaScript" } });
   let operation = await ai.fileSearchStores.importFile({ fileSearchStoreName: store.name, fileName: text.name });
-  for (let tries = 0; !operation.done && tries < 100; tries += 1) {
+  for (let polls = 0; !operation.done && polls < 100; polls += 1) {
     await new Promise((done) => setTimeout(done, 100));
     operation = await ai.operations.get({ operation });
   }
@@ -64,7 +64,7 @@ try {
   await ai.files.delete({ name: video.name });
   await ai.files.delete({ name: text.name });
   await assert.rejects(ai.files.get({ name: video.name }), (error) => error.status === 403);
-  for await (const file of await ai.files.list()) assert.fail(`${file.name} is still there`);
+  for await (const file of await ai.files.list()) assert.fail(`${file.name} still exists`);
 } finally {
   rmSync(folder, { recursive: true });
 }

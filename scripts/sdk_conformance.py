@@ -2,11 +2,12 @@
 Run the google-genai SDK's own tests, in their live mode, against the emulator.
 
 The installed package ships its tests (an unpacked sdist or a checkout: ``--package DIR``, the folder that is
-``google/genai``). They are copied aside, so that the installation stays as it is. What they need of the recording
-project is seeded: every resource a test module names. Their data files are not in the package; small stand-ins of the
-same names take their place, as the emulator does not look into them.
+``google/genai``). They are copied, so that the installation does not change. The resources that a test module expects
+in Google's own project are seeded. The package does not contain the data files of the tests; small placeholders of the
+same names replace them, because the emulator does not decode files.
 
-It needs pytest, pytest-asyncio and aiohttp beside the SDK: ``python scripts/sdk_conformance.py [pytest arguments]``.
+It needs pytest, pytest-asyncio and aiohttp in addition to the SDK:
+``python scripts/sdk_conformance.py [pytest arguments]``.
 The exit code is that of pytest.
 """
 
@@ -31,22 +32,22 @@ import pytest
 KEY = "conformance-key"
 FOLDERS = ("files", "file_search_stores", "documents", "caches", "batches", "operations")
 FOLDERS += ("shared/files", "shared/caches", "shared/batches")
-# What only the other product can do, or what no local service can answer for: see docs/emulator.md.
-ELSEWHERE = ("bigquery", "with_gcs", "vertex_dataset", "custom_url")
-#: What cannot pass anywhere but at Google's desks, and why.
-CANNOT = {
-    "test_register_table": "wants a person's own Google credentials",
+# Tests of Vertex AI, and of its resources: see docs/emulator.md.
+DESELECTED = ("bigquery", "with_gcs", "vertex_dataset", "custom_url")
+#: Tests that only Google can pass, and the reason.
+EXPECTED_FAILURES = {
+    "test_register_table": "requires Google credentials of a person",
     "googleai_file_expire_time": "names a date that has passed",
-    "test_register.py::test_async": "a mock of the SDK's own that is never awaited; no request is made",
+    "test_register.py::test_async": "mocks the SDK itself and awaits nothing; no request is sent",
 }
 RESOURCE = re.compile(
     r"(?:files|batches|cachedContents)/[a-z0-9]{10,40}|fileSearchStores/[a-z0-9-]+(?:/documents/[a-z0-9-]+)?"
 )
-MADE_UP = re.compile(r"non-existent|batches/input|/\d+$")
+NOT_SEEDED = re.compile(r"non-existent|batches/input|/\d+$")
 
 
 def main() -> int:
-    """Copy the tests aside, serve the emulator, run pytest."""
+    """Copy the tests, start the emulator, run pytest, and return its exit code."""
     from airflow_provider_gemini_files.emulator import GeminiEmulator
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -59,7 +60,7 @@ def main() -> int:
         root = Path(folder)
         copy = root / "google" / "genai"
         shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        _stand_ins(copy / "tests")
+        _write_placeholders(copy / "tests")
         (root / "tests").symlink_to(copy / "tests")
         folders = [str(copy / "tests" / name) for name in FOLDERS if (copy / "tests" / name).is_dir()]
         command = [sys.executable, "-m", "pytest", "-p", "sdk_conformance", "--mode=api", "-q", "-c", os.devnull]
@@ -87,13 +88,13 @@ def _environment(root: Path, base_url: str) -> dict[str, str]:
     }
 
 
-def _stand_ins(tests: Path) -> None:
-    """Make the data files that the tests name and the package does not ship."""
+def _write_placeholders(tests: Path) -> None:
+    """Create the data files that the tests name and the package does not contain."""
     text = "".join(path.read_text() for folder in FOLDERS for path in (tests / folder).glob("*.py"))
     (tests / "data").mkdir(exist_ok=True)
     for name in set(re.findall(r"(?:tests|\.\.)/data/([\w.-]+)", text)):
         if not (tests / "data" / name).exists():
-            (tests / "data" / name).write_bytes(b"stand-in for " + name.encode() + b"\n")
+            (tests / "data" / name).write_bytes(b"placeholder for " + name.encode() + b"\n")
 
 
 def _post(path: str, body: dict[str, Any]) -> None:
@@ -102,7 +103,7 @@ def _post(path: str, body: dict[str, Any]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Point even those tests at the emulator that name a host of their own."""
+    """Redirect tests that set a host of their own to the emulator."""
     from google.genai import _replay_api_client, types
 
     client = _replay_api_client.ReplayApiClient
@@ -117,24 +118,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not of this API, and what the SDK's authors say cannot run live."""
-    kept = [item for item in items if not any(word in item.nodeid for word in ELSEWHERE)]
+    """Deselect the tests of Vertex AI, and mark those that only Google can pass."""
+    kept = [item for item in items if not any(word in item.nodeid for word in DESELECTED)]
     kept = [item for item in kept if not getattr(item, "callspec", None) or not item.callspec.params.get("use_vertex")]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
     for item in kept:
-        for words, reason in CANNOT.items():
+        for words, reason in EXPECTED_FAILURES.items():
             if words in item.nodeid:
                 item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
 
 
 @pytest.fixture(autouse=True)
 def _seeded(request: pytest.FixtureRequest) -> None:
-    """Empty the emulator, then make what the test's module and its constants name."""
+    """Reset the emulator, then seed the resources that the test's module and its constants name."""
     path = request.path
     constants = path.with_name("constants.py")
     source = path.read_text() + (constants.read_text() if constants.exists() else "")
-    names = {name for name in RESOURCE.findall(source) if not MADE_UP.search(name)}
+    names = {name for name in RESOURCE.findall(source) if not NOT_SEEDED.search(name)}
     seeds = [_seed(name, source) for name in sorted(names)]
     if "download_uri" in source:
         film = base64.b64encode(b"\0\0\0\x18ftypmp42").decode()
@@ -144,7 +145,7 @@ def _seeded(request: pytest.FixtureRequest) -> None:
 
 
 def _seed(name: str, source: str) -> dict[str, Any]:
-    """Tell the emulator what a name stands for, as far as the source's own constant tells."""
+    """Return the seed of a name; the name of its constant in the source decides the kind of batch."""
     constant = re.search(rf"(\w+) = \(?\s*'{re.escape(name)}'", source)
     words = constant[1] if constant else ""
     seed: dict[str, Any] = {"name": name, "from_file": "BATCH_FILE" in words}

@@ -7,7 +7,7 @@ As a library::
         client = genai.Client(api_key="any", http_options={"base_url": emulator.base_url})
 
 As a command: ``python -m airflow_provider_gemini_files.emulator --port 8085``.
-It imports nothing of the provider, so that one cannot inherit the other's mistakes.
+It imports nothing of the provider and is not imported by it, so neither can inherit the other's mistakes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["GeminiEmulator"]
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that the pytest plugin costs nothing where nobody asks for an emulator.
+    # Lazy, so that the pytest plugin costs nothing in tests without an emulator.
     if name == "GeminiEmulator":
         from airflow_provider_gemini_files.emulator.server import GeminiEmulator
 

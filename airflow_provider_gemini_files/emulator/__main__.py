@@ -1,7 +1,7 @@
 """
 Command line: ``python -m airflow_provider_gemini_files.emulator``.
 
-Every flag has an environment variable: ``--video-seconds`` is ``GEMINI_EMULATOR_VIDEO_SECONDS``.
+Each flag has an environment variable: for ``--video-seconds``, it is ``GEMINI_EMULATOR_VIDEO_SECONDS``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ def _keys(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Option:
-    """A setting that the command line and the environment give."""
+    """
+    An option of the command line and the environment.
+
+    :param read: converts its text; raises ValueError.
+    """
 
     flag: str
     read: Any
@@ -41,7 +45,7 @@ class _Option:
 
     @property
     def variable(self) -> str:
-        """Return the environment variable."""
+        """Return the name of the environment variable."""
         return _PREFIX + self.flag.upper().replace("-", "_")
 
 
@@ -49,11 +53,11 @@ _DEFAULTS = {f.name: f.default for f in fields(Settings)}
 _OPTIONS = [
     _Option("host", str, "127.0.0.1", "address to listen on"),
     _Option("port", int, 8085, "port to listen on; 0 takes a free one"),
-    _Option("allow-remote", _switch, False, "listen on an address that others can reach, too"),
-    _Option("api-key", _keys, (), "valid keys, separated by commas; none: every key is valid"),
-    _Option("quota-bytes", int, _DEFAULTS["quota_bytes"], "storage of one project"),
+    _Option("allow-remote", _switch, False, "allow an address that other machines can reach"),
+    _Option("api-key", _keys, (), "valid keys, separated by commas; none: all keys are valid"),
+    _Option("quota-bytes", int, _DEFAULTS["quota_bytes"], "storage of one project in bytes"),
     _Option("granularity", int, _DEFAULTS["granularity"], "chunk granularity of uploads in bytes"),
-    _Option("keep-partial", _switch, _DEFAULTS["keep_partial"], "keep what a broken connection has brought"),
+    _Option("keep-partial", _switch, _DEFAULTS["keep_partial"], "keep the bytes before a broken connection"),
     _Option("video-seconds", float, _DEFAULTS["video_seconds"], "how long a video is PROCESSING"),
     _Option("large-seconds", float, _DEFAULTS["large_seconds"], "how long a large audio or PDF file is PROCESSING"),
     _Option("job-seconds", float, _DEFAULTS["job_seconds"], "how long an import or a batch takes"),
@@ -63,9 +67,9 @@ _OPTIONS = [
 
 def read_options(arguments: Sequence[str] | None, environment: Mapping[str, str]) -> dict[str, Any]:
     """
-    Return the keyword arguments of :class:`GeminiEmulator`: flags first, then variables, then defaults.
+    Return the keyword arguments of :class:`GeminiEmulator`: flags win over variables, variables over defaults.
 
-    Ends the process with a sentence when one of them cannot be read.
+    :raises SystemExit: if one of them cannot be read, after printing why.
     """
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_gemini_files.emulator",

@@ -1,4 +1,4 @@
-"""Batches: many requests from a JSONL file or inline, answered after a while."""
+"""Batches: requests from a JSONL file or inline, which are handled after a while."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_gemini_files.emulator import content, errors
-from airflow_provider_gemini_files.emulator.answers import Script
 from airflow_provider_gemini_files.emulator.body import get, get_object, get_objects, get_text
+from airflow_provider_gemini_files.emulator.call import Call
 from airflow_provider_gemini_files.emulator.catalog import check_model
 from airflow_provider_gemini_files.emulator.clock import rfc3339
-from airflow_provider_gemini_files.emulator.dispatch import Call, Method
+from airflow_provider_gemini_files.emulator.dispatch import Method
 from airflow_provider_gemini_files.emulator.file import StoredFile
 from airflow_provider_gemini_files.emulator.paging import listing
 from airflow_provider_gemini_files.emulator.projects import Project, new_id
+from airflow_provider_gemini_files.emulator.replies import Script
 
 _ID_LENGTH = 36
 _TYPES = "type.googleapis.com/google.ai.generativelanguage.v1main."
 _TERMINAL = frozenset({"BATCH_STATE_SUCCEEDED", "BATCH_STATE_FAILED", "BATCH_STATE_CANCELLED"})
 
-Answerer = Callable[[dict[str, Any]], dict[str, Any]]
+#: Returns the response to one request of a batch.
+Responder = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass
@@ -30,9 +32,13 @@ class Batch:
     """
     A batch.
 
+    Times are in seconds since the epoch.
+
     :param requests: the requests with their ``key`` or ``metadata``.
-    :param from_file: the result goes to a file as well, else into the batch.
-    :param ready: when it ends.
+    :param from_file: whether the requests came from a file; the results then go to a file, too.
+    :param respond: handles one request.
+    :param ready: when it ends by itself.
+    :param ended: when it ended; None: it has not.
     """
 
     id: str
@@ -40,7 +46,7 @@ class Batch:
     display_name: str | None
     requests: list[dict[str, Any]]
     from_file: bool
-    answer: Answerer
+    respond: Responder
     created: float
     ready: float
     state: str = "BATCH_STATE_PENDING"
@@ -48,20 +54,20 @@ class Batch:
     output: dict[str, Any] = field(default_factory=dict)
 
     def advance(self, now: float) -> None:
-        """Move on from pending to running, half-way through."""
+        """Change from pending to running after half of the time."""
         if self.state == "BATCH_STATE_PENDING" and now >= (self.created + self.ready) / 2:
             self.state = "BATCH_STATE_RUNNING"
 
     def cancel(self, now: float) -> None:
-        """End it without a result; what has ended stays as it is."""
+        """End it without results; a batch that has ended stays as it is."""
         if self.state not in _TERMINAL:
             self.state, self.ended = "BATCH_STATE_CANCELLED", now
 
     def to_json(self, now: float, *, results: bool = False) -> dict[str, Any]:
         """
-        Return the operation; what is not set is absent.
+        Return the operation; unset fields are omitted.
 
-        :param results: with the answers of inline requests, which a list leaves out.
+        :param results: whether to include the responses to inline requests, which a list omits.
         """
         self.advance(now)
         output = self.output if results or "responsesFile" in self.output else {}
@@ -88,7 +94,7 @@ class Batch:
         return body
 
     def run(self, project: Project) -> None:
-        """Answer every request; one that fails does not fail the others."""
+        """Handle all requests; an error of one does not affect the others."""
         if self.state in _TERMINAL:
             return
         self.state, self.ended = "BATCH_STATE_SUCCEEDED", self.ready
@@ -101,13 +107,13 @@ class Batch:
     def _result(self, item: dict[str, Any]) -> dict[str, Any]:
         tags: dict[str, Any] = {name: item[name] for name in ("key", "metadata") if name in item}
         try:
-            return {"response": self.answer(get_object(item, "request")), **tags}
+            return {"response": self.respond(get_object(item, "request")), **tags}
         except errors.ApiError as error:
             return {"error": {"code": error.code, "message": error.message, "status": error.status}, **tags}
 
 
 def _result_file(project: Project, batch: Batch, results: list[dict[str, Any]]) -> str:
-    """Store the results; the id is two characters longer than the rule, so that a delete is refused."""
+    """Store the results in a file; as at the service, its id is two characters too long, so it cannot be deleted."""
     lines = "".join(json.dumps(result) + "\n" for result in results).encode()
     file = StoredFile(
         id=f"batch-{batch.id}",
@@ -132,7 +138,7 @@ def _lines(file: StoredFile) -> list[dict[str, Any]]:
 
 
 def _requests(project: Project, config: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
-    """Return the requests of a batch, and whether they are in a file."""
+    """Return the requests of a batch, and whether they come from a file."""
     if name := get(config, "fileName"):
         file = project.find(str(name).removeprefix("files/"), "BatchGenerateContentRequest", "file_name")
         return _lines(file), True
@@ -143,21 +149,21 @@ def _requests(project: Project, config: dict[str, Any]) -> tuple[list[dict[str, 
 
 
 async def create_batch(call: Call) -> dict[str, Any]:
-    """Take a batch of prompts on."""
-    project, model, script = call.project, call.params["model"], call.emulator.answers
+    """Create a batch of prompts."""
+    project, model, script = call.project, call.params["model"], call.emulator.replies
     return await _create(call, "batchGenerateContent", _generator(project, model, script))
 
 
-def _generator(project: Project, model: str, script: Script) -> Answerer:
+def _generator(project: Project, model: str, script: Script) -> Responder:
     return lambda request: content.generate(project, model, request, script)
 
 
 async def create_embedding_batch(call: Call) -> dict[str, Any]:
-    """Take a batch of contents to embed on."""
+    """Create a batch of contents to embed."""
     return await _create(call, "asyncBatchEmbedContent", content.embed)
 
 
-async def _create(call: Call, method: str, answer: Answerer) -> dict[str, Any]:
+async def _create(call: Call, method: str, respond: Responder) -> dict[str, Any]:
     project, model, now = call.project, call.params["model"], call.now
     check_model(model, call.version, method)
     given = get_object(await call.json(), "batch")
@@ -168,44 +174,44 @@ async def _create(call: Call, method: str, answer: Answerer) -> dict[str, Any]:
         display_name=get_text(given, "displayName"),
         requests=requests,
         from_file=from_file,
-        answer=answer,
+        respond=respond,
         created=now,
         ready=now + project.settings.job_seconds,
     )
-    project.batches[batch.id] = batch
-    project.later(batch.ready, lambda: batch.run(project))
+    project.resources(Batch)[batch.id] = batch
+    project.schedule(batch.ready, lambda: batch.run(project))
     return batch.to_json(now)
 
 
 def _batch(call: Call) -> Batch:
-    batch: Batch | None = call.project.batches.get(call.params["batch"])
+    batch = call.project.resources(Batch).get(call.params["batch"])
     if batch is None:
         raise errors.not_found("Requested entity was not found.")
     return batch
 
 
 async def get_batch(call: Call) -> dict[str, Any]:
-    """Tell how far a batch is."""
-    call.project.settle()
+    """Return one batch."""
+    call.project.update()
     return _batch(call).to_json(call.now, results=True)
 
 
 async def list_batches(call: Call) -> dict[str, Any]:
-    """Tell of all batches, a page at a time."""
-    call.project.settle()
-    return listing(call, call.project.batches.values(), "operations", largest=1000)
+    """Return a page of the batches."""
+    call.project.update()
+    return listing(call, call.project.resources(Batch).values(), "operations", largest=1000)
 
 
 async def cancel_batch(call: Call) -> dict[str, Any]:
-    """End a batch early."""
-    call.project.settle()
+    """Cancel a batch."""
+    call.project.update()
     _batch(call).cancel(call.now)
     return {}
 
 
 async def delete_batch(call: Call) -> dict[str, Any]:
-    """Forget a batch; its result file stays."""
-    del call.project.batches[_batch(call).id]
+    """Delete a batch; its result file stays."""
+    del call.project.resources(Batch)[_batch(call).id]
     return {}
 
 

@@ -1,4 +1,4 @@
-"""Fields of a request's body, in camel or in snake case: the service reads both."""
+"""Fields of a request's body, in camel case or snake case: the service accepts both."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from airflow_provider_gemini_files.emulator import errors
 
 
 def get(data: dict[str, Any], name: str) -> Any:
-    """Return a field by its JSON name."""
+    """Return a field by its camel-case name, or None."""
     if name in data:
         return data[name]
     return data.get("".join(f"_{c.lower()}" if c.isupper() else c for c in name))
@@ -16,9 +16,9 @@ def get(data: dict[str, Any], name: str) -> Any:
 
 def get_object(data: dict[str, Any], name: str) -> dict[str, Any]:
     """
-    Return a field that is an object; an empty one when it is not there.
+    Return a field that is an object; an empty one if it is not set.
 
-    :raises ApiError: 400 when it is something else.
+    :raises ApiError: 400 if it is not an object.
     """
     value = get(data, name) or {}
     if not isinstance(value, dict):
@@ -28,9 +28,9 @@ def get_object(data: dict[str, Any], name: str) -> dict[str, Any]:
 
 def get_objects(data: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """
-    Return a field that is a list of objects; a single one counts as a list.
+    Return a field that is a list of objects; a single object counts as a list.
 
-    :raises ApiError: 400 when it is something else.
+    :raises ApiError: 400 if it is neither.
     """
     value = get(data, name) or []
     values = value if isinstance(value, list) else [value]
@@ -41,9 +41,9 @@ def get_objects(data: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 def get_text(data: dict[str, Any], name: str) -> str | None:
     """
-    Return a field that is a text; None when it is not there.
+    Return a field that is a text; None if it is not set.
 
-    :raises ApiError: 400 when it is something else.
+    :raises ApiError: 400 if it is not a text.
     """
     value = get(data, name)
     if value is not None and not isinstance(value, str):

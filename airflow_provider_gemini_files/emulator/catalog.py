@@ -1,4 +1,4 @@
-"""The methods on models themselves: list and get."""
+"""The catalogue of models, and the methods list and get."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_gemini_files.emulator import errors
-from airflow_provider_gemini_files.emulator.dispatch import Call, Method
+from airflow_provider_gemini_files.emulator.call import Call
+from airflow_provider_gemini_files.emulator.dispatch import Method
 from airflow_provider_gemini_files.emulator.paging import page
 
 _RETIRED = re.compile(r"gemini-(1|2\.0)[.-]")
@@ -17,7 +18,11 @@ _EMBEDS = ("embedContent", "countTokens", "asyncBatchEmbedContent")
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the catalogue."""
+    """
+    A model of the catalogue.
+
+    :param created: its position in the list, as a time.
+    """
 
     id: str
     created: float
@@ -40,7 +45,7 @@ class Model:
         }
 
 
-#: What is listed. Any other current ``gemini-`` name works as well, so that tests need not wait for this list.
+#: The listed models. All other current ``gemini-`` names work as well, so tests do not depend on this list.
 MODELS = [
     Model(name, float(order), name.replace("-", " ").title())
     for order, name in enumerate(
@@ -50,13 +55,18 @@ MODELS = [
 
 
 def check_model(model: str, version: str, method: str = "generateContent") -> None:
-    """Refuse what is not a Gemini model of today."""
+    """
+    Check that a model exists: a Gemini model that is not retired.
+
+    :param method: name of the method, for the error.
+    :raises ApiError: 404 if it does not.
+    """
     if not model.startswith("gemini-") or _RETIRED.match(model):
         raise errors.model_not_found(model, version, method)
 
 
 async def get_model(call: Call) -> dict[str, Any]:
-    """Tell of one model."""
+    """Return one model."""
     call.authenticate()
     name = call.params["model"]
     check_model(name, call.version)
@@ -64,7 +74,7 @@ async def get_model(call: Call) -> dict[str, Any]:
 
 
 async def list_models(call: Call) -> dict[str, Any]:
-    """Tell of all models, a page at a time."""
+    """Return a page of the models."""
     call.authenticate()
     shown, token = page(call, MODELS, "ListModelsRequest", default=50, largest=1000)
     body: dict[str, Any] = {"models": [model.to_json() for model in shown], "nextPageToken": token}

@@ -1,9 +1,13 @@
-"""The emulator's time: the real one, moved forward by tests."""
+"""The emulator's time: the real time, moved forward by tests."""
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime
+
+#: The year 9000; later times could not be written, as datetime ends with the year 9999.
+_LATEST = 221_845_392_000.0
 
 
 class Clock:
@@ -20,17 +24,19 @@ class Clock:
         """
         Move the time forward.
 
-        :param seconds: how far; never backwards, as no service does that.
-        :raises ValueError: for a negative number.
+        :param seconds: how far; time never goes backwards.
+        :raises ValueError: if it is negative, not finite, or leads beyond the year 9000.
         """
-        if seconds < 0:
-            raise ValueError(f"the clock only goes forward, got {seconds} seconds")
+        if not math.isfinite(seconds) or seconds < 0:
+            raise ValueError(f"the clock only moves forward by a finite number of seconds, got {seconds}")
+        if self.now() + seconds > _LATEST:
+            raise ValueError(f"the clock ends in the year 9000, got {seconds:g} seconds more")
         self._ahead += seconds
 
 
 def rfc3339(epoch: float, digits: int) -> str:
     """
-    Write a time as the service does.
+    Return a time as the service writes it.
 
     :param epoch: seconds since the epoch.
     :param digits: fractional digits: 6 for create and update times, 9 for the expiration.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import hashlib
 import json
 import math
@@ -13,42 +12,46 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from airflow_provider_gemini_files.emulator import answers, errors
+from airflow_provider_gemini_files.emulator import errors, replies
 from airflow_provider_gemini_files.emulator.body import get, get_object, get_objects
+from airflow_provider_gemini_files.emulator.call import Call
 from airflow_provider_gemini_files.emulator.catalog import check_model
-from airflow_provider_gemini_files.emulator.dispatch import Call, Method
+from airflow_provider_gemini_files.emulator.dispatch import Method
 from airflow_provider_gemini_files.emulator.projects import Project
-from airflow_provider_gemini_files.emulator.prompt import read_prompt
+from airflow_provider_gemini_files.emulator.prompt_reader import read_prompt
 from airflow_provider_gemini_files.emulator.schema import prepare
 
-_STREAM_PIECES = 3
+#: Number of chunks of a stream that one text is cut into.
+_CHUNKS_A_TEXT = 3
+#: Fields of a candidate that only the last chunk of a stream has.
+_LAST_CHUNK_ONLY = frozenset({"finishReason", "finishMessage", "groundingMetadata"})
 _EMBEDDING_SIZE = 3072
 
 
-def generate(project: Project, model: str, body: dict[str, Any], script: answers.Script) -> dict[str, Any]:
+def generate(project: Project, model: str, body: dict[str, Any], script: replies.Script) -> dict[str, Any]:
     """
-    Answer a generateContent request.
+    Return the response to a generateContent request.
 
-    :raises ApiError: 400 for an empty prompt or a file that is not ACTIVE, 403 for one that is not here.
+    :raises ApiError: 400 for an empty prompt or a file that is not ACTIVE, 403 if a resource does not exist.
     """
     prompt = read_prompt(project, body)
     config = get_object(body, "generationConfig")
-    return answers.respond(prompt, model, config, script.take(project.name))
+    return replies.reply_to(prompt, model, config, script.take(project.name))
 
 
 async def generate_content(call: Call) -> dict[str, Any]:
-    """Answer a prompt at once."""
+    """Answer a prompt in one response."""
     project, model = call.project, call.params["model"]
     check_model(model, call.version)
     body = await call.json()
-    if answers.wanted_schema(get_object(body, "generationConfig")):
-        # The library takes seconds to load; other requests go on.
+    if replies.wanted_schema(get_object(body, "generationConfig")):
+        # The library takes seconds to load; in a thread, other requests continue.
         await asyncio.to_thread(prepare)
-    return generate(project, model, body, call.emulator.answers)
+    return generate(project, model, body, call.emulator.replies)
 
 
 async def stream_content(call: Call) -> Response:
-    """Answer a prompt in pieces: as server-sent events, or as one JSON array."""
+    """Answer a prompt in chunks: as server-sent events, or as one JSON array."""
     events = call.query.get("alt") == "sse"
     try:
         whole = await generate_content(call)
@@ -56,50 +59,62 @@ async def stream_content(call: Call) -> Response:
         if not events:
             error.wrapped = True
         raise
-    pieces = [json.dumps(piece) for piece in _pieces(whole)]
+    chunks = [json.dumps(chunk) for chunk in _chunks(whole)]
     if events:
-        return StreamingResponse(_events(pieces), media_type="text/event-stream")
-    return Response("[" + ",\r\n".join(pieces) + "]\n", media_type="application/json; charset=UTF-8")
+        return StreamingResponse(_events(chunks), media_type="text/event-stream")
+    return Response("[" + ",\r\n".join(chunks) + "]\n", media_type="application/json; charset=UTF-8")
 
 
-async def _events(pieces: list[str]) -> AsyncIterator[str]:
-    for piece in pieces:
-        yield f"data: {piece}\r\n\r\n"
+async def _events(chunks: list[str]) -> AsyncIterator[str]:
+    for chunk in chunks:
+        yield f"data: {chunk}\r\n\r\n"
 
 
-def _pieces(whole: dict[str, Any]) -> list[dict[str, Any]]:
-    """Cut the text of an answer; only the last piece tells why it ended."""
-    candidate = (whole.get("candidates") or [{}])[0]
-    parts = candidate.get("content", {}).get("parts", [])
-    text = parts[0].get("text", "") if parts else ""
-    length = math.ceil(len(text) / _STREAM_PIECES)
-    if not length:
+def _chunks(whole: dict[str, Any]) -> list[dict[str, Any]]:
+    """Cut a response into the chunks of a stream, one part each; several candidates are not cut."""
+    candidates = whole.get("candidates") or []
+    parts = replies.parts_of(candidates[0]) if len(candidates) == 1 else []
+    pieces = [piece for part in parts for piece in _cut(part)]
+    if len(pieces) < 2:
         return [whole]
-    pieces = []
-    for at in range(0, len(text), length):
-        piece = copy.deepcopy(whole)
-        piece["candidates"][0]["content"]["parts"][0]["text"] = text[at : at + length]
-        if at + length < len(text):
-            piece["candidates"][0].pop("finishReason", None)
-            piece["candidates"][0].pop("groundingMetadata", None)
-        pieces.append(piece)
-    return pieces
+    candidate = candidates[0]
+    unfinished = {name: value for name, value in candidate.items() if name not in _LAST_CHUNK_ONLY}
+    chunks = []
+    for at, piece in enumerate(pieces, 1):
+        base = candidate if at == len(pieces) else unfinished
+        chunks.append({**whole, "candidates": [{**base, "content": {**candidate["content"], "parts": [piece]}}]})
+    return chunks
+
+
+def _cut(part: dict[str, Any]) -> list[dict[str, Any]]:
+    """Cut a text part into pieces; other parts stay whole. A signature is only in the last piece."""
+    text = part.get("text")
+    if not text or not isinstance(text, str):
+        return [part]
+    length = math.ceil(len(text) / _CHUNKS_A_TEXT)
+    texts = [text[at : at + length] for at in range(0, len(text), length)]
+    repeated = {"thought": part["thought"]} if "thought" in part else {}
+    return [*({**repeated, "text": piece} for piece in texts[:-1]), {**part, "text": texts[-1]}]
 
 
 async def count_tokens(call: Call) -> dict[str, Any]:
-    """Count the tokens of a prompt by the documented arithmetic."""
+    """Return the tokens of a prompt by the documented arithmetic."""
     check_model(call.params["model"], call.version, "countTokens")
     body = await call.json()
     prompt = read_prompt(call.project, get_object(body, "generateContentRequest") or body, "CountTokensRequest")
     counts = prompt.tokens_by_modality()
-    answer: dict[str, Any] = {"totalTokens": sum(counts.values()), "promptTokensDetails": answers.details(counts)}
+    response: dict[str, Any] = {"totalTokens": sum(counts.values()), "promptTokensDetails": replies.details(counts)}
     if prompt.cached_tokens:
-        answer["cachedContentTokenCount"] = prompt.cached_tokens
-    return answer
+        response["cachedContentTokenCount"] = prompt.cached_tokens
+    return response
 
 
 def embed(request: dict[str, Any]) -> dict[str, Any]:
-    """Return a vector for a content: the same for the same content, of no meaning."""
+    """
+    Return a vector for a content: the same for the same content, without a meaning.
+
+    :raises ApiError: 400 for an invalid size.
+    """
     size = get(request, "outputDimensionality") or _EMBEDDING_SIZE
     if not isinstance(size, int) or not 1 <= size <= _EMBEDDING_SIZE:
         raise errors.invalid(f"* EmbedContentRequest.output_dimensionality: must be from 1 to {_EMBEDDING_SIZE}.\n")
@@ -109,14 +124,14 @@ def embed(request: dict[str, Any]) -> dict[str, Any]:
 
 
 async def embed_content(call: Call) -> dict[str, Any]:
-    """Embed one content."""
+    """Return the embedding of one content."""
     call.authenticate()
     check_model(call.params["model"], call.version, "embedContent")
     return embed(await call.json())
 
 
 async def embed_contents(call: Call) -> dict[str, Any]:
-    """Embed many contents."""
+    """Return the embeddings of several contents."""
     call.authenticate()
     check_model(call.params["model"], call.version, "embedContent")
     requests = get_objects(await call.json(), "requests")

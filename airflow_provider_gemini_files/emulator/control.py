@@ -1,4 +1,4 @@
-"""The emulator's own paths, under ``/__emulator/``."""
+"""The control API, under ``/__emulator/``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ async def _health(request: Request) -> Response:
 
 
 async def _journal(request: Request) -> Response:
-    return JSONResponse({"requests": list(_emulator(request).journal)})
+    # In ASCII: a client may have sent text that is not valid UTF-8.
+    return Response(json.dumps({"requests": list(_emulator(request).journal)}), media_type="application/json")
+
+
+async def _clear_journal(request: Request) -> Response:
+    _emulator(request).journal.clear()
+    return JSONResponse({})
 
 
 async def _usage(request: Request) -> Response:
@@ -36,11 +42,12 @@ async def _reset(request: Request) -> Response:
 
 
 async def _clock(request: Request) -> Response:
+    clock = _emulator(request).clock
     try:
-        _emulator(request).clock.advance(float(json.loads(await request.body())["advance"]))
-    except (ValueError, KeyError, TypeError) as error:
+        clock.advance(float(json.loads(await request.body())["advance"]))
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         return PlainTextResponse(f'expected {{"advance": seconds}}: {error}', status_code=400)
-    return JSONResponse({"now": _emulator(request).clock.now()})
+    return JSONResponse({"now": clock.now()})
 
 
 async def _add_faults(request: Request) -> Response:
@@ -62,9 +69,9 @@ async def _clear_faults(request: Request) -> Response:
     return JSONResponse({})
 
 
-async def _add_answers(request: Request) -> Response:
+async def _add_replies(request: Request) -> Response:
     try:
-        _emulator(request).answers.load(json.loads(await request.body()))
+        _emulator(request).replies.load(json.loads(await request.body()))
     except (ValueError, TypeError) as error:
         return PlainTextResponse(str(error), status_code=400)
     return JSONResponse({})
@@ -82,12 +89,13 @@ async def _seed(request: Request) -> Response:
 
 ROUTES = [
     Route("/__emulator/health", _health),
-    Route("/__emulator/journal", _journal),
+    Route("/__emulator/journal", _journal, methods=["GET"]),
+    Route("/__emulator/journal", _clear_journal, methods=["DELETE"]),
     Route("/__emulator/usage", _usage),
     Route("/__emulator/reset", _reset, methods=["POST"]),
     Route("/__emulator/clock", _clock, methods=["POST"]),
     Route("/__emulator/seed", _seed, methods=["POST"]),
-    Route("/__emulator/answers", _add_answers, methods=["POST"]),
+    Route("/__emulator/answers", _add_replies, methods=["POST"]),
     Route("/__emulator/faults", _add_faults, methods=["POST"]),
     Route("/__emulator/faults", _faults, methods=["GET"]),
     Route("/__emulator/faults", _clear_faults, methods=["DELETE"]),

@@ -1,4 +1,4 @@
-"""The error answers of the service, each in one place, with the body users report."""
+"""The errors of the service, each in one place, with the body that users report."""
 
 from __future__ import annotations
 
@@ -10,10 +10,21 @@ _QUOTA_LINK = {
     "description": "Learn more about Gemini API quotas",
     "url": "https://ai.google.dev/gemini-api/docs/rate-limits",
 }
+_QUOTA_TEXT = (
+    "You exceeded your current quota, please check your plan and billing details. For more information on this "
+    "error, head to: https://ai.google.dev/gemini-api/docs/rate-limits."
+)
+_REQUESTS_METRIC = "generativelanguage.googleapis.com/generate_content_free_tier_requests"
+_MODEL = "gemini-2.5-flash"
 
 
 class ServiceError(Exception):
-    """What the service answers instead of a result: HTTP status and headers; the body is the subclass's."""
+    """
+    An error response of the service; subclasses add the body.
+
+    :param code: HTTP status.
+    :param message: the service's own words.
+    """
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -23,17 +34,22 @@ class ServiceError(Exception):
 
 
 class ApiError(ServiceError):
-    """An error answer in JSON: HTTP status, gRPC status name, message and details."""
+    """
+    An error response in JSON.
+
+    :param status: name of the gRPC status.
+    :param details: list of ``google.rpc`` messages.
+    """
 
     def __init__(self, code: int, status: str, message: str, details: list[dict[str, Any]] | None = None) -> None:
         super().__init__(code, message)
         self.status = status
         self.details = details or []
-        #: A stream that is a JSON array gives its error as the array's only element.
+        #: Whether the error is the only element of an array, as in a stream that is a JSON array.
         self.wrapped = False
 
     def body(self) -> Any:
-        """Return the JSON envelope; ``details`` is left out when there are none."""
+        """Return the JSON envelope; empty ``details`` are omitted."""
         error: dict[str, Any] = {"code": self.code, "message": self.message, "status": self.status}
         if self.details:
             error["details"] = self.details
@@ -41,7 +57,11 @@ class ApiError(ServiceError):
 
 
 class TextError(ServiceError):
-    """An error answer in plain text, as the upload back end gives it, with the upload status if it tells one."""
+    """
+    An error response in plain text, as upload URLs return it.
+
+    :param upload_status: value of ``x-goog-upload-status``; None: no such header.
+    """
 
     def __init__(self, code: int, message: str, upload_status: str | None = None) -> None:
         super().__init__(code, message)
@@ -50,58 +70,68 @@ class TextError(ServiceError):
 
 
 class RawError(ServiceError):
-    """An error answer a test wrote itself: a text, or anything else as JSON."""
+    """
+    A response that a test scripted.
 
-    def __init__(self, code: int, content: Any = None) -> None:
+    :param content: a text; any other value is sent as JSON.
+    :param headers: additional headers.
+    :param content_type: type of the body; None: ``text/plain`` or ``application/json``.
+    """
+
+    def __init__(
+        self, code: int, content: Any = None, headers: dict[str, str] | None = None, content_type: str | None = None
+    ) -> None:
         super().__init__(code, content if isinstance(content, str) else "")
         self.content = content
+        self.headers.update(headers or {})
+        self.content_type = content_type
 
 
 def no_permission(file_id: str) -> ApiError:
-    """Answer for a file that is absent, deleted, expired or another project's: all alike."""
+    """Return the error for a file that never existed, was deleted, has expired or belongs to another project."""
     message = f"You do not have permission to access the File {file_id} or it may not exist."
     return ApiError(403, "PERMISSION_DENIED", message)
 
 
 def invalid(message: str) -> ApiError:
-    """Answer for a request the service does not accept."""
+    """Return the error for a request that the service does not accept."""
     return ApiError(400, "INVALID_ARGUMENT", message)
 
 
 def id_too_long(request: str, field: str = "name") -> ApiError:
-    """Answer for an id of more than 40 characters, in the validator's own layout."""
+    """Return the error for an id of more than 40 characters, in the validator's own layout."""
     return invalid(f"* {request}.{field}: File ID (name excluding 'files/') cannot be more than 40 characters.\n")
 
 
 def id_malformed(request: str, field: str = "name") -> ApiError:
-    """Answer for an id with other characters than lower-case letters, digits and inner dashes."""
+    """Return the error for an id with other characters than lower-case letters, digits and inner dashes."""
     rule = "File ID can only contain lowercase alphanumeric characters or dashes, and cannot begin or end with a dash."
     return invalid(f"* {request}.{field}: {rule}\n")
 
 
 def too_large(size: int, limit: int) -> ApiError:
-    """Answer for a file over the limit; the service's own words are not known."""
+    """Return the error for a file over the limit; the service's own words are not known. Sizes are in bytes."""
     return invalid(f"File size {size} exceeds the maximum of {limit} bytes.")
 
 
 def already_exists() -> ApiError:
-    """Answer for a name that is taken."""
+    """Return the error for a name that is taken."""
     return ApiError(409, "ALREADY_EXISTS", "Requested entity already exists")
 
 
 def unsupported_mime(mime_type: str) -> ApiError:
-    """Answer for a MIME type the service does not take; it comes when the upload is finalized."""
+    """Return the error for an unsupported MIME type; the service sends it when the upload is finalized."""
     return invalid(f"Unsupported MIME type: {mime_type}")
 
 
 def not_active(file_id: str) -> ApiError:
-    """Answer for a file used in a prompt while it is PROCESSING or FAILED."""
+    """Return the error for a prompt with a file that is PROCESSING or FAILED."""
     message = f"The File {file_id} is not in an ACTIVE state and usage is not allowed."
     return ApiError(400, "FAILED_PRECONDITION", message)
 
 
 def model_not_found(model: str, version: str, method: str = "generateContent") -> ApiError:
-    """Answer for a model that does not exist or is retired."""
+    """Return the error for a model that does not exist or is retired."""
     message = (
         f"models/{model} is not found for API version {version}, or is not supported for {method}. "
         "Call ListModels to see the list of available models and their supported methods."
@@ -110,7 +140,7 @@ def model_not_found(model: str, version: str, method: str = "generateContent") -
 
 
 def no_key() -> ApiError:
-    """Answer for a request without an API key."""
+    """Return the error for a request without an API key."""
     message = (
         "Method doesn't allow unregistered callers (callers without established identity). "
         "Please use API Key or other form of API consumer identity to call this API."
@@ -119,7 +149,7 @@ def no_key() -> ApiError:
 
 
 def bad_key() -> ApiError:
-    """Answer for an API key that is not valid: a 400, not a 401."""
+    """Return the error for an invalid API key: a 400, not a 401."""
     message = "API key not valid. Please pass a valid API key."
     return ApiError(
         400,
@@ -133,10 +163,9 @@ def bad_key() -> ApiError:
 
 
 def storage_full(limit: int) -> ApiError:
-    """Answer for a project whose files take all its storage: a 429 that waiting does not cure."""
+    """Return the error for a full storage: a 429, although waiting does not help. The limit is in bytes."""
     message = (
-        "You exceeded your current quota, please check your plan and billing details. For more information on this "
-        "error, head to: https://ai.google.dev/gemini-api/docs/rate-limits.\n"
+        f"{_QUOTA_TEXT}\n"
         f"* Quota exceeded for metric: generativelanguage.googleapis.com/file_storage_bytes, limit: {limit}"
     )
     violation = {
@@ -148,63 +177,91 @@ def storage_full(limit: int) -> ApiError:
 
 
 def terminated(upload_status: str | None = None) -> TextError:
-    """Answer for bytes sent to a session that is over: a 400 that only a new session cures."""
+    """Return the error for bytes that are sent to an ended session: a 400 that requires a new session."""
     return TextError(400, "Upload has already been terminated.", upload_status)
 
 
 def outage() -> TextError:
-    """Answer of an upload endpoint that is down: a 503 with nothing in it."""
+    """Return the error of an upload endpoint that is down: a 503 with an empty body."""
     return TextError(503, "")
 
 
 def overloaded() -> ApiError:
-    """Answer of a model with too much to do."""
+    """Return the error of an overloaded model."""
     return ApiError(503, "UNAVAILABLE", "The model is overloaded. Please try again later.")
 
 
 def internal() -> ApiError:
-    """Answer seen now and then for a file that was just uploaded."""
+    """Return the error that some users got for a file that was just uploaded."""
     return ApiError(500, "INTERNAL", "Failed to convert server response to JSON")
 
 
 def exhausted() -> ApiError:
-    """Answer for too many requests, without any details."""
+    """Return the error for too many requests, in its form without details."""
     return ApiError(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota).")
 
 
-def rate_limit(retry_seconds: float, model: str = "gemini-2.5-flash") -> ApiError:
-    """Answer for too many requests a minute; it tells when to come back."""
+def rate_limit(retry_seconds: float, model: str = _MODEL) -> ApiError:
+    """Return the error for too many requests a minute; its RetryInfo gives the delay."""
+    return _quota_exceeded(_QUOTA_TEXT, _requests_violation("Minute", 5, model), f"{retry_seconds:g}s")
+
+
+def daily_quota(retry_seconds: float, model: str = _MODEL) -> ApiError:
+    """Return the error for too many requests a day; its RetryInfo is as short as that of a rate limit."""
+    message = f"{_QUOTA_TEXT}\n* Quota exceeded for metric: {_REQUESTS_METRIC}, limit: 250, model: {model}"
+    return _quota_exceeded(message, _requests_violation("Day", 250, model), f"{retry_seconds:g}s")
+
+
+def no_quota(retry_seconds: float, model: str = _MODEL) -> ApiError:
+    """Return the error for a model that the project's plan does not include: a quota of 0 requests a day."""
+    message = f"{_QUOTA_TEXT}\n* Quota exceeded for metric: {_REQUESTS_METRIC}, limit: 0, model: {model}"
+    return _quota_exceeded(message, _requests_violation("Day", 0, model), f"{retry_seconds:g}s")
+
+
+def no_free_tier(retry_seconds: float, model: str = "Gemini 2.5 Pro Preview") -> ApiError:
+    """Return the error for a free project that uses a paid model; it has a RetryInfo although waiting does not help."""
     message = (
-        "You exceeded your current quota, please check your plan and billing details. For more information on this "
-        "error, head to: https://ai.google.dev/gemini-api/docs/rate-limits."
+        f"{model} doesn't have a free quota tier. For more information on this error, head to: "
+        "https://ai.google.dev/gemini-api/docs/rate-limits."
     )
-    violation = {
-        "quotaMetric": "generativelanguage.googleapis.com/generate_content_free_tier_requests",
-        "quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
-        "quotaDimensions": {"location": "global", "model": model},
-        "quotaValue": "5",
-    }
-    return _quota_exceeded(message, violation, f"{retry_seconds:g}s")
+    return _quota_exceeded(message, {}, f"{retry_seconds:g}s")
+
+
+def credits_depleted() -> ApiError:
+    """Return the error for a prepaid project without credits; it has no details."""
+    message = (
+        "Your prepayment credits are depleted. Please go to AI Studio at https://ai.studio/projects to manage your "
+        "project and billing."
+    )
+    return ApiError(429, "RESOURCE_EXHAUSTED", message)
+
+
+def suspended(key: str) -> ApiError:
+    """Return the error for a suspended key, whose message and details repeat the key."""
+    info = _error_info("CONSUMER_SUSPENDED")
+    info["metadata"]["containerInfo"] = f"api_key:{key}"
+    message = f"Permission denied: Consumer 'api_key:{key}' has been suspended."
+    return ApiError(403, "PERMISSION_DENIED", message, [info])
 
 
 def forbidden(reason: str | None = None) -> ApiError:
     """
-    Answer for a key that may not use this service.
+    Return the error for a key that may not use this service.
 
-    :param reason: why, in the details, such as ``API_KEY_SERVICE_BLOCKED``.
+    :param reason: reason in the details, such as ``API_KEY_SERVICE_BLOCKED``; None: no details.
     """
     details = [_error_info(reason)] if reason else None
     return ApiError(403, "PERMISSION_DENIED", "The caller does not have permission", details)
 
 
 def short_deadline(seconds: float) -> ApiError:
-    """Answer for a client that gives the service less than ten seconds."""
+    """Return the error for a client deadline under ten seconds."""
     message = f"Manually set deadline {seconds:g}s is too short. Minimum allowed deadline is 10s."
     return invalid(message)
 
 
 def overloaded_credentials() -> ApiError:
-    """Answer for a new-style key together with a bearer token: one of them is too many."""
+    """Return the error for a new-style key together with a bearer token."""
     message = (
         "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
         "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
@@ -222,7 +279,7 @@ def _error_info(reason: str) -> dict[str, Any]:
 
 
 def unauthenticated() -> ApiError:
-    """Answer for a method that wants a bearer token and got none."""
+    """Return the error for a missing bearer token."""
     message = (
         "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other "
         "valid authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
@@ -231,39 +288,48 @@ def unauthenticated() -> ApiError:
 
 
 def no_download(file_id: str) -> ApiError:
-    """Answer for the bytes of a file that somebody uploaded; the service's own words are not known."""
+    """Return the error for the download of an uploaded file; the service's own words are not known."""
     return invalid(f"The File {file_id} was uploaded and cannot be downloaded; only generated files can.")
 
 
 def no_access(kind: str, item_id: str) -> ApiError:
-    """Answer for another resource that is absent or another project's."""
+    """Return the error for another kind of resource that does not exist or belongs to another project."""
     message = f"You do not have permission to access the {kind} {item_id} or it may not exist."
     return ApiError(403, "PERMISSION_DENIED", message)
 
 
 def no_cache() -> ApiError:
-    """Answer for a cached content that is absent or expired."""
+    """Return the error for a cached content that does not exist or has expired."""
     return ApiError(403, "PERMISSION_DENIED", "CachedContent not found (or permission denied)")
 
 
 def not_found(message: str) -> ApiError:
-    """Answer for a resource whose absence is no secret."""
+    """Return the error for a missing resource of a kind for which the service reports 404."""
     return ApiError(404, "NOT_FOUND", message)
 
 
 def precondition(message: str) -> ApiError:
-    """Answer for what cannot be done in this state."""
+    """Return the error for an operation that the resource's state does not allow."""
     return ApiError(400, "FAILED_PRECONDITION", message)
 
 
 def unimplemented(message: str) -> ApiError:
-    """Answer for what the emulator cannot do; the service could."""
+    """Return the error for something that the service can do and the emulator cannot."""
     return ApiError(501, "UNIMPLEMENTED", message)
 
 
 def failed(error: Exception) -> ApiError:
-    """Answer for a request the emulator stumbles over: its own mistake, or a shape that no client sends."""
+    """Return the error for an exception in the emulator: a bug, or a request shape that no client sends."""
     return ApiError(500, "INTERNAL", f"The emulator failed: {error!r}")
+
+
+def _requests_violation(period: str, limit: int, model: str) -> dict[str, Any]:
+    return {
+        "quotaMetric": _REQUESTS_METRIC,
+        "quotaId": f"GenerateRequestsPer{period}PerProjectPerModel-FreeTier",
+        "quotaDimensions": {"location": "global", "model": model},
+        "quotaValue": str(limit),
+    }
 
 
 def _quota_exceeded(message: str, violation: dict[str, Any], retry_delay: str) -> ApiError:

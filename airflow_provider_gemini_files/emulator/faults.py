@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -11,41 +11,49 @@ from airflow_provider_gemini_files.emulator import errors
 _QUOTA_BYTES = 21_474_836_480
 _RETRY_SECONDS = 28.0
 
-#: Methods that carry the bytes of an upload, so that something can happen in the middle of them.
+#: Methods that carry the bytes of an upload; a fault can happen in the middle of them.
 _BODIES = frozenset({"upload", "finalize"})
 _STARTS = frozenset({"start", "start_document"})
 _SESSIONS = frozenset({"upload", "finalize", "query", "cancel"})
 _FILES = frozenset({"finalize", "create", "get"})
+_LISTS = frozenset({"list", "list_models", "list_stores", "list_documents", "list_caches", "list_batches"})
 
 
 @dataclass
 class Fault:
     """
-    One thing to go wrong, once or some times.
+    A fault that happens to some requests of one method.
 
-    :param method: the method it waits for, such as ``get`` or ``upload``.
+    :param method: the method it applies to, such as ``get`` or ``upload``.
     :param action: what happens, one of :data:`ACTIONS`.
-    :param nth: it begins with the nth such request after it was added.
-    :param times: on how many requests in a row it happens.
-    :param api_key: only requests of this key count; None: of every key.
-    :param after_bytes: it happens when so many bytes of the request's body were taken; None: before any.
-    :param seconds: how long a ``stall`` lasts, or what a ``rate_limit`` asks the client to wait.
-    :param status: the HTTP status of action ``status``.
-    :param body: the body of action ``status``: a text, or anything else as JSON.
-    :param file_id: the file that ``gone`` and ``not_active`` speak of.
-    :param error: the ``error`` that ``fail_processing`` leaves in the file.
+    :param nth: the first request it happens to, counted from 1 since the fault was added.
+    :param times: number of requests in a row it happens to; None: all from then on.
+    :param api_key: only requests with this key count; None: all requests.
+    :param after_bytes: bytes of the request's body before it happens; None: it happens before the body.
+    :param seconds: how long a ``stall`` lasts, the pause before each byte of a ``drip``, or the delay that a rate limit
+        or quota error asks for.
+    :param status: the HTTP status of ``status``.
+    :param body: the body of ``status``: a text; any other value is sent as JSON.
+    :param headers: additional headers of ``status``.
+    :param content_type: the type of the body of ``status``; None: ``text/plain`` or ``application/json``.
+    :param file_id: the file that ``gone`` and ``not_active`` name, or that ``edit_file`` changes (None: all files).
+    :param fields: the fields that ``edit_file`` overrides in a file; None: the whole file becomes null.
+    :param error: the ``error`` of the file after ``fail_processing``.
     """
 
     method: str
     action: str
     nth: int = 1
-    times: int = 1
+    times: int | None = 1
     api_key: str | None = None
     after_bytes: int | None = None
     seconds: float | None = None
     status: int | None = None
     body: Any = None
+    headers: dict[str, str] | None = None
+    content_type: str | None = None
     file_id: str | None = None
+    fields: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     seen: int = field(default=0, init=False)
     used: int = field(default=0, init=False)
@@ -54,42 +62,79 @@ class Fault:
         """
         Refuse a fault that could never happen.
 
-        :raises ValueError: with what is wrong, in one sentence.
+        :raises ValueError: the first problem, in one sentence.
         """
-        if self.action not in ACTIONS:
-            raise ValueError(f"unknown action {self.action!r}; there are {', '.join(sorted(ACTIONS))}")
-        if (allowed := _ONLY.get(self.action)) and self.method not in allowed:
-            raise ValueError(f"{self.action} is for {', '.join(sorted(allowed))}, not for {self.method}")
-        if self.after_bytes is not None and self.method not in _BODIES:
-            raise ValueError(f"after_bytes is for upload and finalize, not for {self.method}")
-        if self.after_bytes is not None and self.action not in _INTERRUPTIONS:
-            raise ValueError(f"{self.action} happens to the answer, so after_bytes means nothing")
-        if self.action == "status" and self.status is None:
-            raise ValueError("action status needs a status")
-        if self.action == "stall" and self.seconds is None:
-            raise ValueError("action stall needs seconds")
-        if self.nth < 1 or self.times < 1:
-            raise ValueError("nth and times count from 1")
+        if problem := next(self._problems(), None):
+            raise ValueError(problem)
 
-    def exception(self) -> errors.ServiceError | None:
-        """Return the error answer this fault stands for; None for faults of another kind."""
-        make = ERRORS.get(self.action)
-        return make(self) if make else None
+    def _problems(self) -> Iterator[str]:
+        if self.action not in ACTIONS:
+            yield f"unknown action {self.action!r}; there are {', '.join(sorted(ACTIONS))}"
+        if (allowed := _ONLY.get(self.action)) and self.method not in allowed:
+            yield f"{self.action} is for {', '.join(sorted(allowed))}, not for {self.method}"
+        if self.after_bytes is not None and self.method not in _BODIES:
+            yield f"after_bytes is for upload and finalize, not for {self.method}"
+        if self.after_bytes is not None and self.action not in _INTERRUPTIONS:
+            yield f"{self.action} changes the response, so after_bytes has no meaning"
+        if (needed := _NEEDS.get(self.action)) and getattr(self, needed) is None:
+            yield f"action {self.action} needs {needed}"
+        for name, action in _BELONGS_TO.items():
+            if getattr(self, name) is not None and self.action != action:
+                yield f"{name} is for action {action}, not for {self.action}"
+        if self.nth < 1 or (self.times is not None and self.times < 1):
+            yield "nth and times count from 1"
+        yield from self._header_problems()
+
+    def _header_problems(self) -> Iterator[str]:
+        values: dict[Any, Any] = {**(self.headers or {}), "content-type": self.content_type or ""}
+        for name, value in values.items():
+            text = f"{name}{value}" if isinstance(name, str) and isinstance(value, str) else "\n"
+            if not text.isascii() or not text.isprintable():
+                yield f"headers and content_type are texts of printable ASCII characters, got {name!r}: {value!r}"
+
+    @property
+    def is_spent(self) -> bool:
+        """Return whether it cannot happen again."""
+        return self.times is not None and self.used >= self.times
+
+    @property
+    def has_happened(self) -> bool:
+        """Return whether it happened as often as it was to; at least once without a limit."""
+        return self.used >= (self.times or 1)
+
+    def exception(self, api_key: str) -> errors.ServiceError | None:
+        """
+        Return the error response of this fault; None if it is another kind of fault.
+
+        :param api_key: the key of the request.
+        """
+        if self.action == "echo_key":
+            return errors.suspended(api_key)
+        create = ERRORS.get(self.action)
+        return create(self) if create else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fault with what became of it; what was not given is absent."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        """Return the fault and its counts; unset fields are omitted, except ``times``."""
+        return {key: value for key, value in asdict(self).items() if value is not None or key == "times"}
+
+
+def _delay(fault: Fault) -> float:
+    return _RETRY_SECONDS if fault.seconds is None else fault.seconds
 
 
 def _status(fault: Fault) -> errors.ServiceError:
-    return errors.RawError(fault.status or 500, fault.body)
+    return errors.RawError(fault.status or 500, fault.body, fault.headers, fault.content_type)
 
 
-#: Error answers by name, with the bodies the service gives.
+#: Error responses by name, with the bodies of the service. ``echo_key`` also needs the request's key.
 ERRORS: dict[str, Callable[[Fault], errors.ServiceError]] = {
     "status": _status,
     "storage_full": lambda _: errors.storage_full(_QUOTA_BYTES),
-    "rate_limit": lambda fault: errors.rate_limit(_RETRY_SECONDS if fault.seconds is None else fault.seconds),
+    "rate_limit": lambda fault: errors.rate_limit(_delay(fault)),
+    "daily_quota": lambda fault: errors.daily_quota(_delay(fault)),
+    "no_quota": lambda fault: errors.no_quota(_delay(fault)),
+    "no_free_tier": lambda fault: errors.no_free_tier(_delay(fault)),
+    "credits_depleted": lambda _: errors.credits_depleted(),
     "exhausted": lambda _: errors.exhausted(),
     "overloaded": lambda _: errors.overloaded(),
     "outage": lambda _: errors.outage(),
@@ -104,29 +149,36 @@ ERRORS: dict[str, Callable[[Fault], errors.ServiceError]] = {
     "referrer_blocked": lambda _: errors.forbidden("API_KEY_HTTP_REFERRER_BLOCKED"),
     "short_deadline": lambda _: errors.short_deadline(8),
 }
-#: What happens to the connection.
-_CONNECTION = frozenset({"reset", "stall", "lose_answer"})
-_INTERRUPTIONS = frozenset(ERRORS) | {"reset", "stall"}
-#: What happens to one method's answer, or to the file it tells of: these make sense on some methods only.
+#: Faults of the connection.
+_CONNECTION = frozenset({"reset", "stall", "lose_answer", "drip"})
+#: Faults that can happen in the middle of a body.
+_INTERRUPTIONS = frozenset(ERRORS) | {"echo_key", "reset", "stall"}
+#: Faults of a response or of the file in it, with the methods they can apply to.
 _ONLY: dict[str, frozenset[str]] = {
     "terminated": _SESSIONS,
     "no_upload_url": _STARTS,
     "no_upload_status": _STARTS | _SESSIONS,
     "no_file": frozenset({"finalize", "create"}),
+    "same_page_token": _LISTS,
+    "edit_file": frozenset({"get", "list"}),
     "stuck_processing": _FILES,
     "fail_processing": _FILES,
     "wrong_hash": _FILES,
     "wrong_size": _FILES,
 }
-#: Every action there is.
-ACTIONS = frozenset(ERRORS) | _CONNECTION | frozenset(_ONLY)
+#: The field that an action cannot do without.
+_NEEDS = {"status": "status", "stall": "seconds", "drip": "seconds"}
+#: Fields that have a meaning for one action only.
+_BELONGS_TO = {"headers": "status", "content_type": "status", "fields": "edit_file"}
+#: All actions.
+ACTIONS = frozenset(ERRORS) | {"echo_key"} | _CONNECTION | frozenset(_ONLY)
 
 
 class Faults:
     """
     The faults of one emulator, in the order they were added.
 
-    :param methods: the names of the emulator's methods; a fault for another one could never happen.
+    :param methods: names of the emulator's methods; a fault of another method is refused.
     """
 
     def __init__(self, methods: Collection[str]) -> None:
@@ -135,18 +187,18 @@ class Faults:
 
     def add(self, method: str, action: str, **options: Any) -> None:
         """
-        Let something go wrong.
+        Add a fault.
 
-        :param method: see :class:`Fault`, as for ``action`` and the options.
-        :raises ValueError: for what does not exist, or a fault that could never happen.
+        :param method: see :class:`Fault`, also for ``action`` and the options.
+        :raises ValueError: for an unknown method, action or option, and for a fault that could never happen.
         """
         self.load([{"method": method, "action": action, **options}])
 
     def load(self, items: Any) -> None:
         """
-        Add faults given as a list of objects with the fields of :class:`Fault`; all of them or none.
+        Add faults from a list of objects with the fields of :class:`Fault`; all of them or none.
 
-        :raises ValueError: with the first thing that is wrong, in one sentence.
+        :raises ValueError: the first problem, in one sentence.
         """
         if not isinstance(items, list):
             raise ValueError("expected a list of faults")
@@ -166,30 +218,30 @@ class Faults:
 
     def take(self, names: Collection[str], api_key: str | None) -> Fault | None:
         """
-        Count a request, and return the fault that befalls it.
+        Count a request, and return the fault that happens to it.
 
-        At most one does: the first that was added. The others count the request as seen all the same.
+        At most one fault happens to a request: the first that was added. The others count the request as seen.
 
-        :param names: the methods the request is; ``upload, finalize`` is two at once.
+        :param names: the methods of the request; ``upload, finalize`` is two at once.
         """
         chosen = None
         for fault in self._faults:
             if fault.method not in names or fault.api_key not in (None, api_key):
                 continue
             fault.seen += 1
-            if chosen is None and fault.seen >= fault.nth and fault.used < fault.times:
+            if chosen is None and fault.seen >= fault.nth and not fault.is_spent:
                 fault.used += 1
                 chosen = fault
         return chosen
 
     def unused(self) -> list[dict[str, Any]]:
-        """Return the faults that did not happen as often as they should have."""
-        return [fault.to_json() for fault in self._faults if fault.used < fault.times]
+        """Return the faults that have not happened as often as they were to."""
+        return [fault.to_json() for fault in self._faults if not fault.has_happened]
 
     def used(self) -> list[dict[str, Any]]:
-        """Return the faults that happened as often as they should have."""
-        return [fault.to_json() for fault in self._faults if fault.used >= fault.times]
+        """Return the faults that have happened as often as they were to."""
+        return [fault.to_json() for fault in self._faults if fault.has_happened]
 
     def clear(self) -> None:
-        """Forget every fault."""
+        """Remove all faults."""
         self._faults.clear()

@@ -1,4 +1,4 @@
-"""The File resource, to the letter."""
+"""The File resource, field by field as the service returns it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_gemini_files.emulator.media import THUMBNAIL, video_second
 LIFETIME_SECONDS = 48 * 3600
 #: The service counts the lifetime from a moment a little before the creation.
 _HEAD_START_SECONDS = 0.018
-#: Bytes of a file that are kept for the models to look at; a longer file keeps its size and hash only.
+#: First bytes of a file that are kept for the models to read; size and hash are those of all bytes.
 KEPT_BYTES = 4 * 1024**2
 FAILED = {"code": 3, "message": "The file could not be processed."}
 
@@ -22,12 +22,16 @@ FAILED = {"code": 3, "message": "The file could not be processed."}
 @dataclass
 class StoredFile:
     """
-    A file as the service holds it; its state is worked out from the time, never stored.
+    A file as the service stores it; its state follows from the time.
 
-    :param content: its first bytes, at most :data:`KEPT_BYTES` of an upload.
-    :param sha256: lower-case hex digest; None where the bytes were never seen.
-    :param processed: when its processing ends.
-    :param error: why the processing fails; None: it does not.
+    :param size: in bytes.
+    :param sha256: lower-case hex digest; None if the service never had the bytes.
+    :param created: in seconds since the epoch.
+    :param content: the first bytes, at most :data:`KEPT_BYTES` of an upload.
+    :param processed: end of its processing, in seconds since the epoch.
+    :param lifetime: in seconds.
+    :param error: the error that its processing ends with; None: it succeeds.
+    :param stuck: whether its processing never ends.
     """
 
     id: str
@@ -46,7 +50,7 @@ class StoredFile:
 
     @property
     def expires(self) -> float:
-        """Return when the file goes away."""
+        """Return the end of its life in seconds since the epoch."""
         return self.created - _HEAD_START_SECONDS + self.lifetime
 
     def state(self, now: float) -> str:
@@ -56,15 +60,15 @@ class StoredFile:
         return "FAILED" if self.error else "ACTIVE"
 
     def to_json(self, now: float) -> dict[str, Any]:
-        """Return the resource; what is not set is absent."""
+        """Return the resource; unset fields are omitted."""
         state = self.state(now)
         updated = self.created if state == "PROCESSING" else max(self.created, self.processed)
-        seen = self.sha256 is not None
+        has_bytes = self.sha256 is not None
         body: dict[str, Any] = {
             "name": f"files/{self.id}",
             "displayName": self.display_name,
             "mimeType": self.mime_type,
-            "sizeBytes": str(self.size) if seen else None,
+            "sizeBytes": str(self.size) if has_bytes else None,
             "createTime": rfc3339(self.created, 6),
             "updateTime": rfc3339(updated, 6),
             "expirationTime": rfc3339(self.expires, 9),
@@ -76,7 +80,7 @@ class StoredFile:
             "source": self.source,
             "error": self.error if state == "FAILED" else None,
         }
-        if self.mime_type.startswith("video/") and state == "ACTIVE" and seen:
+        if self.mime_type.startswith("video/") and state == "ACTIVE" and has_bytes:
             seconds = video_seconds(self.content, self.size)
             body["videoMetadata"] = {"videoDuration": f"{seconds:g}s", "videoThumbnailBytes": THUMBNAIL}
         return {key: value for key, value in body.items() if value is not None}
@@ -86,8 +90,8 @@ class StoredFile:
             return None
         return f"https://generativelanguage.googleapis.com/v1beta/files/{self.id}:download?alt=media"
 
-    def spoil(self, fault: Fault | None) -> None:
-        """Let a fault happen to the file for good."""
+    def apply_fault(self, fault: Fault | None) -> None:
+        """Change the file for good, if the fault is one of a file."""
         action = fault.action if fault else None
         if action == "stuck_processing":
             self.stuck = True

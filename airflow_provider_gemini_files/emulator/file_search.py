@@ -1,4 +1,4 @@
-"""The methods on file search stores, their documents and the operations that bring documents in."""
+"""The methods on file search stores, their documents, and the operations that add documents."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from starlette.responses import Response
 
 from airflow_provider_gemini_files.emulator import errors, uploads
 from airflow_provider_gemini_files.emulator.body import get, get_objects, get_text
-from airflow_provider_gemini_files.emulator.dispatch import Call, Method
+from airflow_provider_gemini_files.emulator.call import Call
+from airflow_provider_gemini_files.emulator.dispatch import Method
 from airflow_provider_gemini_files.emulator.paging import listing
 from airflow_provider_gemini_files.emulator.projects import Project, new_id
-from airflow_provider_gemini_files.emulator.stores import Document, Store, readable_id
+from airflow_provider_gemini_files.emulator.session import Result, Upload
+from airflow_provider_gemini_files.emulator.stores import Document, Store, find_store, readable_id
 
 MAX_DOCUMENT_BYTES = 100 * 1024**2
 MAX_METADATA = 20
@@ -28,7 +30,7 @@ def _check(item_id: str, request: str, kind: str) -> None:
 
 def _store(call: Call, request: str) -> Store:
     _check(call.params["store"], request, "FileSearchStore")
-    return call.project.store(call.params["store"])
+    return find_store(call.project, call.params["store"])
 
 
 def _document(call: Call, request: str) -> tuple[Store, Document]:
@@ -41,47 +43,47 @@ def _document(call: Call, request: str) -> tuple[Store, Document]:
 
 
 async def create_store(call: Call) -> dict[str, Any]:
-    """Make a store."""
+    """Create a store."""
     body = await call.json()
     display_name = get_text(body, "displayName")
     store = Store(readable_id(display_name, new_id(), new_id()), call.now, display_name)
     store.embedding_model = get_text(body, "embeddingModel") or store.embedding_model
-    call.project.stores[store.id] = store
+    call.project.resources(Store)[store.id] = store
     return store.to_json(call.now)
 
 
 async def get_store(call: Call) -> dict[str, Any]:
-    """Tell of one store."""
+    """Return one store."""
     return _store(call, "GetFileSearchStoreRequest").to_json(call.now)
 
 
 async def list_stores(call: Call) -> dict[str, Any]:
-    """Tell of all stores, a page at a time."""
-    return listing(call, call.project.stores.values(), "fileSearchStores", largest=_PAGE)
+    """Return a page of the stores."""
+    return listing(call, call.project.resources(Store).values(), "fileSearchStores", largest=_PAGE)
 
 
 async def delete_store(call: Call) -> dict[str, Any]:
-    """Remove a store; one that holds documents only with ``force``."""
+    """Delete a store; a store with documents requires ``force``."""
     store = _store(call, "DeleteFileSearchStoreRequest")
     if store.documents and call.query.get("force", "").lower() != "true":
         raise errors.precondition("Cannot delete non-empty FileSearchStore.")
-    del call.project.stores[store.id]
+    del call.project.resources(Store)[store.id]
     return {}
 
 
 async def start_document(call: Call) -> Response:
-    """Start the upload of a document, or go on with one."""
+    """Start the upload of a document, or continue one."""
     if "upload_id" in call.query:
-        return await uploads.proceed(call)
+        return await uploads.continue_session(call)
     store = _store(call, "UploadToFileSearchStoreRequest")
     metadata = uploads.read_metadata(await call.request.body())
     custom = _custom_metadata(metadata)
-    told = uploads.declared(call.request, metadata)
-    _check_size(told.size or 0)
+    declared = uploads.read_declared(call.request, metadata)
+    _check_size(declared.size or 0)
     display_name = get_text(metadata, "displayName") or call.request.headers.get("x-goog-upload-file-name")
     project = call.project
 
-    def complete(done: uploads.Upload) -> uploads.Answer:
+    def complete(done: Upload) -> Result:
         _check_size(done.received)
         document = _add(project, store, done.display_name, done.mime_type, bytes(done.content), done.received)
         document.custom_metadata = custom
@@ -89,18 +91,18 @@ async def start_document(call: Call) -> Response:
         first.pop("done", None)
         return lambda: first
 
-    return uploads.open_session(call, told, display_name, complete)
+    return uploads.open_session(call, declared, display_name, complete)
 
 
 async def import_file(call: Call) -> dict[str, Any]:
-    """Copy a file into a store; the file goes its own way."""
+    """Copy a file into a store; deleting the file later does not change the store."""
     store = _store(call, "ImportFileRequest")
     body = await call.json()
     file = call.project.find(str(get(body, "fileName") or "").removeprefix("files/"), "ImportFileRequest", "file_name")
     if file.state(call.now) != "ACTIVE":
         raise errors.not_active(file.id)
     _check_size(file.size)
-    # The document is named after the file's id, not after its display name.
+    # The service names the document after the file's id, not after its display name.
     document = _add(call.project, store, file.id, file.mime_type, file.content, file.size, imported=True)
     document.custom_metadata = _custom_metadata(body)
     return document.operation(call.now)
@@ -146,17 +148,17 @@ def _add(
 
 
 async def get_document(call: Call) -> dict[str, Any]:
-    """Tell of one document."""
+    """Return one document."""
     return _document(call, "GetDocumentRequest")[1].to_json(call.now)
 
 
 async def list_documents(call: Call) -> dict[str, Any]:
-    """Tell of the documents of a store, a page at a time."""
+    """Return a page of the documents of a store."""
     return listing(call, _store(call, "ListDocumentsRequest").documents.values(), "documents", largest=_PAGE)
 
 
 async def delete_document(call: Call) -> dict[str, Any]:
-    """Remove a document; it has chunks, so only with ``force``."""
+    """Delete a document; it has chunks, so this requires ``force``."""
     store, document = _document(call, "DeleteDocumentRequest")
     if call.query.get("force", "").lower() != "true":
         raise errors.precondition("Cannot delete non-empty Document.")
@@ -165,7 +167,7 @@ async def delete_document(call: Call) -> dict[str, Any]:
 
 
 async def get_operation(call: Call) -> dict[str, Any]:
-    """Tell how far a document has come in."""
+    """Return the operation that adds a document."""
     document = _store(call, "GetOperationRequest").documents.get(call.params["operation"])
     if document is None:
         raise errors.not_found("Operation does not exist.")
@@ -173,7 +175,7 @@ async def get_operation(call: Call) -> dict[str, Any]:
 
 
 async def get_media(call: Call) -> Response:
-    """Give the bytes of a document that a search found by its ``mediaId``."""
+    """Return the bytes of the document with the ``mediaId`` of a search result."""
     document = _store(call, "GetMediaRequest").documents.get(call.params["media"])
     if document is None:
         raise errors.not_found("Media does not exist.")

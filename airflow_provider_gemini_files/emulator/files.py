@@ -9,10 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider_gemini_files.emulator import errors, uploads
-from airflow_provider_gemini_files.emulator.dispatch import Call, Method
+from airflow_provider_gemini_files.emulator.call import Call
+from airflow_provider_gemini_files.emulator.dispatch import Method
+from airflow_provider_gemini_files.emulator.faults import Fault
 from airflow_provider_gemini_files.emulator.file import StoredFile
 from airflow_provider_gemini_files.emulator.paging import listing
 from airflow_provider_gemini_files.emulator.projects import Project, check_id, new_id
+from airflow_provider_gemini_files.emulator.session import Result, Upload
 
 MAX_DISPLAY_NAME = 512
 REGISTERED_SECONDS = 30 * 86400
@@ -20,11 +23,7 @@ _KNOWN_KINDS = {"application", "audio", "font", "image", "message", "model", "mu
 
 
 def _metadata(data: dict[str, Any]) -> tuple[str | None, str | None, dict[str, Any]]:
-    """
-    Read the ``file`` of a create request.
-
-    :return: the id asked for, the display name, and all of it.
-    """
+    """Return the requested id, the display name, and the whole ``file`` of a create request."""
     metadata = data.get("file", {})
     if not isinstance(metadata, dict):
         raise errors.invalid('Invalid value at "file".')
@@ -38,27 +37,27 @@ def _metadata(data: dict[str, Any]) -> tuple[str | None, str | None, dict[str, A
 
 
 async def upload(call: Call) -> Response:
-    """Start an upload, or go on with one."""
+    """Start an upload, or continue one."""
     if "upload_id" in call.query:
-        return await uploads.proceed(call)
+        return await uploads.continue_session(call)
     project = call.project
     requested_id, display_name, metadata = _metadata(uploads.read_metadata(await call.request.body()))
-    told = uploads.declared(call.request, metadata)
-    project.check_room(told.size or 0, requested_id)
+    declared = uploads.read_declared(call.request, metadata)
+    project.check_space(declared.size or 0, requested_id)
 
-    def complete(done: uploads.Upload) -> uploads.Answer:
+    def complete(done: Upload) -> Result:
         file = _store(project, done, requested_id)
         return lambda: {"file": file.to_json(project.clock.now())}
 
-    return uploads.open_session(call, told, display_name, complete)
+    return uploads.open_session(call, declared, display_name, complete)
 
 
-def _store(project: Project, done: uploads.Upload, requested_id: str | None) -> StoredFile:
-    """Turn a complete upload into a file."""
+def _store(project: Project, done: Upload, requested_id: str | None) -> StoredFile:
+    """Store a complete upload as a file."""
     # The service's own check is as loose: a bare "jsonl" passes.
     if "/" in done.mime_type and done.mime_type.partition("/")[0] not in _KNOWN_KINDS:
         raise errors.unsupported_mime(done.mime_type)
-    project.check_room(done.received, requested_id)
+    project.check_space(done.received, requested_id)
     now = project.clock.now()
     file = StoredFile(
         id=requested_id or new_id(),
@@ -66,18 +65,18 @@ def _store(project: Project, done: uploads.Upload, requested_id: str | None) -> 
         size=done.received,
         sha256=done.hasher.hexdigest(),
         created=now,
-        content=project.keep(done.content),
+        content=project.kept_part(done.content),
         display_name=done.display_name,
         processed=now + project.settings.processing_seconds(done.mime_type, done.received),
     )
-    file.spoil(done.fault)
+    file.apply_fault(done.fault)
     return project.add(file)
 
 
 async def create(call: Call) -> dict[str, Any]:
-    """Make a file of metadata only; there are no bytes, so it has neither size nor hash."""
+    """Create a file of metadata only; without bytes, it has no size and no hash."""
     requested_id, display_name, metadata = _metadata(await call.json())
-    call.project.check_room(0, requested_id)
+    call.project.check_space(0, requested_id)
     file = StoredFile(
         id=requested_id or new_id(),
         mime_type=str(metadata.get("mimeType") or metadata.get("mime_type") or "application/octet-stream"),
@@ -86,30 +85,42 @@ async def create(call: Call) -> dict[str, Any]:
         created=call.now,
         display_name=display_name,
     )
-    file.spoil(call.fault)
+    file.apply_fault(call.fault)
     return {"file": call.project.add(file).to_json(call.now)}
 
 
-async def get(call: Call) -> dict[str, Any]:
-    """Tell of one file."""
+async def get(call: Call) -> dict[str, Any] | None:
+    """Return one file."""
     file = call.project.find(call.params["file_id"], "GetFileRequest")
-    file.spoil(call.fault)
-    return file.to_json(call.now)
+    file.apply_fault(call.fault)
+    return _edited(file.to_json(call.now), call.fault)
 
 
 async def list_files(call: Call) -> dict[str, Any]:
-    """Tell of all files, newest first, a page at a time."""
-    return listing(call, call.project.files(), "files", largest=100)
+    """Return a page of the files, newest first."""
+    body = listing(call, call.project.files(), "files", largest=100)
+    if "files" in body:
+        body["files"] = [_edited(file, call.fault) for file in body["files"]]
+    return body
+
+
+def _edited(file: dict[str, Any], fault: Fault | None) -> dict[str, Any] | None:
+    """Return a file in a response as an ``edit_file`` fault changes it; None if the fault removes all of it."""
+    if fault is None or fault.action != "edit_file":
+        return file
+    if fault.file_id is not None and file["name"] != f"files/{fault.file_id}":
+        return file
+    return None if fault.fields is None else {**file, **fault.fields}
 
 
 async def delete(call: Call) -> dict[str, Any]:
-    """Remove a file at once."""
+    """Delete a file at once."""
     call.project.delete(call.params["file_id"])
     return {}
 
 
 async def download(call: Call) -> Response:
-    """Give the bytes of a file that the service made; those of an upload are never given back."""
+    """Return the bytes of a generated file; uploaded files cannot be downloaded."""
     file = call.project.find(call.params["file_id"], "DownloadFileRequest")
     if file.source != "GENERATED":
         raise errors.no_download(file.id)
@@ -119,7 +130,7 @@ async def download(call: Call) -> Response:
 
 
 async def register(call: Call) -> dict[str, Any]:
-    """Make files of objects in Cloud Storage, which is never asked whether they exist."""
+    """Create files from objects in Cloud Storage, without checking that they exist."""
     project = call.project
     if not call.bearer:
         raise errors.unauthenticated()

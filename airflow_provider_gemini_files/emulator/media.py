@@ -1,4 +1,4 @@
-"""What the emulated models can tell of a file by looking at its bytes."""
+"""Length, pages and tokens of media, read from their bytes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import math
 import re
 import struct
 
-#: What stands for a video's preview picture: the service's is a JPEG of some 9 kB.
+#: Placeholder of a video's preview picture; the service returns a JPEG of about 9 kB.
 THUMBNAIL = base64.b64encode(b"\xff\xd8\xff\xe0 emulated thumbnail \xff\xd9").decode()
 
-#: Bytes of video that stand for one second where the container does not tell its length.
+#: Bytes of video that count as one second if the container's length cannot be read.
 _BYTES_A_SECOND = 110_000
 
 
 def video_seconds(content: bytes, size: int) -> float:
     """
-    Return the length of a video.
+    Return the length of a video in seconds.
 
-    :param content: its first bytes; an MP4 whose movie header is among them is read.
-    :param size: its whole size in bytes, from which the length of other containers is guessed.
+    :param content: its first bytes; the length is read from the movie header of an MP4 if they include it.
+    :param size: its whole size in bytes; otherwise, the length is estimated from it.
     """
     at = content.find(b"mvhd")
     if at >= 0 and len(content) >= at + 24 and content[at + 4] == 0:
@@ -30,15 +30,15 @@ def video_seconds(content: bytes, size: int) -> float:
 
 
 def pdf_pages(content: bytes) -> int:
-    """Return the pages of a PDF, at least one; those inside compressed objects are not seen."""
+    """Return the number of pages of a PDF, at least one; pages in compressed objects are not counted."""
     return max(1, len(re.findall(rb"/Type\s*/Page[^s]", content)))
 
 
 def tokens(mime_type: str, content: bytes, size: int) -> int:
     """
-    Count a file's tokens by the documented arithmetic.
+    Return the number of a file's tokens by the documented arithmetic.
 
-    258 an image or a PDF page, 300 a second of video, 32 a second of audio, about 4 characters of text each.
+    An image or a PDF page has 258, a second of video 300, a second of audio 32, and 4 characters of text have one.
 
     :param content: the file's first bytes.
     :param size: its whole size in bytes.

@@ -1,4 +1,4 @@
-"""Lists in pages, with tokens that survive deletions."""
+"""Pages of lists, with tokens that stay valid when items are deleted."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from airflow_provider_gemini_files.emulator import errors
-
-if TYPE_CHECKING:
-    from airflow_provider_gemini_files.emulator.dispatch import Call
+from airflow_provider_gemini_files.emulator.call import Call
 
 _DEFAULT_SIZE = 10
+#: A position after all items.
+_END = (0.0, "")
 
 
 class Listed(Protocol):
-    """What can be in a list: it has an id and was created at some time."""
+    """An item that can be put into order: it has an id and a creation time."""
 
     @property
     def id(self) -> str:
@@ -25,11 +25,11 @@ class Listed(Protocol):
 
     @property
     def created(self) -> float:
-        """Return the time in seconds since the epoch."""
+        """Return the creation time in seconds since the epoch."""
 
 
-class Shown(Listed, Protocol):
-    """What can be shown in a list."""
+class Resource(Listed, Protocol):
+    """An item that can be shown in a list."""
 
     def to_json(self, now: float, /) -> dict[str, Any]:
         """Return the resource."""
@@ -42,28 +42,32 @@ def page(
     call: Call, items: Iterable[T], request: str, *, largest: int, default: int = _DEFAULT_SIZE
 ) -> tuple[list[T], str | None]:
     """
-    Return the page a request asks for, and the token of the next one; None on the last.
+    Return the page that a request asks for, newest item first, and the token of the next page (None on the last).
 
-    :param items: all of them, newest first.
-    :param request: the name of the request, for the error.
-    :param default: the size of a page when none is asked for.
-    :param largest: the largest page; a larger one is refused.
-    :raises ApiError: 400 for a size or a token that cannot be.
+    :param items: all items, in any order.
+    :param request: name of the request, for the error.
+    :param default: page size of a request that sets none.
+    :param largest: largest page size.
+    :raises ApiError: 400 for an invalid size or token.
     """
     size = _size(call.query.get("pageSize"), request, default, largest)
     left = sorted(items, key=_order, reverse=True)
-    if token := call.query.get("pageToken"):
+    token = call.query.get("pageToken")
+    if token:
         after = _read(token)
         left = [item for item in left if _order(item) < after]
     shown = left[:size]
-    return shown, _write(shown[-1]) if len(left) > size else None
+    if call.fault and call.fault.action == "same_page_token":
+        return shown, token or _write(_order(shown[-1]) if shown else _END)
+    return shown, _write(_order(shown[-1])) if len(left) > size else None
 
 
-def listing(call: Call, items: Iterable[Shown], field: str, *, largest: int) -> dict[str, Any]:
+def listing(call: Call, items: Iterable[Resource], field: str, *, largest: int) -> dict[str, Any]:
     """
-    Return the answer of a list request; what there is nothing of is absent.
+    Return the response to a list request; empty fields are omitted.
 
-    :param field: what the answer calls the items.
+    :param field: name of the items' field in the response.
+    :param largest: largest page size.
     """
     shown, token = page(call, items, f"List{field[0].upper()}{field[1:]}Request", largest=largest)
     body: dict[str, Any] = {field: [item.to_json(call.now) for item in shown], "nextPageToken": token}
@@ -82,9 +86,9 @@ def _size(given: str | None, request: str, default: int, largest: int) -> int:
     return int(given)
 
 
-def _write(item: Listed) -> str:
-    """Name the last item shown, not a position: it may be gone when the next page is asked for."""
-    return base64.urlsafe_b64encode(json.dumps(_order(item)).encode()).decode()
+def _write(position: tuple[float, str]) -> str:
+    """Return the token of the page after a position; a count of items would be wrong after a deletion."""
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
 def _read(token: str) -> tuple[float, str]:

@@ -1,4 +1,4 @@
-"""What a project holds: its files, stores, caches and batches."""
+"""Projects: the files of one API key, its other resources, and its storage."""
 
 from __future__ import annotations
 
@@ -7,30 +7,27 @@ import random
 import re
 import string
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 from airflow_provider_gemini_files.emulator import errors
 from airflow_provider_gemini_files.emulator.clock import Clock
 from airflow_provider_gemini_files.emulator.file import StoredFile
 from airflow_provider_gemini_files.emulator.settings import Settings
 
-if TYPE_CHECKING:
-    from airflow_provider_gemini_files.emulator.batches import Batch
-    from airflow_provider_gemini_files.emulator.caches import Cache
-    from airflow_provider_gemini_files.emulator.stores import Store
-
 MAX_FILE_BYTES = 2 * 1024**3
-#: Bytes of all uploads of a project that are kept; beyond, a new file keeps its very beginning only.
+#: Bytes of all uploads that a project keeps; after that, only the beginning of a new file is kept.
 MAX_KEPT_BYTES = 256 * 1024**2
-_LEAST_KEPT_BYTES = 4096
+_MIN_KEPT_BYTES = 4096
 _ID = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+
+T = TypeVar("T")
 
 
 class Project:
     """
-    The files of one API key, counted against its storage.
+    The resources of one API key.
 
-    :param name: the key; nothing of it is ever shown.
+    :param name: the key; it is never shown.
     """
 
     def __init__(self, name: str, clock: Clock, settings: Settings) -> None:
@@ -39,30 +36,32 @@ class Project:
         self.settings = settings
         self._files: dict[str, StoredFile] = {}
         self._next_expiry = math.inf
-        #: When deleted bytes no longer count, and how many they are.
-        self._still_counted: list[tuple[float, int]] = []
+        #: When the bytes of deleted files stop to count, and how many they are.
+        self._deleted: list[tuple[float, int]] = []
         self._jobs: list[tuple[float, Callable[[], None]]] = []
-        self.stores: dict[str, Store] = {}
-        self.caches: dict[str, Cache] = {}
-        self.batches: dict[str, Batch] = {}
+        self._resources: dict[type, dict[str, Any]] = {}
+
+    def resources(self, kind: type[T]) -> dict[str, T]:
+        """Return the project's resources of one class, by id; the caller may change the dict."""
+        return self._resources.setdefault(kind, {})
 
     def files(self) -> list[StoredFile]:
-        """Return the files that still live, newest first as the service lists them."""
-        self.settle()
+        """Return the unexpired files, newest first as the service lists them."""
+        self.update()
         return list(reversed(list(self._files.values())))
 
     def used_bytes(self) -> int:
-        """Return what the living files take; those in Cloud Storage take nothing here."""
+        """Return the size of the unexpired files; files in Cloud Storage do not count."""
         return sum(file.size for file in self.files() if file.source != "REGISTERED")
 
     def find(self, file_id: str, request: str, field_name: str = "name") -> StoredFile:
         """
         Find a file.
 
-        :param request: the name of the request, which the service puts into its validation errors.
-        :raises ApiError: 400 for an id that cannot be, 403 for one that is not here.
+        :param request: name of the request, which the service puts into its validation errors.
+        :raises ApiError: 400 for an invalid id, 403 if there is no such file.
         """
-        self.settle()
+        self.update()
         if file_id not in self._files:
             check_id(file_id, request, field_name)
             raise errors.no_permission(file_id)
@@ -70,9 +69,9 @@ class Project:
 
     def file_of_uri(self, uri: str, request: str) -> StoredFile:
         """
-        Find the file of a URI in a prompt: one of this service, or the Cloud Storage one it was registered with.
+        Find the file of a URI in a prompt: a URI of this service, or the Cloud Storage URI of a registered file.
 
-        :raises ApiError: 400 for a URI of another kind, 403 for a file that is not here.
+        :raises ApiError: 400 for another kind of URI, 403 if there is no such file.
         """
         if not uri.startswith("gs://"):
             return self.find(uri.rpartition("files/")[2], request)
@@ -83,19 +82,26 @@ class Project:
 
     def delete(self, file_id: str) -> None:
         """
-        Remove a file at once.
+        Delete a file at once.
 
-        The id is checked first: that is why the result of a batch, whose id is longer than the rule, cannot go.
+        The id is checked first, so the result file of a batch, whose id is too long, cannot be deleted.
+
+        :raises ApiError: 400 for an invalid id, 403 if there is no such file.
         """
         check_id(file_id, "DeleteFileRequest")
         file = self.find(file_id, "DeleteFileRequest")
         del self._files[file_id]
         if self.settings.freed_seconds:
-            self._still_counted.append((self.clock.now() + self.settings.freed_seconds, file.size))
+            self._deleted.append((self.clock.now() + self.settings.freed_seconds, file.size))
 
-    def check_room(self, size: int, requested_id: str | None) -> None:
-        """Refuse what is too large, does not fit, or wants a name that is taken."""
-        self.settle()
+    def check_space(self, size: int, requested_id: str | None) -> None:
+        """
+        Refuse a new file that is too large, does not fit into the storage, or asks for an id that is taken.
+
+        :param size: in bytes.
+        :raises ApiError: 400, 429 or 409.
+        """
+        self.update()
         if size > MAX_FILE_BYTES:
             raise errors.too_large(size, MAX_FILE_BYTES)
         if self.used_bytes() + self._deleted_bytes() + size > self.settings.quota_bytes:
@@ -106,39 +112,26 @@ class Project:
     def _deleted_bytes(self) -> int:
         """Return the bytes of deleted files that the quota still counts."""
         now = self.clock.now()
-        self._still_counted = [(until, size) for until, size in self._still_counted if now < until]
-        return sum(size for _, size in self._still_counted)
+        self._deleted = [(until, size) for until, size in self._deleted if now < until]
+        return sum(size for _, size in self._deleted)
 
-    def keep(self, content: bytearray) -> bytes:
-        """Return what of an upload's first bytes is kept, so that many large files do not fill the memory."""
+    def kept_part(self, content: bytearray) -> bytes:
+        """Return the part of an upload's first bytes to keep, so that many large files do not fill the memory."""
         kept = sum(len(file.content) for file in self._files.values())
-        return bytes(content if kept + len(content) <= MAX_KEPT_BYTES else content[:_LEAST_KEPT_BYTES])
+        return bytes(content if kept + len(content) <= MAX_KEPT_BYTES else content[:_MIN_KEPT_BYTES])
 
     def add(self, file: StoredFile) -> StoredFile:
-        """Take a file in."""
+        """Add a file, and return it."""
         self._files[file.id] = file
         self._next_expiry = min(self._next_expiry, file.expires)
         return file
 
-    def store(self, store_id: str) -> Store:
-        """Find a file search store; 403 when it is not here."""
-        if store_id not in self.stores:
-            raise errors.no_access("FileSearchStore", store_id)
-        return self.stores[store_id]
-
-    def cache(self, cache_id: str) -> Cache:
-        """Find a cached content that lives; 403 when it is not here."""
-        cache = self.caches.get(cache_id)
-        if cache is None or cache.expires <= self.clock.now():
-            raise errors.no_cache()
-        return cache
-
-    def later(self, when: float, job: Callable[[], None]) -> None:
-        """Let something happen at a time; in fact when the project is looked at after it."""
+    def schedule(self, when: float, job: Callable[[], None]) -> None:
+        """Run a job at a time: in fact at the first :meth:`update` after it."""
         self._jobs.append((when, job))
 
-    def settle(self) -> None:
-        """Let happen what is due by now: jobs, and the end of files."""
+    def update(self) -> None:
+        """Run due jobs and drop expired files."""
         now = self.clock.now()
         due = [job for when, job in self._jobs if when <= now]
         if due:
@@ -152,7 +145,11 @@ class Project:
 
 
 def check_id(file_id: str, request: str, field_name: str = "name") -> None:
-    """Refuse an id that breaks the rules: up to 40 of ``[a-z0-9-]``, no dash at either end."""
+    """
+    Check the rules of ids: up to 40 of ``[a-z0-9-]``, no dash at either end.
+
+    :raises ApiError: 400 for an invalid id.
+    """
     if len(file_id) > 40:
         raise errors.id_too_long(request, field_name)
     if not _ID.fullmatch(file_id):
@@ -160,5 +157,5 @@ def check_id(file_id: str, request: str, field_name: str = "name") -> None:
 
 
 def new_id(length: int = 12) -> str:
-    """Return an id as the service makes them: letters and digits."""
+    """Return a random id of letters and digits, as the service creates them."""
     return "".join(random.choices(string.ascii_lowercase + string.digits, k=length))  # noqa: S311 - not a secret

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 @pytest.fixture
 def gemini_emulator() -> Iterator[GeminiEmulator]:
     """
-    Yield a running, empty emulator; it is gone when the test ends.
+    Yield a running, empty emulator for one test.
 
-    A fault that the test added and that did not happen fails the test.
+    The test fails if a fault that it added did not happen.
     """
     from airflow_provider_gemini_files.emulator import GeminiEmulator
 

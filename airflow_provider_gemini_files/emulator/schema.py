@@ -1,4 +1,4 @@
-"""Values that conform to a schema, for answers in JSON."""
+"""Values that conform to a schema, for replies in JSON."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 from airflow_provider_gemini_files.emulator import errors
 
-_TRIES = 20
+_MAX_ATTEMPTS = 20
 _COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 _KEPT = ("enum", "format", "minimum", "maximum", "pattern", "title", "description", "default", *_COUNTS)
 _SNAKE = {"min_items", "max_items", "min_length", "max_length", "any_of", "property_ordering"}
 
 
 def prepare() -> None:
-    """Load the library, if it is there; the first time takes seconds."""
+    """Import the library if it is installed; the first import takes seconds."""
     with contextlib.suppress(ImportError):
         import jsf  # noqa: F401
 
 
 def instance(schema: Any, *, seed: str, gemini: bool) -> Any:
     """
-    Make a value that conforms to a schema; the same for the same seed.
+    Return a value that conforms to a schema; the same for the same seed.
 
-    :param gemini: the schema is of the service's own kind (``responseSchema``), not a JSON Schema.
-    :raises ApiError: 501 without the library that does it, or when it finds no value.
+    :param gemini: whether the schema is of the service's own kind (``responseSchema``), not a JSON Schema.
+    :raises ApiError: 501 if the library is not installed or finds no value.
     """
     try:
         import jsonschema
@@ -38,11 +38,11 @@ def instance(schema: Any, *, seed: str, gemini: bool) -> Any:
     before = random.getstate()
     try:
         random.seed(seed)
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             value = JSF(wanted, allow_none_optionals=0.0).generate()
             if jsonschema.Draft202012Validator(wanted).is_valid(value):
                 return value
-    except Exception as error:  # whatever the library stumbles over, the caller is told of
+    except Exception as error:  # any failure of the library becomes a 501
         raise errors.unimplemented(f"The emulator cannot follow this schema ({error!r}); script the answer.") from error
     finally:
         random.setstate(before)
@@ -50,7 +50,7 @@ def instance(schema: Any, *, seed: str, gemini: bool) -> Any:
 
 
 def to_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Translate the service's kind of schema: upper-case types, counts as strings, an order of properties."""
+    """Return the JSON Schema of a ``responseSchema``, which has upper-case types, counts as strings and an order."""
     given = {_camel(key): value for key, value in schema.items()}
     result: dict[str, Any] = {key: given[key] for key in _KEPT if key in given}
     result |= {key: int(given[key]) for key in _COUNTS if key in given}
@@ -66,7 +66,7 @@ def to_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
         order = [name for name in given.get("propertyOrdering", []) if name in properties]
         names = order + [name for name in properties if name not in order]
         result["properties"] = {name: to_json_schema(properties[name]) for name in names}
-        # A model fills in what it is not told to leave out.
+        # Models fill in optional properties, too.
         result["required"] = names
     return result
 

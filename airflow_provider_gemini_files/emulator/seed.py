@@ -1,4 +1,4 @@
-"""Resources under names of the test's choice, which the service itself would never give."""
+"""Seeded resources: with names that a test chooses, and in states that uploads cannot produce."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_gemini_files.emulator.batches import Batch
-from airflow_provider_gemini_files.emulator.caches import Cache
+from airflow_provider_gemini_files.emulator.cache import Cache
 from airflow_provider_gemini_files.emulator.file import FAILED, StoredFile
 from airflow_provider_gemini_files.emulator.projects import Project
 from airflow_provider_gemini_files.emulator.prompt import Prompt
 from airflow_provider_gemini_files.emulator.stores import Document, Store
 
 _DAY = 86400.0
-_ANSWER = {"candidates": [{"content": {"parts": [{"text": "seeded"}]}, "finishReason": "STOP"}]}
+_REPLY = {"candidates": [{"content": {"parts": [{"text": "seeded"}]}, "finishReason": "STOP"}]}
 _TEXT = {"parts": [{"text": "seeded"}]}
 #: One line of a batch, of prompts as well as of contents to embed.
 _CONTENT = json.dumps({"key": "1", "request": {"contents": [_TEXT], "content": _TEXT}}).encode() + b"\n"
@@ -26,18 +26,18 @@ _CONTENT = json.dumps({"key": "1", "request": {"contents": [_TEXT], "content": _
 @dataclass(frozen=True)
 class Seed:
     """
-    A resource to make; it is ready to be used, and small.
+    A resource to create, ready for use.
 
-    :param name: of a file, a file search store, a document (with its store), a cached content or a batch.
-    :param content: the bytes of a file in base64.
-    :param mime_type: of a file.
-    :param generated: a file was made by the service, so that it can be downloaded.
-    :param display_name: of a file.
-    :param size: what a file says of its size in bytes; that of its content where None.
-    :param age: seconds since a file was made.
-    :param failed: a file could not be processed.
-    :param from_file: a batch has its results in a file, not in itself.
-    :param answer: what a batch got for its one request.
+    :param name: resource name of a file, a file search store, a document (with its store), a cache or a batch.
+    :param content: bytes of a file, in base64.
+    :param mime_type: type of a file.
+    :param generated: whether a file is GENERATED, so that it can be downloaded.
+    :param display_name: display name of a file.
+    :param size: size of a file in bytes; None: that of its content.
+    :param age: seconds since a file was created.
+    :param failed: whether a file is FAILED.
+    :param from_file: whether a batch has its results in a file.
+    :param answer: response to the one request of a batch.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Seed:
     age: float = 0.0
     failed: bool = False
     from_file: bool = False
-    answer: dict[str, Any] = field(default_factory=lambda: dict(_ANSWER))
+    answer: dict[str, Any] = field(default_factory=lambda: dict(_REPLY))
 
     @property
     def kind(self) -> str:
@@ -58,24 +58,24 @@ class Seed:
 
     @property
     def id(self) -> str:
-        """Return what follows the collection."""
+        """Return the name without the collection."""
         return self.name.partition("/")[2]
 
 
 def seed(project: Project, seeds: list[Any]) -> None:
     """
-    Make resources; all of them or none.
+    Create resources; all of them or none.
 
     :param seeds: names, or objects with the fields of :class:`Seed`.
     :raises ValueError: for a name of another kind.
-    :raises TypeError: for a field that does not exist.
+    :raises TypeError: for an unknown field.
     """
     wanted = [Seed(**item) if isinstance(item, dict) else Seed(str(item)) for item in seeds]
     for item in wanted:
-        if item.kind not in _MAKERS or not item.id:
-            raise ValueError(f"cannot seed {item.name!r}; there are {', '.join(sorted(_MAKERS))}")
+        if item.kind not in _CREATORS or not item.id:
+            raise ValueError(f"cannot seed {item.name!r}; there are {', '.join(sorted(_CREATORS))}")
     for item in wanted:
-        _MAKERS[item.kind](project, item)
+        _CREATORS[item.kind](project, item)
 
 
 def _file(project: Project, item: Seed) -> None:
@@ -97,7 +97,7 @@ def _file(project: Project, item: Seed) -> None:
 def _store(project: Project, item: Seed) -> None:
     now = project.clock.now()
     store_id, _, document_id = item.id.partition("/documents/")
-    store = project.stores.setdefault(store_id, Store(store_id, now))
+    store = project.resources(Store).setdefault(store_id, Store(store_id, now))
     if document_id:
         store.documents[document_id] = Document(
             id=document_id,
@@ -115,7 +115,7 @@ def _store(project: Project, item: Seed) -> None:
 def _cache(project: Project, item: Seed) -> None:
     now = project.clock.now()
     prompt = Prompt(["seeded"])
-    project.caches[item.id] = Cache(item.id, "models/gemini-2.5-flash", prompt, now, now, now + _DAY)
+    project.resources(Cache)[item.id] = Cache(item.id, "models/gemini-2.5-flash", prompt, now, now, now + _DAY)
 
 
 def _batch(project: Project, item: Seed) -> None:
@@ -126,15 +126,15 @@ def _batch(project: Project, item: Seed) -> None:
         display_name="seeded",
         requests=[{"key": "1"}],
         from_file=item.from_file,
-        answer=lambda _: item.answer,
+        respond=lambda _: item.answer,
         created=now,
         ready=now,
     )
     batch.run(project)
-    project.batches[batch.id] = batch
+    project.resources(Batch)[batch.id] = batch
 
 
-_MAKERS: dict[str, Callable[[Project, Seed], None]] = {
+_CREATORS: dict[str, Callable[[Project, Seed], None]] = {
     "files": _file,
     "fileSearchStores": _store,
     "cachedContents": _cache,

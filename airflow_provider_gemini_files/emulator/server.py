@@ -1,8 +1,7 @@
-"""The emulator on a real port: as a context manager, and for the command line."""
+"""The emulator on a port: as a context manager, and for the command line."""
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 from types import TracebackType
@@ -10,10 +9,11 @@ from typing import Any
 
 import uvicorn
 
-from airflow_provider_gemini_files.emulator.answers import Script
 from airflow_provider_gemini_files.emulator.app import NAMES, build_app
 from airflow_provider_gemini_files.emulator.clock import Clock
 from airflow_provider_gemini_files.emulator.faults import Faults
+from airflow_provider_gemini_files.emulator.guard import is_loopback
+from airflow_provider_gemini_files.emulator.replies import Script
 from airflow_provider_gemini_files.emulator.service import Emulator
 from airflow_provider_gemini_files.emulator.settings import Settings
 from airflow_provider_gemini_files.emulator.wire import EmulatorProtocol
@@ -23,26 +23,29 @@ _START_SECONDS = 20
 
 class GeminiEmulator:
     """
-    A Gemini Files API on a port of this machine, for the length of a ``with`` block.
+    A Gemini Files API on a port of this machine; a ``with`` block runs it.
 
-    :param host: address to listen on; only loopback, unless ``allow_remote``.
+    :param host: address to listen on; only a loopback address, unless ``allow_remote``.
     :param port: port to listen on; 0 takes a free one.
-    :param allow_remote: listen on other addresses than loopback too.
+    :param allow_remote: whether it may listen on an address that other machines can reach.
     :param settings: fields of :class:`~airflow_provider_gemini_files.emulator.settings.Settings`.
-    :raises ValueError: for an address that others can reach, without ``allow_remote``.
+    :raises ValueError: for an invalid setting, and for an address that others can reach without ``allow_remote``.
+    :raises OSError: if the port is taken.
     """
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, allow_remote: bool = False, **settings: Any) -> None:
-        if not allow_remote and not _is_loopback(host):
+        if not allow_remote and not is_loopback(host):
             raise ValueError(f"{host!r} can be reached by others; pass allow_remote=True to listen there anyway")
         self.emulator = Emulator(Settings(**settings), NAMES)
         self._socket = socket.create_server((host, port), family=_family(host))
         config = uvicorn.Config(
-            build_app(self.emulator),
+            build_app(self.emulator, host),
             http=EmulatorProtocol,
             loop="asyncio",
             log_level="warning",
             access_log=False,
+            # The service's Date follows the emulator's clock.
+            date_header=False,
             lifespan="off",
             ws="none",
         )
@@ -51,7 +54,7 @@ class GeminiEmulator:
 
     @property
     def base_url(self) -> str:
-        """Return where the emulator listens, without a slash at the end."""
+        """Return the URL of the emulator, without a slash at the end."""
         host, port = self._socket.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -62,13 +65,22 @@ class GeminiEmulator:
 
     @property
     def clock(self) -> Clock:
-        """Return the clock; ``clock.advance(seconds)`` moves the time."""
+        """Return the clock; ``clock.advance(seconds)`` moves it forward."""
         return self.emulator.clock
 
     @property
     def journal(self) -> list[dict[str, Any]]:
-        """Return the requests so far: call, HTTP method, path, status, fault, and command and offset of uploads."""
+        """
+        Return the requests so far, the newest 10,000, as a new list.
+
+        Each entry has ``call``, ``method``, ``path``, ``status`` (None until there is a response) and, if the request
+        has them, ``body``, ``fault``, ``command`` and ``offset``. Keys and upload ids are hidden.
+        """
         return list(self.emulator.journal)
+
+    def clear_journal(self) -> None:
+        """Remove all journal entries."""
+        self.emulator.journal.clear()
 
     @property
     def faults(self) -> Faults:
@@ -78,14 +90,14 @@ class GeminiEmulator:
     @property
     def answers(self) -> Script:
         """Return the scripted answers of the models; ``answers.add("Yes.")`` queues one."""
-        return self.emulator.answers
+        return self.emulator.replies
 
     def usage(self) -> dict[str, int]:
         """Return ``{"files": count, "bytes": sum}`` over all projects."""
         return self.emulator.usage()
 
     def reset(self) -> None:
-        """Forget every resource, upload, fault, scripted answer and journal entry."""
+        """Remove all resources, uploads, faults, scripted answers and journal entries; the clock stays."""
         self.emulator.reset()
 
     def run(self) -> None:
@@ -106,20 +118,11 @@ class GeminiEmulator:
 
     def __exit__(self, *exc: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._server.should_exit = True
-        # Waiting uploads of a broken test must not hold up the end of it.
+        # Requests that a failed test left open must not delay its end.
         self._server.force_exit = True
         if self._thread:
             self._thread.join(timeout=10)
         self._socket.close()
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -1,4 +1,4 @@
-"""One emulated service: its settings, its projects, and what it was asked."""
+"""One emulated service: its settings, projects, faults, scripted replies and journal."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_gemini_files.emulator import errors
-from airflow_provider_gemini_files.emulator.answers import Script
 from airflow_provider_gemini_files.emulator.clock import Clock
 from airflow_provider_gemini_files.emulator.faults import Faults
 from airflow_provider_gemini_files.emulator.projects import Project
+from airflow_provider_gemini_files.emulator.replies import Script
+from airflow_provider_gemini_files.emulator.session import Upload
 from airflow_provider_gemini_files.emulator.settings import Settings
-from airflow_provider_gemini_files.emulator.uploads import Upload
 
 _JOURNAL_ENTRIES = 10_000
-#: Keys of the new style, which the service refuses beside a bearer token.
+#: Keys of the new style, which the service refuses together with a bearer token.
 _NEW_KEY_PREFIX = "AQ."
 
 
@@ -25,7 +25,7 @@ class Emulator:
     """
     An emulated service.
 
-    :param methods: the names of its methods, which faults are matched by.
+    :param methods: names of its methods, for faults.
     """
 
     settings: Settings
@@ -36,26 +36,35 @@ class Emulator:
         self.reset()
 
     def reset(self) -> None:
-        """Forget every resource, upload, fault, scripted answer and journal entry; the clock stays."""
+        """Remove all resources, uploads, faults, scripted replies and journal entries; the clock stays."""
         self.faults = Faults(self.methods)
-        self.answers = Script()
+        self.replies = Script()
         self.projects: dict[str, Project] = {}
         self.uploads: dict[str, Upload] = {}
         self.journal: deque[dict[str, Any]] = deque(maxlen=_JOURNAL_ENTRIES)
+        self._keys: set[str] = set()
 
     def usage(self) -> dict[str, int]:
         """Return ``{"files": count, "bytes": sum}`` over all projects."""
         projects = list(self.projects.values())
         return {"files": sum(len(p.files()) for p in projects), "bytes": sum(p.used_bytes() for p in projects)}
 
+    def secrets(self, *given: str | None) -> frozenset[str]:
+        """
+        Return all credentials that the journal must hide: valid keys, keys that were used, and the given ones.
+
+        :param given: credentials of the current request.
+        """
+        return frozenset(secret for secret in (*self.settings.api_keys, *self._keys, *given) if secret)
+
     def authenticate(self, key: str | None, bearer: str | None, user_project: str | None) -> Project:
         """
         Return the project of a request's credentials.
 
-        A key is a project of its own. A bearer token alone acts for the project named by ``x-goog-user-project``, which
-        is that of the key of the same name.
+        Each key is a project of its own. A bearer token without a key acts for the project of the key that
+        ``x-goog-user-project`` names.
 
-        :raises ApiError: 403 without credentials, 400 for a wrong key, 401 for a new-style key and a token.
+        :raises ApiError: 403 without credentials, 400 for an invalid key, 401 for a new-style key and a token.
         """
         if bearer and key and key.startswith(_NEW_KEY_PREFIX):
             raise errors.overloaded_credentials()
@@ -63,10 +72,12 @@ class Emulator:
             raise errors.no_key()
         if key and self.settings.api_keys and key not in self.settings.api_keys:
             raise errors.bad_key()
+        if key:
+            self._keys.add(key)
         return self.project(key or user_project or "default")
 
     def project(self, name: str) -> Project:
-        """Return the project of that name, which begins empty."""
+        """Return the project of this name; it is created empty at its first use."""
         if name not in self.projects:
             self.projects[name] = Project(name, self.clock, self.settings)
         return self.projects[name]

@@ -1,4 +1,4 @@
-"""How an emulator behaves."""
+"""Settings of an emulator."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from dataclasses import dataclass
 DEFAULT_QUOTA_BYTES = 20 * 1024**3
 DEFAULT_GRANULARITY = 8 * 1024**2
 DEFAULT_VIDEO_SECONDS = 2.0
-#: Audio and PDF files from this size on are PROCESSING for a while.
+#: Audio and PDF files of this size in bytes and more are PROCESSING for a while.
 LARGE_BYTES = 16 * 1024**2
 
 
 @dataclass
 class Settings:
     """
-    How an emulator behaves; what is changed while it runs holds from the next request on.
+    Settings of an emulator; a change while it runs takes effect with the next request.
 
-    :param api_keys: keys that are valid; empty: every key is. Each key is a project of its own.
-    :param quota_bytes: storage of one project.
+    :param api_keys: valid keys; empty: all keys are valid. Each key is a project of its own.
+    :param quota_bytes: storage of one project, in bytes.
     :param granularity: chunk granularity of uploads, in bytes.
-    :param keep_partial: what a broken connection has brought is kept up to a granularity boundary; else the whole
-        chunk is dropped. Which of the two the service does is not known.
+    :param keep_partial: whether bytes before a broken connection are kept, up to a granularity boundary; otherwise, the
+        whole chunk is dropped. It is not known which of the two the service does.
     :param video_seconds: how long a video is PROCESSING.
     :param large_seconds: how long audio and PDF files of 16 MiB and more are PROCESSING; other files never are.
     :param job_seconds: how long an import, an upload to a store or a batch takes.
-    :param freed_seconds: how long the bytes of a deleted file still count, as some users report.
+    :param freed_seconds: how long the bytes of a deleted file still count against the quota, as some users report.
+    :raises ValueError: for a negative number, or a granularity of 0.
     """
 
     api_keys: tuple[str, ...] = ()
@@ -43,7 +44,7 @@ class Settings:
             raise ValueError("seconds cannot be negative")
 
     def processing_seconds(self, mime_type: str, size: int) -> float:
-        """Return how long a file of that type and size in bytes is PROCESSING."""
+        """Return how many seconds a file is PROCESSING; the size is in bytes."""
         kind = mime_type.partition("/")[0]
         if kind == "video":
             return self.video_seconds

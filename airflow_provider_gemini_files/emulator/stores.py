@@ -1,4 +1,4 @@
-"""File search stores and their documents, as resources."""
+"""The FileSearchStore and Document resources."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_gemini_files.emulator import errors
 from airflow_provider_gemini_files.emulator.clock import rfc3339
 from airflow_provider_gemini_files.emulator.media import tokens
+from airflow_provider_gemini_files.emulator.projects import Project
 
 _NAME_LENGTH = 27
 _TYPES = "type.googleapis.com/google.ai.generativelanguage.v1main."
@@ -15,9 +17,12 @@ _TYPES = "type.googleapis.com/google.ai.generativelanguage.v1main."
 
 def readable_id(display_name: str | None, new_id: str, other_id: str) -> str:
     """
-    Make an id as the service does: the display name in lower case, blanks as dashes, other signs dropped, and a tail.
+    Return an id as the service creates it: the display name in lower case with dashes for blanks, and a random suffix.
 
-    :param other_id: what stands for the display name where there is none.
+    Other characters are dropped.
+
+    :param new_id: the suffix.
+    :param other_id: used in place of an empty display name.
     """
     text = re.sub(r"[^a-z0-9 ]", "", (display_name or "").lower()).replace(" ", "-")[:_NAME_LENGTH]
     return f"{text or other_id}-{new_id}"
@@ -28,9 +33,13 @@ class Document:
     """
     A document of a store.
 
-    :param store: the name of the store.
-    :param ready: when it can be searched.
-    :param imported: it came from a file, not with an upload.
+    Times are in seconds since the epoch.
+
+    :param store: resource name of the store.
+    :param content: the first bytes, for the models to read.
+    :param size: in bytes.
+    :param ready: when it becomes searchable.
+    :param imported: whether it was imported from a file instead of uploaded.
     """
 
     id: str
@@ -50,15 +59,15 @@ class Document:
         return f"{self.store}/documents/{self.id}"
 
     def is_ready(self, now: float) -> bool:
-        """Return whether it can be searched."""
+        """Return whether it is searchable."""
         return now >= self.ready
 
     def tokens(self) -> int:
-        """Count its tokens."""
+        """Return the number of its tokens."""
         return tokens(self.mime_type, self.content, self.size)
 
     def to_json(self, now: float) -> dict[str, Any]:
-        """Return the resource; what is not set is absent."""
+        """Return the resource; unset fields are omitted."""
         body = {
             "name": self.name,
             "displayName": self.display_name,
@@ -72,13 +81,13 @@ class Document:
         return {key: value for key, value in body.items() if value is not None}
 
     def operation(self, now: float) -> dict[str, Any]:
-        """Return the operation that brings it in; that of an upload tells its response before it is done."""
+        """Return the operation that adds it; that of an upload has its response before it is done."""
         done = {"done": True} if self.is_ready(now) else {}
         response: dict[str, Any] = {"parent": self.store, "documentName": self.name}
         if self.imported:
             name = f"{self.store}/operations/{self.id}"
-            answer = {"response": {"@type": f"{_TYPES}ImportFileResponse", **response}} if done else {}
-            return {"name": name, **done, **answer}
+            result = {"response": {"@type": f"{_TYPES}ImportFileResponse", **response}} if done else {}
+            return {"name": name, **done, **result}
         response |= {"mimeType": self.mime_type, "sizeBytes": str(self.size)}
         kind = f"{_TYPES}UploadToFileSearchStoreResponse"
         return {
@@ -88,11 +97,11 @@ class Document:
         }
 
     def retrieved(self) -> dict[str, Any]:
-        """Return what a search finds of it."""
-        found = {"fileSearchStore": self.store, "title": self.display_name}
+        """Return the part of it that a search result shows."""
+        result = {"fileSearchStore": self.store, "title": self.display_name}
         if self.mime_type.startswith("image/"):
-            return found | {"mediaId": f"{self.store}/media/{self.id}"}
-        return found | {"text": self.content[:1000].decode("utf-8", "replace")}
+            return result | {"mediaId": f"{self.store}/media/{self.id}"}
+        return result | {"text": self.content[:1000].decode("utf-8", "replace")}
 
 
 @dataclass
@@ -111,11 +120,11 @@ class Store:
         return f"fileSearchStores/{self.id}"
 
     def ready_documents(self, now: float) -> list[Document]:
-        """Return the documents that can be searched."""
+        """Return the searchable documents."""
         return [document for document in self.documents.values() if document.is_ready(now)]
 
     def to_json(self, now: float) -> dict[str, Any]:
-        """Return the resource; what is not set is absent."""
+        """Return the resource; unset fields are omitted."""
         active = len(self.ready_documents(now))
         counts = {
             "activeDocumentsCount": active,
@@ -131,3 +140,15 @@ class Store:
             **{key: str(count) for key, count in counts.items() if count},
         }
         return {key: value for key, value in body.items() if value is not None}
+
+
+def find_store(project: Project, store_id: str) -> Store:
+    """
+    Find a store.
+
+    :raises ApiError: 403 if there is none of this id.
+    """
+    stores = project.resources(Store)
+    if store_id not in stores:
+        raise errors.no_access("FileSearchStore", store_id)
+    return stores[store_id]

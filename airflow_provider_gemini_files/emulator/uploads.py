@@ -3,135 +3,43 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_gemini_files.emulator import errors
-from airflow_provider_gemini_files.emulator.faults import Fault
-from airflow_provider_gemini_files.emulator.file import KEPT_BYTES
-from airflow_provider_gemini_files.emulator.projects import MAX_FILE_BYTES, Project
+from airflow_provider_gemini_files.emulator.call import Call
+from airflow_provider_gemini_files.emulator.session import Intake, Result, Upload
 
-if TYPE_CHECKING:
-    from airflow_provider_gemini_files.emulator.dispatch import Call
-
-#: How long a session can be continued; the service's own figure is not published.
+#: Lifetime of a session in seconds; the service publishes no figure.
 SESSION_SECONDS = 7 * 86400
-#: How many sessions are remembered; the oldest are forgotten, as nobody asks for them any more.
+#: Sessions that are kept; the oldest are dropped first.
 MAX_SESSIONS = 10_000
-
-Answer = Callable[[], dict[str, Any]]
-
-
-@dataclass
-class Upload:
-    """
-    A session: what of the bytes is safe, and what became of it.
-
-    :param complete: called once with the whole upload; returns what answers from then on.
-    :param status: ``active``, ``final``, ``cancelled`` or ``terminated``.
-    :param content: the first bytes, for the models to look at.
-    :param fault: what befalls the request that completes it.
-    """
-
-    id: str
-    project: Project
-    mime_type: str
-    display_name: str | None
-    declared_size: int | None
-    expires: float
-    complete: Callable[[Upload], Answer]
-    received: int = 0
-    hasher: Any = field(default_factory=hashlib.sha256)
-    content: bytearray = field(default_factory=bytearray)
-    status: str = "active"
-    answer: Answer | None = None
-    rejection: errors.ServiceError | None = None
-    intake: Intake | None = None
-    fault: Fault | None = None
-
-    def terminate(self) -> None:
-        """End the session; nothing continues it."""
-        self.status = "terminated"
-        self.intake = None
-
-
-class Intake:
-    """
-    The bytes of one request, which join the upload only when they are safe.
-
-    A newer request takes the session over: what an older, broken one still brings is dropped.
-    """
-
-    def __init__(self, upload: Upload, granularity: int, *, keep_partial: bool) -> None:
-        self._upload = upload
-        self._granularity = granularity
-        self._keep_partial = keep_partial
-        self._received = upload.received
-        self._hasher = upload.hasher.copy()
-        self._content = bytearray()
-        upload.intake = self
-
-    def take(self, data: bytes) -> None:
-        """Take the next bytes; at each granularity boundary they become safe, if partial chunks are kept."""
-        limit = MAX_FILE_BYTES if self._upload.declared_size is None else self._upload.declared_size
-        if self._received + len(data) > limit:
-            self._refuse(len(data), limit)
-        view = memoryview(data)
-        while view:
-            part = view[: self._granularity - self._received % self._granularity]
-            view = view[len(part) :]
-            self._hasher.update(part)
-            self._received += len(part)
-            room = KEPT_BYTES - len(self._upload.content) - len(self._content)
-            if room > 0:
-                self._content += part[:room]
-            if self._keep_partial and self._received % self._granularity == 0:
-                self._commit()
-
-    def finish(self, *, last: bool) -> None:
-        """End the request: its bytes are safe now, unless it is neither the last nor a whole chunk."""
-        if not last and self._received % self._granularity:
-            raise errors.TextError(400, f"Chunk size must be a multiple of {self._granularity} bytes.", "active")
-        self._commit()
-        self._upload.intake = None
-
-    def _commit(self) -> None:
-        upload = self._upload
-        if upload.intake is not self:
-            raise errors.TextError(409, "Another request has taken this upload over.")
-        upload.received = self._received
-        upload.hasher = self._hasher.copy()
-        if self._content:
-            upload.content += self._content
-            self._content.clear()
-
-    def _refuse(self, more: int, limit: int) -> None:
-        if self._upload.declared_size is not None:
-            raise errors.TextError(400, f"Upload has more than the {limit} bytes that were declared.", "active")
-        self._upload.terminate()
-        raise errors.too_large(self._received + more, limit)
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What a start request says of the bytes to come."""
+    """
+    Type and size of a file as its start request declares them.
+
+    :param size: in bytes; None if the request does not declare it.
+    """
 
     mime_type: str
     size: int | None
 
 
-def declared(request: Request, metadata: dict[str, Any]) -> Declared:
+def read_declared(request: Request, metadata: dict[str, Any]) -> Declared:
     """
-    Read what a start request declares.
+    Read the headers of a start request.
 
-    :raises TextError: 400 when it is no start of a resumable upload.
+    :param metadata: the ``file`` of its body.
+    :raises TextError: 400 if the request does not start a resumable upload.
     """
     headers = request.headers
     commands = _commands(request)
@@ -146,15 +54,15 @@ def declared(request: Request, metadata: dict[str, Any]) -> Declared:
 
 
 def open_session(
-    call: Call, told: Declared, display_name: str | None, complete: Callable[[Upload], Answer]
+    call: Call, declared: Declared, display_name: str | None, complete: Callable[[Upload], Result]
 ) -> Response:
-    """Open a session and answer with its URL, on the host the client used."""
+    """Open a session, and return its URL on the host that the client used."""
     upload = Upload(
         id=secrets.token_urlsafe(24),
         project=call.project,
-        mime_type=told.mime_type,
+        mime_type=declared.mime_type,
         display_name=display_name,
-        declared_size=told.size,
+        declared_size=declared.size,
         expires=call.now + SESSION_SECONDS,
         complete=complete,
     )
@@ -162,7 +70,7 @@ def open_session(
     sessions[upload.id] = upload
     while len(sessions) > MAX_SESSIONS:
         del sessions[next(iter(sessions))]
-    # A key that came in the query is in the returned URL, too: the service does that.
+    # The service also repeats a key from the query in the returned URL.
     url = str(call.request.url.include_query_params(upload_id=upload.id, upload_protocol="resumable"))
     headers = {
         "x-goog-upload-status": "active",
@@ -174,13 +82,17 @@ def open_session(
 
 
 def upload_names(request: Request) -> tuple[str, ...]:
-    """Name a request to an upload URL by its command; ``upload, finalize`` is both, anything else a query."""
+    """Return the names of a request to an upload URL: two for ``upload, finalize``; a query if there is no command."""
     commands = _commands(request)
     return tuple(name for name in ("upload", "finalize", "cancel") if name in commands) or ("query",)
 
 
-async def proceed(call: Call) -> Response:
-    """Take one command on a session; the id in the URL authorises it, no key does."""
+async def continue_session(call: Call) -> Response:
+    """
+    Run one command on a session; the id in the URL authorises the request, so it needs no key.
+
+    :raises ServiceError: for an unknown or ended session, an unknown command, a wrong offset or size.
+    """
     upload = call.emulator.uploads.get(call.query["upload_id"])
     if upload is None:
         raise errors.TextError(404, "Upload not found.")
@@ -188,7 +100,7 @@ async def proceed(call: Call) -> Response:
         raise errors.TextError(410, "Upload has expired.")
     commands = _commands(call.request)
     if commands == {"query"}:
-        return _report(upload)
+        return _status(upload)
     if commands == {"cancel"}:
         return _cancel(upload)
     if not commands or not commands <= {"upload", "finalize"}:
@@ -200,7 +112,7 @@ async def proceed(call: Call) -> Response:
     if "finalize" in commands:
         upload.fault = call.fault
         _finalize(upload)
-    return _report(upload)
+    return _status(upload)
 
 
 def _commands(request: Request) -> set[str]:
@@ -234,9 +146,9 @@ def _finalize(upload: Upload) -> None:
         raise errors.TextError(400, message, "active")
     upload.status = "final"
     try:
-        upload.answer = upload.complete(upload)
+        upload.result = upload.complete(upload)
     except errors.ServiceError as error:
-        # A refusal at the end is final: sending again would be refused again.
+        # A refusal at the end is final: the same bytes would be refused again.
         error.headers["x-goog-upload-status"] = "final"
         upload.rejection = error
         raise
@@ -244,7 +156,7 @@ def _finalize(upload: Upload) -> None:
         upload.content = bytearray()
 
 
-def _report(upload: Upload) -> Response:
+def _status(upload: Upload) -> Response:
     if upload.rejection:
         raise upload.rejection
     if upload.status == "cancelled":
@@ -252,16 +164,16 @@ def _report(upload: Upload) -> Response:
     if upload.status == "terminated":
         raise errors.terminated()
     headers = {"x-goog-upload-status": upload.status, "x-goog-upload-size-received": str(upload.received)}
-    if upload.answer is None:
+    if upload.result is None:
         return Response(b"", headers=headers, media_type="text/plain")
-    return JSONResponse(upload.answer(), headers=headers, media_type="application/json; charset=UTF-8")
+    return JSONResponse(upload.result(), headers=headers, media_type="application/json; charset=UTF-8")
 
 
 def read_metadata(body: bytes) -> dict[str, Any]:
     """
-    Read the body of a start request; Google's own curl sample sends single quotes, which the service takes.
+    Read the body of a start request; single quotes are accepted, as Google's own curl sample sends them.
 
-    :raises ApiError: 400 for anything but an object.
+    :raises ApiError: 400 if it is not an object.
     """
     text = body.decode("utf-8", "replace").strip()
     if not text:

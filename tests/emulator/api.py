@@ -1,4 +1,4 @@
-"""A plain HTTP client of the emulator: no SDK, so that the protocol itself is in sight."""
+"""A plain HTTP client of the emulator; without an SDK, tests show the protocol itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEYLESS = http_client()
 
 
 class Api:
-    """Requests as a client of the service makes them."""
+    """The requests of a client of the service."""
 
     def __init__(self, base_url: str, key: str = "k", version: str = "v1beta") -> None:
         self.base_url = base_url

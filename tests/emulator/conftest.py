@@ -1,4 +1,4 @@
-"""One emulator for each module's tests, empty for each test."""
+"""One emulator for the tests of a module; it is reset for each test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def shared_emulator() -> Iterator[GeminiEmulator]:
 
 @pytest.fixture
 def emulator(shared_emulator: GeminiEmulator) -> Iterator[GeminiEmulator]:
-    """One server for a module's tests, empty for each; a fault left over fails the test."""
+    """Yield an empty emulator; an unused fault fails the test."""
     shared_emulator.reset()
     yield shared_emulator
     assert shared_emulator.faults.unused() == []

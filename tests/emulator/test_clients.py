@@ -1,4 +1,4 @@
-"""Clients that are not ours: Google's documented curl lines, and the JavaScript SDK."""
+"""Google's own clients: the documented curl commands, and the JavaScript SDK."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "js_conformance.mjs"
-# The lines of the service's page on files, with only the host changed.
+# The commands of Google's page on files, with only the host changed.
 CURL = r"""
 MIME_TYPE=$(file -b --mime-type "${AUDIO_PATH}" 2>/dev/null || echo audio/mpeg)
 NUM_BYTES=$(wc -c < "${AUDIO_PATH}")
@@ -62,7 +62,7 @@ curl --request "DELETE" "${BASE_URL}/v1beta/$name" -H "x-goog-api-key: $GEMINI_A
 """
 
 
-# Older pages give the key in the address; the upload URL then holds it, too.
+# Older pages have the key in the query; the upload URL then has it, too.
 WITH_KEY_IN_QUERY = re.sub(
     r' ?(\\\n +)?-H "x-goog-api-key: \$GEMINI_API_KEY"',
     "",
@@ -72,16 +72,16 @@ WITH_KEY_IN_QUERY = re.sub(
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
 @pytest.mark.parametrize("lines", [CURL, WITH_KEY_IN_QUERY], ids=["header", "query"])
-def test_documented_curl_lines(emulator, tmp_path, lines):
+def test_documented_curl_commands(emulator, tmp_path, lines):
     # Over 1 MB, so that curl asks with "Expect: 100-continue" first.
     content = os.urandom(3_000_000)
     (tmp_path / "sample.mp3").write_bytes(content)
     settings = {"AUDIO_PATH": "sample.mp3", "BASE_URL": emulator.base_url, "GEMINI_API_KEY": "k", "no_proxy": "*"}
     subprocess.run(["bash", "-eu", "-c", lines], cwd=tmp_path, env=os.environ | settings, check=True, timeout=30)
-    answers = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in ("get", "list", "delete")}
-    assert answers["get"]["displayName"] == "AUDIO"
-    assert answers["list"]["files"] == [answers["get"]]
-    assert answers["delete"] == {}
+    results = {name: json.loads((tmp_path / f"{name}.json").read_text()) for name in ("get", "list", "delete")}
+    assert results["get"]["displayName"] == "AUDIO"
+    assert results["list"]["files"] == [results["get"]]
+    assert results["delete"] == {}
     text = json.loads((tmp_path / "response.json").read_text())["candidates"][0]["content"]["parts"][0]["text"]
     sha256 = hashlib.sha256(content).hexdigest()
     assert re.search(rf"1\. files/\w+ audio/mpeg, 3000000 bytes, sha256 {sha256}", text)
@@ -90,7 +90,7 @@ def test_documented_curl_lines(emulator, tmp_path, lines):
 
 
 @pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="needs node and npm")
-def test_javascript_sdk(pytestconfig):
+def test_javascript_sdk_works_with_only_the_host_changed(pytestconfig):
     folder = Path(pytestconfig.cache.mkdir("javascript-sdk"))
     if not (folder / "node_modules" / "@google" / "genai").is_dir():
         install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]

@@ -1,4 +1,4 @@
-"""The emulated models: what they see, count, stream and are told to say."""
+"""The emulated models: prompts, tokens, streams, schemas and scripted replies."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import sys
+from typing import ClassVar
 
 import jsonschema
 import pytest
@@ -20,25 +21,25 @@ def part(file, mime_type=None):
     return {"fileData": data | ({"mimeType": mime_type} if mime_type else {})}
 
 
-def text(answer):
-    return answer.json()["candidates"][0]["content"]["parts"][0]["text"]
+def text(response):
+    return response.json()["candidates"][0]["content"]["parts"][0]["text"]
 
 
 def contents(*parts):
     return {"contents": [{"parts": list(parts)}]}
 
 
-class TestSeen:
-    def test_urls_that_are_no_files_are_not_looked_up(self, api):
+class TestPrompt:
+    def test_urls_of_other_sites_are_not_fetched(self, api):
         url = "https://www.youtube.com/watch?v=9hE5-98ZeCg"
-        answer = api.generate({"fileData": {"fileUri": url}}, {"text": "What is this?"})
-        assert text(answer).splitlines()[1] == f"1. {url} video/*, 0 bytes, sha256 unknown"
+        response = api.generate({"fileData": {"fileUri": url}}, {"text": "What is this?"})
+        assert text(response).splitlines()[1] == f"1. {url} video/*, 0 bytes, sha256 unknown"
 
-    def test_files_and_bytes_in_their_order(self, api):
+    def test_reply_lists_files_and_inline_data_in_order(self, api):
         first, second = api.file(b"one"), api.file(b"two", "application/pdf")
-        answer = api.generate(part(second), {"text": "What is"}, PNG, part(first), {"text": "this?"})
+        response = api.generate(part(second), {"text": "What is"}, PNG, part(first), {"text": "this?"})
         sha = {name: hashlib.sha256(name).hexdigest() for name in (b"one", b"two", b"png")}
-        assert text(answer).splitlines() == [
+        assert text(response).splitlines() == [
             "I am an emulated model. I was shown 3 file(s):",
             f"1. {second['name']} application/pdf, 3 bytes, sha256 {sha[b'two']}",
             f"2. inline image/png, 3 bytes, sha256 {sha[b'png']}",
@@ -46,27 +47,27 @@ class TestSeen:
             "I was asked: What is",
             "this?",
         ]
-        body = answer.json()
+        body = response.json()
         assert body["candidates"][0]["finishReason"] == "STOP"
         assert body["modelVersion"] == "gemini-2.5-flash"
 
-    def test_snake_case_and_system_instruction(self, api):
+    def test_accepts_snake_case_and_system_instruction(self, api):
         file = api.file()
-        answer = api.generate(
+        response = api.generate(
             {"file_data": {"file_uri": file["uri"], "mime_type": "text/plain"}},
             {"text": "?"},
             system_instruction={"parts": [{"text": "Be brief."}]},
         )
-        assert file["name"] in text(answer)
-        assert "I was instructed: Be brief." in text(answer)
+        assert file["name"] in text(response)
+        assert "I was instructed: Be brief." in text(response)
 
-    def test_registered_file_by_its_own_uri(self, api):
+    def test_finds_registered_file_by_cloud_storage_uri(self, api):
         uris = {"uris": ["gs://b/o.png"]}
         api.post("files:register", uris, headers={"authorization": "Bearer t"})
         assert "image/png" in text(api.generate({"fileData": {"fileUri": "gs://b/o.png"}}))
         assert api.generate({"fileData": {"fileUri": "gs://b/other.png"}}).status_code == 400
 
-    def test_empty_prompt_and_bad_bytes(self, api):
+    def test_refuses_empty_prompt_and_invalid_base64(self, api):
         assert api.generate().status_code == 400
         assert api.generate({"inlineData": {"mimeType": "image/png", "data": "a"}}).status_code == 400
 
@@ -81,26 +82,26 @@ class TestTokens:
             (b"/Type /Page\n/Type /Page\n", "application/pdf", "DOCUMENT", 516),
         ],
     )
-    def test_documented_arithmetic(self, emulator, api, content, mime_type, modality, count):
+    def test_counts_tokens_by_documented_arithmetic(self, emulator, api, content, mime_type, modality, count):
         file = api.file(content, mime_type)
         emulator.clock.advance(60)
-        told = api.post(f"{MODEL}:countTokens", contents({"text": "x" * 40}, part(file))).json()
-        assert told["totalTokens"] == count + 10
-        assert {"modality": modality, "tokenCount": count} in told["promptTokensDetails"]
+        counted = api.post(f"{MODEL}:countTokens", contents({"text": "x" * 40}, part(file))).json()
+        assert counted["totalTokens"] == count + 10
+        assert {"modality": modality, "tokenCount": count} in counted["promptTokensDetails"]
         usage = api.generate({"text": "x" * 40}, part(file)).json()["usageMetadata"]
         assert usage["promptTokenCount"] == count + 10
         assert usage["totalTokenCount"] == usage["promptTokenCount"] + usage["candidatesTokenCount"]
 
-    def test_whole_request_is_counted_too(self, api):
+    def test_counts_tokens_of_whole_request(self, api):
         body = {"generateContentRequest": {"model": MODEL, **contents({"text": "x" * 40})}}
         assert api.post(f"{MODEL}:countTokens", body).json()["totalTokens"] == 10
 
 
 class TestStream:
-    def test_server_sent_events(self, api):
-        answer = api.post(f"{MODEL}:streamGenerateContent?alt=sse", contents({"text": "hello"}))
-        assert answer.headers["content-type"].startswith("text/event-stream")
-        lines = [line for line in answer.text.split("\r\n\r\n") if line]
+    def test_stream_as_server_sent_events(self, api):
+        response = api.post(f"{MODEL}:streamGenerateContent?alt=sse", contents({"text": "hello"}))
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in response.text.split("\r\n\r\n") if line]
         assert all(line.startswith("data: {") for line in lines)
         pieces = [json.loads(line[6:]) for line in lines]
         assert len(pieces) > 1
@@ -109,11 +110,11 @@ class TestStream:
         reasons = [piece["candidates"][0].get("finishReason") for piece in pieces]
         assert reasons == [None] * (len(pieces) - 1) + ["STOP"]
 
-    def test_json_array(self, api):
-        answer = api.post(f"{MODEL}:streamGenerateContent", contents({"text": "hello"}))
-        assert isinstance(answer.json(), list)
+    def test_stream_as_json_array(self, api):
+        response = api.post(f"{MODEL}:streamGenerateContent", contents({"text": "hello"}))
+        assert isinstance(response.json(), list)
 
-    def test_error_is_wrapped_in_an_array_only_there(self, api):
+    def test_error_is_in_an_array_only_if_the_stream_is_one(self, api):
         plain = api.post(f"{MODEL}:streamGenerateContent?alt=sse", {})
         array = api.post(f"{MODEL}:streamGenerateContent", {})
         assert plain.status_code == array.status_code == 400
@@ -139,7 +140,7 @@ class TestSchema:
             {"anyOf": [{"type": "INTEGER"}, {"type": "STRING"}]},
         ],
     )
-    def test_answer_conforms_to_a_response_schema(self, api, schema):
+    def test_reply_conforms_to_response_schema(self, api, schema):
         config = {"responseMimeType": "application/json", "responseSchema": schema}
         value = json.loads(text(api.generate({"text": "?"}, generationConfig=config)))
         if properties := schema.get("properties"):
@@ -155,7 +156,7 @@ class TestSchema:
             assert isinstance(value["a"], int | float)
 
     @pytest.mark.parametrize("name", ["responseJsonSchema", "response_json_schema"])
-    def test_answer_conforms_to_a_json_schema(self, api, name):
+    def test_reply_conforms_to_json_schema(self, api, name):
         schema = {
             "type": "object",
             "properties": {
@@ -172,27 +173,27 @@ class TestSchema:
         jsonschema.validate(json.loads(first), schema)
         assert first == second
 
-    def test_enum_is_plain_text(self, api):
+    def test_enum_reply_is_plain_text(self, api):
         config = {"responseMimeType": "text/x.enum", "responseSchema": {"type": "STRING", "enum": ["cat", "dog"]}}
         assert text(api.generate({"text": "?"}, generationConfig=config)) in ("cat", "dog")
 
-    def test_json_without_a_schema(self, api):
+    def test_json_reply_without_schema(self, api):
         value = json.loads(text(api.generate({"text": "?"}, generationConfig={"responseMimeType": "application/json"})))
         assert value == {"asked": "?", "files": []}
 
-    def test_schema_that_cannot_be_followed_is_told(self, api):
+    def test_unsupported_schema_returns_501(self, api):
         schema = {"type": "array", "prefixItems": [{"type": "integer"}]}
-        answer = api.generate({"text": "?"}, generationConfig={"responseJsonSchema": schema})
-        assert (answer.status_code, "script the answer" in answer.text) == (501, True)
+        response = api.generate({"text": "?"}, generationConfig={"responseJsonSchema": schema})
+        assert (response.status_code, "script the answer" in response.text) == (501, True)
 
-    def test_without_the_library_the_extra_is_named(self, api, monkeypatch):
+    def test_missing_library_returns_501_that_names_the_extra(self, api, monkeypatch):
         monkeypatch.setitem(sys.modules, "jsf", None)
-        answer = api.generate({"text": "?"}, generationConfig={"responseSchema": {"type": "STRING"}})
-        assert (answer.status_code, "airflow-provider-gemini-files[emulator]" in answer.text) == (501, True)
+        response = api.generate({"text": "?"}, generationConfig={"responseSchema": {"type": "STRING"}})
+        assert (response.status_code, "airflow-provider-gemini-files[emulator]" in response.text) == (501, True)
 
 
 class TestScript:
-    def test_answers_come_in_their_order_then_the_own_ones(self, emulator, api):
+    def test_scripted_replies_come_in_order_before_own_replies(self, emulator, api):
         emulator.answers.add("Yes.")
         emulator.answers.add("And", finish_reason="MAX_TOKENS")
         first, second, third = (api.generate({"text": "?"}) for _ in range(3))
@@ -200,25 +201,25 @@ class TestScript:
         assert (text(second), second.json()["candidates"][0]["finishReason"]) == ("And", "MAX_TOKENS")
         assert text(third).endswith("I was asked: ?")
 
-    def test_safety_block_has_no_text(self, emulator, api):
+    def test_blocked_reply_has_no_text(self, emulator, api):
         emulator.answers.add(finish_reason="SAFETY")
         candidate = api.generate({"text": "?"}).json()["candidates"][0]
         assert (candidate["finishReason"], "content" in candidate) == ("SAFETY", False)
         assert candidate["safetyRatings"][0]["blocked"] is True
 
-    def test_refused_prompt_has_no_candidates(self, emulator, api):
+    def test_blocked_prompt_has_no_candidates(self, emulator, api):
         emulator.answers.add(block_reason="PROHIBITED_CONTENT")
         body = api.generate({"text": "?"}).json()
         assert body["promptFeedback"]["blockReason"] == "PROHIBITED_CONTENT"
         assert "candidates" not in body
 
-    def test_empty_and_whole_responses(self, emulator, api):
+    def test_empty_and_whole_scripted_responses(self, emulator, api):
         emulator.answers.load([{"empty": True}, {"response": {"candidates": []}}])
         body = api.generate({"text": "?"}).json()
         assert not {"candidates", "promptFeedback"} & body.keys()
         assert api.generate({"text": "?"}).json() == {"candidates": []}
 
-    def test_for_one_key_and_over_http(self, emulator, api):
+    def test_scripted_replies_for_one_key_over_http(self, emulator, api):
         answers = [{"text": "For other.", "api_key": "other"}]
         assert api.http.post("/__emulator/answers", json=answers).status_code == 200
         assert text(api.generate({"text": "?"})) != "For other."
@@ -227,7 +228,7 @@ class TestScript:
 
 
 class TestCatalog:
-    def test_list_and_get(self, api):
+    def test_lists_and_returns_models(self, api):
         models = api.get("models").json()["models"]
         assert "models/gemini-2.5-flash" in [model["name"] for model in models]
         model = api.get(MODEL).json()
@@ -236,10 +237,77 @@ class TestCatalog:
         assert api.get("models/gpt-4").status_code == 404
         assert "nextPageToken" in api.get("models", params={"pageSize": 2}).json()
 
-    def test_embeddings_are_the_same_for_the_same(self, api):
+    def test_same_content_has_same_embedding(self, api):
         body = {"content": {"parts": [{"text": "a"}]}, "outputDimensionality": 8}
         first, second = (api.post("models/gemini-embedding-001:embedContent", body).json() for _ in range(2))
         assert first == second
         assert len(first["embedding"]["values"]) == 8
         many = api.post("models/gemini-embedding-001:batchEmbedContents", {"requests": [body, body]}).json()
         assert many["embeddings"] == [first["embedding"]] * 2
+
+
+class TestScriptedParts:
+    IMAGE: ClassVar = {"inlineData": {"mimeType": "image/png", "data": "aW1hZ2U="}}
+    THOUGHT: ClassVar = {"text": "Let me think about it.", "thought": True, "thoughtSignature": "c2ln"}
+
+    def stream(self, api):
+        response = api.post(f"{MODEL}:streamGenerateContent?alt=sse", contents({"text": "?"}))
+        return [json.loads(line[6:]) for line in response.text.split("\r\n\r\n") if line]
+
+    def test_parts_with_images_audio_and_thoughts(self, emulator, api):
+        sound = {"inlineData": {"mimeType": "audio/wav", "data": "UklGRg=="}}
+        parts = [self.THOUGHT, {"text": "Here."}, self.IMAGE, sound]
+        emulator.answers.add(parts=parts)
+        body = api.generate({"text": "Draw it."}).json()
+        assert body["candidates"] == [
+            {"content": {"parts": parts, "role": "model"}, "finishReason": "STOP", "index": 0}
+        ]
+        assert body["usageMetadata"]["thoughtsTokenCount"] == 5
+        assert body["usageMetadata"]["candidatesTokenCount"] == 1
+        assert body["usageMetadata"]["totalTokenCount"] == 8
+
+    def test_reply_without_parts(self, emulator, api):
+        emulator.answers.add(parts=[], finish_reason="MAX_TOKENS")
+        candidate = api.generate({"text": "?"}).json()["candidates"][0]
+        assert (candidate["content"], candidate["finishReason"]) == ({"role": "model"}, "MAX_TOKENS")
+
+    def test_reply_with_finish_message(self, emulator, api):
+        emulator.answers.add(finish_reason="MALFORMED_FUNCTION_CALL", finish_message="Malformed function call: f(")
+        candidate = api.generate({"text": "?"}).json()["candidates"][0]
+        assert candidate["finishMessage"] == "Malformed function call: f("
+        assert "content" not in candidate
+
+    def test_candidates_are_sent_unchanged(self, emulator, api):
+        candidates = [{"content": {"parts": [{"text": "a"}]}, "index": 0}, {"finishReason": "NEW_REASON", "index": 1}]
+        emulator.answers.add(candidates=candidates)
+        body = api.generate({"text": "?"}).json()
+        assert body["candidates"] == candidates
+        assert body["modelVersion"] == "gemini-2.5-flash"
+
+    def test_stream_has_one_part_in_each_chunk(self, emulator, api):
+        emulator.answers.add(parts=[self.THOUGHT, {"text": "Here."}, self.IMAGE], finish_message="Done.")
+        chunks = [chunk["candidates"][0] for chunk in self.stream(api)]
+        parts = [part for chunk in chunks for part in chunk["content"]["parts"]]
+        assert len(parts) == len(chunks) == 7
+        assert "".join(part["text"] for part in parts if part.get("thought")) == self.THOUGHT["text"]
+        assert [part.get("thoughtSignature") for part in parts[:3]] == [None, None, "c2ln"]
+        assert "".join(part.get("text", "") for part in parts if not part.get("thought")) == "Here."
+        assert parts[-1] == self.IMAGE
+        assert [chunk.get("finishReason") for chunk in chunks] == [None] * 6 + ["STOP"]
+        assert [chunk.get("finishMessage") for chunk in chunks] == [None] * 6 + ["Done."]
+
+    def test_stream_of_several_candidates_is_one_chunk(self, emulator, api):
+        candidates = [{"content": {"parts": [{"text": "long answer"}]}}, {"content": {"parts": [{"text": "other"}]}}]
+        emulator.answers.add(candidates=candidates)
+        assert [chunk["candidates"] for chunk in self.stream(api)] == [candidates]
+
+    @pytest.mark.parametrize("content", [None, "text", {"parts": "text"}, {"parts": [None]}])
+    def test_malformed_candidates_are_sent_unchanged(self, emulator, api, content):
+        emulator.answers.load([{"candidates": [{"content": content}]}] * 2)
+        assert api.generate({"text": "?"}).json()["candidates"] == [{"content": content}]
+        assert self.stream(api)[0]["candidates"] == [{"content": content}]
+
+    @pytest.mark.parametrize("reply", [{"parts": "text"}, {"parts": ["text"]}, {"candidates": {}}])
+    def test_parts_and_candidates_must_be_lists_of_objects(self, api, reply):
+        response = api.http.post("/__emulator/answers", json=[reply])
+        assert (response.status_code, "must be a list of objects" in response.text) == (400, True)

@@ -15,6 +15,7 @@ from airflow_provider_gemini_files.emulator.__main__ import _OPTIONS
 from airflow_provider_gemini_files.emulator.app import NAMES
 from airflow_provider_gemini_files.emulator.control import ROUTES
 from airflow_provider_gemini_files.emulator.faults import ACTIONS, Fault
+from airflow_provider_gemini_files.emulator.replies import ScriptedReply
 
 TEXT = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text()
 
@@ -38,28 +39,32 @@ def test_snippets_run(tmp_path):
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout
-    assert "5 passed" in done.stdout
+    assert "6 passed" in done.stdout
 
 
-def test_every_action_is_told():
+def test_every_action_is_documented():
     assert first_cells("Actions") == ACTIONS
 
 
-def test_every_field_of_a_fault_is_told():
+def test_every_field_of_a_fault_is_documented():
     rows = set(re.findall(r"^\| (`.*?`) \|", section("Faults"), flags=re.M))
-    told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert told == {f.name for f in fields(Fault) if f.init}
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert documented == {f.name for f in fields(Fault) if f.init}
 
 
-def test_every_method_is_told():
+def test_every_field_of_an_answer_is_documented():
+    assert first_cells("Scripted answers") == {f.name for f in fields(ScriptedReply)}
+
+
+def test_every_method_is_documented():
     assert set(re.findall(r"`(\w+)`", section("Methods"))) >= NAMES
 
 
-def test_every_flag_is_told_with_its_variable():
+def test_every_flag_is_documented_with_its_variable():
     assert first_cells("As a command") == {f"--{option.flag}" for option in _OPTIONS}
     assert {option.variable for option in _OPTIONS} <= set(re.findall(r"`(\w+)`", section("As a command")))
 
 
-def test_every_control_path_is_told():
-    told = section("Control paths")
-    assert all(route.path in told for route in ROUTES)
+def test_every_control_path_is_documented():
+    documented = section("Control paths")
+    assert all(route.path in documented for route in ROUTES)

@@ -1,4 +1,4 @@
-"""The error answers that users of the service report, word for word."""
+"""The errors that users of the service report, word for word."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ QUOTA_TEXT = (
 )
 
 
-def error(answer):
-    assert answer.headers["content-type"] == "application/json; charset=UTF-8"
-    body = answer.json()
+def error(response):
+    assert response.headers["content-type"] == "application/json; charset=UTF-8"
+    body = response.json()
     assert list(body) == ["error"]
-    assert body["error"]["code"] == answer.status_code
+    assert body["error"]["code"] == response.status_code
     return body["error"]
 
 
 @pytest.mark.parametrize("verb", ["GET", "DELETE"])
-def test_absent_file(api, verb):
+def test_unknown_file_returns_403(api, verb):
     assert error(api.call(verb, "files/never-was")) == {
         "code": 403,
         "message": "You do not have permission to access the File never-was or it may not exist.",
@@ -33,28 +33,28 @@ def test_absent_file(api, verb):
 
 
 @pytest.mark.parametrize(("verb", "request_name"), [("GET", "GetFileRequest"), ("DELETE", "DeleteFileRequest")])
-def test_long_id(api, verb, request_name):
-    told = error(api.call(verb, "files/" + "x" * 41))
+def test_long_id_is_refused(api, verb, request_name):
+    actual = error(api.call(verb, "files/" + "x" * 41))
     rule = "File ID (name excluding 'files/') cannot be more than 40 characters."
-    assert told == {"code": 400, "message": f"* {request_name}.name: {rule}\n", "status": "INVALID_ARGUMENT"}
+    assert actual == {"code": 400, "message": f"* {request_name}.name: {rule}\n", "status": "INVALID_ARGUMENT"}
     assert api.call(verb, "files/" + "x" * 40).status_code == 403
 
 
 @pytest.mark.parametrize("file_id", ["-dash", "dash-", "_low", "Upper", "a_b"])
-def test_malformed_id(api, file_id):
-    told = error(api.get(f"files/{file_id}"))
-    assert (told["code"], told["status"]) == (400, "INVALID_ARGUMENT")
-    assert told["message"].startswith("* GetFileRequest.name: ")
+def test_malformed_id_is_refused(api, file_id):
+    actual = error(api.get(f"files/{file_id}"))
+    assert (actual["code"], actual["status"]) == (400, "INVALID_ARGUMENT")
+    assert actual["message"].startswith("* GetFileRequest.name: ")
     assert error(api.start(5, name=file_id))["message"].startswith("* CreateFileRequest.file.name: ")
 
 
-def test_no_resource_is_not_json(api):
-    for answer in (api.get("genai-test-x"), api.call("PATCH", "files")):
-        assert answer.status_code == 404
-        assert "json" not in answer.headers["content-type"]
+def test_unknown_path_returns_plain_text_404(api):
+    for response in (api.get("genai-test-x"), api.call("PATCH", "files")):
+        assert response.status_code == 404
+        assert "json" not in response.headers["content-type"]
 
 
-def test_taken_name(api):
+def test_taken_name_returns_409(api):
     api.file(name="taken")
     assert error(api.start(5, name="taken")) == {
         "code": 409,
@@ -63,45 +63,45 @@ def test_taken_name(api):
     }
 
 
-def test_unsupported_mime_type(api):
-    told = error(api.upload(b"x", "bad/mime_type"))
-    assert told == {"code": 400, "message": "Unsupported MIME type: bad/mime_type", "status": "INVALID_ARGUMENT"}
+def test_unsupported_mime_type_is_refused(api):
+    actual = error(api.upload(b"x", "bad/mime_type"))
+    assert actual == {"code": 400, "message": "Unsupported MIME type: bad/mime_type", "status": "INVALID_ARGUMENT"}
 
 
-def test_storage_full():
+def test_full_storage_returns_429():
     with GeminiEmulator(quota_bytes=4) as emulator:
-        told = error(Api(emulator.base_url).start(5))
+        actual = error(Api(emulator.base_url).start(5))
     metric = "generativelanguage.googleapis.com/file_storage_bytes"
-    assert told["status"] == "RESOURCE_EXHAUSTED"
-    assert told["message"] == f"{QUOTA_TEXT}\n* Quota exceeded for metric: {metric}, limit: 4"
+    assert actual["status"] == "RESOURCE_EXHAUSTED"
+    assert actual["message"] == f"{QUOTA_TEXT}\n* Quota exceeded for metric: {metric}, limit: 4"
     violation = {"quotaMetric": metric, "quotaId": "FileStorageBytesPerProject", "quotaValue": "4"}
-    assert told["details"][0] == {"@type": f"{TYPE}QuotaFailure", "violations": [violation]}
-    assert told["details"][1]["@type"] == f"{TYPE}Help"
-    assert told["details"][2] == {"@type": f"{TYPE}RetryInfo", "retryDelay": f"{INT64_MAX}s"}
+    assert actual["details"][0] == {"@type": f"{TYPE}QuotaFailure", "violations": [violation]}
+    assert actual["details"][1]["@type"] == f"{TYPE}Help"
+    assert actual["details"][2] == {"@type": f"{TYPE}RetryInfo", "retryDelay": f"{INT64_MAX}s"}
 
 
-def test_storage_full_as_a_fault_tells_twenty_gibibytes(emulator, api):
+def test_storage_full_fault_reports_20_gib(emulator, api):
     emulator.faults.add("start", "storage_full")
     assert error(api.start(5))["details"][0]["violations"][0]["quotaValue"] == "21474836480"
 
 
-def test_rate_limit(emulator, api):
+def test_rate_limit_returns_429_with_details(emulator, api):
     emulator.faults.add("generate", "rate_limit", seconds=28)
-    told = error(api.generate({"text": "hi"}))
-    assert (told["code"], told["status"], told["message"]) == (429, "RESOURCE_EXHAUSTED", QUOTA_TEXT)
-    violation = told["details"][0]["violations"][0]
+    actual = error(api.generate({"text": "hi"}))
+    assert (actual["code"], actual["status"], actual["message"]) == (429, "RESOURCE_EXHAUSTED", QUOTA_TEXT)
+    violation = actual["details"][0]["violations"][0]
     assert violation["quotaId"] == "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"
     assert violation["quotaDimensions"].keys() == {"location", "model"}
-    assert told["details"][2] == {"@type": f"{TYPE}RetryInfo", "retryDelay": "28s"}
+    assert actual["details"][2] == {"@type": f"{TYPE}RetryInfo", "retryDelay": "28s"}
 
 
-def test_wrong_key():
+def test_invalid_key_returns_400():
     with GeminiEmulator(api_keys=("right",)) as emulator:
         assert Api(emulator.base_url, key="right").get("files").status_code == 200
-        told = error(Api(emulator.base_url, key="wrong").get("files"))
+        actual = error(Api(emulator.base_url, key="wrong").get("files"))
     message = "API key not valid. Please pass a valid API key."
-    assert (told["code"], told["status"], told["message"]) == (400, "INVALID_ARGUMENT", message)
-    assert told["details"] == [
+    assert (actual["code"], actual["status"], actual["message"]) == (400, "INVALID_ARGUMENT", message)
+    assert actual["details"] == [
         {
             "@type": f"{TYPE}ErrorInfo",
             "reason": "API_KEY_INVALID",
@@ -112,46 +112,46 @@ def test_wrong_key():
     ]
 
 
-def test_no_key(emulator):
-    told = error(Api(emulator.base_url, key="").get("files"))
-    assert (told["code"], told["status"]) == (403, "PERMISSION_DENIED")
-    assert told["message"].startswith(
+def test_missing_key_returns_403(emulator):
+    actual = error(Api(emulator.base_url, key="").get("files"))
+    assert (actual["code"], actual["status"]) == (403, "PERMISSION_DENIED")
+    assert actual["message"].startswith(
         "Method doesn't allow unregistered callers (callers without established identity)"
     )
 
 
 @pytest.mark.parametrize(("seconds", "status"), [("8", 400), ("9.5", 400), ("10", 200), ("600", 200)])
-def test_short_deadline(api, seconds, status):
-    answer = api.get("files", headers={"X-Server-Timeout": seconds})
-    assert answer.status_code == status
+def test_short_deadline_is_refused(api, seconds, status):
+    response = api.get("files", headers={"X-Server-Timeout": seconds})
+    assert response.status_code == status
     if status == 400:
         message = f"Manually set deadline {seconds}s is too short. Minimum allowed deadline is 10s."
-        assert error(answer) == {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}
+        assert error(response) == {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}
 
 
-def test_file_that_is_not_active(api):
+def test_prompt_with_processing_file_is_refused(api):
     file = api.file(mime_type="video/mp4")
-    told = error(api.generate({"fileData": {"fileUri": file["uri"]}}))
+    actual = error(api.generate({"fileData": {"fileUri": file["uri"]}}))
     message = f"The File {file['name'][6:]} is not in an ACTIVE state and usage is not allowed."
-    assert told == {"code": 400, "message": message, "status": "FAILED_PRECONDITION"}
+    assert actual == {"code": 400, "message": message, "status": "FAILED_PRECONDITION"}
 
 
-def test_deleted_file_in_a_prompt(api):
+def test_prompt_with_deleted_file_is_refused(api):
     file = api.file()
     api.delete(file["name"])
-    told = error(api.generate({"fileData": {"fileUri": file["uri"]}}))
-    assert (told["code"], told["message"].split(" File ")[0]) == (403, "You do not have permission to access the")
+    actual = error(api.generate({"fileData": {"fileUri": file["uri"]}}))
+    assert (actual["code"], actual["message"].split(" File ")[0]) == (403, "You do not have permission to access the")
 
 
-def test_unknown_model(api):
-    told = error(api.generate({"text": "hi"}, model="gemini-1.5-flash"))
-    assert (told["code"], told["status"]) == (404, "NOT_FOUND")
+def test_unknown_model_returns_404(api):
+    actual = error(api.generate({"text": "hi"}, model="gemini-1.5-flash"))
+    assert (actual["code"], actual["status"]) == (404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
-def test_broken_json(api, body):
-    answer = api.call("POST", "models/gemini-2.5-flash:generateContent", content=body)
-    assert (error(answer)["code"], error(answer)["status"]) == (400, "INVALID_ARGUMENT")
+def test_invalid_json_returns_400(api, body):
+    response = api.call("POST", "models/gemini-2.5-flash:generateContent", content=body)
+    assert (error(response)["code"], error(response)["status"]) == (400, "INVALID_ARGUMENT")
 
 
 @pytest.mark.parametrize(
@@ -167,12 +167,12 @@ def test_broken_json(api, body):
         {"contents": [{"parts": [{"text": "x"}]}], "systemInstruction": "x"},
     ],
 )
-def test_shapes_that_no_client_sends(api, body):
-    told = error(api.post("models/gemini-2.5-flash:generateContent", body))
-    assert (told["code"], told["status"]) == (400, "INVALID_ARGUMENT")
+def test_unexpected_json_types_return_400(api, body):
+    actual = error(api.post("models/gemini-2.5-flash:generateContent", body))
+    assert (actual["code"], actual["status"]) == (400, "INVALID_ARGUMENT")
 
 
-def test_own_mistake_is_told_and_breaks_no_connection(api, monkeypatch):
+def test_exception_in_the_emulator_returns_500(api, monkeypatch):
     monkeypatch.setattr(catalog, "MODELS", [None])
-    told = error(api.get("models"))
-    assert (told["code"], told["message"].startswith("The emulator failed: ")) == (500, True)
+    actual = error(api.get("models"))
+    assert (actual["code"], actual["message"].startswith("The emulator failed: ")) == (500, True)

@@ -1,4 +1,4 @@
-"""Faults: what a test asks for happens, once, to whom it should, and is accounted for."""
+"""Faults: they happen to the right requests, as often as given, and are counted."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from emulator.api import Api
 
 from airflow_provider_gemini_files.emulator.app import METHODS, NAMES, VERSIONS, build_app
 
@@ -19,7 +20,7 @@ KIB = 1024
 
 
 def raw_post(url: str, headers: dict[str, str], body: bytes) -> bytes:
-    """Speak HTTP over a bare socket, to see what TCP itself says."""
+    """Send an HTTP request over a bare socket, to observe TCP itself."""
     parts = urlsplit(url)
     lines = [f"POST {parts.path}?{parts.query} HTTP/1.1", f"Host: {parts.netloc}", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -29,7 +30,7 @@ def raw_post(url: str, headers: dict[str, str], body: bytes) -> bytes:
 
 
 class TestEveryMethod:
-    def test_every_route_has_a_name_that_faults_know(self, emulator):
+    def test_every_route_has_a_method_name(self, emulator):
         served = {route.path: route.name for route in build_app(emulator.emulator).routes}
         for path, name in served.items():
             if not path.startswith("/__emulator/"):
@@ -38,8 +39,8 @@ class TestEveryMethod:
             1 for route in build_app(emulator.emulator).routes if not route.path.startswith("/__emulator/")
         )
 
-    def test_a_fault_on_any_method_befalls_it(self, emulator):
-        """Each route really goes through the one place where faults are taken, however it is called."""
+    def test_fault_happens_on_every_method(self, emulator):
+        """Every route injects faults."""
         client = httpx.Client(base_url=emulator.base_url, trust_env=False)
         for method in METHODS:
             for name in method.names:
@@ -47,8 +48,10 @@ class TestEveryMethod:
                 path = f"{method.prefix}/v1{method.path}".replace("{", "").replace("}", "")
                 headers = {"X-Goog-Upload-Command": name}
                 in_session = name in ("upload", "finalize", "query", "cancel")
-                answer = client.request(method.verbs[0], path + ("?upload_id=x" if in_session else ""), headers=headers)
-                assert (answer.status_code, answer.text) == (418, "teapot"), (method, name)
+                response = client.request(
+                    method.verbs[0], path + ("?upload_id=x" if in_session else ""), headers=headers
+                )
+                assert (response.status_code, response.text) == (418, "teapot"), (method, name)
 
 
 class TestErrors:
@@ -67,11 +70,11 @@ class TestErrors:
             ("short_deadline", 400, "Manually set deadline 8s is too short. Minimum allowed deadline is 10s."),
         ],
     )
-    def test_named_error_comes_once(self, emulator, api, action, status, words):
+    def test_named_error_happens_once(self, emulator, api, action, status, words):
         emulator.faults.add("list", action)
-        answer = api.get("files")
-        assert answer.status_code == answer.json()["error"]["code"] == status
-        assert words in answer.text
+        response = api.get("files")
+        assert response.status_code == response.json()["error"]["code"] == status
+        assert words in response.text
         assert api.get("files").status_code == 200
 
     @pytest.mark.parametrize(
@@ -81,37 +84,37 @@ class TestErrors:
             ("not_active", 400, "The File abc is not in an ACTIVE state and usage is not allowed."),
         ],
     )
-    def test_error_of_a_file_names_it(self, emulator, api, action, status, words):
+    def test_file_error_names_the_file(self, emulator, api, action, status, words):
         emulator.faults.add("generate", action, file_id="abc")
-        answer = api.generate({"text": "?"})
-        assert (answer.status_code, answer.json()["error"]["message"]) == (status, words)
+        response = api.generate({"text": "?"})
+        assert (response.status_code, response.json()["error"]["message"]) == (status, words)
 
-    def test_lost_race_for_a_name(self, emulator, api):
+    def test_already_exists_on_finalize(self, emulator, api):
         emulator.faults.add("finalize", "already_exists")
         assert api.upload(b"hello").json()["error"]["status"] == "ALREADY_EXISTS"
 
     def test_outage_has_an_empty_body(self, emulator, api):
         emulator.faults.add("start", "outage")
-        answer = api.start(5)
-        assert (answer.status_code, answer.content) == (503, b"")
+        response = api.start(5)
+        assert (response.status_code, response.content) == (503, b"")
 
-    def test_rate_limit_tells_the_seconds_given(self, emulator, api):
+    def test_rate_limit_asks_for_given_delay(self, emulator, api):
         emulator.faults.add("generate", "rate_limit", seconds=7.5)
         assert '"retryDelay":"7.5s"' in api.generate({"text": "hi"}).text
 
-    def test_terminated_is_plain_text_and_ends_the_session(self, emulator, api):
+    def test_terminated_ends_the_session(self, emulator, api):
         url = api.session(5)
         emulator.faults.add("upload", "terminated")
-        for answer in (api.command(url, "upload, finalize", b"hello", 0), api.command(url, "query")):
-            assert (answer.status_code, answer.text) == (400, "Upload has already been terminated.")
-            assert answer.headers["content-type"].startswith("text/plain")
+        for response in (api.command(url, "upload, finalize", b"hello", 0), api.command(url, "query")):
+            assert (response.status_code, response.text) == (400, "Upload has already been terminated.")
+            assert response.headers["content-type"].startswith("text/plain")
 
-    def test_own_status_and_json_body(self, emulator, api):
+    def test_scripted_status_and_json_body(self, emulator, api):
         emulator.faults.add("get", "status", status=502, body={"a": 1})
-        answer = api.get("files/abc")
-        assert (answer.status_code, answer.json()) == (502, {"a": 1})
+        response = api.get("files/abc")
+        assert (response.status_code, response.json()) == (502, {"a": 1})
 
-    def test_error_in_the_middle_of_a_body_keeps_what_came_before(self, emulator, api):
+    def test_error_in_the_middle_of_a_body_keeps_earlier_bytes(self, emulator, api):
         url = api.session(4 * KIB)
         emulator.faults.add("upload", "overloaded", after_bytes=2 * KIB + 5)
         assert api.command(url, "upload, finalize", bytes(4 * KIB), 0).status_code == 503
@@ -119,7 +122,7 @@ class TestErrors:
 
 
 class TestConnection:
-    def test_reset_is_a_tcp_reset(self, emulator, api):
+    def test_reset_sends_tcp_rst(self, emulator, api):
         url = api.session(5)
         emulator.faults.add("upload", "reset")
         headers = {"X-Goog-Upload-Command": "upload, finalize", "X-Goog-Upload-Offset": "0"}
@@ -128,7 +131,7 @@ class TestConnection:
         assert raised.value.errno == errno.ECONNRESET
         assert emulator.usage()["files"] == 0
 
-    def test_reset_of_the_third_chunk_after_some_bytes(self, emulator, api):
+    def test_reset_in_the_third_chunk_keeps_earlier_bytes(self, emulator, api):
         content = bytes(range(256)) * 32
         emulator.faults.add("upload", "reset", nth=3, after_bytes=KIB + 100)
         url = api.session(len(content))
@@ -141,22 +144,22 @@ class TestConnection:
         file = api.command(url, "upload, finalize", content[received:], received).json()["file"]
         assert base64.b64decode(file["sha256Hash"]).decode() == hashlib.sha256(content).hexdigest()
 
-    def test_reset_comes_even_if_the_bytes_are_refused(self, emulator, api):
+    def test_reset_happens_even_if_the_request_is_refused(self, emulator, api):
         url = api.session(5)
         emulator.faults.add("upload", "reset", after_bytes=3)
         with pytest.raises(httpx.TransportError):
             api.command(url, "upload, finalize", b"hello", 77)
 
-    def test_lost_answer_leaves_the_work_done(self, emulator, api):
+    def test_lost_response_of_finalize_keeps_the_file(self, emulator, api):
         url = api.session(5)
         emulator.faults.add("finalize", "lose_answer")
         with pytest.raises(httpx.TransportError):
             api.command(url, "upload, finalize", b"hello", 0)
-        answer = api.command(url, "query")
-        assert answer.headers["x-goog-upload-status"] == "final"
-        assert api.get(answer.json()["file"]["name"]).status_code == 200
+        response = api.command(url, "query")
+        assert response.headers["x-goog-upload-status"] == "final"
+        assert api.get(response.json()["file"]["name"]).status_code == 200
 
-    def test_lost_answer_of_a_delete(self, emulator, api):
+    def test_lost_response_of_delete_deletes_the_file(self, emulator, api):
         name = api.file()["name"]
         emulator.faults.add("delete", "lose_answer")
         with pytest.raises(httpx.TransportError):
@@ -164,14 +167,14 @@ class TestConnection:
         assert api.get(name).status_code == 403
 
     @pytest.mark.parametrize("after_bytes", [None, 3])
-    def test_stall_lasts_as_long_as_it_says(self, emulator, api, after_bytes):
+    def test_stall_lasts_the_given_seconds(self, emulator, api, after_bytes):
         url = api.session(5)
         emulator.faults.add("upload", "stall", seconds=0.3, after_bytes=after_bytes)
         began = time.monotonic()
         assert api.command(url, "upload, finalize", b"hello", 0).status_code == 200
         assert 0.3 <= time.monotonic() - began < 3
 
-    def test_a_stalled_request_that_was_given_up_cannot_disturb_the_next(self, emulator, api):
+    def test_abandoned_stalled_request_does_not_affect_the_next(self, emulator, api):
         content = bytes(range(256)) * 16
         url = api.session(len(content))
         emulator.faults.add("upload", "stall", seconds=0.5, after_bytes=2 * KIB)
@@ -185,36 +188,36 @@ class TestConnection:
         assert emulator.usage() == {"files": 1, "bytes": len(content)}
 
 
-class TestAnswers:
-    def test_no_upload_url(self, emulator, api):
+class TestResponses:
+    def test_start_response_without_upload_url(self, emulator, api):
         emulator.faults.add("start", "no_upload_url")
-        answer = api.start(5)
-        assert answer.status_code == 200
-        assert "x-goog-upload-url" not in answer.headers
+        response = api.start(5)
+        assert response.status_code == 200
+        assert "x-goog-upload-url" not in response.headers
 
-    def test_no_upload_status(self, emulator, api):
+    def test_response_without_upload_status(self, emulator, api):
         url = api.session(5)
         emulator.faults.add("finalize", "no_upload_status")
-        answer = api.command(url, "upload, finalize", b"hello", 0)
-        assert answer.status_code == 200
-        assert "x-goog-upload-status" not in answer.headers
+        response = api.command(url, "upload, finalize", b"hello", 0)
+        assert response.status_code == 200
+        assert "x-goog-upload-status" not in response.headers
 
-    def test_no_file(self, emulator, api):
+    def test_finalize_response_without_file(self, emulator, api):
         emulator.faults.add("finalize", "no_file")
-        answer = api.upload(b"hello")
-        assert (answer.status_code, answer.json()) == (200, {})
-        assert answer.headers["x-goog-upload-status"] == "final"
+        response = api.upload(b"hello")
+        assert (response.status_code, response.json()) == (200, {})
+        assert response.headers["x-goog-upload-status"] == "final"
         assert emulator.usage()["files"] == 1
 
 
 class TestFiles:
-    def test_stuck_in_processing(self, emulator, api):
+    def test_file_stays_processing(self, emulator, api):
         emulator.faults.add("finalize", "stuck_processing")
         name = api.file()["name"]
         emulator.clock.advance(3600)
         assert api.get(name).json()["state"] == "PROCESSING"
 
-    def test_failed_processing_tells_why(self, emulator, api):
+    def test_failed_file_has_an_error(self, emulator, api):
         error = {"code": 13, "message": "The codec is unknown."}
         emulator.faults.add("finalize", "fail_processing", error=error)
         file = api.file(mime_type="video/mp4")
@@ -222,10 +225,10 @@ class TestFiles:
         emulator.clock.advance(61)
         file = api.get(file["name"]).json()
         assert (file["state"], file["error"], "videoMetadata" in file) == ("FAILED", error, False)
-        answer = api.generate({"fileData": {"fileUri": file["uri"]}})
-        assert answer.json()["error"]["status"] == "FAILED_PRECONDITION"
+        response = api.generate({"fileData": {"fileUri": file["uri"]}})
+        assert response.json()["error"]["status"] == "FAILED_PRECONDITION"
 
-    def test_wrong_hash_and_size_stay_wrong(self, emulator, api):
+    def test_wrong_hash_and_size_are_permanent(self, emulator, api):
         emulator.faults.add("finalize", "wrong_hash")
         file = api.file(b"hello")
         assert base64.b64decode(file["sha256Hash"]).decode() != hashlib.sha256(b"hello").hexdigest()
@@ -235,13 +238,13 @@ class TestFiles:
 
 
 class TestAccounting:
-    def test_times_and_order(self, emulator, api):
+    def test_faults_happen_in_order_as_often_as_given(self, emulator, api):
         emulator.faults.add("list", "overloaded", times=2)
         emulator.faults.add("list", "internal")
         assert [api.get("files").status_code for _ in range(4)] == [503, 503, 500, 200]
         assert [entry.get("fault") for entry in emulator.journal] == ["overloaded", "overloaded", "internal", None]
 
-    def test_limited_to_a_key_even_where_the_key_is_not_sent(self, emulator, api):
+    def test_fault_of_one_key_applies_to_its_upload_urls(self, emulator, api):
         other = type(api)(emulator.base_url, key="other")
         emulator.faults.add("upload", "overloaded", api_key="other")
         emulator.faults.add("list", "overloaded", api_key="other")
@@ -250,18 +253,18 @@ class TestAccounting:
         assert other.upload(b"hello").status_code == 503
         assert other.get("files").status_code == 503
 
-    def test_posted_and_asked_over_http(self, emulator, api):
+    def test_faults_are_added_and_read_over_http(self, emulator, api):
         control = httpx.Client(base_url=emulator.base_url, trust_env=False)
-        told = control.post(
+        status = control.post(
             "/__emulator/faults",
             json=[{"method": "get", "action": "outage", "times": 2}, {"method": "list", "action": "internal"}],
         ).json()
-        assert [fault["used"] for fault in told["unused"]] == [0, 0]
+        assert [fault["used"] for fault in status["unused"]] == [0, 0]
         api.get("files/abc")
         api.get("files")
-        told = control.get("/__emulator/faults").json()
-        assert [(fault["method"], fault["used"]) for fault in told["unused"]] == [("get", 1)]
-        assert [(fault["method"], fault["used"]) for fault in told["used"]] == [("list", 1)]
+        status = control.get("/__emulator/faults").json()
+        assert [(fault["method"], fault["used"]) for fault in status["unused"]] == [("get", 1)]
+        assert [(fault["method"], fault["used"]) for fault in status["used"]] == [("list", 1)]
         control.delete("/__emulator/faults")
         assert control.get("/__emulator/faults").json() == {"used": [], "unused": []}
 
@@ -274,19 +277,19 @@ class TestAccounting:
             ({"method": "get", "action": "reset", "when": 3}, "unknown field 'when'"),
             ({"method": "get", "action": "no_upload_url"}, "no_upload_url is for start"),
             ({"method": "get", "action": "reset", "after_bytes": 3}, "after_bytes is for upload and finalize"),
-            ({"method": "upload", "action": "lose_answer", "after_bytes": 3}, "after_bytes means nothing"),
-            ({"method": "get", "action": "status"}, "needs a status"),
+            ({"method": "upload", "action": "lose_answer", "after_bytes": 3}, "after_bytes has no meaning"),
+            ({"method": "get", "action": "status"}, "needs status"),
             ({"method": "get", "action": "stall"}, "needs seconds"),
             ({"method": "get", "action": "reset", "nth": 0}, "count from 1"),
         ],
     )
-    def test_a_fault_that_could_never_happen_is_refused(self, emulator, fault, words):
-        answer = httpx.post(f"{emulator.base_url}/__emulator/faults", json=[fault], trust_env=False)
-        assert (answer.status_code, words in answer.text) == (400, True), answer.text
+    def test_impossible_fault_is_refused(self, emulator, fault, words):
+        response = httpx.post(f"{emulator.base_url}/__emulator/faults", json=[fault], trust_env=False)
+        assert (response.status_code, words in response.text) == (400, True), response.text
         with pytest.raises(ValueError, match=words):
             emulator.faults.load([fault])
 
-    def test_the_fixture_fails_a_test_that_leaves_a_fault_unused(self, pytester):
+    def test_fixture_fails_a_test_with_an_unused_fault(self, pytester):
         pytester.makepyfile(
             """
             import urllib.request
@@ -302,3 +305,163 @@ class TestAccounting:
         result = pytester.runpytest("-p", "no:cacheprovider")
         result.assert_outcomes(passed=2, errors=1)
         result.stdout.fnmatch_lines(["*faults that did not happen*get*reset*"])
+
+
+class TestScriptedStatus:
+    def test_status_with_html_and_headers_of_a_gateway(self, emulator, api):
+        headers = {"Retry-After": "9", "Location": "https://gateway.example/login"}
+        emulator.faults.add(
+            "list", "status", status=503, body="<html>busy</html>", headers=headers, content_type="text/html"
+        )
+        response = api.get("files")
+        assert (response.status_code, response.text) == (503, "<html>busy</html>")
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        assert (response.headers["retry-after"], response.headers["location"]) == tuple(headers.values())
+
+    def test_status_with_json_of_another_content_type(self, emulator, api):
+        emulator.faults.add(
+            "start", "status", status=429, body={"detail": "slow"}, content_type="application/problem+json"
+        )
+        response = api.start(5)
+        assert (response.status_code, response.json()) == (429, {"detail": "slow"})
+        assert response.headers["content-type"] == "application/problem+json"
+
+    @pytest.mark.parametrize(
+        ("fault", "words"),
+        [
+            ({"action": "overloaded", "headers": {}}, "headers is for action status"),
+            ({"action": "overloaded", "content_type": "text/html"}, "content_type is for action status"),
+            ({"action": "status", "status": 503, "headers": {"Retry-After": 9}}, "printable ASCII"),
+            ({"action": "status", "status": 503, "headers": {"a": "b\r\nc: d"}}, "printable ASCII"),
+            ({"action": "status", "status": 503, "content_type": "é"}, "printable ASCII"),
+        ],
+    )
+    def test_impossible_headers_are_refused(self, emulator, fault, words):
+        with pytest.raises(ValueError, match=words):
+            emulator.faults.add("list", **fault)
+
+
+class TestQuotas:
+    @pytest.mark.parametrize(
+        ("action", "value", "words"),
+        [("daily_quota", "250", "limit: 250"), ("no_quota", "0", "limit: 0")],
+    )
+    def test_daily_quota_errors(self, emulator, api, action, value, words):
+        emulator.faults.add("generate", action)
+        error = api.generate({"text": "?"}).json()["error"]
+        assert (error["code"], error["status"], words in error["message"]) == (429, "RESOURCE_EXHAUSTED", True)
+        violation = error["details"][0]["violations"][0]
+        assert ("PerDay" in violation["quotaId"], violation["quotaValue"]) == (True, value)
+        assert error["details"][2]["retryDelay"] == "28s"
+
+    def test_no_free_tier_error_has_a_retry_delay(self, emulator, api):
+        emulator.faults.add("generate", "no_free_tier", seconds=33)
+        error = api.generate({"text": "?"}).json()["error"]
+        assert error["code"] == 429
+        assert "doesn't have a free quota tier" in error["message"]
+        assert error["details"][-1]["retryDelay"] == "33s"
+
+    def test_credits_depleted_error_has_no_details(self, emulator, api):
+        emulator.faults.add("generate", "credits_depleted")
+        error = api.generate({"text": "?"}).json()["error"]
+        assert (error["code"], "details" in error) == (429, False)
+        assert error["message"].startswith("Your prepayment credits are depleted")
+
+
+class TestEchoedKey:
+    def test_error_message_contains_the_key_of_the_request(self, emulator):
+        api = Api(emulator.base_url, key="echoed-key")
+        emulator.faults.add("list", "echo_key")
+        error = api.get("files").json()["error"]
+        assert (error["code"], "'api_key:echoed-key'" in error["message"]) == (403, True)
+
+    def test_error_message_contains_the_key_of_the_upload_session(self, emulator):
+        api = Api(emulator.base_url, key="echoed-key")
+        emulator.faults.add("upload", "echo_key", after_bytes=3)
+        assert "echoed-key" in api.upload(b"hello").text
+
+
+class TestDrip:
+    def test_body_comes_in_single_bytes(self, emulator, api):
+        name = api.file()["name"]
+        emulator.faults.add("get", "drip", seconds=0.001)
+        began = time.monotonic()
+        with api.http.stream("GET", f"/v1beta/{name}") as response:
+            length = int(response.headers["content-length"])
+            content = b"".join(response.iter_raw())
+        assert len(content) == length
+        assert time.monotonic() - began >= 0.001 * length
+        assert content == api.get(name).content
+
+    @pytest.mark.parametrize("suffix", ["", "?alt=sse"])
+    def test_streams_and_errors_come_in_single_bytes(self, emulator, api, suffix):
+        path = f"models/gemini-2.5-flash:streamGenerateContent{suffix}"
+        for body in ({"contents": [{"parts": [{"text": "?"}]}]}, {}):
+            emulator.faults.add("stream", "drip", seconds=0)
+            slow, fast = api.post(path, body), api.post(path, body)
+            assert (slow.status_code, slow.content) == (fast.status_code, fast.content)
+
+    def test_client_timeout_does_not_affect_the_next_request(self, emulator, api):
+        emulator.faults.add("list", "drip", seconds=60)
+        with pytest.raises(httpx.ReadTimeout):
+            api.get("files", timeout=0.2)
+        assert api.get("files").json() == {}
+
+
+class TestPageToken:
+    def test_list_repeats_the_same_token(self, emulator, api):
+        names = [api.file()["name"] for _ in range(5)]
+        emulator.faults.add("list", "same_page_token", times=None)
+        bodies, token = [], None
+        for _ in range(4):
+            query = {"pageSize": 2} | ({"pageToken": token} if token else {})
+            bodies.append(api.get("files", params=query).json())
+            token = bodies[-1]["nextPageToken"]
+        assert len({body["nextPageToken"] for body in bodies}) == 1
+        assert [file["name"] for file in bodies[0]["files"]] == names[:2:-1]
+        assert bodies[1] == bodies[2] == bodies[3]
+
+    def test_list_of_one_page_repeats_a_token(self, emulator, api):
+        emulator.faults.add("list", "same_page_token", times=2)
+        first = api.get("files").json()
+        assert api.get("files", params={"pageToken": first["nextPageToken"]}).json() == first
+        assert api.get("files").json() == {}
+
+
+class TestEditedFiles:
+    @pytest.mark.parametrize(
+        "fields", [{"createTime": ""}, {"sizeBytes": "5.0"}, {"error": "a text"}, {"name": None, "other": [1]}]
+    )
+    def test_fields_are_overridden_in_responses_only(self, emulator, api, fields):
+        file = api.file()
+        for call in ("get", "list"):
+            emulator.faults.add(call, "edit_file", fields=fields)
+        assert api.get(file["name"]).json() == file | fields
+        assert api.get("files").json() == {"files": [file | fields]}
+        assert api.get(file["name"]).json() == file
+
+    def test_edits_one_file_of_a_list(self, emulator, api):
+        first, second = api.file(), api.file()
+        emulator.faults.add("list", "edit_file", file_id=first["name"][6:], fields={"state": 7})
+        assert api.get("files").json()["files"] == [second, first | {"state": 7}]
+
+    def test_without_fields_the_file_is_null(self, emulator, api):
+        first, second = api.file(), api.file()
+        emulator.faults.add("list", "edit_file", file_id=first["name"][6:])
+        assert api.get("files").json()["files"] == [second, None]
+        emulator.faults.add("get", "edit_file")
+        assert api.get(first["name"]).json() is None
+
+    def test_fields_of_other_actions_are_refused(self, emulator):
+        with pytest.raises(ValueError, match="fields is for action edit_file"):
+            emulator.faults.add("get", "gone", fields={})
+
+
+class TestUnlimitedFaults:
+    def test_unlimited_fault_counts_as_used_after_the_first_time(self, emulator, api):
+        emulator.faults.add("list", "overloaded", nth=2, times=None)
+        assert [fault["times"] for fault in emulator.faults.unused()] == [None]
+        assert [api.get("files").status_code for _ in range(4)] == [200, 503, 503, 503]
+        assert emulator.faults.unused() == []
+        emulator.faults.clear()
+        assert api.get("files").status_code == 200

@@ -1,4 +1,4 @@
-"""The File resource to the letter, its life, and the methods on it."""
+"""The File resource, its states and expiry, and the methods on files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OAUTH = {"authorization": "Bearer token", "x-goog-user-project": "my-project"}
 
 
 class TestResource:
-    def test_every_field_of_an_upload(self, api):
+    def test_uploaded_file_has_every_field(self, api):
         file = api.file(b"hello", displayName="Greeting")
         assert list(file) == [
             "name",
@@ -42,23 +42,23 @@ class TestResource:
         created, expires = (datetime.fromisoformat(file[name]) for name in ("createTime", "expirationTime"))
         assert 2 * DAY - 1 < (expires - created).total_seconds() < 2 * DAY
 
-    def test_fields_that_are_not_set_are_absent(self, api):
+    def test_unset_fields_are_omitted(self, api):
         assert not {"displayName", "error", "videoMetadata", "downloadUri"} & api.file().keys()
 
-    def test_name_asked_for_is_kept_and_given_once(self, api):
+    def test_requested_name_is_used_and_unique(self, api):
         assert api.file(name="files/my-own-name")["name"] == "files/my-own-name"
-        answer = api.start(5, name="files/my-own-name")
-        assert (answer.status_code, answer.json()["error"]["status"]) == (409, "ALREADY_EXISTS")
+        response = api.start(5, name="files/my-own-name")
+        assert (response.status_code, response.json()["error"]["status"]) == (409, "ALREADY_EXISTS")
         api.delete("files/my-own-name")
         assert api.file(name="my-own-name")["name"] == "files/my-own-name"
 
-    def test_two_sessions_for_one_name_end_with_one_file(self, api):
+    def test_two_sessions_with_one_name_create_one_file(self, api):
         first, second = (api.session(5, name="files/same") for _ in range(2))
         assert api.command(first, "upload, finalize", b"hello", 0).status_code == 200
         late = api.command(second, "upload, finalize", b"hello", 0)
         assert (late.status_code, late.headers["x-goog-upload-status"]) == (409, "final")
 
-    def test_metadata_only(self, api):
+    def test_creates_file_of_metadata_only(self, api):
         file = api.post("files", {"file": {"displayName": "Nothing", "mimeType": "text/plain"}}).json()["file"]
         assert (file["displayName"], file["state"]) == ("Nothing", "ACTIVE")
         assert not {"sizeBytes", "sha256Hash"} & file.keys()
@@ -66,7 +66,7 @@ class TestResource:
 
 
 class TestLife:
-    def test_video_is_processed_first(self, emulator, api):
+    def test_video_is_processing_before_active(self, emulator, api):
         file = api.file(b"\0" * 220_000, "video/mp4")
         assert (file["state"], "videoMetadata" in file) == ("PROCESSING", False)
         assert file["updateTime"] == file["createTime"]
@@ -77,17 +77,17 @@ class TestLife:
         assert file["updateTime"] > file["createTime"]
 
     @pytest.mark.parametrize("mime_type", ["text/plain", "image/png", "audio/mpeg", "application/pdf"])
-    def test_small_files_of_other_kinds_are_active_at_once(self, api, mime_type):
+    def test_small_files_of_other_types_are_active_at_once(self, api, mime_type):
         assert api.file(b"x", mime_type)["state"] == "ACTIVE"
 
     @pytest.mark.parametrize(
         ("mime_type", "state"),
         [("audio/mpeg", "PROCESSING"), ("application/pdf", "PROCESSING"), ("text/plain", "ACTIVE")],
     )
-    def test_large_audio_and_documents_take_a_while(self, api, mime_type, state):
+    def test_large_audio_and_pdf_files_are_processing_first(self, api, mime_type, state):
         assert api.file(bytes(16 * 1024**2), mime_type)["state"] == state
 
-    def test_gone_after_48_hours(self, emulator, api):
+    def test_file_expires_after_48_hours(self, emulator, api):
         name = api.file()["name"]
         emulator.clock.advance(2 * DAY - 60)
         assert api.get(name).status_code == 200
@@ -100,7 +100,7 @@ class TestLife:
         assert api.get("files").json() == {}
         assert emulator.usage() == {"files": 0, "bytes": 0}
 
-    def test_clock_is_moved_over_http(self, emulator, api):
+    def test_clock_moves_forward_over_http(self, emulator, api):
         name = api.file()["name"]
         assert api.http.post("/__emulator/clock", json={"advance": 2 * DAY}).status_code == 200
         assert api.get(name).status_code == 403
@@ -108,13 +108,13 @@ class TestLife:
 
 
 class TestStorage:
-    def test_full_at_the_start_and_at_the_end_then_freed_by_a_delete(self):
+    def test_quota_is_checked_at_start_and_end_and_freed_by_delete(self):
         with GeminiEmulator(quota_bytes=10) as emulator:
             api = Api(emulator.base_url)
             name = api.file(b"123456")["name"]
-            answer = api.start(5)
-            assert answer.status_code == 429
-            assert "limit: 10" in answer.json()["error"]["message"]
+            response = api.start(5)
+            assert response.status_code == 429
+            assert "limit: 10" in response.json()["error"]["message"]
             undeclared = api.session(None)
             late = api.command(undeclared, "upload, finalize", b"12345", 0)
             assert (late.status_code, late.headers["x-goog-upload-status"]) == (429, "final")
@@ -122,7 +122,7 @@ class TestStorage:
             api.delete(name)
             assert api.upload(b"12345").status_code == 200
 
-    def test_deleted_bytes_may_count_for_a_while(self):
+    def test_deleted_bytes_count_for_freed_seconds(self):
         with GeminiEmulator(quota_bytes=10, freed_seconds=60) as emulator:
             api = Api(emulator.base_url)
             api.delete(api.file(b"123456")["name"])
@@ -131,32 +131,32 @@ class TestStorage:
             emulator.clock.advance(60)
             assert api.upload(b"12345").status_code == 200
 
-    def test_two_gigabytes_a_file(self, api):
+    def test_file_size_limit_is_2_gib(self, api):
         assert api.start(2 * 1024**3).status_code == 200
         assert api.start(2 * 1024**3 + 1).status_code == 400
 
 
 class TestMemory:
-    def test_many_large_files_keep_size_and_hash_but_not_all_bytes(self, emulator, api, monkeypatch):
+    def test_large_files_keep_size_and_hash_but_not_all_bytes(self, emulator, api, monkeypatch):
         monkeypatch.setattr(projects, "MAX_KEPT_BYTES", 10_000)
         first, second = api.file(bytes(9000)), api.file(bytes(9000))
         sizes = {f.id: len(f.content) for f in emulator.emulator.project("k").files()}
         assert sizes == {first["name"][6:]: 9000, second["name"][6:]: 4096}
         assert first["sizeBytes"] == second["sizeBytes"] == "9000"
         assert first["sha256Hash"] == second["sha256Hash"]
-        answer = api.post(
+        response = api.post(
             "models/gemini-2.5-flash:batchGenerateContent", {"batch": {"inputConfig": {"fileName": second["name"]}}}
         )
-        assert (answer.status_code, "too few for a batch" in answer.text) == (400, True)
+        assert (response.status_code, "too few for a batch" in response.text) == (400, True)
 
-    def test_oldest_sessions_are_forgotten(self, api, monkeypatch):
+    def test_oldest_sessions_are_dropped(self, api, monkeypatch):
         monkeypatch.setattr(uploads, "MAX_SESSIONS", 2)
         urls = [api.session(5) for _ in range(3)]
         assert [api.command(url, "query").status_code for url in urls] == [404, 200, 200]
 
 
 class TestProjects:
-    def test_file_of_another_key_is_403_and_not_listed(self, emulator, api):
+    def test_files_of_another_key_are_hidden(self, emulator, api):
         name = api.file()["name"]
         other = Api(emulator.base_url, key="other")
         assert other.get(name).json()["error"]["status"] == "PERMISSION_DENIED"
@@ -166,10 +166,10 @@ class TestProjects:
 
 
 class TestList:
-    def test_empty_is_an_empty_object(self, api):
+    def test_empty_list_is_an_empty_object(self, api):
         assert api.get("files").json() == {}
 
-    def test_newest_first_ten_a_page(self, api):
+    def test_list_is_newest_first_with_ten_a_page(self, api):
         names = [api.file()["name"] for _ in range(12)]
         body = api.get("files").json()
         assert [file["name"] for file in body["files"]] == names[:1:-1]
@@ -177,7 +177,7 @@ class TestList:
         assert [file["name"] for file in rest["files"]] == names[1::-1]
         assert "nextPageToken" not in rest
 
-    def test_token_survives_deletions(self, api):
+    def test_page_token_stays_valid_after_deletions(self, api):
         names = [api.file()["name"] for _ in range(6)]
         body = api.get("files", params={"pageSize": 2}).json()
         for gone in (names[5], names[4], names[2]):
@@ -186,15 +186,15 @@ class TestList:
         assert [file["name"] for file in rest["files"]] == [names[3], names[1], names[0]]
 
     @pytest.mark.parametrize("size", ["101", "-1", "many"])
-    def test_page_size_has_limits(self, api, size):
+    def test_invalid_page_size_is_refused(self, api, size):
         assert api.get("files", params={"pageSize": size}).status_code == 400
 
-    def test_page_token_must_be_one(self, api):
+    def test_invalid_page_token_is_refused(self, api):
         assert api.get("files", params={"pageToken": "nonsense"}).status_code == 400
 
 
 class TestRegister:
-    def test_makes_files_of_cloud_storage_objects(self, emulator, api):
+    def test_registers_cloud_storage_objects_for_30_days(self, emulator, api):
         uris = ["gs://bucket/film.mp4", "gs://bucket/folder/text.txt"]
         files = api.post("files:register", {"uris": uris}, headers=OAUTH).json()["files"]
         assert [(file["uri"], file["mimeType"], file["source"]) for file in files] == [
@@ -207,27 +207,27 @@ class TestRegister:
         emulator.clock.advance(DAY)
         assert api.get(files[0]["name"]).status_code == 403
 
-    def test_bearer_alone_acts_for_its_project(self, emulator):
+    def test_bearer_token_alone_uses_the_user_project(self, emulator):
         bearer = Api(emulator.base_url, key="")
         file = bearer.post("files:register", {"uris": ["gs://b/o"]}, headers=OAUTH).json()["files"][0]
         assert Api(emulator.base_url, key="my-project").get(file["name"]).status_code == 200
 
-    def test_new_style_key_beside_a_bearer_is_refused(self, emulator):
-        answer = Api(emulator.base_url, key="AQ.abc").post("files:register", {"uris": ["gs://b/o"]}, headers=OAUTH)
-        assert answer.status_code == 401
-        assert answer.json()["error"]["status"] == "UNAUTHENTICATED"
-        assert answer.json()["error"]["details"][0]["reason"] == "OVERLOADED_CREDENTIALS"
+    def test_new_style_key_with_bearer_token_is_refused(self, emulator):
+        response = Api(emulator.base_url, key="AQ.abc").post("files:register", {"uris": ["gs://b/o"]}, headers=OAUTH)
+        assert response.status_code == 401
+        assert response.json()["error"]["status"] == "UNAUTHENTICATED"
+        assert response.json()["error"]["details"][0]["reason"] == "OVERLOADED_CREDENTIALS"
 
     @pytest.mark.parametrize("uris", [[], ["s3://b/o"], ["gs://bucket"], None])
-    def test_only_objects_of_cloud_storage(self, api, uris):
+    def test_other_uris_are_refused(self, api, uris):
         assert api.post("files:register", {"uris": uris}, headers=OAUTH).status_code == 400
 
-    def test_needs_a_bearer(self, api):
+    def test_register_without_bearer_token_is_refused(self, api):
         assert api.post("files:register", {"uris": ["gs://b/o"]}).status_code == 401
 
 
 class TestDownload:
     @pytest.mark.parametrize("prefix", ["", "/download"])
-    def test_upload_is_never_given_back(self, api, prefix):
+    def test_uploaded_file_cannot_be_downloaded(self, api, prefix):
         name = api.file()["name"]
         assert api.http.get(f"{prefix}/v1beta/{name}:download?alt=media").status_code == 400

@@ -36,7 +36,7 @@ def put(api, store, content=b"poems", mime_type="text/plain", **metadata):
 
 
 class TestStores:
-    def test_ids_follow_the_display_name(self, api, store):
+    def test_store_id_starts_with_display_name(self, api, store):
         assert re.fullmatch(r"fileSearchStores/my-store1-[a-z0-9]{12}", store["name"])
         unnamed = api.post("fileSearchStores").json()
         assert re.fullmatch(r"fileSearchStores/[a-z0-9]{12}-[a-z0-9]{12}", unnamed["name"])
@@ -44,17 +44,17 @@ class TestStores:
         long = api.post("fileSearchStores", {"displayName": "x" * 60}).json()
         assert re.fullmatch(r"fileSearchStores/x{27}-[a-z0-9]{12}", long["name"])
 
-    def test_get_list_delete(self, api, store):
+    def test_store_get_list_delete(self, api, store):
         assert api.get(store["name"]).json() == store
         assert api.get("fileSearchStores").json() == {"fileSearchStores": [store]}
         assert api.delete(store["name"]).json() == {}
         assert api.get("fileSearchStores").json() == {}
-        answer = api.get(store["name"])
-        assert (answer.status_code, answer.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
-        answer = api.get("fileSearchStores/_invalid")
-        assert answer.json()["error"]["status"] == "INVALID_ARGUMENT"
+        response = api.get(store["name"])
+        assert (response.status_code, response.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
+        response = api.get("fileSearchStores/_invalid")
+        assert response.json()["error"]["status"] == "INVALID_ARGUMENT"
 
-    def test_upload_ends_with_an_operation_that_is_polled(self, emulator, api, store):
+    def test_upload_returns_an_operation_to_poll(self, emulator, api, store):
         operation = put(api, store, customMetadata=[{"key": "year", "numericValue": 1930}])
         assert re.fullmatch(STORE + r"/upload/operations/a-surveytxt-[a-z0-9]{12}", operation["name"])
         assert "done" not in operation
@@ -67,8 +67,8 @@ class TestStores:
         emulator.clock.advance(60)
         assert api.get(operation["name"]).json()["done"] is True
         assert api.get(response["documentName"]).json()["state"] == "STATE_ACTIVE"
-        told = api.get(store["name"]).json()
-        assert (told["activeDocumentsCount"], told["sizeBytes"]) == ("1", "5")
+        current = api.get(store["name"]).json()
+        assert (current["activeDocumentsCount"], current["sizeBytes"]) == ("1", "5")
 
     def test_import_copies_a_file(self, emulator, api, store):
         file = api.file(b"prose", displayName="Prose")
@@ -81,19 +81,19 @@ class TestStores:
         assert done["done"] is True
         assert api.get(done["response"]["documentName"]).json()["displayName"] == file["name"][6:]
 
-    def test_import_of_what_is_not_there_or_not_ready(self, api, store):
+    def test_import_of_unknown_or_processing_file_is_refused(self, api, store):
         path = f"{store['name']}:importFile"
         assert api.post(path, {"fileName": "files/none"}).status_code == 403
         film = api.file(mime_type="video/mp4")
         assert api.post(path, {"fileName": film["name"]}).json()["error"]["status"] == "FAILED_PRECONDITION"
 
-    def test_limits(self, api, store):
-        answer = api.start(100 * 1024**2 + 1, path=f"{store['name']}:uploadToFileSearchStore")
-        assert answer.status_code == 400
+    def test_document_size_and_metadata_limits(self, api, store):
+        response = api.start(100 * 1024**2 + 1, path=f"{store['name']}:uploadToFileSearchStore")
+        assert response.status_code == 400
         many = {"fileName": api.file()["name"], "customMetadata": [{"key": "k"}] * 21}
         assert api.post(f"{store['name']}:importFile", many).status_code == 400
 
-    def test_documents_list_and_delete(self, api, store, document):
+    def test_document_list_and_delete(self, api, store, document):
         assert api.get(f"{store['name']}/documents").json() == {"documents": [document]}
         assert api.delete(store["name"]).json()["error"]["status"] == "FAILED_PRECONDITION"
         assert api.delete(document["name"]).json()["error"]["status"] == "FAILED_PRECONDITION"
@@ -101,11 +101,11 @@ class TestStores:
         assert "Documents does not exist" in api.get(document["name"]).text
         assert api.delete(store["name"]).json() == {}
 
-    def test_store_that_holds_documents_goes_with_force(self, api, store, document):
+    def test_force_deletes_a_store_with_documents(self, api, store, document):
         assert api.delete(store["name"], params={"force": "true"}).json() == {}
         assert api.get(document["name"]).status_code == 403
 
-    def test_search_grounds_the_answer(self, emulator, api, store, document):
+    def test_file_search_adds_grounding_metadata(self, emulator, api, store, document):
         put(api, store, b"jpeg", "image/jpeg")
         emulator.clock.advance(60)
         tools = [{"fileSearch": {"fileSearchStoreNames": [store["name"]]}}]
@@ -130,22 +130,22 @@ class TestCaches:
         cache = api.post("cachedContents", body).json()
         return cache | {"file": file}
 
-    def test_resource(self, api, cache):
+    def test_cache_resource(self, api, cache):
         assert re.fullmatch(r"cachedContents/[a-z0-9]{40}", cache["name"])
         assert cache["usageMetadata"] == {"totalTokenCount": 100}
-        told = api.get(cache["name"]).json()
-        assert told.items() <= cache.items()
-        assert api.get("cachedContents").json() == {"cachedContents": [told]}
+        current = api.get(cache["name"]).json()
+        assert current.items() <= cache.items()
+        assert api.get("cachedContents").json() == {"cachedContents": [current]}
 
-    def test_prompt_of_a_cache_is_seen_even_when_its_file_is_gone(self, api, cache):
+    def test_cached_prompt_works_after_its_file_is_deleted(self, api, cache):
         api.delete(cache["file"]["name"])
         body = api.generate({"text": "and?"}, cachedContent=cache["name"]).json()
         assert cache["file"]["name"] in body["candidates"][0]["content"]["parts"][0]["text"]
         assert body["usageMetadata"]["cachedContentTokenCount"] == 100
 
-    def test_lives_as_long_as_it_is_told(self, emulator, api, cache):
-        told = api.call("PATCH", cache["name"], json={"ttl": "7200s"}).json()
-        assert told["expireTime"] > cache["expireTime"]
+    def test_cache_expires_after_its_ttl(self, emulator, api, cache):
+        current = api.call("PATCH", cache["name"], json={"ttl": "7200s"}).json()
+        assert current["expireTime"] > cache["expireTime"]
         emulator.clock.advance(7000)
         assert api.get(cache["name"]).status_code == 200
         emulator.clock.advance(300)
@@ -158,7 +158,7 @@ class TestCaches:
         assert api.get(cache["name"]).status_code == 403
 
     @pytest.mark.parametrize("change", [{"ttl": "soon"}, {"expireTime": "2020-01-01T00:00:00Z"}, {"contents": []}])
-    def test_what_cannot_be_is_refused(self, api, change):
+    def test_invalid_cache_is_refused(self, api, change):
         body = {"model": "models/gemini-2.5-flash", "contents": [{"parts": [{"text": "x"}]}], **change}
         assert api.post("cachedContents", body).status_code == 400
 
@@ -182,7 +182,7 @@ class TestBatches:
         emulator.clock.advance(60)
         return api.get(name).json()
 
-    def test_states(self, emulator, api, lines):
+    def test_batch_states(self, emulator, api, lines):
         operation = self.make(api, file_name=api.file(lines, "jsonl")["name"]).json()
         assert re.fullmatch(r"batches/[a-z0-9]{36}", operation["name"])
         assert operation["metadata"]["state"] == "BATCH_STATE_PENDING"
@@ -190,50 +190,50 @@ class TestBatches:
         emulator.clock.advance(31)
         assert api.get(operation["name"]).json()["metadata"]["state"] == "BATCH_STATE_RUNNING"
         emulator.clock.advance(31)
-        told = api.get(operation["name"]).json()
-        assert (told["metadata"]["state"], told["done"]) == ("BATCH_STATE_SUCCEEDED", True)
+        current = api.get(operation["name"]).json()
+        assert (current["metadata"]["state"], current["done"]) == ("BATCH_STATE_SUCCEEDED", True)
 
     @pytest.mark.parametrize("prefix", ["", "/download"])
-    def test_result_file_is_downloaded_and_cannot_be_deleted(self, emulator, api, done, prefix):
+    def test_result_file_can_be_downloaded_but_not_deleted(self, emulator, api, done, prefix):
         name = done["response"]["responsesFile"]
         assert name == done["metadata"]["output"]["responsesFile"]
         assert len(name.removeprefix("files/")) == 42
         file = api.get(name).json()
         assert file["source"] == "GENERATED"
         assert file["downloadUri"].endswith(f"{name}:download?alt=media")
-        answer = api.http.get(f"{prefix}/v1beta/{name}:download?alt=media")
-        results = [json.loads(line) for line in answer.text.splitlines()]
+        response = api.http.get(f"{prefix}/v1beta/{name}:download?alt=media")
+        results = [json.loads(line) for line in response.text.splitlines()]
         assert [result["key"] for result in results] == ["r1", "r2"]
         assert results[0]["response"]["candidates"][0]["content"]["parts"][0]["text"].endswith("one")
         assert results[1]["error"]["status"] == "INVALID_ARGUMENT"
-        assert file["sizeBytes"] == str(len(answer.content))
+        assert file["sizeBytes"] == str(len(response.content))
         refused = api.delete(name).json()["error"]
         rule = "* DeleteFileRequest.name: File ID (name excluding 'files/') cannot be more than 40 characters.\n"
         assert (refused["code"], refused["message"]) == (400, rule)
         assert emulator.usage()["files"] == 2
         assert api.http.get(f"{prefix}/v1beta/{name}:download").status_code == 400
 
-    def test_inline_requests_are_answered_inline_but_not_in_a_list(self, emulator, api):
+    def test_inline_results_are_omitted_in_a_list(self, emulator, api):
         request = {"request": {"contents": [{"parts": [{"text": "one"}]}]}, "metadata": {"key": "m"}}
         name = self.make(api, requests={"requests": [request]}).json()["name"]
         emulator.clock.advance(60)
-        told = api.get(name).json()
-        assert told["response"]["inlinedResponses"]["inlinedResponses"][0]["metadata"] == {"key": "m"}
+        current = api.get(name).json()
+        assert current["response"]["inlinedResponses"]["inlinedResponses"][0]["metadata"] == {"key": "m"}
         listed = api.get("batches").json()["operations"][0]
         assert listed["metadata"]["state"] == "BATCH_STATE_SUCCEEDED"
         assert "response" not in listed
 
-    def test_cancel_and_delete(self, emulator, api, lines):
+    def test_batch_cancel_and_delete(self, emulator, api, lines):
         name = self.make(api, fileName=api.file(lines, "jsonl")["name"]).json()["name"]
         assert api.post(f"{name}:cancel").json() == {}
         emulator.clock.advance(60)
-        told = api.get(name).json()
-        assert (told["metadata"]["state"], "response" in told) == ("BATCH_STATE_CANCELLED", False)
+        current = api.get(name).json()
+        assert (current["metadata"]["state"], "response" in current) == ("BATCH_STATE_CANCELLED", False)
         assert api.delete(name).json() == {}
         assert api.get(name).status_code == 404
         assert emulator.usage()["files"] == 1
 
-    def test_embeddings(self, emulator, api):
+    def test_batch_of_embeddings(self, emulator, api):
         request = {"request": {"content": {"parts": [{"text": "a"}]}, "outputDimensionality": 4}}
         batch = {"batch": {"inputConfig": {"requests": {"requests": [request]}}}}
         name = api.post("models/gemini-embedding-001:asyncBatchEmbedContent", batch).json()["name"]
@@ -241,7 +241,7 @@ class TestBatches:
         result = api.get(name).json()["response"]["inlinedResponses"]["inlinedResponses"][0]
         assert len(result["response"]["embedding"]["values"]) == 4
 
-    def test_input_that_cannot_be_is_refused(self, api):
+    def test_invalid_batch_input_is_refused(self, api):
         assert self.make(api).status_code == 400
         assert self.make(api, fileName="files/none").status_code == 403
         assert self.make(api, fileName=api.file(b"{oops", "jsonl")["name"]).status_code == 400

@@ -1,4 +1,4 @@
-"""The ways in: command line, environment, library; and what is not let in."""
+"""Command line, environment and library."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class TestOptions:
             (["--job-seconds", "4"], "JOB_SECONDS", "4", "job_seconds", 4.0),
         ],
     )
-    def test_each_flag_equals_its_variable(self, flags, variable, text, name, value):
+    def test_flag_and_variable_set_the_same_option(self, flags, variable, text, name, value):
         assert read_options(flags, {})[name] == value
         assert read_options([], {f"GEMINI_EMULATOR_{variable}": text})[name] == value
 
@@ -58,7 +58,7 @@ class TestOptions:
         assert read_options(["--port", "1"], {"GEMINI_EMULATOR_PORT": "2"})["port"] == 1
 
     @pytest.mark.parametrize(("name", "text"), [("PORT", "many"), ("KEEP_PARTIAL", "perhaps")])
-    def test_variable_that_cannot_be_read_is_named(self, capsys, name, text):
+    def test_error_names_the_invalid_variable(self, capsys, name, text):
         with pytest.raises(SystemExit):
             read_options([], {f"GEMINI_EMULATOR_{name}": text})
         assert f"GEMINI_EMULATOR_{name}" in capsys.readouterr().err
@@ -76,7 +76,7 @@ class TestCommand:
                 process.send_signal(signal.SIGINT)
             assert process.wait(10) in (0, -signal.SIGINT)
 
-    def test_refuses_an_address_that_others_reach(self):
+    def test_refuses_an_address_that_others_can_reach(self):
         done = subprocess.run([*COMMAND, "--host", "0.0.0.0"], capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode != 0
         assert "can be reached by others" in done.stderr
@@ -84,11 +84,11 @@ class TestCommand:
 
 class TestLibrary:
     @pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.com", "192.0.2.1"])
-    def test_other_addresses_than_loopback_are_refused(self, host):
+    def test_refuses_addresses_other_than_loopback(self, host):
         with pytest.raises(ValueError, match="can be reached by others"):
             GeminiEmulator(host=host)
 
-    def test_unless_told(self):
+    def test_allow_remote_listens_on_all_addresses(self):
         with GeminiEmulator(host="0.0.0.0", allow_remote=True) as emulator:
             port = emulator.base_url.rpartition(":")[2]
             assert Api(f"http://127.0.0.1:{port}").get("files").status_code == 200
@@ -96,11 +96,11 @@ class TestLibrary:
     @pytest.mark.parametrize(
         "settings", [{"granularity": 0}, {"quota_bytes": -1}, {"video_seconds": -1}, {"job_seconds": -1}]
     )
-    def test_settings_that_cannot_be_are_refused(self, settings):
+    def test_invalid_settings_are_refused(self, settings):
         with pytest.raises(ValueError, match=r"seconds|bytes"):
             GeminiEmulator(**settings)
 
-    def test_ends_while_requests_are_waiting(self):
+    def test_stops_while_a_request_is_stalled(self):
         with GeminiEmulator() as emulator:
             emulator.faults.add("list", "stall", seconds=60)
             waiting = threading.Thread(target=self._list, args=(emulator.base_url,), daemon=True)
@@ -112,7 +112,7 @@ class TestLibrary:
 
     @staticmethod
     def _list(url):
-        # It may get an answer of the server's last moment, or none.
+        # The server may still respond while it stops.
         with contextlib.suppress(httpx.TransportError):
             Api(url).get("files")
 
@@ -129,16 +129,16 @@ class TestLibrary:
         assert api.command(url, "query").status_code == 404
         assert api.get("fileSearchStores").json() == {}
 
-    def test_journal_tells_calls_in_order(self, emulator, api):
+    def test_journal_lists_calls_in_order(self, emulator, api):
         name = api.file(b"hello")["name"]
         api.get(name)
         api.get("files/none")
-        told = [(entry["call"], entry["method"], entry["status"]) for entry in emulator.journal]
-        assert told == [("start", "POST", 200), ("finalize", "POST", 200), ("get", "GET", 200), ("get", "GET", 403)]
+        calls = [(entry["call"], entry["method"], entry["status"]) for entry in emulator.journal]
+        assert calls == [("start", "POST", 200), ("finalize", "POST", 200), ("get", "GET", 200), ("get", "GET", 403)]
         assert emulator.journal[1]["command"] == "upload, finalize"
         assert emulator.journal == api.http.get("/__emulator/journal").json()["requests"]
 
-    def test_seed(self, emulator, api):
+    def test_seed_creates_all_resources_or_none(self, emulator, api):
         wanted = [
             {"name": "files/film", "mime_type": "video/mp4", "content": "aGk=", "generated": True},
             "files/plain",
@@ -167,8 +167,8 @@ class TestLibrary:
         assert api.get("files/other").status_code == 403
 
 
-def test_imports_nothing_of_the_provider_nor_of_airflow():
-    """One cannot inherit the other's mistakes."""
+def test_imports_neither_the_provider_nor_airflow():
+    """The emulator must not inherit mistakes of the provider."""
     script = (
         "import sys, airflow_provider_gemini_files.emulator.__main__\n"
         "name = 'airflow_provider_gemini_files'\n"

@@ -1,4 +1,4 @@
-"""Whatever happens to an upload on its way, the stored hash is that of the bytes that were meant."""
+"""The stored hash is right after any sequence of breaks, errors and retries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BYTES = st.integers(0, 2000)
 
 
 class Uploads(RuleBasedStateMachine):
-    """A client that is interrupted in every way, asks where it is, and goes on."""
+    """A client that is interrupted at random, queries the received size, and continues."""
 
     emulator: GeminiEmulator
 
@@ -36,7 +36,7 @@ class Uploads(RuleBasedStateMachine):
 
     @initialize(size=st.integers(0, 8 * GRANULARITY), declared=st.booleans())
     def first(self, size: int, declared: bool) -> None:
-        # Drawn bytes would be few; every size is as likely here, and no two pieces are alike.
+        # Hypothesis would draw mostly short contents; this way, all sizes are equally likely and all chunks differ.
         self.begin(random.Random(size).randbytes(size), declared)
 
     def begin(self, content: bytes, declared: bool) -> None:
@@ -46,10 +46,10 @@ class Uploads(RuleBasedStateMachine):
         self.url = self.api.session(len(content) if declared else None)
 
     def ask(self) -> int:
-        answer = self.api.command(self.url, "query")
-        assert answer.headers["x-goog-upload-status"] == "active"
-        received = int(answer.headers["x-goog-upload-size-received"])
-        # What was safe once never gets lost, and bytes count in whole pieces only.
+        response = self.api.command(self.url, "query")
+        assert response.headers["x-goog-upload-status"] == "active"
+        received = int(response.headers["x-goog-upload-size-received"])
+        # Received bytes are never lost, and they grow by whole chunks only.
         assert self.safe <= received <= len(self.content)
         assert received % GRANULARITY == 0 or received == len(self.content)
         self.safe = received
@@ -87,7 +87,7 @@ class Uploads(RuleBasedStateMachine):
             connection.sendall(head.encode() + self.content[at : at + min(sent, length - 1)])
             if rude:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # What follows is the same each time only after the server has noticed.
+        # Wait until the server has noticed, so that the next steps are deterministic.
         while self.emulator.journal[-1]["call"] == "query" or self.emulator.journal[-1]["status"] is None:
             time.sleep(0.001)
 
@@ -99,7 +99,7 @@ class Uploads(RuleBasedStateMachine):
             self.send("upload, finalize", len(self.content))
 
     @rule(length=CHUNKS)
-    def lost_answer(self, length: int) -> None:
+    def lost_response(self, length: int) -> None:
         if length <= self.left():
             self.emulator.faults.add("upload", "lose_answer")
             with pytest.raises(httpx.TransportError):
@@ -113,11 +113,11 @@ class Uploads(RuleBasedStateMachine):
     @rule(by=st.integers(-300, 300).filter(lambda by: by % GRANULARITY))
     def wrong_offset(self, by: int) -> None:
         at = self.ask()
-        answer = self.api.command(self.url, "upload, finalize", self.content[at:], at + by)
-        assert answer.status_code == 400
+        response = self.api.command(self.url, "upload, finalize", self.content[at:], at + by)
+        assert response.status_code == 400
 
     @rule()
-    def cancelled_and_begun_anew(self) -> None:
+    def cancelled_and_started_again(self) -> None:
         assert self.api.command(self.url, "cancel").headers["x-goog-upload-status"] == "cancelled"
         assert self.api.command(self.url, "query").status_code == 410
         self.begin(self.content, self.declared)
@@ -133,9 +133,9 @@ class Uploads(RuleBasedStateMachine):
                 self.send(command, len(self.content))
         else:
             assert self.send(command, len(self.content)).headers["x-goog-upload-status"] == "final"
-        answer = self.api.command(self.url, "query")
-        assert answer.headers["x-goog-upload-status"] == "final"
-        file = answer.json()["file"]
+        response = self.api.command(self.url, "query")
+        assert response.headers["x-goog-upload-status"] == "final"
+        file = response.json()["file"]
         assert file["sizeBytes"] == str(len(self.content))
         assert base64.b64decode(file["sha256Hash"]).decode() == hashlib.sha256(self.content).hexdigest()
         assert self.api.get(file["name"]).json() == file
@@ -149,7 +149,7 @@ class Uploads(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("keep_partial", [True, False])
-def test_hash_is_always_that_of_the_sent_bytes(keep_partial):
+def test_stored_hash_matches_the_sent_bytes(keep_partial):
     with GeminiEmulator(granularity=GRANULARITY, keep_partial=keep_partial) as emulator:
         machine = type("Uploads", (Uploads,), {"emulator": emulator})
         bounds = settings(
