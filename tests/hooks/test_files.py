@@ -18,7 +18,7 @@ def paths(emulator, method: str) -> list[str]:
 
 def test_list_gives_every_page(hook, emulator):
     create_files(emulator.base_url, 103)
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
 
     assert len({file.name for file in hook.list_files()}) == 103
     assert len(paths(emulator, "GET")) == 2

@@ -67,7 +67,7 @@ def test_upload_streams_what_is_larger_than_a_read(hook, tmp_path):
 
 def test_upload_of_a_name_that_is_there_sends_nothing(hook, emulator, text_file):
     first = hook.upload_file(text_file, name=NAME)
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
 
     again = hook.upload_file(text_file, name=NAME)
 
@@ -358,7 +358,7 @@ def test_some_that_fail_keep_no_other_and_a_retry_sends_only_what_is_missing(hoo
     assert all(f"{many[number].source.uri}: Cannot upload '{number}.txt" in message for number in (3, 5))
     assert "28 files are there and stay: files/af0, files/af1, files/af2, files/af4" in message
     assert message.endswith("A retry finds them again.")
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
 
     assert len(hook.upload_files([replace(upload, mime_type=None) for upload in many])) == 30
     assert calls(emulator).count("start") == 2

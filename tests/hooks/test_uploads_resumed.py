@@ -43,7 +43,7 @@ def store(emulator, large, connect):
     with pytest.raises(e.GeminiServiceError, match="broke off"):
         GeminiFilesHook().upload_files([Upload(find_source(large), name="files/af1")], store=store)
     assert len(store.kept) == 1
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
     return store
 
 
@@ -91,7 +91,7 @@ def test_a_try_that_died_right_after_its_end_sends_nothing(emulator, store, larg
     kept = dict(store.kept)
     first = again(store, large)
     store.kept = kept
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
     # The file is not found by its name, but the session tells of it.
     [file] = GeminiFilesHook().upload_files(
         [Upload(find_source(large), name="files/af1", min_remaining_ttl=10**9)], store=store
@@ -105,7 +105,7 @@ def test_a_file_that_was_deleted_after_its_end_is_sent_again(emulator, store, la
     kept = dict(store.kept)
     GeminiFilesHook().delete_file(again(store, large))
     store.kept = kept
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
 
     file = again(store, large)
 

@@ -92,7 +92,7 @@ def test_the_policy_may_be_texts_as_templates_make_them(context, hook, policy):
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_listed(context, emulator, wrong, message):
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
 
     with pytest.raises(GeminiInputError, match=message):
         GeminiCleanupFilesOperator(task_id="sweep", **wrong).execute(context)

@@ -34,7 +34,7 @@ def test_one_event_when_all_are_active_in_the_order_asked_for(emulator, hook, vi
 def test_what_is_active_is_not_asked_for_again(emulator, hook, video_file, text_file):
     emulator.settings.video_seconds = 1.5
     video, text = [hook.upload_file(path).name for path in (video_file, text_file)]
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
 
     run(video, text)
 

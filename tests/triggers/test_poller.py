@@ -55,7 +55,7 @@ def emulator(emulator: GeminiEmulator) -> GeminiEmulator:
 
 def test_many_wait_with_the_calls_of_one(emulator):
     names = upload_videos(emulator.base_url, 110)
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
 
     async def work() -> None:
         waiting = asyncio.gather(*each(names))
@@ -73,7 +73,7 @@ def test_many_wait_with_the_calls_of_one(emulator):
 
 def test_a_single_file_is_asked_for_by_name(emulator):
     [name, _] = upload_videos(emulator.base_url, 2)
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
 
     async def work() -> None:
         waiting = asyncio.gather(*each([name]))
@@ -89,7 +89,7 @@ def test_a_single_file_is_asked_for_by_name(emulator):
 def test_a_few_in_a_long_list_are_asked_for_by_name_once_that_is_known_to_be_cheaper(emulator):
     names = upload_videos(emulator.base_url, 2)
     create_files(emulator.base_url, 210)
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
 
     async def work() -> None:
         waiting = asyncio.gather(*each(names))
@@ -138,7 +138,7 @@ def test_429_rests_all_calls_and_costs_no_wait(emulator, count, seconds):
     names = upload_videos(emulator.base_url, count)
     emulator.clock.advance(1000)
     emulator.faults.add("get" if count == 1 else "list", "rate_limit", times=4 if count > 1 else 2, seconds=seconds)
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
 
     async def work() -> list:
         return await asyncio.gather(*each(names))
@@ -191,7 +191,7 @@ def test_who_leaves_is_not_waited_for(emulator):
         await asyncio.sleep(2 * INTERVAL)
         leaving.cancel()
         await asyncio.wait([leaving])
-        emulator.emulator.journal.clear()
+        emulator.clear_journal()
         await asyncio.sleep(3 * INTERVAL)
         emulator.clock.advance(1000)
         await staying

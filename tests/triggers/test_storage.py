@@ -21,7 +21,7 @@ INTERVAL = 0.3
 def quota(emulator, connect):
     connect(host=emulator.base_url, extra={"quota_bytes": QUOTA})
     seed(emulator.base_url, *[{"name": f"files/f{number}", "size": 100} for number in range(10)])
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
 
 
 def trigger(needed: int = 100, seconds: float = 20, **options) -> GeminiStorageCapacityTrigger:
@@ -77,7 +77,7 @@ def test_forty_who_wait_share_their_looks(emulator):
 def test_the_room_of_a_reading_is_given_out_once(emulator):
     for number in range(5):
         GeminiFilesHook().delete_file(f"files/f{number}")
-    emulator.emulator.journal.clear()
+    emulator.clear_journal()
 
     async def work() -> list[int]:
         async with usage.usage_reader("gemini_default") as reader:
