@@ -84,11 +84,8 @@ def form_fields() -> dict[str, Any]:
 
 
 def _form_field(name: str, shape: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: shape[key] for key in ("minimum", "maximum", "default") if key in shape}
-    if shape["type"] != "boolean":
-        kept["type"] = [shape["type"], "null"]
-    else:
-        kept["type"] = "boolean"
+    kept: dict[str, Any] = {key: shape[key] for key in ("minimum", "maximum", "default") if key in shape}
+    kept["type"] = "boolean" if shape["type"] == "boolean" else [shape["type"], "null"]
     if "examples" in shape:
         kept["enum"] = shape["examples"]
     if name == "model":

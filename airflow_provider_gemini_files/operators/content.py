@@ -234,6 +234,7 @@ def _as_text(answer: Any) -> str:
 
 def _is_xcom_in_database() -> bool:
     """Return whether XCom is Airflow's own, whose values are rows; a backend of object storage has no such limit."""
-    from airflow.sdk.execution_time.xcom import BaseXCom, XCom
+    from airflow.sdk.bases.xcom import BaseXCom
+    from airflow.sdk.execution_time.xcom import XCom
 
     return XCom is BaseXCom
