@@ -1,7 +1,9 @@
-"""What the tests share that is no fixture."""
+"""What the tests share besides fixtures."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -11,13 +13,85 @@ from typing import TypeVar
 import httpx
 import pendulum
 
+from airflow_provider_gemini_files.common.clock import Clock
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+
 T = TypeVar("T")
 API_KEY = "test-key-that-nobody-may-see"
 EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
 
 
+class FakeClock(Clock):
+    """
+    A clock that passes only when somebody sleeps, and then at once; sleeps of an event loop end in their order.
+
+    :param emulator: its clock is moved along, and gives the time to begin with.
+    :param now: seconds since the epoch to begin with, if there is no emulator.
+    """
+
+    def __init__(self, emulator: GeminiEmulator | None = None, now: float = 1_800_000_000.0) -> None:
+        self._emulator = emulator
+        self._began = self._time = emulator.clock.now() if emulator else now
+        self._lock = threading.RLock()
+        self._sleepers: dict[object, float] = {}
+        self._actions: list[tuple[float, Callable[[], object]]] = []
+        #: The seconds of each sleep, in the order in which they began.
+        self.slept: list[float] = []
+
+    @property
+    def passed(self) -> float:
+        """Return the seconds since the clock was created."""
+        return self._time - self._began
+
+    def now(self) -> float:
+        return self._time
+
+    def monotonic(self) -> float:
+        return self._time
+
+    def uniform(self, low: float, high: float) -> float:
+        return high
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.advance(seconds)
+
+    async def sleep_async(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        sleeper = object()
+        self._sleepers[sleeper] = self._time + seconds
+        try:
+            await asyncio.sleep(0)
+            while min(self._sleepers, key=self._sleepers.__getitem__) is not sleeper:
+                await asyncio.sleep(0)
+            self.advance(self._sleepers[sleeper] - self._time)
+        finally:
+            del self._sleepers[sleeper]
+
+    def advance(self, seconds: float) -> None:
+        """Let some seconds pass, and the actions of that time happen."""
+        with self._lock:
+            until = self._time + max(seconds, 0)
+            while due := [one for one in self._actions if one[0] <= until]:
+                first = min(due, key=lambda one: one[0])
+                self._actions.remove(first)
+                self._move_to(first[0])
+                first[1]()
+            self._move_to(until)
+
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        """Call a function once some seconds have passed."""
+        self._actions.append((self._time + seconds, action))
+
+    def _move_to(self, moment: float) -> None:
+        if moment > self._time:
+            if self._emulator:
+                self._emulator.clock.advance(moment - self._time)
+            self._time = moment
+
+
 def upload_videos(base_url: str, count: int) -> list[str]:
-    """Upload small files that the service takes for videos, past the provider; return their names."""
+    """Upload small files of type video/mp4 without the provider; return their names."""
     headers = {
         "x-goog-api-key": API_KEY,
         "x-goog-upload-protocol": "resumable",
@@ -53,13 +127,13 @@ def until(condition: Callable[[], T], seconds: float = 120) -> T:
 
 
 def seed(base_url: str, *files: dict[str, object]) -> None:
-    """Make files under names of the test's choice; see the emulator's ``Seed`` for what they can be given."""
+    """Create files under names of the test's choice; see the emulator's ``Seed`` for their other fields."""
     body = {"api_key": API_KEY, "resources": list(files)}
     httpx.post(f"{base_url}/__emulator/seed", json=body, timeout=60).raise_for_status()
 
 
 def add_runs(*states: str) -> str:
-    """Put a run of each state, of which it has its id, into Airflow's database; return the id of their Dag."""
+    """Add a run for each state, named like the state, to Airflow's database; return the id of their Dag."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from airflow.utils.types import DagRunType
@@ -74,7 +148,7 @@ def add_runs(*states: str) -> str:
 
 
 def counting(runs: dict[str, str]) -> Callable[..., int]:
-    """Return what stands for a task's ``get_dr_count`` where Airflow knows some runs, by their states."""
+    """Return a stand-in for a task's ``get_dr_count``, for an Airflow that knows these runs with their states."""
 
     def count(*, dag_id: str, run_ids: list[str], states: list[str] | None = None) -> int:
         found = [runs[run_id] for run_id in run_ids if run_id in runs]
