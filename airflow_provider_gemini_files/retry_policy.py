@@ -1,4 +1,4 @@
-"""A retry policy for tasks that ask a model: waits as long as the service asks to. Needs Airflow 3.3."""
+"""A retry policy that waits as long as the service asks. Needs Airflow 3.3."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ except ImportError:  # Airflow 3.1 and 3.2
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: Nothing frees storage sooner than a clean-up or an expiry does.
+#: Only a cleanup or an expiry frees storage, and neither happens within minutes.
 _STORAGE_FULL = timedelta(minutes=15)
-#: Tasks that were refused together come back one after another: up to so much later, of the delay.
+#: Share of the delay by which retries are spread, so that tasks that failed together do not retry together.
 _SPREAD = 0.1
 
 
 class GeminiRetryPolicy(RetryPolicy):
     """
-    Wait between the tries of a task as long as the service asks to; ``retries`` stays the limit.
+    Retry a task after the delay that the service asks for; ``retries`` stays the limit.
 
-    A rate limit or an outage that names a delay is retried after it, a little spread; a daily quota after the day has
-    ended; a full storage after a quarter of an hour. Errors that no retry can mend fail the task, and all others,
-    those of other tasks included, are retried as the task itself says.
+    A rate limit or an outage is retried after the delay in the response, plus up to a tenth of it; an exhausted daily
+    quota after the end of the day; full storage after a quarter of an hour. Permanent errors fail the task at once. All
+    other errors are retried as the task is configured.
 
-    :raises GeminiInputError: on Airflow before 3.3, which knows no retry policies: set ``retry_delay`` and
+    :raises GeminiInputError: on Airflow before 3.3, which has no retry policies: set ``retry_delay`` and
         ``retry_exponential_backoff`` there.
     """
 
@@ -49,26 +49,26 @@ class GeminiRetryPolicy(RetryPolicy):
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Decide about the next try."""
+        """Decide whether and when the next attempt starts."""
         if isinstance(exception, GeminiPermanentError):
-            return RetryDecision.fail(f"{type(exception).__name__}: no retry helps")
+            return RetryDecision.fail(f"{type(exception).__name__}: a retry would fail the same way")
         if isinstance(exception, GeminiStorageFullError):
             return _after(_STORAGE_FULL.total_seconds(), "the storage is full")
         asked = exception.retry_after if isinstance(exception, GeminiFilesError) else None
         if asked is None or not math.isfinite(asked):
             return RetryDecision.default()
-        return _after(asked, "the service asks for it")
+        return _after(asked, "the service asks for this delay")
 
     def serialize(self) -> dict[str, Any]:
-        """Return what makes the policy again: nothing, it has no settings."""
+        """Return the settings of the policy; it has none."""
         return {}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> GeminiRetryPolicy:
-        """Make the policy again."""
+        """Create the policy from its settings."""
         return cls()
 
 
 def _after(seconds: float, why: str) -> RetryDecision:
-    seconds *= 1 + random.uniform(0, _SPREAD)  # noqa: S311 - a spread
+    seconds *= 1 + random.uniform(0, _SPREAD)  # noqa: S311 - not for security
     return RetryDecision.retry(timedelta(seconds=seconds), f"in {seconds:.0f} s: {why}")

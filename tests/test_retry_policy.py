@@ -17,7 +17,7 @@ def after(error: e.GeminiFilesError, seconds: float | None) -> e.GeminiFilesErro
     return error
 
 
-@pytest.mark.skipif(not HAS_POLICIES, reason="Airflow knows retry policies from 3.3 on")
+@pytest.mark.skipif(not HAS_POLICIES, reason="Airflow has retry policies since 3.3")
 @pytest.mark.parametrize(
     ("error", "action", "seconds"),
     [
@@ -33,7 +33,7 @@ def after(error: e.GeminiFilesError, seconds: float | None) -> e.GeminiFilesErro
         (RuntimeError("of another task"), "default", None),
     ],
 )
-def test_the_next_try_is_when_the_service_asks_for_it(error, action, seconds):
+def test_retry_follows_the_delay_of_the_service(error, action, seconds):
     decision = GeminiRetryPolicy().evaluate(error, 1, 3)
 
     assert decision.action.value == action
@@ -43,12 +43,12 @@ def test_the_next_try_is_when_the_service_asks_for_it(error, action, seconds):
         assert timedelta(seconds=seconds) <= decision.retry_delay <= timedelta(seconds=seconds * 1.1)
 
 
-@pytest.mark.skipif(not HAS_POLICIES, reason="Airflow knows retry policies from 3.3 on")
-def test_it_can_be_written_into_a_dag():
+@pytest.mark.skipif(not HAS_POLICIES, reason="Airflow has retry policies since 3.3")
+def test_policy_can_be_serialized():
     assert isinstance(GeminiRetryPolicy.deserialize(GeminiRetryPolicy().serialize()), GeminiRetryPolicy)
 
 
-def test_before_airflow_3_3_it_says_what_to_do_instead(monkeypatch):
+def test_airflow_before_3_3_is_refused_with_an_alternative(monkeypatch):
     monkeypatch.setattr(retry_policy, "RetryPolicy", object)
 
     with pytest.raises(e.GeminiInputError, match=r"needs Airflow 3\.3 or later: set retry_delay"):

@@ -1,4 +1,4 @@
-"""What an author may show to a model, read into turns of parts; documented in ``docs/content.md``."""
+"""The contents of a request, as authors write them, read into turns of parts; documented in ``docs/content.md``."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ _FORMS = (
     "a part is a text, {'file': a Gemini file}, {'url': ...} or {'data': bytes or base64, 'mime_type': ...}, a turn is "
     "{'role': 'user' or 'model', 'parts': [...]}"
 )
-#: A text that is nothing but this is a file: XCom brings names, and nobody asks such a question.
+#: A text that consists of a file name is a file: XCom contains names, and no prompt looks like one.
 _FILE_NAME = re.compile(r"(https?://\S+/)?files/[a-z0-9][a-z0-9-]*")
-#: Where a part waits for its file to be looked up.
+_URL_SCHEMES = ("https://", "gs://")
+#: Key of a part whose file is not looked up yet.
 _FILE = "file"
 
 
 @dataclass(frozen=True)
 class Contents:
     """
-    What is shown to a model: turns of parts, in the service's spelling, with names in the place of files.
+    The contents of a request: turns of parts, in the service's spelling, with names in place of files.
 
-    :param files: every file that is shown, as it was given, by its name; in order.
+    :param files: every file of the contents, as it was given, by its name; in order.
     """
 
     _turns: tuple[dict[str, Any], ...]
@@ -42,52 +43,52 @@ class Contents:
     @classmethod
     def parse(cls, prompt: str | None = None, files: Any = None, contents: Any = None) -> Contents:
         """
-        Read what an author wrote: the contents, then the files, then the prompt.
+        Read contents, files and prompt, which are sent in this order.
 
         :param prompt: a text.
         :param files: a file in any form, a part, or a list of these.
         :param contents: a part, a turn, or a list of these.
-        :raises GeminiInputError: for what is none of this, with the place where it stands.
+        :raises GeminiInputError: for anything else, with its place, as in ``contents[0].parts[1]``.
         """
         if prompt is None and contents is None:
-            raise GeminiInputError("There is nothing to ask: give a prompt, or contents.")
+            raise GeminiInputError("There is nothing to send: pass prompt or contents.")
         if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
-            raise GeminiInputError(f"prompt is a text that is not empty, got {prompt!r}.")
+            raise GeminiInputError(f"prompt must be a text that is not empty, got {prompt!r}.")
         reader = _Reader()
         for at, item in enumerate(_flat([] if contents is None else contents)):
             reader.read(item, f"contents[{at}]")
-        shown = [] if files is None else list(_flat(files))
-        if files is not None and not shown:
-            raise GeminiInputError("files is an empty list: leave it out where nothing is to be shown.")
-        for at, item in enumerate(shown):
+        flat_files = [] if files is None else list(_flat(files))
+        if files is not None and not flat_files:
+            raise GeminiInputError("files is an empty list: leave it out for a prompt without files.")
+        for at, item in enumerate(flat_files):
             reader.add(_part_of_file(item, f"files[{at}]"))
         if prompt is not None:
             reader.add({"text": prompt})
         if not reader.turns:
-            raise GeminiInputError("contents is empty: there is nothing to ask.")
+            raise GeminiInputError("contents is empty: there is nothing to send.")
         return cls(tuple(reader.turns), reader.files)
 
     @property
     def names(self) -> list[str]:
-        """Return the names of the files, in order and without repetition."""
+        """Return the names of the files, in order and without duplicates."""
         return list(self.files)
 
     def continued(self, answer: str, prompt: str) -> Contents:
-        """Return the same with a model's answer behind it, and what is said to that."""
-        said = ({"role": "model", "parts": [{"text": answer}]}, {"role": "user", "parts": [{"text": prompt}]})
-        return Contents((*self._turns, *said), self.files)
+        """Return these contents extended by the model's answer and a follow-up prompt."""
+        added = ({"role": "model", "parts": [{"text": answer}]}, {"role": "user", "parts": [{"text": prompt}]})
+        return Contents((*self._turns, *added), self.files)
 
     def turns(self, files: Mapping[str, GeminiFile]) -> list[dict[str, Any]]:
         """
-        Return the turns as the service wants them.
+        Return the turns in the service's form.
 
-        :param files: what stands for each of :attr:`names`; their URIs and MIME types are used.
+        :param files: the file of each of :attr:`names`; its URI and MIME type are used.
         """
         return [{**turn, "parts": [_resolved(part, files) for part in turn["parts"]]} for turn in self._turns]
 
 
 class _Reader:
-    """Collects parts into turns; parts outside of a turn are the user's."""
+    """Collects parts into turns; parts outside of a turn belong to the user."""
 
     def __init__(self) -> None:
         self.turns: list[dict[str, Any]] = []
@@ -101,10 +102,10 @@ class _Reader:
             return
         _only(item, {"role", "parts"}, where)
         if item.get("role", "user") not in _ROLES:
-            raise GeminiInputError(f"{where}: a role is one of {', '.join(_ROLES)}; got {item['role']!r}.")
+            raise GeminiInputError(f"{where}: role must be one of {', '.join(_ROLES)}; got {item['role']!r}.")
         parts = [_part(one, f"{where}.parts[{at}]") for at, one in enumerate(_flat(item.get("parts", [])))]
         if not parts:
-            raise GeminiInputError(f"{where}: a turn has at least one part; {_FORMS}.")
+            raise GeminiInputError(f"{where}: a turn must have at least one part; {_FORMS}.")
         self._open = False
         for part in parts:
             self.add(part, item.get("role", "user"))
@@ -118,18 +119,18 @@ class _Reader:
         if _FILE in part:
             name = parse_name(part[_FILE])
             known = self.files.get(name)
-            # What says most about a file is kept.
+            # Metadata says more about a file than its name.
             self.files[name] = part[_FILE] if known is None or isinstance(known, str) else known
         self._inline += len(part["inlineData"]["data"]) if "inlineData" in part else 0
         if self._inline > MAX_INLINE_BYTES:
             raise GeminiInputError(
                 f"The inline data has more than {human_bytes(MAX_INLINE_BYTES)}: upload it with "
-                "GeminiUploadFileOperator, and show the file."
+                "GeminiUploadFileOperator, and pass the file."
             )
 
 
 def _flat(given: Any) -> Iterator[Any]:
-    """Yield what is given, alone or in lists: a task that uploads many files gives a list among others."""
+    """Yield single items, also from nested lists: a task that uploads many files returns a list."""
     if is_many_files(given) and isinstance(given, Iterable) and not isinstance(given, bytes):
         for item in given:
             yield from _flat(item)
@@ -147,7 +148,7 @@ def _part(item: Any, where: str) -> dict[str, Any]:
 
 
 def _part_of_file(item: Any, where: str) -> dict[str, Any]:
-    """Read a part that is no text; a bare file, in any form, is one, too."""
+    """Read a part that is not a text; a file in any form is a part, too."""
     if isinstance(item, Mapping) and "name" not in item:
         for key, read in _PARTS.items():
             if key in item:
@@ -155,26 +156,36 @@ def _part_of_file(item: Any, where: str) -> dict[str, Any]:
         raise GeminiInputError(f"{where} is {_keys(item)}; {_FORMS}.")
     if not isinstance(item, str | Mapping | GeminiFile):
         raise GeminiInputError(f"{where} is {item!r}; {_FORMS}.")
-    parse_name(item)
+    try:
+        parse_name(item)
+    except GeminiInputError:
+        if isinstance(item, str) and item.startswith(_URL_SCHEMES):
+            raise GeminiInputError(
+                f"{where}: {_shown(item)!r} is not a Gemini file; pass a URL as {{'url': 'https://...'}}."
+            ) from None
+        raise
     return {_FILE: item}
 
 
 def _file_part(item: Mapping[str, Any], where: str) -> dict[str, Any]:
     _only(item, {"file", "video", "media_resolution"}, where)
     parse_name(item["file"])
-    return {_FILE: item["file"], **_viewed(item, where)}
+    return {_FILE: item["file"], **_view_options(item, where)}
 
 
 def _url_part(item: Mapping[str, Any], where: str) -> dict[str, Any]:
     _only(item, {"url", "mime_type", "video", "media_resolution"}, where)
     url = item["url"]
-    parts = urlsplit(url) if isinstance(url, str) else None
-    if parts is None or parts.scheme not in ("https", "gs") or not parts.netloc:
-        raise GeminiInputError(f"{where}: a url begins with https:// or gs://, got {_without_query(url)!r}.")
+    try:
+        parts = urlsplit(url) if isinstance(url, str) and url.startswith(_URL_SCHEMES) else None
+    except ValueError:
+        parts = None
+    if parts is None or not parts.netloc:
+        raise GeminiInputError(f"{where}: a url must begin with https:// or gs://, got {_shown(url)!r}.")
     data = {"fileUri": url}
     if mime_type := item.get("mime_type") or _type_of_path(parts.path):
         data["mimeType"] = mime_type
-    return {"fileData": data, **_viewed(item, where)}
+    return {"fileData": data, **_view_options(item, where)}
 
 
 def _data_part(item: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -184,11 +195,13 @@ def _data_part(item: Mapping[str, Any], where: str) -> dict[str, Any]:
         try:
             data = base64.b64decode(data, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise GeminiInputError(f"{where}: data is bytes, or base64 as text; this text is none: {error}.") from error
+            raise GeminiInputError(
+                f"{where}: data must be bytes, or base64 as text; this text is not base64: {error}."
+            ) from error
     if not isinstance(data, bytes) or not data:
-        raise GeminiInputError(f"{where}: data is bytes, or base64 as text, and not empty.")
-    mime_type = mime_type_of("data", item.get("mime_type"), lambda: data)
-    return {"inlineData": {"data": data, "mimeType": mime_type}, **_viewed(item, where)}
+        raise GeminiInputError(f"{where}: data must be bytes, or base64 as text, and not empty.")
+    mime_type = mime_type_of(where, item.get("mime_type"), lambda: data)
+    return {"inlineData": {"data": data, "mimeType": mime_type}, **_view_options(item, where)}
 
 
 _PARTS: dict[str, Callable[[Mapping[str, Any], str], dict[str, Any]]] = {
@@ -198,34 +211,38 @@ _PARTS: dict[str, Callable[[Mapping[str, Any], str], dict[str, Any]]] = {
 }
 
 
-def _viewed(item: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Read how a part is to be looked at."""
-    viewed: dict[str, Any] = {}
+def _view_options(item: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Read which section of a video, and which resolution, the model processes."""
+    options: dict[str, Any] = {}
     if (video := item.get("video")) is not None:
-        viewed["videoMetadata"] = _video(video, f"{where}.video")
+        options["videoMetadata"] = _video(video, f"{where}.video")
     if (resolution := item.get("media_resolution")) is not None:
         level = str(resolution).upper().removeprefix("MEDIA_RESOLUTION_")
         if level not in _RESOLUTIONS:
             allowed = ", ".join(name.lower() for name in _RESOLUTIONS)
-            raise GeminiInputError(f"{where}: media_resolution is one of {allowed}; got {resolution!r}.")
-        viewed["mediaResolution"] = {"level": f"MEDIA_RESOLUTION_{level}"}
-    return viewed
+            raise GeminiInputError(f"{where}: media_resolution must be one of {allowed}; got {resolution!r}.")
+        options["mediaResolution"] = {"level": f"MEDIA_RESOLUTION_{level}"}
+    return options
 
 
 def _video(video: Any, where: str) -> dict[str, Any]:
     if not isinstance(video, Mapping):
-        raise GeminiInputError(f"{where} is {{'start': seconds, 'end': seconds, 'fps': frames a second}}.")
-    _only(video, {"start", "end", "fps"}, where)
-    read = {key: _number(video[key], f"{where}.{key}") for key in ("start", "end", "fps") if video.get(key) is not None}
-    if read.get("end", float("inf")) <= read.get("start", 0.0):
         raise GeminiInputError(
-            f"{where} ends at {video['end']!r}, which is not after its start {video.get('start')!r}."
+            f"{where} must be {{'start': seconds, 'end': seconds, 'fps': frames per second}}, got {video!r}."
         )
-    # Google's documentation gives this range.
-    if not 0 < read.get("fps", 1.0) <= 24:
-        raise GeminiInputError(f"{where}.fps is more than 0 and at most 24 frames a second, got {video['fps']!r}.")
-    told: dict[str, Any] = {f"{key}Offset": f"{read[key]:g}s" for key in ("start", "end") if key in read}
-    return told | ({"fps": read["fps"]} if "fps" in read else {})
+    _only(video, {"start", "end", "fps"}, where)
+    numbers = {
+        key: _number(video[key], f"{where}.{key}") for key in ("start", "end", "fps") if video.get(key) is not None
+    }
+    if numbers.get("end", float("inf")) <= numbers.get("start", 0.0):
+        raise GeminiInputError(f"{where}.end must be after start {video.get('start', 0)!r}, got {video['end']!r}.")
+    # The range in Google's documentation.
+    if not 0 < numbers.get("fps", 1.0) <= 24:
+        raise GeminiInputError(
+            f"{where}.fps must be more than 0 and at most 24 frames per second, got {video['fps']!r}."
+        )
+    metadata: dict[str, Any] = {f"{key}Offset": f"{numbers[key]:g}s" for key in ("start", "end") if key in numbers}
+    return metadata | ({"fps": numbers["fps"]} if "fps" in numbers else {})
 
 
 def _number(value: Any, where: str) -> float:
@@ -234,7 +251,7 @@ def _number(value: Any, where: str) -> float:
     except ValueError:
         number = -1.0
     if isinstance(value, bool) or not 0 <= number < 1e6:
-        raise GeminiInputError(f"{where} is a number like 10 or '10s', got {value!r}.")
+        raise GeminiInputError(f"{where} must be a number like 10 or '10s', got {value!r}.")
     return number
 
 
@@ -242,7 +259,7 @@ def _type_of_path(path: str) -> str | None:
     try:
         return mime_type_of(path)
     except GeminiInputError:
-        # YouTube, or a page without an ending: the service looks for itself.
+        # A YouTube video, or a page without a suffix: the service detects the type.
         return None
 
 
@@ -256,13 +273,17 @@ def _resolved(part: dict[str, Any], files: Mapping[str, GeminiFile]) -> dict[str
 
 def _only(item: Mapping[str, Any], known: set[str], where: str) -> None:
     if unknown := sorted(str(key) for key in item.keys() - known):
-        raise GeminiInputError(f"{where}: unknown {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
+        raise GeminiInputError(f"{where}: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
 
 
 def _keys(item: Mapping[str, Any]) -> str:
-    return f"a dict with {', '.join(map(str, item)) or 'nothing in it'}"
+    return f"a dict with {', '.join(map(str, item))}" if item else "an empty dict"
 
 
-def _without_query(url: Any) -> Any:
-    """Leave out what may authorise whoever has it."""
-    return url.partition("?")[0] if isinstance(url, str) else url
+def _shown(url: Any) -> Any:
+    """Return a URL without its parts that can be secrets: user, password, query and fragment."""
+    if not isinstance(url, str):
+        return url
+    scheme, separator, rest = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"

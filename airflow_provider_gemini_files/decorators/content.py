@@ -1,4 +1,4 @@
-"""``@task.gemini``: a function that returns what to ask a model."""
+"""``@task.gemini``: a task that sends what a function returns to a model."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class _GeminiDecoratedOperator(DecoratedOperator, GeminiGenerateContentOperator):
-    """A task whose question is what a function returns, and whose result is the model's answer to it."""
+    """A task that calls a function for the prompt, and returns the model's answer."""
 
     template_fields: Sequence[str] = (
         *DecoratedOperator.template_fields,
-        # What the function returns is the prompt; it is not rendered: it can hold text of others.
+        # The prompt is what the function returns. It is not rendered, as it can contain text of other people.
         *(field for field in GeminiGenerateContentOperator.template_fields if field not in ("prompt", "contents")),
     )
     template_fields_renderers = {  # noqa: RUF012
@@ -45,23 +45,24 @@ class _GeminiDecoratedOperator(DecoratedOperator, GeminiGenerateContentOperator)
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
 
     def execute(self, context: Context) -> Any:
-        """Call the function, then ask what it has returned."""
+        """Call the function, and send what it returns."""
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
-        asked = self.python_callable(*self.op_args, **kwargs)
-        self.prompt, self.contents = (asked, None) if isinstance(asked, str) else (None, asked)
+        returned = self.python_callable(*self.op_args, **kwargs)
+        self.prompt, self.contents = (returned, None) if isinstance(returned, str) else (None, returned)
         return GeminiGenerateContentOperator.execute(self, context)
 
 
 def gemini_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:
     """
-    Make a task of a function that returns what to ask: a prompt, or contents; the task's result is the answer.
+    Create a task from a function that returns a prompt or contents. The task returns the model's answer.
 
-    What the function returns is asked as it is, without rendering templates in it.
+    Templates in what the function returns are not rendered.
 
     :param python_callable: the function.
-    :param kwargs: of :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator`, but for
-        ``prompt`` and ``contents``.
+    :param kwargs: arguments of
+        :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator`, except ``prompt`` and
+        ``contents``.
     """
     return task_decorator_factory(
         python_callable=python_callable, decorated_operator_class=_GeminiDecoratedOperator, **kwargs

@@ -80,7 +80,7 @@ def text_encoding(head: bytes) -> str | None:
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "UTF-16"
     even, odd = (_share(head[start::2], b"\0") for start in (0, 1))
-    if max(even, odd) >= _MANY_NULS and min(even, odd) <= _FEW_NULS:
+    if max(even, odd) >= _MANY_NULS and min(even, odd) <= _FEW_NULS and _looks_like_text(head.replace(b"\0", b"")):
         return "UTF-16"
     if not _looks_like_text(head):
         return None

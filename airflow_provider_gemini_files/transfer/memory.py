@@ -1,4 +1,4 @@
-"""What one try of a task remembers of its upload sessions for the next: Airflow 3.3's task state store."""
+"""Upload sessions that one task attempt keeps for the next, in the task state store of Airflow 3.3."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Protocol
 
-#: Seconds; how long the service continues a session is not published, and its files do not live longer.
+#: Seconds; how long the service keeps a session is not published, and its files do not live longer.
 KEPT_SECONDS = 48 * 3600
-#: Bytes; what is smaller is sent again quicker than it is remembered.
-WORTH_BYTES = 8 * 1024**2
+#: Smaller uploads are sent again instead of resumed: saving the session costs more than sending.
+MIN_REMEMBERED_BYTES = 8 * 1024**2
 
 
 class StateStore(Protocol):
-    """The part of Airflow's ``task_state_store`` that is used."""
+    """The part of Airflow's ``task_state_store`` that is used here."""
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return what is kept under a key."""
+        """Return the value of a key."""
 
     def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
-        """Keep something."""
+        """Store a value."""
 
     def delete(self, key: str) -> None:
-        """Forget it."""
+        """Delete a value."""
 
 
 class Log(Protocol):
-    """The part of a logger that is used."""
+    """The part of a logger that is used here."""
 
     def info(self, text: str, /, *values: object) -> Any:
-        """Say what happens."""
+        """Log progress."""
 
     def warning(self, text: str, /, *values: object) -> Any:
-        """Say what went wrong."""
+        """Log a problem."""
 
 
 class SessionMemory:
     """
-    The upload session of one source, kept between the tries of a task.
+    The upload session of one source, kept between the attempts of a task.
 
-    A store that fails costs the memory, never the upload.
+    If the store fails, the session is lost, but the upload continues.
 
-    :param store: None where Airflow has none: nothing is remembered then.
-    :param source: tells one source of the task from another.
-    :param fingerprint: all that a session is bound to; where it has changed, the session is of no use.
+    :param store: None if Airflow has no store; nothing is kept then.
+    :param source: identifies the source among those of the task.
+    :param fingerprint: everything that a session depends on; if it has changed, the session is not used.
     """
 
     def __init__(self, store: StateStore | None, source: str, fingerprint: tuple[str, ...], log: Log) -> None:
@@ -57,7 +57,7 @@ class SessionMemory:
         self._kept = False
 
     def recall(self) -> str | None:
-        """Return the URL of the session that an earlier try has left; None where a new one is needed."""
+        """Return the session URL of an earlier attempt; None if a new session is needed."""
         if self._store is None:
             return None
         try:
@@ -66,33 +66,38 @@ class SessionMemory:
                 return None
             self._kept = True
             changed = kept["fingerprint"] != self._fingerprint
-            url, too_old = _open(kept), time.time() > kept["created"] + KEPT_SECONDS
+            url, too_old = _decrypted(kept), time.time() > kept["created"] + KEPT_SECONDS
         except Exception as error:
-            # Not the same as nothing there: a person may want to know why all is sent again.
-            self._log.warning("What an earlier try left could not be read (%s): starting anew.", type(error).__name__)
+            # Logged, as it explains why all bytes are sent again.
+            self._log.warning(
+                "The upload session of an earlier attempt could not be read (%s): uploading from the start.",
+                type(error).__name__,
+            )
             return None
         if changed:
-            self._log.info("The source, or what is asked for, has changed since an earlier try: starting anew.")
+            self._log.info(
+                "The source or the upload's arguments have changed since an earlier attempt: uploading from the start."
+            )
         elif too_old:
-            self._log.info("The upload that an earlier try began is too old to go on with: starting anew.")
+            self._log.info("The upload session of an earlier attempt is too old: uploading from the start.")
         return None if changed or too_old else url
 
     def keep(self, url: str) -> None:
-        """Remember a session."""
-        self._try("kept for a next try", lambda store: self._put(store, url))
+        """Store the URL of a session."""
+        self._safely("kept for the next attempt", lambda store: self._put(store, url))
         self._kept = True
 
     def forget(self) -> None:
-        """Forget the session, if there is one."""
+        """Delete the stored session, if there is one."""
         if self._kept:
-            self._try("deleted", lambda store: store.delete(self._key))
+            self._safely("deleted", lambda store: store.delete(self._key))
             self._kept = False
 
     def _put(self, store: StateStore, url: str) -> None:
-        kept = {**_seal(url), "fingerprint": self._fingerprint, "created": round(time.time())}
+        kept = {**_encrypted(url), "fingerprint": self._fingerprint, "created": round(time.time())}
         store.set(self._key, kept, retention=timedelta(seconds=KEPT_SECONDS))
 
-    def _try(self, doing: str, action: Callable[[StateStore], object]) -> None:
+    def _safely(self, doing: str, action: Callable[[StateStore], object]) -> None:
         if self._store is None:
             return
         try:
@@ -101,15 +106,15 @@ class SessionMemory:
             self._log.warning("The upload session could not be %s (%s).", doing, type(error).__name__)
 
 
-def _seal(url: str) -> dict[str, Any]:
-    """Encrypt the URL, which authorises whoever has it, if Airflow has a Fernet key."""
+def _encrypted(url: str) -> dict[str, Any]:
+    """Encrypt the URL if Airflow has a Fernet key: everyone who has the URL can upload with it."""
     from airflow.sdk.crypto import get_fernet
 
     fernet = get_fernet()
     return {"url": fernet.encrypt(url.encode()).decode(), "encrypted": fernet.is_encrypted}
 
 
-def _open(kept: dict[str, Any]) -> str:
+def _decrypted(kept: dict[str, Any]) -> str:
     from airflow.sdk.crypto import get_fernet
 
     return str(get_fernet().decrypt(kept["url"].encode()).decode()) if kept["encrypted"] else str(kept["url"])

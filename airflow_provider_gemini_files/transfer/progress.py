@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from airflow_provider_gemini_files.common.units import human_bytes
 
-#: A line is said after so many seconds, or at so many percent more, but never within the shortest pause.
+#: A line is logged after so many seconds or so many percent, but never more often than the shortest pause.
 _EVERY_SECONDS = 5.0
 _EVERY_PERCENT = 5
 _PAUSE_SECONDS = 1.0
@@ -16,11 +16,11 @@ _PAUSE_SECONDS = 1.0
 
 class Progress:
     """
-    Says every few seconds or percent how far an upload is: bytes, percent, rate, resumes. Threads may share it.
+    Logs every few seconds or percent how far an upload is: bytes, percent, rate, interruptions. It is thread-safe.
 
-    :param log: takes a format and its arguments, as ``logger.info`` does.
-    :param what: what is uploaded, for the log line.
-    :param size: its bytes.
+    :param log: called with a format and its arguments, like ``logger.info``.
+    :param what: a description of the upload, for the log.
+    :param size: bytes of the whole upload.
     """
 
     def __init__(self, log: Callable[..., object], what: str, size: int) -> None:
@@ -30,21 +30,21 @@ class Progress:
         self._done = 0
         self._sent = 0
         self._resumes = 0
-        self._said_percent = 0
-        self._began = self._said = time.monotonic()
+        self._logged_percent = 0
+        self._began = self._logged = time.monotonic()
         self._lock = threading.Lock()
 
     def moved(self, count: int) -> None:
-        """Take the news that so many bytes more are on their way."""
+        """Add ``count`` bytes that were read and are being sent."""
         with self._lock:
             self._done += count
             now = time.monotonic()
             percent = 100 * self._done // max(self._size, 1)
-            since = now - self._said
-            due = since >= _EVERY_SECONDS or percent >= self._said_percent + _EVERY_PERCENT
+            since = now - self._logged
+            due = since >= _EVERY_SECONDS or percent >= self._logged_percent + _EVERY_PERCENT
             if not due or since < _PAUSE_SECONDS:
                 return
-            self._said, self._said_percent = now, percent
+            self._logged, self._logged_percent = now, percent
             self._log(
                 "%s: %s of %s (%d %%, %s/s%s)",
                 self._what,
@@ -56,23 +56,23 @@ class Progress:
             )
 
     def skipped(self, count: int) -> None:
-        """Take the news that so many bytes need not be sent."""
+        """Add ``count`` bytes that need not be sent."""
         with self._lock:
             self._done += count
 
     def sent(self, count: int) -> None:
-        """Take the news that a file is complete, for which so many bytes were sent, some of them twice perhaps."""
+        """Add ``count`` bytes that were sent for a complete file; bytes that were sent twice count twice."""
         with self._lock:
             self._sent += count
 
     def interrupted(self, what: str, delay: float) -> None:
-        """Take the news that an upload was interrupted, and goes on after a delay in seconds."""
+        """Count and log an interruption; the upload resumes after ``delay`` seconds."""
         with self._lock:
             self._resumes += 1
-        self._log("%s: interrupted; asking in %.1f s how far the service got", what, delay)
+        self._log("%s: interrupted; resuming in %.1f s where the service stopped", what, delay)
 
     def summary(self) -> str:
-        """Return one line about the whole upload."""
+        """Return a line about the whole upload."""
         seconds = self.seconds()
         rate = human_bytes(self._sent / max(seconds, 0.001))
         interrupted = f", interruptions: {self._resumes}" if self._resumes else ""
@@ -82,5 +82,5 @@ class Progress:
         )
 
     def seconds(self) -> float:
-        """Return how long it has been going on."""
+        """Return the seconds since the upload began."""
         return time.monotonic() - self._began

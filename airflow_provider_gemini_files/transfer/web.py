@@ -1,60 +1,72 @@
-"""Sources on the web: streamed, and refused where a URL leads to a network that is not public."""
+"""Sources on the web: streamed, and refused if the URL leads to an address that is not public."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
 from collections.abc import Iterator
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from pathlib import PurePosixPath
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 import httpx
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
+from airflow_provider_gemini_files.common.limits import MAX_DISPLAY_NAME
+from airflow_provider_gemini_files.files.mime import may_be_html
+from airflow_provider_gemini_files.files.signatures import HEAD_BYTES, is_html, is_text
 from airflow_provider_gemini_files.transfer.source import Readable, Source, skip
 
 MAX_REDIRECTS = 5
 _TIMEOUT_SECONDS = 60
 _REDIRECTS = {301, 302, 303, 307, 308}
 _BLOCK = 256 * 1024
+#: Characters of the longest suffix that is kept if a name is cut.
+_MAX_SUFFIX = 16
 
 
 def find(url: str, *, allow_private: bool) -> Source:
     """
-    Return what is at a URL; its bytes are asked for when they are sent.
+    Return the source at a URL. Its bytes are requested when they are sent.
 
-    :param allow_private: let it lead to addresses that are not public.
-    :raises GeminiInputError: where it cannot be had, says no size, or leads where it must not.
-    :raises GeminiServiceError: where its server fails.
+    :param allow_private: accept addresses that are not public.
+    :raises GeminiInputError: if the server refuses it, does not give its size, compresses it, or returns a page of HTML
+        for a name like ``report.pdf``; or if it leads to an address that is not allowed.
+    :raises GeminiServiceError: if its server fails.
     """
-    shown = _shown(url)
+    shown, name = _shown(url), _name(url)
     with _Opened(url, allow_private) as found:
         headers = found.response.headers
         size = headers.get("content-length", "")
         if not size.isdigit():
-            raise GeminiInputError(f"Source {shown!r} does not say its size (Content-Length), which an upload needs.")
+            raise GeminiInputError(
+                f"Source {shown!r} comes without its size (Content-Length), which an upload needs: download it, and "
+                "upload the local file."
+            )
+        if not may_be_html(name):
+            found.refuse_html()
     version = headers.get("etag") or headers.get("last-modified") or ""
 
     def open_at(offset: int) -> Readable:
         opened = _Opened(url, allow_private, offset)
         try:
             opened.check(int(size), version)
-            # A server that knows no ranges begins anew.
+            # A server without support for ranges sends everything.
             skip(opened, 0 if opened.response.status_code == 206 else offset)
         except BaseException:
             opened.close()
             raise
         return opened
 
-    # The URL itself, whose query can be a secret, goes into a digest only.
-    return Source(shown, _name(url), int(size), fingerprint=(url, size, version), open=open_at)
+    # Only a digest of the fingerprint is kept, as the query of the URL can be secret.
+    return Source(shown, name, int(size), fingerprint=(url, size, version), open=open_at)
 
 
 class _Opened:
-    """The answer to a GET, redirects followed, each to an address that was checked."""
+    """The response to a GET, after redirects; the address of each was checked."""
 
     def __init__(self, url: str, allow_private: bool, offset: int = 0) -> None:
-        # A proxy would look the name up itself, and the check would be of no use.
-        # The certificates that the environment adds are its own affair.
+        # Without proxies: a proxy resolves the name itself, which bypasses the check of the address.
+        # SSL_CERT_FILE and SSL_CERT_DIR still add certificates.
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=httpx.create_ssl_context())
         self._shown = _shown(url)
         self._left = b""
@@ -62,7 +74,10 @@ class _Opened:
             self.response = self._follow(url, allow_private, offset)
         except httpx.TransportError as error:
             self.close()
-            raise GeminiServiceError(f"Source {self._shown!r} cannot be reached ({type(error).__name__}).") from error
+            raise self._unreachable(error) from error
+        except httpx.InvalidURL as error:
+            self.close()
+            raise GeminiInputError(f"Source {self._shown!r} redirects to a URL that is not valid.") from error
         except BaseException:
             self.close()
             raise
@@ -75,11 +90,17 @@ class _Opened:
             if response.status_code not in _REDIRECTS or "location" not in response.headers:
                 return self._accepted(response)
             response.close()
-            url = urljoin(url, response.headers["location"])
+            url = self._joined(url, response.headers["location"])
         raise GeminiInputError(f"Source {self._shown!r} is redirected more than {MAX_REDIRECTS} times.")
 
+    def _joined(self, url: str, location: str) -> str:
+        try:
+            return urljoin(url, location)
+        except ValueError as error:
+            raise GeminiInputError(f"Source {self._shown!r} redirects to a URL that is not valid.") from error
+
     def _request(self, url: str, address: str, offset: int) -> httpx.Request:
-        """Ask the address that was checked, so that the name cannot lead elsewhere meanwhile."""
+        """Build a request to the address that was checked, as a second look-up could return another one."""
         parts = httpx.URL(url)
         headers = {"Host": parts.netloc.decode(), "Accept-Encoding": "identity"}
         if parts.userinfo:
@@ -94,31 +115,59 @@ class _Opened:
 
     def _accepted(self, response: httpx.Response) -> httpx.Response:
         if response.status_code in (200, 206):
+            self._refuse_compressed(response.headers.get("content-encoding", ""))
             return response
-        said = f"Source {self._shown!r} answers {response.status_code} {response.reason_phrase}"
+        message = f"Source {self._shown!r} returns {response.status_code} {response.reason_phrase}"
         if response.status_code in (408, 429) or response.status_code >= 500:
-            raise GeminiServiceError(f"{said}; a retry may succeed.")
-        raise GeminiInputError(f"{said}.")
+            raise GeminiServiceError(f"{message}; a retry may succeed.")
+        raise GeminiInputError(f"{message}.")
+
+    def _refuse_compressed(self, encoding: str) -> None:
+        # It is not decoded, since the upload has to state the decoded size before the first byte.
+        if encoding.strip().lower() not in ("", "identity"):
+            raise GeminiInputError(
+                f"Source {self._shown!r} comes compressed (Content-Encoding: {encoding}) although the server was asked "
+                "not to: download it, and upload the local file."
+            )
+
+    def refuse_html(self) -> None:
+        """Raise an error if the response is a page of HTML: most are login pages behind a redirect."""
+        try:
+            head = self.read(HEAD_BYTES)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        content_type = self.response.headers.get("content-type", "")
+        says_html = content_type.partition(";")[0].strip().lower() in ("text/html", "application/xhtml+xml")
+        if is_html(head) or (says_html and is_text(head)):
+            raise GeminiInputError(
+                f"Source {self._shown!r} returns a page of HTML (Content-Type: {content_type[:100] or 'none'}) instead of "
+                "the file. The server may want a login: use a URL that needs none."
+            )
+
+    def _unreachable(self, error: httpx.TransportError) -> GeminiServiceError:
+        return GeminiServiceError(f"Source {self._shown!r} cannot be reached ({type(error).__name__}).")
 
     def check(self, size: int, version: str) -> None:
-        """Refuse an answer that is another version of the source, or not the part that was asked for."""
+        """Raise an error if the response has another version of the source, or not the requested part."""
         headers = self.response.headers
         if self.response.status_code == 206:
             total = headers.get("content-range", "").rpartition("/")[2]
         else:
             total = headers.get("content-length", "")
         if total != str(size) or (headers.get("etag") or headers.get("last-modified") or "") != version:
-            raise GeminiInputError(f"Source {self._shown!r} has changed while it was read; a retry sends it anew.")
+            raise GeminiInputError(
+                f"Source {self._shown!r} has changed while it was read: clear the task to upload the new version."
+            )
 
     def read(self, size: int, /) -> bytes:
-        """Return at most so many bytes; none at the end."""
+        """Return at most ``size`` bytes; none at the end."""
         if not self._left:
             self._left = next(self._blocks, b"")
         data, self._left = self._left[:size], self._left[size:]
         return data
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._client.close()
 
     def __enter__(self) -> _Opened:
@@ -129,26 +178,28 @@ class _Opened:
 
 
 def _address(url: str, allow_private: bool, shown: str) -> str:
-    """Return an address of a URL's host, all of which must be public unless others are allowed."""
-    parts = urlsplit(url)
+    """Return an address of a URL's host; all of its addresses must be public, unless private ones are allowed."""
+    parts = _split(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise GeminiInputError(f"Source {shown!r} leads to what is no http(s) URL.")
+        raise GeminiInputError(f"Source {shown!r} leads to a URL that is not http(s).")
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:
-        raise GeminiServiceError(f"Source {shown!r}: the host {parts.hostname!r} cannot be found ({error}).") from error
+        raise GeminiServiceError(
+            f"Source {shown!r}: the host {parts.hostname!r} cannot be resolved ({error})."
+        ) from error
     addresses = [str(entry[4][0]) for entry in found]
     if not allow_private and not all(map(is_public, addresses)):
         raise GeminiInputError(
-            f"Source {shown!r} leads to {parts.hostname!r}, which is not a public address; "
-            "allow_private_urls=True allows it."
+            f"Source {shown!r} leads to {parts.hostname!r}, which is not a public address; allow_private_urls=True "
+            "permits it."
         )
     return addresses[0]
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address can be reached from anywhere; one that wraps another is what it wraps."""
+    """Return whether an address is globally routable; an IPv4 address embedded in IPv6 is unwrapped first."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         wrapped = ip.ipv4_mapped or ip.sixtofour or _nat64(ip)
@@ -162,11 +213,25 @@ def _nat64(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if inside else None
 
 
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise GeminiInputError(f"Source {url.partition('://')[0]}://... is not a valid URL: {error}.") from error
+
+
 def _shown(url: str) -> str:
-    parts = urlsplit(url)
+    """Return scheme, host and path of a URL; the rest can be secret."""
+    parts = _split(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _name(url: str) -> str:
-    parts = urlsplit(url)
-    return unquote(parts.path.rstrip("/").rpartition("/")[2]) or str(parts.hostname)
+    """Return the last part of a URL's path, cut to the length of a display name; its suffix is kept."""
+    parts = _split(url)
+    name = unquote(parts.path.rstrip("/").rpartition("/")[2]) or str(parts.hostname)
+    if len(name) <= MAX_DISPLAY_NAME:
+        return name
+    suffix = PurePosixPath(name).suffix
+    suffix = suffix if len(suffix) <= _MAX_SUFFIX else ""
+    return f"{name[: MAX_DISPLAY_NAME - len(suffix) - 1]}…{suffix}"

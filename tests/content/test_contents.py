@@ -16,7 +16,7 @@ def file(name: str) -> GeminiFile:
     return GeminiFile(name, uri=f"https://host/v1beta/{name}", mime_type="video/mp4")
 
 
-def shown(**given_: object) -> list[dict]:
+def turns_of(**given_: object) -> list[dict]:
     contents = Contents.parse(**given_)
     return contents.turns({name: file(name) for name in contents.names})
 
@@ -25,14 +25,14 @@ def data_of(name: str) -> dict:
     return {"fileUri": f"https://host/v1beta/files/{name}", "mimeType": "video/mp4"}
 
 
-def test_files_come_before_the_prompt_and_after_the_contents():
-    assert shown(prompt="why?", files=["files/a", {"name": "files/b"}], contents="first") == [
+def test_contents_come_before_files_and_files_before_the_prompt():
+    assert turns_of(prompt="why?", files=["files/a", {"name": "files/b"}], contents="first") == [
         {"role": "user", "parts": [{"text": "first"}, {"fileData": data_of("a")}, {"fileData": data_of("b")},
                                    {"text": "why?"}]}
     ]  # fmt: skip
 
 
-def test_turns_keep_their_roles_and_examples_stand_before_the_question():
+def test_turns_keep_their_roles_and_examples_come_before_the_prompt():
     examples = [
         {"role": "user", "parts": [{"file": "files/a"}, "what?"]},
         {"role": "model", "parts": "a cat"},
@@ -40,15 +40,15 @@ def test_turns_keep_their_roles_and_examples_stand_before_the_question():
         "now",
     ]
 
-    assert shown(contents=examples, files="files/b", prompt="what?") == [
+    assert turns_of(contents=examples, files="files/b", prompt="what?") == [
         {"role": "user", "parts": [{"fileData": data_of("a")}, {"text": "what?"}]},
         {"role": "model", "parts": [{"text": "a cat"}]},
         {"role": "user", "parts": [{"text": "and"}, {"text": "now"}, {"fileData": data_of("b")}, {"text": "what?"}]},
     ]
 
 
-def test_a_turn_ends_where_the_next_begins():
-    turns = shown(contents=[{"parts": ["a"]}, {"role": "user", "parts": ["b"]}], prompt="c")
+def test_turns_of_the_same_role_are_not_merged():
+    turns = turns_of(contents=[{"parts": ["a"]}, {"role": "user", "parts": ["b"]}], prompt="c")
 
     assert [turn["parts"] for turn in turns] == [[{"text": "a"}], [{"text": "b"}], [{"text": "c"}]]
 
@@ -68,17 +68,17 @@ def test_a_turn_ends_where_the_next_begins():
     ],
 )
 @pytest.mark.parametrize("where", ["files", "contents"])
-def test_a_file_is_taken_in_any_form(form, where):
-    assert shown(prompt="?", **{where: form})[0]["parts"][0] == {"fileData": data_of("a")}
+def test_file_is_accepted_in_any_form(form, where):
+    assert turns_of(prompt="?", **{where: form})[0]["parts"][0] == {"fileData": data_of("a")}
 
 
 @pytest.mark.parametrize("text", ["files/a and files/b", "about files/a", "Files/A"])
-def test_a_text_that_speaks_of_a_file_is_a_text(text):
-    assert shown(contents=text) == [{"role": "user", "parts": [{"text": text}]}]
+def test_text_that_mentions_a_file_is_a_text(text):
+    assert turns_of(contents=text) == [{"role": "user", "parts": [{"text": text}]}]
 
 
 @pytest.mark.parametrize(
-    ("asked", "sent"),
+    ("options", "sent"),
     [
         (
             {"video": {"start": 10, "end": "25s", "fps": 2}},
@@ -91,8 +91,8 @@ def test_a_text_that_speaks_of_a_file_is_a_text(text):
     ],
 )
 @pytest.mark.parametrize("where", ["files", "contents"])
-def test_each_file_says_how_it_is_looked_at(asked, sent, where):
-    assert shown(prompt="?", **{where: [{"file": "files/a", **asked}]})[0]["parts"][0] == {
+def test_video_section_and_resolution_are_sent_with_the_file(options, sent, where):
+    assert turns_of(prompt="?", **{where: [{"file": "files/a", **options}]})[0]["parts"][0] == {
         "fileData": data_of("a"),
         **sent,
     }
@@ -106,73 +106,75 @@ def test_each_file_says_how_it_is_looked_at(asked, sent, where):
         ("gs://bucket/clip.mp4", "video/mp4"),
     ],
 )
-def test_urls_are_shown_and_their_type_is_told_from_the_path(url, mime_type):
+def test_urls_are_sent_with_the_type_of_their_suffix(url, mime_type):
     data = {"fileUri": url} | ({"mimeType": mime_type} if mime_type else {})
 
-    assert shown(contents={"url": url}, prompt="?")[0]["parts"][0] == {"fileData": data}
-    assert shown(files={"url": url, "mime_type": "text/html"}, prompt="?")[0]["parts"][0] == {
+    assert turns_of(contents={"url": url}, prompt="?")[0]["parts"][0] == {"fileData": data}
+    assert turns_of(files={"url": url, "mime_type": "text/html"}, prompt="?")[0]["parts"][0] == {
         "fileData": {"fileUri": url, "mimeType": "text/html"}
     }
 
 
 @pytest.mark.parametrize("data", [b"%PDF-1.4 x", base64.b64encode(b"%PDF-1.4 x").decode()])
-def test_inline_bytes_are_shown_and_their_type_is_looked_up(data):
-    assert shown(contents=[{"data": data}], prompt="?")[0]["parts"][0] == {
+def test_inline_bytes_are_sent_with_the_type_of_their_content(data):
+    assert turns_of(contents=[{"data": data}], prompt="?")[0]["parts"][0] == {
         "inlineData": {"data": b"%PDF-1.4 x", "mimeType": "application/pdf"}
     }
 
 
-def test_more_inline_bytes_than_a_request_takes_are_refused():
+def test_inline_bytes_over_the_limit_are_refused():
     half = {"data": b"x" * (MAX_INLINE_BYTES // 2 + 1), "mime_type": "text/plain"}
 
-    assert shown(contents=[half])
+    assert turns_of(contents=[half])
     with pytest.raises(GeminiInputError, match=r"more than 14\.0 MiB: upload it"):
-        shown(contents=[half, half])
+        turns_of(contents=[half, half])
 
 
 @pytest.mark.parametrize(
-    ("given_", "told"),
+    ("given_", "message"),
     [
-        ({}, "nothing to ask"),
-        ({"files": "files/a"}, "nothing to ask"),
-        ({"prompt": ""}, "prompt is a text"),
-        ({"prompt": ["a"]}, "prompt is a text"),
+        ({}, "nothing to send"),
+        ({"files": "files/a"}, "nothing to send"),
+        ({"prompt": ""}, "prompt must be a text"),
+        ({"prompt": ["a"]}, "prompt must be a text"),
         ({"contents": []}, "contents is empty"),
         ({"contents": [" "]}, r"contents\[0\] is an empty text"),
         ({"prompt": "?", "files": []}, "files is an empty list"),
         ({"prompt": "?", "files": [None]}, r"files\[0\] is None"),
         ({"prompt": "?", "files": "no file"}, "is not a Gemini file"),
         ({"prompt": "?", "files": {"file": None}}, "A Gemini file is given as"),
-        ({"prompt": "?", "files": {}}, r"files\[0\] is a dict with nothing in it"),
+        ({"prompt": "?", "files": {}}, r"files\[0\] is an empty dict"),
         ({"contents": ["a", 5]}, r"contents\[1\] is 5"),
         ({"contents": b"bytes"}, r"contents\[0\] is b'bytes'"),
         ({"contents": {"text": "a"}}, r"contents\[0\] is a dict with text; a part is a text"),
-        ({"contents": {"file": "files/a", "fps": 2}}, "unknown fps; there are file, media_resolution, video"),
-        ({"contents": {"role": "system", "parts": "a"}}, "a role is one of user, model; got 'system'"),
+        ({"contents": {"file": "files/a", "fps": 2}}, "unknown fps; known are file, media_resolution, video"),
+        ({"contents": {"role": "system", "parts": "a"}}, "role must be one of user, model; got 'system'"),
         ({"contents": {"role": "user", "parts": []}}, "at least one part"),
         ({"contents": {"role": "user"}}, "at least one part"),
         ({"contents": {"role": "user", "parts": "a", "text": "b"}}, "unknown text"),
         ({"contents": {"role": "user", "parts": ["a", 7]}}, r"contents\[0\]\.parts\[1\] is 7"),
-        ({"contents": {"file": "files/a", "video": 5}}, r"contents\[0\]\.video is"),
+        ({"contents": {"file": "files/a", "video": 5}}, r"contents\[0\]\.video must be .*, got 5"),
         ({"contents": {"file": "files/a", "video": {"from": 5}}}, r"\.video: unknown from"),
-        ({"contents": {"file": "files/a", "video": {"start": "soon"}}}, r"\.video\.start is a number like 10"),
-        ({"contents": {"file": "files/a", "video": {"start": -1}}}, r"\.video\.start is a number like 10"),
-        ({"contents": {"file": "files/a", "video": {"start": 5, "end": 5}}}, "which is not after its start 5"),
-        ({"contents": {"file": "files/a", "video": {"fps": 30}}}, r"at most 24 frames a second, got 30"),
+        ({"contents": {"file": "files/a", "video": {"start": "soon"}}}, r"\.video\.start must be a number like 10"),
+        ({"contents": {"file": "files/a", "video": {"start": -1}}}, r"\.video\.start must be a number like 10"),
+        ({"contents": {"file": "files/a", "video": {"start": 5, "end": 5}}}, "end must be after start 5, got 5"),
+        ({"contents": {"file": "files/a", "video": {"fps": 30}}}, r"at most 24 frames per second, got 30"),
         ({"contents": {"file": "files/a", "media_resolution": "best"}}, "low, medium, high, ultra_high; got 'best'"),
-        ({"contents": {"url": "ftp://host/a?key=secret"}}, r"begins with https:// or gs://, got 'ftp://host/a'"),
-        ({"contents": {"url": None}}, "begins with https:// or gs://"),
-        ({"contents": {"data": "no base64!"}}, "this text is none"),
+        ({"contents": {"url": "ftp://user:secret@host/a?key=secret#secret"}}, r"must begin with https:// or gs://, got 'ftp://host/a'"),
+        ({"contents": {"url": "https://[host/a"}}, r"must begin with https:// or gs://"),
+        ({"contents": {"url": None}}, "must begin with https:// or gs://"),
+        ({"contents": {"data": "no base64!"}}, "this text is not base64"),
         ({"contents": {"data": b""}}, "not empty"),
-        ({"contents": {"data": b"\x00\x01"}}, "pass mime_type"),
+        ({"contents": {"data": b"\x00\x01"}}, r"'contents\[0\]' cannot be detected.*pass mime_type"),
+        ({"prompt": "?", "files": "https://user:x@youtu.be/abc?t=1"}, "'https://youtu.be/abc' is not .*'url'"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_shown_is_refused_with_its_place(given_, told):
-    with pytest.raises(GeminiInputError, match=told):
+def test_invalid_contents_are_refused_with_their_place(given_, message):
+    with pytest.raises(GeminiInputError, match=message):
         Contents.parse(**given_)
 
 
-def test_a_file_that_is_shown_twice_is_looked_up_once_and_its_metadata_kept():
+def test_repeated_file_is_looked_up_once_and_keeps_its_metadata():
     metadata = {"name": "files/a", "display_name": "x"}
     contents = Contents.parse("?", ["files/a", metadata, "files/a"])
 
@@ -180,11 +182,11 @@ def test_a_file_that_is_shown_twice_is_looked_up_once_and_its_metadata_kept():
     assert len(contents.turns({"files/a": file("files/z")})[0]["parts"]) == 4
 
 
-def test_a_talk_is_continued():
-    talk = Contents.parse("why?", "files/a").continued("so", "really?")
+def test_contents_are_extended_by_answer_and_follow_up_prompt():
+    contents = Contents.parse("why?", "files/a").continued("so", "really?")
 
-    assert talk.names == ["files/a"]
-    assert [turn["role"] for turn in talk.turns({"files/a": file("files/a")})] == ["user", "model", "user"]
+    assert contents.names == ["files/a"]
+    assert [turn["role"] for turn in contents.turns({"files/a": file("files/a")})] == ["user", "model", "user"]
 
 
 texts = st.text(min_size=1).filter(lambda text: text.strip() and not text.strip().startswith(("files/", "http")))
@@ -192,7 +194,7 @@ turns = st.builds(lambda role, text: {"role": role, "parts": [text]}, st.sampled
 
 
 @given(st.lists(texts | turns, min_size=1))
-def test_no_text_is_lost_and_the_order_stays(items):
+def test_all_texts_are_kept_in_order(items):
     read = Contents.parse(contents=items).turns({})
 
     flat = [(turn["role"], part["text"]) for turn in read for part in turn["parts"]]

@@ -6,19 +6,19 @@ from airflow.sdk import DAG, task
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 
-def made(function, *args, **options):
-    """Return the task that the decorator makes of a function."""
+def task_of(function, *args, **options):
+    """Return the task that the decorator creates from a function."""
     with DAG("a_dag"):
         return task.gemini(**options)(function)(*args).operator
 
 
-def test_the_function_returns_the_prompt_and_the_task_the_answer(emulator, hook, context, ti, text_file):
+def test_function_returns_the_prompt_and_task_the_answer(emulator, hook, context, ti, text_file):
     file = hook.upload_file(text_file)
 
     def question(topic):
         return f"what about {topic}?"
 
-    operator = made(question, "crates", files=file.name, model="gemini-3.8-pro")
+    operator = task_of(question, "crates", files=file.name, model="gemini-3.8-pro")
 
     answer = operator.execute(context)
 
@@ -29,36 +29,36 @@ def test_the_function_returns_the_prompt_and_the_task_the_answer(emulator, hook,
     assert operator.task_id == "question"
 
 
-def test_the_function_may_return_contents(emulator, context):
+def test_function_can_return_contents(emulator, context):
     def question():
         return [{"role": "user", "parts": ["two?"]}, {"role": "model", "parts": ["2"]}, "three?"]
 
-    assert made(question).execute(context).endswith("I was asked: two?\n2\nthree?")
+    assert task_of(question).execute(context).endswith("I was asked: two?\n2\nthree?")
 
 
-def test_the_function_is_given_what_it_asks_for_of_the_context(emulator, context, ti):
+def test_function_receives_context_values_by_name(emulator, context, ti):
     def question(*, run_id, **_):
         return f"run {run_id}?"
 
-    assert made(question).execute({**context, "run_id": "r1"}).endswith("run r1?")
+    assert task_of(question).execute({**context, "run_id": "r1"}).endswith("run r1?")
 
 
-@pytest.mark.parametrize("asked", [None, "", [], 5])
-def test_a_function_that_returns_nothing_to_ask_is_told(emulator, context, asked):
+@pytest.mark.parametrize("returned", [None, "", [], 5])
+def test_invalid_prompt_is_refused_before_anything_is_sent(emulator, context, returned):
     def question():
-        return asked
+        return returned
 
     with pytest.raises(GeminiInputError):
-        made(question).execute(context)
+        task_of(question).execute(context)
 
     assert emulator.journal == []
 
 
-def test_what_it_returns_is_not_rendered():
+def test_returned_prompt_is_not_rendered():
     def question():
         return "{{ ds }}"
 
-    fields = made(question).template_fields
+    fields = task_of(question).template_fields
 
     assert {"op_args", "op_kwargs", "files", "model", "output_path"} <= set(fields)
     assert not {"prompt", "contents"} & set(fields)

@@ -17,17 +17,17 @@ log = logging.getLogger(__name__)
 
 @pytest.fixture(params=[True, False], ids=["key", "no key"])
 def fernet(request, mocker):
-    """Airflow with a Fernet key, and without."""
-    made = crypto._RealFernet(Fernet(Fernet.generate_key())) if request.param else crypto._NullFernet()
-    mocker.patch.object(crypto, "get_fernet", autospec=True, return_value=made)
-    return made
+    """Airflow with and without a Fernet key."""
+    found = crypto._RealFernet(Fernet(Fernet.generate_key())) if request.param else crypto._NullFernet()
+    mocker.patch.object(crypto, "get_fernet", autospec=True, return_value=found)
+    return found
 
 
 def remember(store: Store | None, fingerprint: str = "1", source: str = "/a.mp4") -> SessionMemory:
     return SessionMemory(store, source, (fingerprint,), log)
 
 
-def test_the_next_try_gets_what_was_kept(fernet):
+def test_next_attempt_gets_the_session(fernet):
     store = Store()
     remember(store).keep(URL)
 
@@ -38,17 +38,17 @@ def test_the_next_try_gets_what_was_kept(fernet):
     assert "a.mp4" not in str(store.kept)
 
 
-def test_a_source_that_changed_starts_anew_and_says_so(fernet, caplog):
+def test_changed_source_starts_a_new_session(fernet, caplog):
     store = Store()
     remember(store).keep(URL)
 
     with caplog.at_level(logging.INFO):
         assert remember(store, fingerprint="2").recall() is None
 
-    assert "has changed since an earlier try" in caplog.text
+    assert "have changed since an earlier attempt" in caplog.text
 
 
-def test_what_is_too_old_is_not_used(fernet, caplog, mocker):
+def test_session_that_is_too_old_is_not_used(fernet, caplog, mocker):
     store = Store()
     remember(store).keep(URL)
     later = memory.time.time() + 48 * 3600 + 1
@@ -60,7 +60,7 @@ def test_what_is_too_old_is_not_used(fernet, caplog, mocker):
     assert "too old" in caplog.text
 
 
-def test_nothing_there_says_nothing(fernet, caplog):
+def test_first_attempt_logs_nothing(fernet, caplog):
     with caplog.at_level(logging.DEBUG):
         assert remember(Store()).recall() is None
 
@@ -68,7 +68,7 @@ def test_nothing_there_says_nothing(fernet, caplog):
 
 
 @pytest.mark.parametrize("kept", ["text", {}, {"url": "x", "encrypted": True, "fingerprint": "", "created": 1}])
-def test_what_cannot_be_read_is_not_the_same_as_nothing(fernet, caplog, kept):
+def test_unreadable_session_is_logged(fernet, caplog, kept):
     store = Store()
     remember(store).keep(URL)
     store.kept = dict.fromkeys(store.kept, json.dumps(kept))
@@ -78,7 +78,7 @@ def test_what_cannot_be_read_is_not_the_same_as_nothing(fernet, caplog, kept):
         assert "could not be read" in caplog.text
 
 
-def test_a_store_that_fails_costs_the_memory_only(fernet, caplog):
+def test_failing_store_does_not_fail_the_upload(fernet, caplog):
     broken = remember(Store(broken=True))
 
     assert broken.recall() is None
@@ -86,14 +86,14 @@ def test_a_store_that_fails_costs_the_memory_only(fernet, caplog):
     broken.forget()
 
     assert [record.message for record in caplog.records] == [
-        "What an earlier try left could not be read (RuntimeError): starting anew.",
-        "The upload session could not be kept for a next try (RuntimeError).",
+        "The upload session of an earlier attempt could not be read (RuntimeError): uploading from the start.",
+        "The upload session could not be kept for the next attempt (RuntimeError).",
         "The upload session could not be deleted (RuntimeError).",
     ]
     assert "capability" not in caplog.text
 
 
-def test_success_leaves_nothing(fernet):
+def test_finished_upload_leaves_nothing_in_the_store(fernet):
     store = Store()
     kept = remember(store)
     kept.keep(URL)
@@ -102,7 +102,7 @@ def test_success_leaves_nothing(fernet):
     assert store.kept == {}
 
 
-def test_without_a_store_nothing_happens(fernet):
+def test_no_store_keeps_nothing(fernet):
     nothing = remember(None)
     nothing.keep(URL)
 

@@ -10,7 +10,7 @@ from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiSer
 from airflow_provider_gemini_files.transfer.output import Output
 
 
-def test_a_local_path_is_written_and_its_uri_told(tmp_path):
+def test_local_path_is_written_and_returned_as_uri(tmp_path):
     path = tmp_path / "new" / "answer.txt"
     output = Output(path)
 
@@ -22,7 +22,7 @@ def test_a_local_path_is_written_and_its_uri_told(tmp_path):
     assert os.listdir(path.parent) == ["answer.txt"]
 
 
-def test_what_is_there_is_replaced_as_a_whole_or_not_at_all(tmp_path, mocker):
+def test_failed_write_keeps_the_former_content(tmp_path, mocker):
     path = tmp_path / "answer.txt"
     path.write_text("before")
     mocker.patch("airflow_provider_gemini_files.transfer.output.os.replace", autospec=True, side_effect=OSError("full"))
@@ -34,7 +34,7 @@ def test_what_is_there_is_replaced_as_a_whole_or_not_at_all(tmp_path, mocker):
     assert os.listdir(tmp_path) == ["answer.txt"]
 
 
-def test_an_object_is_put_at_once(mocker):
+def test_object_is_written_in_one_request(mocker):
     store = mocker.create_autospec(AbstractFileSystem, instance=True)
     path = mocker.create_autospec(ObjectStoragePath, instance=True, fs=store, path="bucket/a.txt", protocol="gs")
     mocker.patch("airflow_provider_gemini_files.transfer.output.object_path", autospec=True, return_value=path)
@@ -46,11 +46,11 @@ def test_an_object_is_put_at_once(mocker):
 
 
 @pytest.mark.parametrize("where", ["/a/directory/", "gs://bucket/", " ", 5])
-def test_what_is_no_file_is_refused(where):
-    with pytest.raises(GeminiInputError, match="output_path is the path or URI of a file"):
+def test_path_that_is_not_a_file_is_refused(where):
+    with pytest.raises(GeminiInputError, match="output_path must be the path or URI of a file"):
         Output(where)
 
 
-def test_a_scheme_without_a_file_system_is_refused():
+def test_scheme_without_a_file_system_is_refused():
     with pytest.raises(GeminiInputError, match="output_path 'gs://bucket/x': no file system for gs://"):
         Output("gs://bucket/x")

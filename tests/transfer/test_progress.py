@@ -14,35 +14,35 @@ def clock(mocker):
 
 def lines_of(clock, moves: list[tuple[float, int]]) -> list[str]:
     lines: list[str] = []
-    said = progress.Progress(lambda text, *values: lines.append(text % values), "a.mp4", 100 * MIB)
+    upload = progress.Progress(lambda text, *values: lines.append(text % values), "a.mp4", 100 * MIB)
     for now, count in moves:
         clock.return_value = now
-        said.moved(count)
+        upload.moved(count)
     return lines
 
 
-def test_a_slow_upload_speaks_every_few_seconds(clock):
+def test_slow_upload_logs_every_few_seconds(clock):
     assert lines_of(clock, [(1.0, MIB), (5.0, MIB), (9.0, MIB), (10.0, MIB)]) == [
         "a.mp4: 2.0 MiB of 100.0 MiB (2 %, 409.6 KiB/s)",
         "a.mp4: 4.0 MiB of 100.0 MiB (4 %, 409.6 KiB/s)",
     ]
 
 
-def test_a_fast_upload_speaks_every_five_percent_but_not_all_the_time(clock):
+def test_fast_upload_logs_every_five_percent_but_at_most_once_a_second(clock):
     assert lines_of(clock, [(0.5, 20 * MIB), (1.0, 4 * MIB), (1.5, 4 * MIB), (1.9, 60 * MIB)]) == [
         "a.mp4: 24.0 MiB of 100.0 MiB (24 %, 24.0 MiB/s)",
     ]
 
 
-def test_interruptions_are_told_at_once_and_counted(clock):
+def test_interruption_is_logged_at_once_and_counted(clock):
     lines: list[str] = []
-    said = progress.Progress(lambda text, *values: lines.append(text % values), "2 files", 100 * MIB)
+    upload = progress.Progress(lambda text, *values: lines.append(text % values), "2 files", 100 * MIB)
 
-    said.interrupted("b.mp4", 0.75)
+    upload.interrupted("b.mp4", 0.75)
     clock.return_value = 5.0
-    said.moved(50 * MIB)
+    upload.moved(50 * MIB)
 
     assert lines == [
-        "b.mp4: interrupted; asking in 0.8 s how far the service got",
+        "b.mp4: interrupted; resuming in 0.8 s where the service stopped",
         "2 files: 50.0 MiB of 100.0 MiB (50 %, 10.0 MiB/s, interruptions: 1)",
     ]

@@ -1,4 +1,4 @@
-"""Sources on the web, from a server on this machine, which is a private address."""
+"""Sources on the web, served by this machine, whose address is private."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.transfer import web
 from airflow_provider_gemini_files.transfer.sources import expand, find_source, is_many_sources
 
@@ -24,7 +25,7 @@ CONTENT = b"0123456789" * 100
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers what its server was told to."""
+    """Responds as its server is set up."""
 
     def do_GET(self) -> None:
         site = self.server.site
@@ -35,6 +36,12 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(302, b"", Location=f"/to/{left - 1}" if left else "/a.txt")
         if self.path.startswith("/away"):
             return self.answer(302, b"", Location=site["away"])
+        if self.path.startswith("/login/"):
+            return self.answer(302, b"", Location="/page")
+        if self.path == "/page":
+            return self.answer(200, site["page"], **{"Content-Type": site["type"]})
+        if self.path.startswith("/encoded/"):
+            return self.answer(200, site["content"], **{"Content-Encoding": self.path.rpartition("/")[2]})
         if self.path.startswith("/status/"):
             return self.answer(int(self.path[8:11]), b"no")
         content, start = site["content"], 0
@@ -51,20 +58,21 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.site["sized"]:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        # A client that only wanted to know the size hangs up.
+        # The client closes the connection once it knows the size.
         with contextlib.suppress(ConnectionError):
             self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def site():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.site = {"content": CONTENT, "etag": '"1"', "ranges": True, "sized": True, "away": "", "asked": []}
+    server.site |= {"page": b"<!DOCTYPE html><p>Log in", "type": "text/html; charset=utf-8"}
     server.site["url"] = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield server.site
     server.shutdown()
@@ -81,7 +89,7 @@ def read(source, offset: int = 0) -> bytes:
         return b"".join(iter(lambda: stream.read(64), b""))
 
 
-def test_a_url_is_a_source(site):
+def test_url_is_a_source(site):
     source = find(f"{site['url']}/some/gr%C3%BC%C3%9Fe.txt?token=secret")
 
     assert (source.name, source.size) == ("grüße.txt", 1000)
@@ -90,14 +98,14 @@ def test_a_url_is_a_source(site):
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_it_is_read_from_an_offset_whether_the_server_knows_ranges_or_not(site, ranges):
+def test_url_is_read_from_an_offset_with_and_without_ranges(site, ranges):
     site["ranges"] = ranges
 
     assert read(find(f"{site['url']}/a.txt"), 995) == b"56789"
     assert site["asked"][-1][2] == "bytes=995-"
 
 
-def test_a_version_that_changed_is_not_mixed_with_the_other(site):
+def test_versions_of_a_source_are_not_mixed(site):
     source = find(f"{site['url']}/a.txt")
     site["etag"] = '"2"'
 
@@ -113,22 +121,22 @@ def test_redirects_are_followed_up_to_a_limit(site):
         find(f"{site['url']}/to/5")
 
 
-def test_a_source_without_size_is_refused(site):
+def test_source_without_size_is_refused(site):
     site["sized"] = False
 
-    with pytest.raises(e.GeminiInputError, match=r"does not say its size \(Content-Length\)"):
+    with pytest.raises(e.GeminiInputError, match=r"without its size \(Content-Length\)"):
         find(f"{site['url']}/a.txt")
 
 
 @pytest.mark.parametrize(
     ("status", "error"), [(404, e.GeminiInputError), (403, e.GeminiInputError), (503, e.GeminiServiceError)]
 )
-def test_an_error_answer_says_whether_a_retry_helps(site, status, error):
-    with pytest.raises(error, match=f"/status/{status}' answers {status}"):
+def test_error_response_is_permanent_or_can_be_retried(site, status, error):
+    with pytest.raises(error, match=f"/status/{status}' returns {status}"):
         find(f"{site['url']}/status/{status}?token=secret")
 
 
-def test_what_is_not_there_is_an_error_that_a_retry_can_mend():
+def test_unreachable_server_can_be_retried():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
@@ -136,30 +144,92 @@ def test_what_is_not_there_is_an_error_that_a_retry_can_mend():
         find(f"http://127.0.0.1:{port}/a.txt")
 
 
-def test_empty_and_too_large_are_refused_like_any_other_source(site):
+def test_empty_source_is_refused(site):
     site["content"] = b""
 
     with pytest.raises(e.GeminiInputError, match="is empty"):
         find(f"{site['url']}/a.txt")
 
 
-def test_a_user_in_the_url_authorises_and_is_not_shown(site):
+def test_user_in_the_url_authorises_and_is_not_shown(site):
     source = find(site["url"].replace("://", "://me:pass%20word@") + "/a.txt")
 
     assert source.uri == f"{site['url']}/a.txt"
     assert site["authorization"] == "Basic bWU6cGFzcyB3b3Jk"
 
 
+@pytest.mark.parametrize("location", ["http://[::1", "http://host:port/", "http://a\x7fb/"])
+def test_redirect_to_an_invalid_url_is_an_error_of_ours(site, location):
+    site["away"] = location
+
+    with pytest.raises(e.GeminiFilesError, match="/away'"):
+        find(f"{site['url']}/away?token=secret")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP"])
+def test_compressed_response_is_refused(site, encoding):
+    with pytest.raises(e.GeminiInputError, match=f"comes compressed .Content-Encoding: {encoding}. .*download it"):
+        find(f"{site['url']}/encoded/{encoding}")
+
+
+def test_identity_is_not_a_compression(site):
+    assert read(find(f"{site['url']}/encoded/identity")) == CONTENT
+
+
+@pytest.mark.parametrize("name", ["report.pdf", "clip.mp4", "table.csv", "letter.docx", "archive.zip"])
+@pytest.mark.parametrize(
+    ("page", "content_type"),
+    [
+        (b"<!DOCTYPE html><p>Log in", "text/html; charset=utf-8"),
+        (b"<script>location = '/login'</script>", "text/html"),
+        (b"\n<html><p>Log in", "application/pdf"),
+        (b"\n<html><p>Log in", ""),
+    ],
+)
+def test_login_page_instead_of_a_file_is_refused(site, name, page, content_type):
+    site["page"], site["type"] = page, content_type
+
+    with pytest.raises(e.GeminiInputError, match=f"{name}' returns a page of HTML .*login") as raised:
+        find(f"{site['url']}/login/{name}?token=secret")
+
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["page.html", "page", "read.md"])
+def test_page_is_accepted_for_a_name_that_can_be_html(site, name):
+    assert read(find(f"{site['url']}/login/{name}")) == site["page"]
+
+
+def test_file_with_a_wrong_content_type_is_accepted(site):
+    site["page"] = b"%PDF-1.7\n%\xe2\xe3"
+
+    assert read(find(f"{site['url']}/login/report.pdf")) == site["page"]
+
+
+@pytest.mark.parametrize(("suffix", "kept"), [(".pdf", ".pdf"), ("." + "x" * 100, "")])
+def test_long_name_is_cut_but_keeps_its_suffix(site, suffix, kept):
+    name = find(f"{site['url']}/{'n' * 600}{suffix}").name
+
+    assert len(name) == 512
+    assert name.endswith(f"n…{kept}")
+    assert display_name_for(name, Owner("dag", "run", "task"))
+
+
+def test_invalid_url_is_refused_without_its_secrets():
+    with pytest.raises(e.GeminiInputError, match=r"Source http://\.\.\. is not a valid URL"):
+        find("http://user:secret@[::1/a.txt")
+
+
 # --- private addresses ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[fd00::1]", "0"])
-def test_private_addresses_are_refused(host):
+def test_private_address_is_refused(host):
     with pytest.raises(e.GeminiInputError, match=r"not a public address; allow_private_urls=True"):
         find_source(f"http://{host}/latest/meta-data")
 
 
-def test_a_redirect_to_a_private_address_is_refused(site, mocker):
+def test_redirect_to_a_private_address_is_refused(site, mocker):
     site["away"] = "http://169.254.169.254/latest"
     seen = mocker.patch.object(web, "is_public", autospec=True, side_effect=lambda ip: ip == "127.0.0.1")
 
@@ -169,7 +239,7 @@ def test_a_redirect_to_a_private_address_is_refused(site, mocker):
     assert [call.args[0] for call in seen.call_args_list] == ["127.0.0.1", "169.254.169.254"]
 
 
-def test_the_address_that_was_checked_is_the_one_that_is_asked(site, mocker):
+def test_request_goes_to_the_address_that_was_checked(site, mocker):
     port = int(site["url"].rpartition(":")[2])
     mocker.patch.object(web, "is_public", autospec=True, return_value=True)
     look_up, names = socket.getaddrinfo, []
@@ -182,7 +252,7 @@ def test_the_address_that_was_checked_is_the_one_that_is_asked(site, mocker):
 
     find_source(f"http://example.test:{port}/a.txt")
 
-    # The name is looked up once; what is connected to is the address.
+    # The name is resolved once; the connection is made to the address.
     assert names == ["example.test", "127.0.0.1"]
     assert site["asked"] == [("/a.txt", f"example.test:{port}", None)]
 
@@ -196,23 +266,23 @@ def _closing(server: ThreadingHTTPServer):
 
 @pytest.fixture
 def certificate(tmp_path):
-    """Make a certificate for example.test."""
+    """Create a certificate for example.test."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.test")])
     now = datetime.now(UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("example.test")]), critical=False)
         .sign(key, hashes.SHA256())
     )
     path = tmp_path / "certificate.pem"
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(secret + made.public_bytes(Encoding.PEM))
+    path.write_bytes(secret + signed.public_bytes(Encoding.PEM))
     return path
 
 
 @pytest.mark.parametrize(("host", "fits"), [("example.test", True), ("other.test", False)])
-def test_the_certificate_must_fit_the_name_though_an_address_is_asked(mocker, monkeypatch, certificate, host, fits):
+def test_certificate_must_match_the_name_although_an_address_is_requested(mocker, monkeypatch, certificate, host, fits):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.site = {"content": CONTENT, "etag": "", "ranges": True, "sized": True, "asked": []}
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -242,18 +312,18 @@ def test_the_certificate_must_fit_the_name_though_an_address_is_asked(mocker, mo
         ("fe80::1%eth0", False),
     ],
 )
-def test_what_is_public(address, public):
+def test_address_is_public(address, public):
     assert web.is_public(address) is public
 
 
-def test_another_scheme_after_a_redirect_is_refused(site):
+def test_redirect_to_another_scheme_is_refused(site):
     site["away"] = "file:///etc/passwd"
 
-    with pytest.raises(e.GeminiInputError, match=r"no http\(s\) URL"):
+    with pytest.raises(e.GeminiInputError, match=r"leads to a URL that is not http\(s\)"):
         find(f"{site['url']}/away")
 
 
-def test_a_url_is_one_source_whatever_is_in_it():
+def test_url_is_one_source_even_with_glob_characters():
     url = "https://host/a*b?c=[1]"
 
     assert not is_many_sources(url)
