@@ -61,6 +61,30 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": f"{_PACKAGE}.assets.to_openlineage",
             }
         ],
+        "config": {
+            "gemini_files": {
+                "description": "Settings of the Gemini Files provider.",
+                "options": {
+                    "deployment": {
+                        "description": "Identity of this Airflow deployment, part of the mark of each uploaded file: "
+                        "up to 32 letters, digits, dots, dashes and underscores. If empty, it is created once and kept in "
+                        "the Airflow Variable gemini_files_deployment.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "production",
+                        "default": "",
+                    },
+                    "allowed_local_paths": {
+                        "description": "Directories, separated by commas, outside of which no local file is uploaded. "
+                        "If empty, any file that the worker can read is.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/data/landing,/data/archive",
+                        "default": "",
+                    },
+                },
+            }
+        },
         "task-decorators": [{"name": "gemini", "class-name": f"{_PACKAGE}.decorators.content.gemini_task"}],
         "extra-links": [f"{_PACKAGE}.links.GeminiFileLink", f"{_PACKAGE}.links.GeminiCleanupReportLink"],
     }

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 
+from airflow_provider_gemini_files import deployment
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.policy import RunState
 from airflow_provider_gemini_files.files.retention import RunKey
 
-#: Returns the states of the runs of some owners.
-RunLookup = Callable[[Iterable[Owner]], Mapping[RunKey, RunState]]
+
+class RunLookup(Protocol):
+    """Returns the states of the runs of some owners, in the deployment that it can ask."""
+
+    @property
+    def deployment(self) -> str:
+        """Return the identity of the deployment; files of any other are foreign."""
+
+    def __call__(self, owners: Iterable[Owner], /) -> Mapping[RunKey, RunState]:
+        """Return the states by ``(dag_id, run_id)``."""
+
 
 _FINISHED = ("success", "failed")
 #: Runs and characters of one query. A task's query is part of a URL, which a proxy may limit to 8 KiB.
@@ -22,22 +33,42 @@ _MAX_URL_CHARACTERS = 4000
 log = logging.getLogger(__name__)
 
 
+class _TaskLookup:
+    """Counts runs through a task's supervisor, as a task has no access to the database."""
+
+    def __init__(self, ti: Any) -> None:
+        self._ti = ti
+
+    @cached_property
+    def deployment(self) -> str:
+        return deployment.of_task()
+
+    def __call__(self, owners: Iterable[Owner], /) -> dict[RunKey, RunState]:
+        return _look_up(owners, lambda dag_id, run_ids: _by_counting(self._ti, dag_id, run_ids))
+
+
+class _DatabaseLookup:
+    """Queries Airflow's database, which only the API server and the command line can do."""
+
+    @property
+    def deployment(self) -> str:
+        return deployment.of_database()
+
+    def __call__(self, owners: Iterable[Owner], /) -> dict[RunKey, RunState]:
+        return _look_up(owners, _from_database)
+
+
 def task_lookup(ti: Any) -> RunLookup:
     """
-    Return a lookup for tasks, which have no access to the database: it counts runs through the task's supervisor.
+    Return a lookup for a task.
 
     :param ti: ``context["ti"]``.
     """
-
-    def lookup(owners: Iterable[Owner]) -> dict[RunKey, RunState]:
-        return _look_up(owners, lambda dag_id, run_ids: _by_counting(ti, dag_id, run_ids))
-
-    return lookup
+    return _TaskLookup(ti)
 
 
-def database_lookup(owners: Iterable[Owner]) -> dict[RunKey, RunState]:
-    """Query Airflow's database, which only the API server and the command line can do."""
-    return _look_up(owners, _from_database)
+#: The lookup of processes with Airflow's database: the API server and the command line.
+database_lookup: RunLookup = _DatabaseLookup()
 
 
 def _look_up(

@@ -19,6 +19,7 @@ os.environ.update(
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME.name}/airflow.db",
     AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
+    AIRFLOW__GEMINI_FILES__DEPLOYMENT="tests",
     NO_PROXY="127.0.0.1,localhost",
 )
 for variable in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):

@@ -11,8 +11,10 @@ from urllib.parse import quote, unquote
 from airflow_provider_gemini_files.common.limits import MAX_DISPLAY_NAME, MAX_ID
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
-_MARK = re.compile(r" \[airflow dag=(?P<dag>\S+) run=(?P<run>\S+) task=(?P<task>\S+)(?: map=(?P<map>\d+))?\]$")
-_SHARED_MARK = " [airflow shared]"
+_MARK = re.compile(
+    r" \[airflow(?: in=(?P<in>\S+))? dag=(?P<dag>\S+) run=(?P<run>\S+) task=(?P<task>\S+)(?: map=(?P<map>\d+))?\]$"
+)
+_SHARED_MARK = re.compile(r" \[airflow(?: in=(?P<in>\S+))? shared\]$")
 #: Suffixes of successors: a file that expires soon may be in use, so its successor needs another name.
 _SLOTS = ("", "b", "c")
 #: Characters of the label that must fit beside the mark; else the mark is left out.
@@ -25,12 +27,14 @@ class Owner:
     The task instance that uploaded a file.
 
     :param map_index: -1 for a task that is not mapped.
+    :param deployment: identity of the Airflow deployment; None for files of older versions of this package.
     """
 
     dag_id: str
     run_id: str
     task_id: str
     map_index: int = -1
+    deployment: str | None = None
 
     @property
     def run(self) -> tuple[str, str]:
@@ -44,26 +48,37 @@ class Owner:
         if match is None:
             return None
         dag_id, run_id, task_id = (unquote(match[key]) for key in ("dag", "run", "task"))
-        return cls(dag_id, run_id, task_id, int(match["map"] or -1))
+        deployment = unquote(match["in"]) if match["in"] else None
+        return cls(dag_id, run_id, task_id, int(match["map"] or -1), deployment)
 
     def mark(self) -> str:
         """Return the text for the end of a display name, which :meth:`parse` reads."""
         dag_id, run_id, task_id = (quote(part, safe=":+") for part in (self.dag_id, self.run_id, self.task_id))
         mapped = f" map={self.map_index}" if self.map_index >= 0 else ""
-        return f" [airflow dag={dag_id} run={run_id} task={task_id}{mapped}]"
+        return f" [airflow{_in(self.deployment)} dag={dag_id} run={run_id} task={task_id}{mapped}]"
 
 
 def is_shared(display_name: str | None) -> bool:
     """Return whether all runs share the file, so that no run owns it."""
-    return (display_name or "").endswith(_SHARED_MARK)
+    return _SHARED_MARK.search(display_name or "") is not None
+
+
+def deployment_of(display_name: str | None) -> str | None:
+    """Return the deployment that has uploaded a file, owned or shared; None if the display name does not say."""
+    match = _MARK.search(display_name or "") or _SHARED_MARK.search(display_name or "")
+    return unquote(match["in"]) if match and match["in"] else None
 
 
 def label_of(display_name: str | None) -> str:
     """Return a display name without the mark of its owner."""
-    return _MARK.sub("", display_name or "").removesuffix(_SHARED_MARK)
+    return _SHARED_MARK.sub("", _MARK.sub("", display_name or ""))
 
 
-def display_name_for(label: str, owner: Owner | None, *, shared: bool = False) -> str:
+def _in(deployment: str | None) -> str:
+    return f" in={quote(deployment, safe='')}" if deployment else ""
+
+
+def display_name_for(label: str, owner: Owner | None, *, shared: bool = False, deployment: str | None = None) -> str:
     """
     Return a display name: the label and the mark of its owner, or the mark of a shared file.
 
@@ -71,13 +86,14 @@ def display_name_for(label: str, owner: Owner | None, *, shared: bool = False) -
     left out, and the file counts as foreign.
 
     :param label: at most 512 characters, usually the name of the source.
+    :param deployment: identity of the Airflow deployment whose runs share the file.
     :raises GeminiInputError: if the label is longer.
     """
     if len(label) > MAX_DISPLAY_NAME:
         raise GeminiInputError(
             f"A display name has at most {MAX_DISPLAY_NAME} characters, got {len(label)}: {label[:60]!r}..."
         )
-    mark = _SHARED_MARK if shared else owner.mark() if owner else ""
+    mark = f" [airflow{_in(deployment)} shared]" if shared else owner.mark() if owner else ""
     space = MAX_DISPLAY_NAME - len(mark)
     if len(label) <= space:
         return label + mark
@@ -91,17 +107,23 @@ def run_file_name(conn_id: str, owner: Owner, fingerprint: tuple[str, ...]) -> s
     :param conn_id: part of the name, as two connections can be two projects.
     :param fingerprint: values that change when the source does.
     """
-    return _name("af", conn_id, owner.dag_id, owner.run_id, owner.task_id, str(owner.map_index), *fingerprint)
+    task = (owner.dag_id, owner.run_id, owner.task_id, str(owner.map_index))
+    return _name("af", *_identity(owner.deployment), conn_id, *task, *fingerprint)
 
 
-def shared_file_name(conn_id: str, sha256: str, mime_type: str) -> str:
+def shared_file_name(conn_id: str, sha256: str, mime_type: str, deployment: str | None = None) -> str:
     """
     Return the name of a content that all runs share.
 
     :param conn_id: part of the name, as two connections can be two projects.
     :param sha256: hex digest of the bytes.
+    :param deployment: part of the name, as another deployment's cleanup would delete the file.
     """
-    return _name("as", conn_id, sha256, mime_type)
+    return _name("as", *_identity(deployment), conn_id, sha256, mime_type)
+
+
+def _identity(deployment: str | None) -> tuple[str, ...]:
+    return (deployment,) if deployment else ()
 
 
 def new_file_name() -> str:

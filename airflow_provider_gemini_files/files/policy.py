@@ -16,7 +16,7 @@ from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.selection import FileFilter
 
 DEFAULT_MAX_AGE = pendulum.duration(hours=24)
-DEFAULT_GRACE = pendulum.duration(minutes=10)
+DEFAULT_GRACE = pendulum.duration(hours=1)
 DEFAULT_HIGH_WATERMARK = 0.9
 DEFAULT_LOW_WATERMARK = 0.7
 _EMPTY = (None, "", "None")
@@ -117,7 +117,7 @@ class RetentionPolicy(BaseModel):
         json_schema_extra=_HOURS_OR_NONE,
     )
     max_age_finished: OptionalDuration = Field(
-        timedelta(),
+        None,
         description="Files older than this are deleted if their run is finished or gone; None: as `max_age` says.",
         json_schema_extra=_HOURS_OR_NONE,
     )
@@ -162,14 +162,16 @@ class RetentionPolicy(BaseModel):
         json_schema_extra={"expected": "a number of bytes, at least 0"},
     )
     include_shared: Switch = Field(
-        True, description='Also files that all runs share (`reuse="project"`).', json_schema_extra=_SWITCH
+        False,
+        description='Also files that all runs share (`reuse="project"`); a running run may use them.',
+        json_schema_extra=_SWITCH,
     )
     include_foreign: Switch = Field(
-        False, description="Also files that no task of this Airflow has uploaded.", json_schema_extra=_SWITCH
+        False, description="Also files that no task of this Airflow deployment has uploaded.", json_schema_extra=_SWITCH
     )
     include_orphans: Switch = Field(
         True,
-        description="Also files of runs that Airflow does not know; False if several Airflows share a project.",
+        description="Also files of runs of this deployment that do not exist any more.",
         json_schema_extra=_SWITCH,
     )
     max_deletions: Annotated[int | None, BeforeValidator(_optional)] = Field(

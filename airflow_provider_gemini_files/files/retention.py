@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
-from airflow_provider_gemini_files.files.naming import is_shared, label_of
+from airflow_provider_gemini_files.files.naming import Owner, deployment_of, is_shared, label_of
 from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.storage_usage import counted_bytes
@@ -62,15 +62,17 @@ def plan(
     now: datetime,
     policy: RetentionPolicy,
     quota_bytes: int,
+    deployment: str | None = None,
 ) -> Plan:
     """
     Plan a cleanup. The same files give the same plan in any order.
 
     :param files: all files of the project: the watermarks are compared with their sum.
     :param runs: the states of the runs that own files; a run that is not in it is unknown.
-    :param now: aware.
+    :param now: aware, by the service's clock.
+    :param deployment: identity of this Airflow deployment; files of any other are foreign.
     """
-    candidates = [_candidate(file, runs, now, policy) for file in files]
+    candidates = [_candidate(file, runs, now, policy, deployment) for file in files]
     used = sum(counted_bytes(candidate.file) for candidate in candidates)
     is_too_full = used >= policy.high_watermark * quota_bytes
     excess = used - policy.low_watermark * quota_bytes if is_too_full else 0
@@ -78,7 +80,12 @@ def plan(
 
 
 def plan_eviction(
-    files: Iterable[GeminiFile], runs: Mapping[RunKey, RunState], now: datetime, needed_bytes: int, quota_bytes: int
+    files: Iterable[GeminiFile],
+    runs: Mapping[RunKey, RunState],
+    now: datetime,
+    needed_bytes: int,
+    quota_bytes: int,
+    deployment: str | None = None,
 ) -> Plan:
     """
     Plan which files of finished or deleted runs an upload evicts, no more than it needs.
@@ -86,15 +93,13 @@ def plan_eviction(
     :param needed_bytes: the size that the service has just refused. If the list says that it fits, as many bytes are
         evicted all the same, since the service counts more than the list shows.
     """
-    candidates = [_candidate(file, runs, now, _EVICTION) for file in files]
+    candidates = [_candidate(file, runs, now, _EVICTION, deployment) for file in files]
     missing = sum(counted_bytes(candidate.file) for candidate in candidates) + needed_bytes - quota_bytes
     return _choose(candidates, missing if missing > 0 else needed_bytes, _EVICTION)
 
 
 #: Policy of evictions: no file is due by its age, and files that other runs may use are kept.
-_EVICTION = RetentionPolicy(
-    max_age=None, max_age_finished=None, max_age_failed=None, grace=timedelta(), include_shared=False
-)
+_EVICTION = RetentionPolicy(max_age=None, max_age_finished=None, max_age_failed=None, grace=timedelta(minutes=10))
 #: Reasons to delete, in the order of deletion; files of the same place are deleted oldest first.
 _PLACES = {
     Reason.FAILED: 0,
@@ -132,13 +137,19 @@ class _Candidate:
         return _PLACES.get(self.reason, len(_PLACES)), self.created, self.file.name
 
 
-def _candidate(file: GeminiFile, runs: Mapping[RunKey, RunState], now: datetime, policy: RetentionPolicy) -> _Candidate:
+def _candidate(
+    file: GeminiFile,
+    runs: Mapping[RunKey, RunState],
+    now: datetime,
+    policy: RetentionPolicy,
+    deployment: str | None,
+) -> _Candidate:
     created = file.created_at()
     age = None if created is None else now.timestamp() - created
-    state = RunState.UNKNOWN
-    if file.owner:
-        state = runs.get(file.owner.run, RunState.UNKNOWN)
-    kept = _kept_by_policy(file, policy) or _kept_by_owner(file, state, policy)
+    # Of another deployment's runs, this one knows nothing, even if they have the same names.
+    owner = file.owner if file.owner and file.owner.deployment == deployment else None
+    state = runs.get(owner.run, RunState.UNKNOWN) if owner else RunState.UNKNOWN
+    kept = _kept_by_policy(file, policy) or _kept_by_owner(file, state, policy, deployment)
     if kept is None and age is None:
         kept = Reason.TOO_YOUNG, "its age is unknown, as the service gives no creation time"
     elif kept is None and age is not None and age < policy.grace.total_seconds():
@@ -148,7 +159,7 @@ def _candidate(file: GeminiFile, runs: Mapping[RunKey, RunState], now: datetime,
         )
     if kept:
         return _Candidate(file, *kept, created or 0.0)
-    return _deletable(file, state, created or 0.0, now, policy)
+    return _deletable(file, owner, state, created or 0.0, now, policy)
 
 
 def _kept_by_policy(file: GeminiFile, policy: RetentionPolicy) -> tuple[Reason, str] | None:
@@ -163,11 +174,16 @@ def _kept_by_policy(file: GeminiFile, policy: RetentionPolicy) -> tuple[Reason, 
     return None if selected else (Reason.NOT_SELECTED, "not selected by the filters of the policy")
 
 
-def _kept_by_owner(file: GeminiFile, state: RunState, policy: RetentionPolicy) -> tuple[Reason, str] | None:
+def _kept_by_owner(
+    file: GeminiFile, state: RunState, policy: RetentionPolicy, deployment: str | None
+) -> tuple[Reason, str] | None:
     """Return why a file is kept because of its owner, or None."""
+    shared = is_shared(file.display_name)
+    if (file.owner or shared) and deployment_of(file.display_name) != deployment:
+        return None if policy.include_foreign else (Reason.FOREIGN, "uploaded by another Airflow deployment")
+    if shared:
+        return None if policy.include_shared else (Reason.SHARED, "shared by all runs, one of which may use it")
     if file.owner is None:
-        if is_shared(file.display_name):
-            return None if policy.include_shared else (Reason.SHARED, "shared by all runs")
         return None if policy.include_foreign else (Reason.FOREIGN, "not uploaded by an Airflow task")
     run = _run_of(file)
     if state is RunState.RUNNING:
@@ -179,19 +195,21 @@ def _kept_by_owner(file: GeminiFile, state: RunState, policy: RetentionPolicy) -
     return None
 
 
-def _deletable(file: GeminiFile, state: RunState, created: float, now: datetime, policy: RetentionPolicy) -> _Candidate:
+def _deletable(
+    file: GeminiFile, owner: Owner | None, state: RunState, created: float, now: datetime, policy: RetentionPolicy
+) -> _Candidate:
     """Return a file that may be deleted: for which reason, and whether its age is enough for that."""
     age = now.timestamp() - created
     limits = [
         policy.max_age,
-        policy.max_age_finished if file.owner else None,
+        policy.max_age_finished if owner else None,
         policy.max_age_failed if file.state == "FAILED" else None,
     ]
     due = any(limit is not None and age >= limit.total_seconds() for limit in limits)
     expires = file.expires_at()
     if file.state == "FAILED":
         reason, why = Reason.FAILED, "the service could not process it"
-    elif file.owner:
+    elif owner:
         finished = state is RunState.FINISHED
         reason = Reason.RUN_FINISHED if finished else Reason.RUN_GONE
         why = f"{_run_of(file)} {'has ended' if finished else 'does not exist any more'}"

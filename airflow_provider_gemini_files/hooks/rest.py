@@ -7,13 +7,14 @@ even from another thread (``benchmarks/import_cost.py``). Airflow has imported h
 
 from __future__ import annotations
 
+import time
 import weakref
 from typing import Any
 
 import anyio
 import httpx
 
-from airflow_provider_gemini_files.common.failures import ApiResponse, unreachable
+from airflow_provider_gemini_files.common.failures import ApiResponse, date_of, unreachable
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks import requests
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
@@ -22,6 +23,8 @@ from airflow_provider_gemini_files.hooks.requests import ApiRequest, Listing
 
 #: Seconds; these calls only read or write metadata. The connection's timeout is for uploads and models.
 _TIMEOUT = 60.0
+#: Seconds that two clocks may differ.
+_CLOCK_TOLERANCE = 5.0
 
 
 class FilesClient:
@@ -33,6 +36,8 @@ class FilesClient:
 
     def __init__(self, connection: GeminiConnection) -> None:
         self.connection = connection
+        #: Seconds by which the service's clock is ahead of this machine's.
+        self.clock_offset = 0.0
         self._client = _client(httpx.Client, connection)
         weakref.finalize(self, self._client.close)
 
@@ -58,7 +63,15 @@ class FilesClient:
             response = self._client.request(request.method, request.path, params=dict(request.query))
         except httpx.RequestError as error:
             raise _unreachable(error, request, self.connection) from error
+        self._set_clock(response)
         return requests.read_response(_plain(response), request, self.connection)
+
+    def _set_clock(self, response: httpx.Response) -> None:
+        told = date_of(response.headers.get("date", ""))
+        if told is not None:
+            offset = told - time.time()
+            # The header has whole seconds, and a response takes a moment.
+            self.clock_offset = offset if abs(offset) > _CLOCK_TOLERANCE else 0.0
 
 
 class AsyncFilesClient:

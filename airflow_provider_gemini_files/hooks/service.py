@@ -82,6 +82,11 @@ class GeminiService:
 
         return FilesClient(self.connection)
 
+    def server_now(self) -> float:
+        """Return the time by the service's clock, as far as its responses have told it; else by this machine's."""
+        client = self.__dict__.get("files_client")
+        return self.clock.now() + (client.clock_offset if client else 0.0)
+
     async def connect_async(self) -> AsyncFilesClient:
         """Read the connection without blocking, and return the client of the Files API for the running event loop."""
         if self._async_client is None:

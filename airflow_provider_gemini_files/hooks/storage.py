@@ -13,6 +13,7 @@ from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.files.cleanup_report import CleanupReport, counted
 from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
 from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
+from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.retention import Decision, Plan, RunKey, plan, plan_eviction
@@ -92,8 +93,9 @@ class StorageCalls:
         :param files: the complete list of the project's files; the service is asked if None.
         """
         listed = self._files.list_files() if files is None else list(files)
-        runs = lookup(file.owner for file in listed if file.owner)
-        return listed, plan(listed, runs, self._now(), policy, self._service.connection.quota_bytes)
+        quota_bytes, deployment = self._service.connection.quota_bytes, lookup.deployment
+        runs = lookup(_owners(listed, deployment))
+        return listed, plan(listed, runs, self._now(), policy, quota_bytes, deployment)
 
     def evict(self, needed_bytes: int, lookup: RunLookup, *, evicted_before: bool = False) -> int:
         """
@@ -109,8 +111,9 @@ class StorageCalls:
         usage = self._usage_of(files)
         if usage.free_bytes >= needed_bytes and evicted_before:
             return 0
-        runs = lookup(file.owner for file in files if file.owner)
-        planned = plan_eviction(files, runs, self._now(), needed_bytes, usage.quota_bytes)
+        deployment = lookup.deployment
+        runs = lookup(_owners(files, deployment))
+        planned = plan_eviction(files, runs, self._now(), needed_bytes, usage.quota_bytes, deployment)
         _, deletions = self._carry_out(planned, lookup)
         sizes = {file.name: counted_bytes(file) for file in files}
         freed = sum(sizes[deletion.name] for deletion in deletions if deletion.is_gone)
@@ -118,7 +121,8 @@ class StorageCalls:
         return freed
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._service.clock.now(), UTC)
+        # The service's clock: it has written the files' times, and this machine's may be wrong.
+        return datetime.fromtimestamp(self._service.server_now(), UTC)
 
     def _usage_of(self, files: Sequence[GeminiFile]) -> StorageUsage:
         return StorageUsage.of(files, self._service.connection.quota_bytes)
@@ -131,8 +135,8 @@ class StorageCalls:
         logged = clock.monotonic()
         for batch in _batches(planned.deletions, _BATCH):
             # A run can have been cleared since the plan was made.
-            runs = lookup(decision.file.owner for decision in batch if decision.file.owner)
-            checked = [_rechecked(decision, runs) for decision in batch]
+            runs = lookup(_owners([decision.file for decision in batch], lookup.deployment))
+            checked = [_rechecked(decision, runs, lookup.deployment) for decision in batch]
             decisions += checked
             deletions += self._files.delete_files([decision.file for decision in checked if decision.delete])
             if clock.monotonic() - logged >= _LOG_EVERY:
@@ -162,10 +166,15 @@ class StorageCalls:
         )
 
 
-def _rechecked(decision: Decision, runs: Mapping[RunKey, RunState]) -> Decision:
+def _owners(files: Sequence[GeminiFile], deployment: str) -> Iterator[Owner]:
+    """Yield the owners whose runs this deployment can know."""
+    return (file.owner for file in files if file.owner and file.owner.deployment == deployment)
+
+
+def _rechecked(decision: Decision, runs: Mapping[RunKey, RunState], deployment: str) -> Decision:
     """Return a planned deletion; or keep the file if its run is running again or its state is unknown."""
     owner = decision.file.owner
-    state = runs.get(owner.run, RunState.UNKNOWN) if owner else None
+    state = runs.get(owner.run, RunState.UNKNOWN) if owner and owner.deployment == deployment else None
     if state is RunState.RUNNING:
         return replace(decision, delete=False, reason=Reason.RUN_RUNNING, why="its run is running again")
     if state is RunState.UNKNOWN:

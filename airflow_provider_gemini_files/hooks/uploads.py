@@ -25,7 +25,7 @@ from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 from airflow_provider_gemini_files.hooks import request_log
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
-from airflow_provider_gemini_files.transfer.memory import WORTH_BYTES, StateStore
+from airflow_provider_gemini_files.transfer.memory import MIN_REMEMBERED_BYTES, StateStore
 from airflow_provider_gemini_files.transfer.progress import Progress
 from airflow_provider_gemini_files.transfer.source import Source
 from airflow_provider_gemini_files.transfer.sources import find_source
@@ -120,6 +120,7 @@ class UploadCalls:
             store=store,
             log=self._log,
             clock=self._service.clock,
+            server_now=self._service.server_now,
             hide=_hide,
         )
 
@@ -193,7 +194,7 @@ def _hide(url: str, size: int) -> None:
     """Keep a session's URL, which authorises anyone who has it, out of the log."""
     request_log.keep_out(url.partition("?")[0])
     # Every registered secret slows Airflow's masker permanently, so short-lived sessions of small files are not.
-    if size > WORTH_BYTES:
+    if size > MIN_REMEMBERED_BYTES:
         mask_secret(url.partition("?")[2])
 
 

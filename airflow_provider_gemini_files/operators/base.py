@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_gemini_files import deployment
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
@@ -37,9 +38,10 @@ class GeminiOperator(MapIndexLabel, BaseOperator):
 
 
 def owner_of(context: Context) -> Owner:
-    """Return the task instance as the owner of its files."""
+    """Return the task instance as the owner of its files, in this deployment."""
     ti = context["ti"]
-    return Owner(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+    map_index = -1 if ti.map_index is None else ti.map_index
+    return Owner(ti.dag_id, ti.run_id, ti.task_id, map_index, deployment.of_task())
 
 
 def text_of(value: Any, name: str) -> str | None:

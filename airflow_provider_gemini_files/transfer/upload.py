@@ -17,13 +17,15 @@ from airflow_provider_gemini_files.exceptions import (
 from airflow_provider_gemini_files.files.mime import mime_type_of
 from airflow_provider_gemini_files.files.naming import (
     Owner,
+    deployment_of,
     display_name_for,
+    is_shared,
     new_file_name,
     shared_file_name,
     slots_of,
 )
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, parse_name
-from airflow_provider_gemini_files.transfer.memory import WORTH_BYTES, Log, SessionMemory, StateStore
+from airflow_provider_gemini_files.transfer.memory import MIN_REMEMBERED_BYTES, Log, SessionMemory, StateStore
 from airflow_provider_gemini_files.transfer.progress import Progress
 from airflow_provider_gemini_files.transfer.session import UploadSession
 from airflow_provider_gemini_files.transfer.source import Source
@@ -59,6 +61,11 @@ class Upload:
     owner: Owner | None = None
     min_remaining_ttl: float = DEFAULT_MIN_REMAINING_TTL
 
+    @property
+    def deployment(self) -> str | None:
+        """Return the Airflow deployment that the file belongs to; None if it belongs to nobody."""
+        return self.owner.deployment if self.owner else None
+
     def settled(self) -> Upload:
         """
         Return the upload with name, type and display name decided, for which nothing is sent.
@@ -70,7 +77,9 @@ class Upload:
             self,
             name=self.name and parse_name(self.name),
             mime_type=mime_type_of(source.name, self.mime_type, lambda: head_of(source)),
-            display_name=display_name_for(self.display_name or source.name, self.owner, shared=self.share),
+            display_name=display_name_for(
+                self.display_name or source.name, self.owner, shared=self.share, deployment=self.deployment
+            ),
         )
 
 
@@ -101,6 +110,7 @@ class Tools:
     What the uploads of one call share.
 
     :param store: Airflow's ``task_state_store``; None if there is none.
+    :param server_now: the time by the service's clock, which has written the files' times.
     :param hide: keeps a session's URL out of the log; given the URL and the size of the source.
     """
 
@@ -110,6 +120,7 @@ class Tools:
     store: StateStore | None
     log: Log
     clock: Clock
+    server_now: Callable[[], float]
     hide: Callable[[str, int], None]
 
 
@@ -184,11 +195,11 @@ class FileUpload:
             sha256 = sha256_of(self._source)
         except SourceBrokenError as error:
             raise GeminiServiceError(f"Cannot upload {self._source.uri}: {error}. A retry reads it again.") from error
-        return slots_of(shared_file_name(self._destination.conn_id, sha256, str(upload.mime_type)))
+        return slots_of(shared_file_name(self._destination.conn_id, sha256, str(upload.mime_type), upload.deployment))
 
     def _find(self, names: list[str]) -> tuple[GeminiFile | None, str | None]:
         """
-        Look up a file that can stand for the source; a FAILED or different one of ours is deleted.
+        Look up a file that can stand for the source; one of ours that is FAILED or different is deleted.
 
         :return: the file, or a name that is free; neither if all names have files that expire soon.
         """
@@ -202,7 +213,9 @@ class FileUpload:
                     # The first may have expired while its successor lives.
                     continue
                 break
-            if existing.state == "FAILED" or existing.size_bytes != self._source.size:
+            if not self._is_ours(existing) and not self._has_same_bytes(existing):
+                self._refuse_chosen_name(existing)
+            elif existing.state == "FAILED" or existing.size_bytes != self._source.size:
                 self._log.info("%s is %s with %s bytes: replacing it.", name, existing.state, existing.size_bytes)
                 self._tools.files.delete_file(name)
                 free = free or name
@@ -212,9 +225,37 @@ class FileUpload:
                 self._log.info("%s expires at %s: it is left alone.", name, existing.expiration_time)
         return None, free
 
+    def _is_ours(self, existing: GeminiFile) -> bool:
+        """Return whether this task instance has uploaded the file, or shares it with all runs of its deployment."""
+        upload = self._upload
+        if upload.share:
+            return is_shared(existing.display_name) and deployment_of(existing.display_name) == upload.deployment
+        return upload.owner is not None and existing.owner == upload.owner
+
+    def _has_same_bytes(self, existing: GeminiFile) -> bool:
+        """Return whether the file is as good as ours: ACTIVE or PROCESSING, of the same type and bytes."""
+        if existing.state == "FAILED" or existing.sha256 is None or existing.size_bytes != self._source.size:
+            return False
+        if existing.mime_type != self._upload.mime_type:
+            return False
+        return sha256_of(self._source) == existing.sha256
+
+    def _refuse_chosen_name(self, existing: GeminiFile) -> None:
+        """
+        Leave a file alone that is not ours.
+
+        :raises GeminiNameTakenError: if the caller has chosen its name; another name would not be what was asked for.
+        """
+        if self._upload.name and self._upload.owner is None:
+            raise GeminiNameTakenError(
+                f"Cannot upload {self._source.uri} as {existing.name}: another file has this name, with other bytes or "
+                "another type, and is left alone. Choose another name, or delete that file first."
+            )
+        self._log.info("%s is another file and is left alone.", existing.name)
+
     def _remaining_seconds(self, file: GeminiFile) -> float:
         expires = file.expires_at()
-        return float("inf") if expires is None else expires - self._tools.clock.now()
+        return float("inf") if expires is None else expires - self._tools.server_now()
 
     def _reuse(self, existing: GeminiFile) -> Result:
         self._tools.progress.skipped(self._source.size)
@@ -313,7 +354,7 @@ class FileUpload:
             self._destination.upload_url, self._destination.conn_id, str(upload.name), str(upload.share),
             str(upload.mime_type), str(upload.display_name), *source.fingerprint,
         )  # fmt: skip
-        store = self._tools.store if source.size > WORTH_BYTES else None
+        store = self._tools.store if source.size > MIN_REMEMBERED_BYTES else None
         return SessionMemory(store, source.uri, bound_to, self._log)
 
     def _exists(self, file: GeminiFile) -> bool:

@@ -10,8 +10,8 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 import httpx
 
-from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.common.limits import MAX_DISPLAY_NAME
+from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.files.mime import may_be_html
 from airflow_provider_gemini_files.files.signatures import HEAD_BYTES, is_html, is_text
 from airflow_provider_gemini_files.transfer.source import Readable, Source, skip
@@ -140,8 +140,8 @@ class _Opened:
         says_html = content_type.partition(";")[0].strip().lower() in ("text/html", "application/xhtml+xml")
         if is_html(head) or (says_html and is_text(head)):
             raise GeminiInputError(
-                f"Source {self._shown!r} returns a page of HTML (Content-Type: {content_type[:100] or 'none'}) instead of "
-                "the file. The server may want a login: use a URL that needs none."
+                f"Source {self._shown!r} returns a page of HTML (Content-Type: {content_type[:100] or 'none'}) instead "
+                "of the file. The server may want a login: use a URL that needs none."
             )
 
     def _unreachable(self, error: httpx.TransportError) -> GeminiServiceError:

@@ -1,0 +1,85 @@
+"""
+The identity of this Airflow deployment, which is part of the mark and the name of each file that a run owns.
+
+Several deployments can use one project of the Gemini API, such as staging and production with one key. Only its
+identity keeps one from deleting the files of another whose Dags and runs have the same names.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
+
+#: The Airflow Variable that holds the identity if the configuration does not; created at its first use.
+VARIABLE = "gemini_files_deployment"
+#: The identity in a process without a supervisor and a database, such as a script or a test.
+_LOCAL = "local"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+
+
+def of_task() -> str:
+    """
+    Return the identity, in a task.
+
+    :raises GeminiServiceError: if Airflow cannot be asked; guessing could delete or share a file of another deployment.
+    """
+    configured = _configured()
+    if configured or not _has_supervisor():
+        return configured or _LOCAL
+    from airflow.sdk import Variable
+
+    return _kept(lambda: Variable.get(VARIABLE, default=None), lambda value: Variable.set(VARIABLE, value))
+
+
+def of_database() -> str:
+    """
+    Return the identity, in a process with Airflow's database: the API server or the command line.
+
+    :raises GeminiServiceError: if the database cannot be read.
+    """
+    if configured := _configured():
+        return configured
+    from airflow.models.variable import Variable
+
+    return _kept(lambda: Variable.get(VARIABLE, default_var=None), lambda value: Variable.set(VARIABLE, value))
+
+
+def _configured() -> str | None:
+    configured: str = (conf.get("gemini_files", "deployment", fallback="") or "").strip()
+    if configured and not _ID.fullmatch(configured):
+        raise GeminiInputError(
+            "[gemini_files] deployment must be up to 32 letters, digits, dots, dashes and underscores; got "
+            f"{configured!r}."
+        )
+    return configured or None
+
+
+def _has_supervisor() -> bool:
+    """Return whether this process is a task, or ``dag.test()``, which can read Airflow Variables."""
+    try:
+        from airflow.sdk.execution_time import task_runner
+    except ImportError:
+        return False
+    return hasattr(task_runner, "SUPERVISOR_COMMS")
+
+
+def _kept(read: Callable[[], str | None], write: Callable[[str], None]) -> str:
+    try:
+        if known := read():
+            return known
+        write(secrets.token_hex(4))
+        # Another process may have created it at the same time: the value that was kept counts.
+        created = read()
+    except Exception as error:
+        raise GeminiServiceError(
+            f"The identity of this Airflow deployment (Variable {VARIABLE!r}) cannot be read or created "
+            f"({type(error).__name__}): set [gemini_files] deployment in Airflow's configuration, or retry."
+        ) from error
+    if not created:
+        raise GeminiServiceError(f"The Variable {VARIABLE!r} was created but cannot be read; a retry reads it again.")
+    return created
