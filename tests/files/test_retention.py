@@ -47,17 +47,26 @@ def decide(one: GeminiFile, policy: RetentionPolicy | None = None) -> Decision:
 @pytest.mark.parametrize(
     ("one", "policy", "delete", "reason"),
     [
-        (file(owner="finished"), {}, True, Reason.RUN_FINISHED),
-        (file(owner="gone"), {}, True, Reason.RUN_GONE),
+        # The defaults: a consumer may still need what a run left a few hours ago.
+        (file(owner="finished"), {}, False, Reason.NOT_DUE),
+        (file(owner="gone"), {}, False, Reason.NOT_DUE),
+        (file(owner="finished", hours=25), {}, True, Reason.RUN_FINISHED),
+        (file(owner="gone", hours=25), {}, True, Reason.RUN_GONE),
         (file(owner="finished", state="FAILED"), {}, True, Reason.FAILED),
-        (file(owner="shared", state="FAILED"), {}, True, Reason.FAILED),
-        (file(owner="shared", hours=25), {}, True, Reason.TOO_OLD),
+        (file(owner="shared", hours=47, state="FAILED"), {}, False, Reason.SHARED),
+        (file(owner="shared", hours=47), {}, False, Reason.SHARED),
+        (file(hours=47), {}, False, Reason.FOREIGN),
+        # With fields of the policy.
+        (file(owner="finished"), {"max_age_finished": timedelta()}, True, Reason.RUN_FINISHED),
+        (file(owner="gone"), {"max_age_finished": timedelta()}, True, Reason.RUN_GONE),
+        (file(owner="gone", hours=25), {"include_orphans": False}, False, Reason.ORPHAN),
+        (file(owner="shared", state="FAILED"), {"include_shared": True}, True, Reason.FAILED),
+        (file(owner="shared", hours=25), {"include_shared": True}, True, Reason.TOO_OLD),
         (file(hours=25), {"include_foreign": True}, True, Reason.TOO_OLD),
         (file(hours=47.5), {"include_foreign": True}, True, Reason.EXPIRES_SOON),
         (file(owner="finished", hours=5), {"max_age_finished": 4 * HOUR}, True, Reason.RUN_FINISHED),
         (file(owner="finished", hours=25), {"max_age_finished": None}, True, Reason.RUN_FINISHED),
         (file(owner="finished", hours=3), {"max_age_finished": 4 * HOUR}, False, Reason.NOT_DUE),
-        (file(owner="shared"), {}, False, Reason.NOT_DUE),
         (file(owner="shared", hours=25), {"include_shared": False}, False, Reason.SHARED),
         (file(owner="running", hours=47), {}, False, Reason.RUN_RUNNING),
         (file(owner="running", state="FAILED"), {}, False, Reason.RUN_RUNNING),
@@ -71,12 +80,12 @@ def decide(one: GeminiFile, policy: RetentionPolicy | None = None) -> Decision:
         (file(owner="finished", label="book.pdf"), {"keep": ["book.*"]}, False, Reason.KEEP_LIST),
         (file(owner="finished"), {"keep": [file(owner="finished").display_name]}, False, Reason.KEEP_LIST),
         (file("abc", owner="finished"), {"keep": ["files/abc"]}, False, Reason.KEEP_LIST),
-        (file(owner="finished"), {"keep": ["b*"]}, True, Reason.RUN_FINISHED),
+        (file(owner="finished", hours=25), {"keep": ["b*"]}, True, Reason.RUN_FINISHED),
         (file(owner="finished"), {"dag_ids": ["other"]}, False, Reason.NOT_SELECTED),
-        (file(owner="finished"), {"dag_ids": ["dag"]}, True, Reason.RUN_FINISHED),
+        (file(owner="finished", hours=25), {"dag_ids": ["dag"]}, True, Reason.RUN_FINISHED),
         (file(owner="finished"), {"display_name": "b.pdf"}, False, Reason.NOT_SELECTED),
         (file(owner="finished"), {"mime_type": "video/"}, False, Reason.NOT_SELECTED),
-        (file(owner="finished"), {"mime_type": "application/"}, True, Reason.RUN_FINISHED),
+        (file(owner="finished", hours=25), {"mime_type": "application/"}, True, Reason.RUN_FINISHED),
         (file(owner="finished"), {"min_bytes": 11}, False, Reason.NOT_SELECTED),
     ],
 )  # fmt: skip
@@ -92,13 +101,17 @@ def test_rule_decides(one, policy, delete, reason):
     [
         (file(owner="finished", hours=30), {}, "run finished of dag has ended; 30.0 h old"),
         (file(owner="gone", hours=30), {}, "run gone of dag does not exist any more; 30.0 h old"),
-        (file(owner="shared", hours=30), {}, "selected by age only; 30.0 h old"),
-        (file(owner="shared"), {}, "selected by age only; 2.0 h old; not due yet, and no space is needed"),
-        (file(owner="shared", state="FAILED"), {}, "the service could not process it; 2.0 h old"),
+        (file(owner="shared", hours=30), {"include_shared": True}, "selected by age only; 30.0 h old"),
+        (
+            file(owner="shared"),
+            {"include_shared": True},
+            "selected by age only; 2.0 h old; not due yet, and no space is needed",
+        ),
+        (file(owner="shared", state="FAILED"), {"include_shared": True}, "the service could not process it; 2.0 h old"),
         (file(hours=30), {}, "not uploaded by an Airflow task"),
         (file(owner="running"), {}, "run running of dag is still running"),
         (file(owner="unknown"), {}, "Airflow could not say whether run unknown of dag has ended"),
-        (file(owner="finished", hours=0.1), {}, "6 min old, younger than the grace period (10 min)"),
+        (file(owner="finished", hours=0.1), {}, "6 min old, younger than the grace period (1.0 h)"),
         (file(owner="finished"), {"keep": ["a.pdf"]}, "on the keep list"),
         (file(owner="finished"), {"min_bytes": 11}, "not selected by the filters of the policy"),
         (GeminiFile("files/a"), {"include_foreign": True}, "its age is unknown, as the service gives no creation time"),
@@ -120,7 +133,12 @@ def test_reason_says_that_space_is_needed():
 
 def test_least_harmful_files_are_deleted_first_and_no_more_than_needed():
     policy = RetentionPolicy(
-        max_age=None, max_age_finished=None, max_age_failed=None, include_foreign=True, max_deletions=10
+        max_age=None,
+        max_age_finished=None,
+        max_age_failed=None,
+        include_foreign=True,
+        include_shared=True,
+        max_deletions=10,
     )
     files = [
         file("old", hours=40, size=200),
@@ -144,7 +162,7 @@ def test_least_harmful_files_are_deleted_first_and_no_more_than_needed():
 def test_max_deletions_limits_the_plan():
     files = [file(f"f{number}", owner="finished", hours=number + 1) for number in range(5)]
 
-    found = plan(files, RUNS, NOW, RetentionPolicy(max_deletions=2), QUOTA)
+    found = plan(files, RUNS, NOW, RetentionPolicy(max_age_finished=timedelta(), max_deletions=2), QUOTA)
 
     assert [v.file.name for v in found.deletions] == ["files/f4", "files/f3"]
     assert [v.reason for v in found.decisions if not v.delete] == [Reason.LIMIT] * 3
@@ -153,14 +171,14 @@ def test_max_deletions_limits_the_plan():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"max_age": -HOUR}, "max_age is a duration"),
+        ({"max_age": -HOUR}, "max_age must be a duration"),
         ({"max_age": 24}, "got 24"),
-        ({"grace": None}, "grace is a duration"),
-        ({"low_watermark": 0.95}, "low_watermark=0.95"),
-        ({"high_watermark": 1.5}, "high_watermark=1.5"),
-        ({"low_watermark": 0}, "low_watermark=0"),
-        ({"keep": "files/a"}, "keep is a list"),
-        ({"dag_ids": "dag"}, "dag_ids is a list"),
+        ({"grace": None}, "grace must be a duration"),
+        ({"low_watermark": 0.95}, "low_watermark must be at most high_watermark; got 0.95 and 0.9"),
+        ({"high_watermark": 1.5}, "high_watermark must be a share.*got 1.5"),
+        ({"low_watermark": 0}, "low_watermark must be a share.*got 0"),
+        ({"keep": "files/a"}, "keep must be a list of texts"),
+        ({"dag_ids": "dag"}, "dag_ids must be a list of texts"),
         ({"max_deletions": 0}, "max_deletions"),
         ({"min_bytes": -1}, "min_bytes"),
     ],
@@ -213,7 +231,7 @@ def test_protected_file_is_never_deleted(files, policy, quota):
         assert one.owner is None or one.owner.run_id != "gone" or policy.include_orphans
         shared = one.display_name.endswith("[airflow shared]")
         assert one.owner or (policy.include_shared if shared else policy.include_foreign)
-        assert NOW.timestamp() - one.created() >= policy.grace.total_seconds()
+        assert NOW.timestamp() - one.created_at() >= policy.grace.total_seconds()
         assert not (policy.keep and one.display_name.startswith("keep"))
     assert policy.max_deletions is None or len(found.deletions) <= policy.max_deletions
 
@@ -259,3 +277,27 @@ def test_eviction_deletes_only_files_of_ended_runs_and_no_more_than_needed(files
     aim = excess if excess > 0 else needed
     if going:
         assert found.freed_bytes - counted_bytes(going[-1]) < aim
+
+
+def test_file_of_another_deployment_is_foreign_whatever_its_run_is_called():
+    owner = Owner("dag", "finished", "task", deployment="staging")
+    name = display_name_for("a.pdf", owner)
+    one = GeminiFile("files/a", size_bytes=10, create_time="2026-05-30T13:00:00Z", display_name=name, owner=owner)
+
+    [by_staging] = plan([one], RUNS, NOW, RetentionPolicy(), QUOTA, "staging").decisions
+    [by_production] = plan([one], RUNS, NOW, RetentionPolicy(), QUOTA, "production").decisions
+
+    assert (by_staging.delete, by_staging.reason) == (True, Reason.RUN_FINISHED)
+    assert (by_production.delete, by_production.reason) == (False, Reason.FOREIGN)
+    assert by_production.why == "uploaded by another Airflow deployment"
+
+
+def test_file_marked_by_an_older_version_is_foreign():
+    assert not plan([file(owner="finished", hours=47)], RUNS, NOW, RetentionPolicy(), 1, "production").deletions
+
+
+def test_eviction_spares_files_of_another_deployment():
+    files = [file("a", owner="finished", hours=40, size=900)]
+
+    assert plan_eviction(files, RUNS, NOW, 500, QUOTA).deletions
+    assert not plan_eviction(files, RUNS, NOW, 500, QUOTA, "production").deletions
