@@ -46,8 +46,21 @@ def _source_uri(where: str) -> str:
     return where if "://" in where else f"file://{quote(os.path.abspath(where))}"
 
 
+def _is_read() -> bool:
+    """
+    Return whether a plugin reads lineage.
+
+    Even Airflow's collector for nobody imports the asset handlers of all installed providers, which can take a second.
+    """
+    try:
+        from airflow.sdk.plugins_manager import get_hook_lineage_readers_plugins
+    except ImportError:  # Airflow 3.1
+        return True
+    return bool(get_hook_lineage_readers_plugins())
+
+
 def _add(hook: BaseHook | None, how: str, uri: str) -> None:
-    if hook is None:
+    if hook is None or not _is_read():
         return
     try:
         getattr(get_hook_lineage_collector(), how)(hook, uri=uri)

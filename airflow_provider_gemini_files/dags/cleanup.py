@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,16 +21,24 @@ from airflow_provider_gemini_files.operators.storage import GeminiCleanupFilesOp
 
 _DOC = """### Gemini files: cleanup
 
-Deletes files of the Gemini API that are no longer needed, before the storage of the project is full. Swept are the
+Deletes files of the Gemini API that are no longer needed, before the storage of the project is full. It covers the
 connections {connections}.
 
-A file goes when the run that uploaded it has ended, when it is FAILED, or when it is older than `max_age_hours`. From
-`high_watermark` of the quota on, files go until `low_watermark` is reached, those first that will be missed least.
-**Files of running Dags stay**, as do files of other tools unless `include_foreign` is set.
+A file is deleted when the run that uploaded it has ended and the file is older than `max_age_hours`, or when the
+service could not process it. From `high_watermark` of the quota on, files of ended runs are deleted until
+`low_watermark` is reached, least harmful first. **Files of running Dags are kept**, as are files that runs share, files
+of other Airflow deployments and files of other tools, unless the policy includes them.
 
-Trigger it with `dry_run` to see in the log what would be deleted, and why. Every sweep updates the asset
+Trigger it with `dry_run` to see in the log what would be deleted, and why. Every cleanup updates the asset
 `gemini-files://<connection>` with the usage as the extra of its event.
 """
+#: Fields of the policy that the trigger form has, with the names of their params.
+_FORM = {
+    "max_age": "max_age_hours",
+    "high_watermark": "high_watermark",
+    "low_watermark": "low_watermark",
+    "include_foreign": "include_foreign",
+}
 
 
 def build_cleanup_dag(
@@ -50,25 +57,27 @@ def build_cleanup_dag(
     """
     Return a Dag that keeps the storage of some connections from filling up.
 
-    What is said here of age, watermarks, foreign files and dry runs is the default of the trigger form.
+    Age, watermarks, foreign files and dry run are the defaults of the trigger form.
 
-    :param gemini_conn_ids: each is swept by itself, side by side with the others.
+    :param gemini_conn_ids: each is cleaned up by a task of its own, in parallel with the others.
     :param max_age: see :class:`~airflow_provider_gemini_files.files.policy.RetentionPolicy`, as for the next three.
     :param dry_run: delete nothing, only report.
-    :param approve_above: a sweep of more files than this waits for a person's approval; None: none does.
+    :param approve_above: a cleanup of more files than this waits for a person's approval; none does if None.
     :param kwargs: other fields of :class:`~airflow_provider_gemini_files.files.policy.RetentionPolicy`, such as
-        ``keep`` or ``max_deletions``; the rest goes to the Dag.
-    :raises GeminiInputError: for what cannot be; so the Dag is not even parsed.
+        ``keep`` or ``max_deletions``; the rest is passed to the Dag.
+    :raises GeminiInputError: for a value that cannot be used, when the Dag is parsed.
     """
     if isinstance(gemini_conn_ids, str) or not gemini_conn_ids:
-        raise GeminiInputError(f"gemini_conn_ids is a list of at least one connection id, got {gemini_conn_ids!r}.")
-    names = {field.name for field in fields(RetentionPolicy)}
+        raise GeminiInputError(
+            f"gemini_conn_ids must be a list of at least one connection id; got {gemini_conn_ids!r}."
+        )
+    own_fields = set(RetentionPolicy.model_fields) & set(kwargs)
     policy = RetentionPolicy(
         max_age=max_age,
         high_watermark=high_watermark,
         low_watermark=low_watermark,
         include_foreign=include_foreign,
-        **{name: kwargs.pop(name) for name in names & set(kwargs)},
+        **{name: kwargs.pop(name) for name in own_fields},
     )
     defaults = {
         "start_date": datetime(2026, 1, 1),
@@ -82,68 +91,60 @@ def build_cleanup_dag(
     params = _params(policy, dry_run=dry_run) | kwargs.pop("params", {})
     with DAG(dag_id, schedule=schedule, params=params, **{**defaults, **kwargs}) as dag:
         for conn_id in gemini_conn_ids:
-            _sweep(conn_id, _templated(policy), approve_above)
+            _add_cleanup(conn_id, _templated(policy), approve_above)
     return dag
 
 
 def _params(policy: RetentionPolicy, *, dry_run: bool) -> dict[str, Param]:
-    """Return what the trigger form asks for."""
-    share: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
-    hours = None if policy.max_age is None else policy.max_age.total_seconds() / 3600
-    return {
-        "dry_run": Param(dry_run, type="boolean", description="Delete nothing, only report"),
-        "max_age_hours": Param(
-            hours, type=["null", "number"], minimum=0, description="Files older than this go; empty: no such limit"
-        ),
-        "high_watermark": Param(
-            policy.high_watermark, **share, description="Share of the quota from which on room is made"
-        ),
-        "low_watermark": Param(
-            policy.low_watermark, **share, description="Share of the quota down to which it is made"
-        ),
-        "include_foreign": Param(
-            policy.include_foreign, type="boolean", description="Also delete files that no task of Airflow has uploaded"
-        ),
+    """Return the fields of the trigger form, from the policy's own fields."""
+    params = {"dry_run": Param(dry_run, type="boolean", description="Delete nothing, only report")}
+    shapes: dict[str, dict[str, Any]] = {
+        "max_age": {"type": ["null", "number"], "minimum": 0},
+        "high_watermark": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        "low_watermark": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        "include_foreign": {"type": "boolean"},
     }
+    for name, param in _FORM.items():
+        description = RetentionPolicy.model_fields[name].description
+        params[param] = Param(_plain(getattr(policy, name)), description=description, **shapes[name])
+    return params
 
 
 def _templated(policy: RetentionPolicy) -> dict[str, Any]:
-    """Return the policy as a dict, with what the trigger form asks for in templates."""
-    plain = {
-        name: value.total_seconds() / 3600 if isinstance(value, timedelta) else value
-        for name, value in asdict(policy).items()
-    }
-    return plain | {
-        "max_age": "{{ params.max_age_hours }}",
-        "high_watermark": "{{ params.high_watermark }}",
-        "low_watermark": "{{ params.low_watermark }}",
-        "include_foreign": "{{ params.include_foreign }}",
-    }
+    """Return the policy as a dict, with templates for the fields of the trigger form."""
+    plain = {name: _plain(getattr(policy, name)) for name in RetentionPolicy.model_fields}
+    return plain | {name: f"{{{{ params.{param} }}}}" for name, param in _FORM.items()}
 
 
-def _sweep(conn_id: str, policy: dict[str, Any], approve_above: int | None) -> BaseOperator:
-    sweep = GeminiCleanupFilesOperator(
-        task_id=f"sweep_{conn_id}",
+def _plain(value: Any) -> Any:
+    """Return a field as JSON: durations as hours, tuples as lists."""
+    if isinstance(value, timedelta):
+        return value.total_seconds() / 3600
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _add_cleanup(conn_id: str, policy: dict[str, Any], approve_above: int | None) -> None:
+    cleanup = GeminiCleanupFilesOperator(
+        task_id=f"cleanup_{conn_id}",
         gemini_conn_id=conn_id,
         policy=policy,
         dry_run="{{ params.dry_run }}",
         outlets=[storage_asset(conn_id)],
     )
     if approve_above is not None:
-        look = GeminiCleanupFilesOperator(
-            task_id=f"look_{conn_id}", gemini_conn_id=conn_id, policy=policy, dry_run=True
+        planned = GeminiCleanupFilesOperator(
+            task_id=f"plan_{conn_id}", gemini_conn_id=conn_id, policy=policy, dry_run=True
         )
-        look >> _approval(conn_id, look, approve_above) >> sweep
-    return sweep
+        planned >> _approval(conn_id, planned, approve_above) >> cleanup
 
 
-def _approval(conn_id: str, look: BaseOperator, above: int) -> BaseOperator:
+def _approval(conn_id: str, planned: BaseOperator, above: int) -> BaseOperator:
     try:
         from airflow.providers.standard.operators.hitl import ApprovalOperator  # noqa: F401
     except ImportError as error:
         raise GeminiInputError(
             "approve_above needs apache-airflow-providers-standard with ApprovalOperator (1.3 or later)."
         ) from error
-    from airflow_provider_gemini_files.operators.approval import GeminiApproveSweepOperator
+    from airflow_provider_gemini_files.operators.approval import GeminiApproveCleanupOperator
 
-    return GeminiApproveSweepOperator(task_id=f"approve_{conn_id}", report=look.output, above=above)
+    return GeminiApproveCleanupOperator(task_id=f"approve_{conn_id}", report=planned.output, above=above)

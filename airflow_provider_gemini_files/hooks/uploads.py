@@ -73,9 +73,9 @@ class UploadCalls:
             self._log.info("::endgroup::")
         self._raise_for_failures(outcomes)
         files = [outcome.result.file for outcome in outcomes if outcome.result]
-        lineage.uploaded(self._service.hook, self._service.conn_id, files)
         Stats.timing("gemini_files.upload.seconds", progress.seconds() * 1000)
         self._log.info("%s", progress.summary())
+        lineage.uploaded(self._service.hook, self._service.conn_id, files)
         return files
 
     def reupload_file(self, gone: GeminiFile) -> GeminiFile:

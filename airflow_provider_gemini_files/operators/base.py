@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
 from airflow_provider_gemini_files import deployment
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
@@ -26,6 +27,8 @@ class GeminiOperator(MapIndexLabel, BaseOperator):
     """
 
     ui_color = "#d7e3fc"
+    #: For tests; not an argument, so that it is not serialized.
+    clock: ClassVar[Clock] = SYSTEM_CLOCK
 
     def __init__(self, *, gemini_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -34,7 +37,7 @@ class GeminiOperator(MapIndexLabel, BaseOperator):
     @cached_property
     def hook(self) -> GeminiFilesHook:
         """Return the hook."""
-        return GeminiFilesHook(self.gemini_conn_id)
+        return GeminiFilesHook(self.gemini_conn_id, clock=self.clock)
 
 
 def owner_of(context: Context) -> Owner:

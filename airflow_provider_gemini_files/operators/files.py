@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
@@ -124,12 +123,12 @@ class GeminiUploadFileOperator(GeminiOperator):
 
     def execute(self, context: Context) -> Any:
         """Upload; then wait, if asked to."""
-        now = SYSTEM_CLOCK.now()
+        now = self.clock.now()
         return self._execute(context, self._quota_wait(QuotaResume(now, now + self.quota_timeout)))
 
     def execute_with_free_space(self, context: Context, event: Event | None, **arguments: Any) -> Any:
         """Upload what is missing, because there is free space now."""
-        now = SYSTEM_CLOCK.now()
+        now = self.clock.now()
         resume = QuotaResume.read(event, arguments) or QuotaResume(now, now + self.quota_timeout)
         quota = self._quota_wait(resume)
         try:
@@ -175,7 +174,7 @@ class GeminiUploadFileOperator(GeminiOperator):
         return source
 
     def _quota_wait(self, resume: QuotaResume) -> QuotaWait:
-        return QuotaWait(resume, self.poll_interval, self.max_poll_interval)
+        return QuotaWait(resume, self.poll_interval, self.max_poll_interval, self.clock)
 
     def _upload_all(self, context: Context, sources: list[Source], quota: QuotaWait) -> list[GeminiFile]:
         owner = owner_of(context)
@@ -210,7 +209,7 @@ class GeminiUploadFileOperator(GeminiOperator):
         # An upload that evicts does not wait for free space, but for runs to end.
         needed = 0 if self.on_quota == "evict" else min(source.size for source in sources)
         not_before = quota.next_attempt()
-        self.log.info("The next attempt is in %.0f s at the earliest", not_before - SYSTEM_CLOCK.now())
+        self.log.info("The next attempt is in %.0f s at the earliest", not_before - self.clock.now())
         if self.deferrable:
             trigger = GeminiStorageCapacityTrigger(
                 gemini_conn_id=self.gemini_conn_id,
@@ -223,7 +222,7 @@ class GeminiUploadFileOperator(GeminiOperator):
                 resume=quota.resume().to_dict(),
             )
             self.defer(**trigger.deferral("execute_with_free_space"))
-        SYSTEM_CLOCK.sleep(max(not_before - SYSTEM_CLOCK.now(), 0))
+        self.clock.sleep(max(not_before - self.clock.now(), 0))
         schedule = Schedule(quota.began, quota.deadline, self.poll_interval, self.max_poll_interval)
         try:
             self.hook.storage.wait_for_free_space(FreeSpaceWait(needed, schedule))
@@ -231,7 +230,7 @@ class GeminiUploadFileOperator(GeminiOperator):
             raise quota.timed_out(str(error)) from error
 
     def _wait(self, context: Context, files: list[GeminiFile], *, many: bool) -> Any:
-        now = SYSTEM_CLOCK.now()
+        now = self.clock.now()
         schedule = Schedule(now, now + self.wait_timeout, self.poll_interval, self.max_poll_interval)
         wait = FileWait([file.name for file in files], schedule)
         for file in files:

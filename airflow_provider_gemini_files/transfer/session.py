@@ -158,14 +158,20 @@ class UploadSession:
         """
         host = origin_of(self.next_request().url)
         reason = f"{type(error).__name__}: {shown_text(error, self._secrets)}"
-        failure = self._error(f"the request to {host} failed ({reason})")
+        failure = self._error(f"the request to {host} failed ({reason}){self._host_hint(host)}")
         if self._step == "start":
             self._failed(failure)
-        elif self._remembered and self._failures + 1 >= self._max_failures:
-            # A session that cannot be reached any more must not fail each attempt that remembers it.
-            self._restart(failure)
         else:
             self._ask(failure)
+
+    def _host_hint(self, host: str) -> str:
+        """Return advice for a worker that reaches the connection's host, but not the one that the service names."""
+        if host == origin_of(self._start.url):
+            return ""
+        return (
+            "; the service has named this host for the bytes. If only the connection's host can be reached, such as "
+            "behind a gateway, set the connection's extra upload_via_host"
+        )
 
     def _error(self, reason: str) -> GeminiServiceError:
         return GeminiServiceError(f"Cannot {self._doing}: {reason}.")
@@ -263,10 +269,11 @@ class UploadSession:
 
     def _refused(self, response: ApiResponse, upload_status: str | None) -> None:
         error = error_of_response(response, self._doing, secrets=self._secrets, clock=self._clock)
-        if self._remembered and upload_status == "final":
+        is_end = upload_status == "final" or isinstance(error, GeminiStorageFullError)
+        if self._remembered and is_end:
             # The reason for which an earlier attempt was refused may have been mended since.
             self._restart(error)
-        elif upload_status == "final" or isinstance(error, GeminiStorageFullError):
+        elif is_end:
             raise error
         elif self._step == "start":
             if not isinstance(error, GeminiServiceError | GeminiRateLimitError):
@@ -284,6 +291,10 @@ class UploadSession:
 
     def _ask(self, error: GeminiFilesError) -> None:
         """Ask how far the service got, after a failure."""
+        if self._remembered and self._is_last_failure() and not _BACKOFF.is_too_long(error.retry_after):
+            # A session that cannot be continued any more must not fail each attempt that remembers it.
+            self._restart(error)
+            return
         self._failed(error)
         self._step = "query"
 
@@ -298,6 +309,10 @@ class UploadSession:
             self._failed(error)
         self.url = None
         self._step = "start"
+
+    def _is_last_failure(self) -> bool:
+        """Return whether one more failure ends the upload."""
+        return self._failures >= self._max_failures
 
     def _failed(self, error: GeminiFilesError) -> None:
         self._failures += 1

@@ -75,7 +75,8 @@ def _exchange(client: httpx.Client, session: UploadSession, content: HashedStrea
     body = request.content if request.offset is None else content.read(request.offset, request.length)
     try:
         response = client.post(request.url, headers=request.headers, content=body)
-    except (httpx.TransportError, httpx.InvalidURL, SourceBrokenError) as error:
+    except (httpx.RequestError, httpx.InvalidURL, UnicodeError, OverflowError, SourceBrokenError) as error:
+        # The last but two of these are a host or port, named by the service or kept, that cannot exist.
         session.broken(error)
     else:
         headers = {name.lower(): value for name, value in response.headers.items()}

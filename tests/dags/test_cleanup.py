@@ -13,12 +13,12 @@ from airflow_provider_gemini_files.dags.cleanup import build_cleanup_dag
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 
-def test_the_defaults():
+def test_defaults_of_the_dag_and_its_trigger_form():
     dag = build_cleanup_dag()
 
     assert dag.dag_id == "gemini_files_cleanup"
     assert dag.max_active_runs == 1
-    assert list(dag.task_dict) == ["sweep_gemini_default"]
+    assert list(dag.task_dict) == ["cleanup_gemini_default"]
     assert dag.doc_md.startswith("### Gemini files: cleanup")
     assert dag.params.dump() == {
         "dry_run": False,
@@ -27,11 +27,11 @@ def test_the_defaults():
         "low_watermark": 0.7,
         "include_foreign": False,
     }
-    [outlet] = dag.get_task("sweep_gemini_default").outlets
+    [outlet] = dag.get_task("cleanup_gemini_default").outlets
     assert outlet.uri == "gemini-files://gemini_default"
 
 
-def test_what_is_given_goes_where_it_belongs():
+def test_arguments_reach_the_dag_the_policy_and_the_form():
     dag = build_cleanup_dag(
         "mine",
         schedule=timedelta(hours=1),
@@ -48,36 +48,43 @@ def test_what_is_given_goes_where_it_belongs():
     assert dag.tags == {"mine"}
     assert dag.params["more"] == 1
     assert dag.params["max_age_hours"] == 6
-    policy = dag.get_task("sweep_b").policy
-    assert (policy["keep"], policy["max_deletions"], policy["grace"]) == (["files/a"], 50, 1 / 6)
-    assert dag.get_task("look_a").downstream_task_ids == {"approve_a"}
-    assert dag.get_task("approve_a").downstream_task_ids == {"sweep_a"}
-    assert dag.get_task("look_a").outlets == []
+    policy = dag.get_task("cleanup_b").policy
+    assert (policy["keep"], policy["max_deletions"], policy["grace"]) == (["files/a"], 50, 1)
+    assert dag.get_task("plan_a").downstream_task_ids == {"approve_a"}
+    assert dag.get_task("approve_a").downstream_task_ids == {"cleanup_a"}
+    assert dag.get_task("plan_a").outlets == []
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"high_watermark": 2}, "high_watermark=2"),
-        ({"max_age": 24}, "max_age is a duration"),
-        ({"gemini_conn_ids": "gemini_default"}, "gemini_conn_ids is a list"),
-        ({"gemini_conn_ids": []}, "gemini_conn_ids is a list"),
+        ({"high_watermark": 2}, "high_watermark must be a share.*got 2"),
+        ({"max_age": 24}, "max_age must be a duration.*got 24"),
+        ({"gemini_conn_ids": "gemini_default"}, "gemini_conn_ids must be a list"),
+        ({"gemini_conn_ids": []}, "gemini_conn_ids must be a list"),
     ],
 )
-def test_what_cannot_be_is_refused_when_the_dag_is_parsed(wrong, message):
+def test_invalid_argument_is_refused_when_the_dag_is_parsed(wrong, message):
     with pytest.raises(GeminiInputError, match=message):
         build_cleanup_dag(**wrong)
 
 
-def test_without_the_operator_for_approval_it_says_what_is_missing(mocker):
+def test_approval_without_the_standard_provider_names_what_is_missing(mocker):
     mocker.patch.dict(sys.modules, {"airflow.providers.standard.operators.hitl": None})
 
     with pytest.raises(GeminiInputError, match="approve_above needs apache-airflow-providers-standard"):
         build_cleanup_dag(approve_above=1)
 
 
-def test_the_bundle_has_the_dag():
+def test_bundle_contains_the_dag():
     bundle = GeminiFilesDagBundle(name="gemini-files")
 
     [path] = bundle.path.glob("*.py")
     assert path.name == "gemini_files_cleanup.py"
+
+
+def test_policy_is_serialized_alike_whatever_the_order_of_a_set():
+    first, second = (build_cleanup_dag(keep=keep) for keep in ({"b", "a", "c"}, {"c", "a", "b"}))
+
+    assert first.get_task("cleanup_gemini_default").policy["keep"] == ["a", "b", "c"]
+    assert first.get_task("cleanup_gemini_default").policy == second.get_task("cleanup_gemini_default").policy

@@ -94,8 +94,11 @@ def test_failed_prompt_deletes_the_files_and_fails_the_run(emulator):
 def test_cleanup_deletes_only_files_of_ended_runs_and_can_be_repeated(emulator):
     dag_id = add_runs("running", "failed")
     for run in ("running", "failed", "deleted"):
-        label = display_name_for("a.pdf", Owner(dag_id, run, "upload"))
-        seed(emulator.base_url, {"name": f"files/{run}", "display_name": label, "age": 3600})
+        label = display_name_for("a.pdf", Owner(dag_id, run, "upload", deployment="tests"))
+        seed(emulator.base_url, {"name": f"files/{run}", "display_name": label, "age": 90_000})
+    for other in ("staging", None):
+        label = display_name_for("a.pdf", Owner(dag_id, "failed", "upload", deployment=other))
+        seed(emulator.base_url, {"name": f"files/of{other}".lower(), "display_name": label, "age": 90_000})
     seed(emulator.base_url, {"name": "files/foreign", "age": 100_000}, {"name": "files/foreign2", "age": 3600})
 
     for _ in range(2):
@@ -103,7 +106,7 @@ def test_cleanup_deletes_only_files_of_ended_runs_and_can_be_repeated(emulator):
 
         assert set.union(*states(run).values()) == {"success"}
         names = {file.id for project in emulator.emulator.projects.values() for file in project.files()}
-        assert names == {"running", "foreign", "foreign2"}
+        assert names == {"running", "foreign", "foreign2", "ofstaging", "ofnone"}
 
 
 def test_trigger_form_of_cleanup_overrides_the_policy(emulator):

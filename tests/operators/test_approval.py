@@ -1,4 +1,4 @@
-"""The question before a big sweep."""
+"""The approval of large cleanups."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ REPORT = CleanupReport(
 
 
 @pytest.fixture
-def asked(mocker):
+def approval(mocker):
     return mocker.patch("airflow.providers.standard.operators.hitl.upsert_hitl_detail", autospec=True)
 
 
-def test_a_small_sweep_passes_without_a_question(asked, context):
+def test_small_cleanup_needs_no_approval(approval, context):
     assert GeminiApproveCleanupOperator(task_id="approve", report=REPORT, above=11).execute(context) is None
-    asked.assert_not_called()
+    approval.assert_not_called()
 
 
-def test_a_big_sweep_waits_for_a_person_who_is_told_what_it_is_about(asked, context, ti):
+def test_large_cleanup_waits_for_approval_with_a_summary(approval, context, ti):
     ti.id = "an-id"
-    # Airflow's way to wait: no Exception from 3.3 on, and a deferral before.
+    # Airflow 3.3 waits by a BaseException, earlier versions by a deferral.
     with pytest.raises(BaseException) as waiting:  # noqa: PT011
         GeminiApproveCleanupOperator(task_id="approve", report=REPORT, above=10).execute(
             {**context, "task_instance": ti}
         )
 
     assert type(waiting.value).__name__ in ("TaskAwaitingInput", "TaskDeferred")
-    question = asked.call_args.kwargs
-    assert question["subject"] == "May 11 Gemini files of gemini_default be deleted?"
-    assert "| run finished | 11 | 2.0 KiB |" in question["body"]
-    assert question["options"] == ["Approve", "Reject"]
+    shown = approval.call_args.kwargs
+    assert shown["subject"] == "Delete 11 Gemini files of gemini_default?"
+    assert "| run finished | 11 | 2.0 KiB |" in shown["body"]
+    assert shown["options"] == ["Approve", "Reject"]
