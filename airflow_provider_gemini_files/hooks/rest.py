@@ -7,13 +7,14 @@ even from another thread (``benchmarks/import_cost.py``). Airflow has imported h
 
 from __future__ import annotations
 
-import time
+import asyncio
 import weakref
 from typing import Any
 
 import anyio
 import httpx
 
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_gemini_files.common.failures import ApiResponse, date_of, unreachable
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks import requests
@@ -21,7 +22,8 @@ from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 from airflow_provider_gemini_files.hooks.environment import environment_error
 from airflow_provider_gemini_files.hooks.requests import ApiRequest, Listing
 
-#: Seconds; these calls only read or write metadata. The connection's timeout is for uploads and models.
+#: Seconds for each step of a request, and for its whole response; these calls only read or write metadata. The
+#: connection's timeout is for uploads and models.
 _TIMEOUT = 60.0
 #: Seconds that two clocks may differ.
 _CLOCK_TOLERANCE = 5.0
@@ -34,8 +36,9 @@ class FilesClient:
     All calls raise the error that the response means: see :mod:`~airflow_provider_gemini_files.common.failures`.
     """
 
-    def __init__(self, connection: GeminiConnection) -> None:
+    def __init__(self, connection: GeminiConnection, clock: Clock = SYSTEM_CLOCK) -> None:
         self.connection = connection
+        self._clock = clock
         #: Seconds by which the service's clock is ahead of this machine's.
         self.clock_offset = 0.0
         self._client = _client(httpx.Client, connection)
@@ -59,17 +62,24 @@ class FilesClient:
         self._send(requests.PING)
 
     def _send(self, request: ApiRequest) -> dict[str, Any]:
+        deadline = self._clock.monotonic() + _TIMEOUT
+        body = bytearray()
         try:
-            response = self._client.request(request.method, request.path, params=dict(request.query))
+            with self._client.stream(request.method, request.path, params=dict(request.query)) as response:
+                # The client's own timeout starts again with each chunk; a response can arrive byte by byte.
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if self._clock.monotonic() > deadline:
+                        raise _too_slow()
         except httpx.RequestError as error:
             raise _unreachable(error, request, self.connection) from error
         self._set_clock(response)
-        return requests.read_response(_plain(response), request, self.connection)
+        return requests.read_response(_plain(response, bytes(body)), request, self.connection)
 
     def _set_clock(self, response: httpx.Response) -> None:
         told = date_of(response.headers.get("date", ""))
         if told is not None:
-            offset = told - time.time()
+            offset = told - self._clock.now()
             # The header has whole seconds, and a response takes a moment.
             self.clock_offset = offset if abs(offset) > _CLOCK_TOLERANCE else 0.0
 
@@ -98,10 +108,13 @@ class AsyncFilesClient:
 
     async def _send(self, request: ApiRequest) -> dict[str, Any]:
         try:
-            response = await self._client.request(request.method, request.path, params=dict(request.query))
+            async with asyncio.timeout(_TIMEOUT):
+                response = await self._client.request(request.method, request.path, params=dict(request.query))
+        except TimeoutError as error:
+            raise _unreachable(_too_slow(), request, self.connection) from error
         except httpx.RequestError as error:
             raise _unreachable(error, request, self.connection) from error
-        return requests.read_response(_plain(response), request, self.connection)
+        return requests.read_response(_plain(response, response.content), request, self.connection)
 
 
 def _client(kind: Any, connection: GeminiConnection) -> Any:
@@ -124,7 +137,9 @@ def _unreachable(error: Exception, request: ApiRequest, connection: GeminiConnec
     return unreachable(error, request.doing, connection.address(), (connection.api_key,))
 
 
-def _plain(response: httpx.Response) -> ApiResponse:
-    return ApiResponse(
-        response.status_code, {key.lower(): value for key, value in response.headers.items()}, response.content
-    )
+def _too_slow() -> httpx.ReadTimeout:
+    return httpx.ReadTimeout(f"the response did not end within {_TIMEOUT:g} s")
+
+
+def _plain(response: httpx.Response, body: bytes) -> ApiResponse:
+    return ApiResponse(response.status_code, {key.lower(): value for key, value in response.headers.items()}, body)

@@ -80,7 +80,7 @@ class GeminiService:
         """Return the blocking client of the Files API; create it before threads share it."""
         from airflow_provider_gemini_files.hooks.rest import FilesClient
 
-        return FilesClient(self.connection)
+        return FilesClient(self.connection, self.clock)
 
     def server_now(self) -> float:
         """Return the time by the service's clock, as far as its responses have told it; else by this machine's."""
@@ -143,10 +143,17 @@ class GeminiService:
             self.clock.sleep(seconds)
 
     def _no_connection(self) -> GeminiInputError:
+        variable = f"AIRFLOW_CONN_{self.conn_id.upper()}"
+        if os.environ.get(variable):
+            # Airflow treats a connection that it cannot parse like one that does not exist.
+            return GeminiInputError(
+                f"{variable} is set, but Airflow cannot read it as a connection. In a URI, special characters of the "
+                "API key must be percent-encoded; the JSON form needs no encoding: "
+                f'{variable}=\'{{"conn_type": "{CONN_TYPE}", "password": "<API key>"}}\'.'
+            )
         return GeminiInputError(
             f"There is no connection {self.conn_id!r}: add one of type {CONN_TYPE!r} with the API key as its "
-            f'password, or set AIRFLOW_CONN_{self.conn_id.upper()}=\'{{"conn_type": "{CONN_TYPE}"}}\' and '
-            "GEMINI_API_KEY."
+            f'password, or set {variable}=\'{{"conn_type": "{CONN_TYPE}"}}\' and GEMINI_API_KEY.'
         )
 
     def _read(self, conn: Any) -> GeminiConnection:
