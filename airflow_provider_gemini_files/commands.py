@@ -1,17 +1,18 @@
-"""What the commands of ``airflow gemini-files`` do."""
+"""The commands of ``airflow gemini-files``."""
 
 from __future__ import annotations
 
 import functools
-import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow.cli.simple_table import AirflowConsole
 from airflow.utils.cli import suppress_logs_and_warning
 from rich.markup import escape
 
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
@@ -20,13 +21,16 @@ from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.runs import database_lookup
 
 Command = Callable[[Any], None]
+#: Airflow's own marker of a process that may read connections and variables from the database.
+_PROCESS_CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
 
 
 def _command(function: Command) -> Command:
-    """Let a command print what it says and nothing else, and end with a sentence where something is wrong."""
+    """Let a command print its output and nothing else, and end with one sentence if it fails."""
 
     @functools.wraps(function)
     def run(args: Any) -> None:
+        os.environ.setdefault(_PROCESS_CONTEXT, "server")
         try:
             suppress_logs_and_warning(function)(args)
         except GeminiFilesError as error:
@@ -37,43 +41,35 @@ def _command(function: Command) -> Command:
 
 @_command
 def usage_command(args: Any) -> None:
-    """Say how full the storage is."""
+    """Show how much of the storage is used."""
     usage = GeminiFilesHook(args.conn_id).usage()
-    if args.json:
-        _print_json(usage.to_dict())
-        return
-    _print(str(usage))
-    _print("by state: " + (", ".join(f"{state} {count}" for state, count in usage.by_state.items()) or "no files"))
+    _print_as(args, [usage.to_dict()], lambda: [{"storage": str(usage), "by state": _counts(usage.by_state)}])
 
 
 @_command
 def list_command(args: Any) -> None:
     """List the files, and what a cleanup would do with each."""
-    _, decided = GeminiFilesHook(args.conn_id).plan_sweep(_policy(args), database_lookup)
-    if args.json:
-        _print_json(
-            [
-                verdict.file.to_dict() | {"delete": verdict.delete, "reason": verdict.reason, "why": verdict.why}
-                for verdict in decided.verdicts
-            ]
-        )
-        return
-    if not decided.verdicts:
+    _, planned = GeminiFilesHook(args.conn_id).storage.plan_cleanup(_policy(args), database_lookup)
+    if not planned.decisions and args.output == "table":
         _print("No files.")
         return
-    AirflowConsole().print_as_table([_row(verdict) for verdict in decided.verdicts])
+    files = [
+        one.file.to_dict() | {"delete": one.delete, "reason": str(one.reason), "why": one.why}
+        for one in planned.decisions
+    ]
+    _print_as(args, files, lambda: [_row(decision) for decision in planned.decisions])
 
 
 @_command
 def cleanup_command(args: Any) -> None:
     """Delete the files that are no longer needed."""
     hook, policy = GeminiFilesHook(args.conn_id), _policy(args)
-    report = hook.sweep(policy, database_lookup, dry_run=True)
+    report = hook.cleanup(policy, database_lookup, dry_run=True)
     if not args.dry_run and report.deleted_files:
         _confirm(f"Delete {report.deleted_files} files, {human_bytes(report.deleted_bytes)}?", sure=args.yes)
-        report = hook.sweep(policy, database_lookup)
-    if args.json:
-        _print_json(report.to_dict())
+        report = hook.cleanup(policy, database_lookup)
+    if args.output != "table":
+        _print_as(args, [report.to_dict()], list)
         return
     for line in report.table():
         _print(line)
@@ -84,19 +80,35 @@ def _policy(args: Any) -> RetentionPolicy:
     return RetentionPolicy.of({"max_age": args.max_age_hours} | {name: getattr(args, name) for name in names})
 
 
-def _row(verdict: Decision) -> dict[str, str]:
-    file = verdict.file
+def _row(decision: Decision) -> dict[str, str]:
+    file = decision.file
     row = {
         "name": file.name,
         "state": file.state,
         "size": human_bytes(file.size_bytes or 0),
         "expires": (file.expiration_time or "")[:16],
-        "display name": file.display_name or "",
-        "cleanup": "delete" if verdict.delete else "keep",
-        "why": verdict.why,
+        "display name": shown_text(file.display_name or ""),
+        "cleanup": "delete" if decision.delete else "keep",
+        "why": decision.why,
     }
-    # The table takes brackets for styles, and leaves them out.
+    # The table would take brackets for styles, and leave them out.
     return {name: escape(value) for name, value in row.items()}
+
+
+def _counts(by_state: Any) -> str:
+    return ", ".join(f"{state} {count}" for state, count in by_state.items()) or "no files"
+
+
+def _print_as(args: Any, data: Sequence[dict[str, Any]], rows: Callable[[], list[dict[str, str]]]) -> None:
+    """Print data in the format of ``--output``; a table has rows of its own, for people."""
+    console = AirflowConsole()
+    if args.output in ("table", "plain"):
+        console.print_as(data=rows(), output=args.output)
+    elif args.output == "json":
+        # Not print_as, which makes texts of all numbers.
+        console.print_as_json(list(data))
+    else:
+        console.print_as_yaml(list(data))
 
 
 def _confirm(question: str, *, sure: bool) -> None:
@@ -106,10 +118,6 @@ def _confirm(question: str, *, sure: bool) -> None:
         raise SystemExit(f"error: {question} Pass --yes, or --dry-run to see which.")
     if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
         raise SystemExit("Nothing was deleted.")
-
-
-def _print_json(data: Any) -> None:
-    _print(json.dumps(data, indent=2))
 
 
 def _print(text: str) -> None:

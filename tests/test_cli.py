@@ -1,4 +1,4 @@
-"""The commands as a person types them, in processes of their own."""
+"""The command line, as a person types it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def files(emulator, airflow_db):
     """Put files of a running, a finished and an unknown run into the service."""
     dag_id = add_runs("running", "success")
     for run_id in ("running", "success", "deleted"):
-        label = display_name_for(f"{run_id}.pdf", Owner(dag_id, run_id, "task"))
-        seed(emulator.base_url, {"name": f"files/{run_id}", "display_name": label, "age": 3600, "size": 1000})
+        label = display_name_for(f"{run_id}.pdf", Owner(dag_id, run_id, "task", deployment="tests"))
+        seed(emulator.base_url, {"name": f"files/{run_id}", "display_name": label, "age": 90_000, "size": 1000})
     seed(emulator.base_url, {"name": "files/foreign", "age": 3600, "size": 1000})
 
 
@@ -44,13 +44,13 @@ def cli(capsys, monkeypatch):
 
 
 def test_usage(files, cli):
-    assert json.loads(cli("usage --json"))["used_bytes"] == 4000
-    assert "4 files, 3.9 KiB of 20.0 GiB" in cli("usage")
-    assert "by state: ACTIVE 4" in cli("usage")
+    assert json.loads(cli("usage -o json"))[0]["used_bytes"] == 4000
+    assert "4files,3.9KiBof20.0GiB" in "".join(cli("usage").split())
+    assert "ACTIVE 4" in cli("usage")
 
 
-def test_the_list_tells_what_a_cleanup_would_do_and_why(files):
-    done = run(*CLI, "list", "--json")
+def test_list_shows_what_a_cleanup_would_do_and_why(files):
+    done = run(*CLI, "list", "--output", "json")
 
     told = {file["name"]: (file["delete"], file["reason"]) for file in json.loads(done.stdout)}
     assert told == {
@@ -62,23 +62,23 @@ def test_the_list_tells_what_a_cleanup_would_do_and_why(files):
     assert API_KEY not in done.stdout + done.stderr
 
 
-def test_the_list_is_a_table_for_people(files, cli):
+def test_list_is_a_table_by_default(files, cli):
     shown = "".join(cli("list").split())
     assert "files/running" in shown
     assert "delete" in shown
     assert "[airflow" in shown
 
 
-def test_a_dry_run_and_a_cleanup_and_another(files, cli, emulator):
+def test_cleanup_deletes_what_its_dry_run_reports_and_then_nothing(files, cli, emulator):
     assert "would delete  run finished" in cli("cleanup --dry-run")
     assert emulator.usage()["files"] == 4
 
-    assert json.loads(cli("cleanup --yes --json"))["deleted_files"] == 2
+    assert json.loads(cli("cleanup --yes -o json"))[0]["deleted_files"] == 2
     assert emulator.usage()["files"] == 2
-    assert json.loads(cli("cleanup --json"))["deleted_files"] == 0
+    assert json.loads(cli("cleanup -o json"))[0]["deleted_files"] == 0
 
 
-def test_nothing_is_deleted_without_a_yes(files, cli, emulator, monkeypatch):
+def test_cleanup_without_a_terminal_needs_yes(files, cli, emulator, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     with pytest.raises(SystemExit, match=r"Delete 2 files, 2.0 KiB\? Pass --yes"):
         cli("cleanup")
@@ -88,16 +88,16 @@ def test_nothing_is_deleted_without_a_yes(files, cli, emulator, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("cleanup --low-watermark 2", "error: Watermarks are shares"),
+        ("cleanup --low-watermark 2", "error: The retention policy's low_watermark must be a share"),
         ("usage --conn-id nowhere", "error: There is no connection 'nowhere'"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(emulator, cli, line, message):
+def test_failure_is_reported_in_one_sentence(emulator, cli, line, message):
     with pytest.raises(SystemExit, match=message):
         cli(line)
 
 
-def test_airflow_has_the_command():
+def test_airflow_lists_the_command():
     airflow_version = run(sys.executable, "-c", "import airflow; print(airflow.__version__)").stdout
     if tuple(map(int, airflow_version.strip().split(".")[:2])) < (3, 2):
         pytest.skip("providers add commands from Airflow 3.2 on")
@@ -108,9 +108,23 @@ def test_airflow_has_the_command():
     assert all(name in shown.stdout for name in ("usage", "list", "cleanup"))
 
 
-def test_its_shape_imports_nothing_heavy():
+def test_reading_the_arguments_imports_nothing_heavy():
     code = "import sys; import airflow_provider_gemini_files.cli as c; c.get_commands(); print(*sys.modules)"
     loaded = run(sys.executable, "-c", code).stdout.split()
 
     assert "airflow_provider_gemini_files.cli" in loaded
-    assert not any(name.startswith(("airflow_provider_gemini_files.hooks", "google.genai")) for name in loaded)
+    assert not {"airflow_provider_gemini_files.hooks.gemini_files", "google.genai"} & set(loaded)
+
+
+def test_connection_in_the_database_is_found(gemini_emulator, airflow_db, monkeypatch):
+    from airflow.models import Connection
+    from airflow.utils.session import create_session
+
+    monkeypatch.delenv("AIRFLOW_CONN_GEMINI_DEFAULT", raising=False)
+    with create_session() as session:
+        session.add(Connection("stored_gemini", "gemini", password=API_KEY, host=gemini_emulator.base_url))
+
+    done = run(*CLI, "usage", "--conn-id", "stored_gemini", "--output", "json")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["files"] == 0
