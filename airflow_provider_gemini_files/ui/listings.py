@@ -1,4 +1,4 @@
-"""What the page reads of the service: one listing for each connection and half minute, whoever looks."""
+"""The page's listings: one for each connection, at most twice a minute, however many users view the page."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.files.naming import is_shared, label_of
 from airflow_provider_gemini_files.files.policy import RunState
@@ -23,21 +21,26 @@ from airflow_provider_gemini_files.files.retention import RunKey
 from airflow_provider_gemini_files.files.usage import StorageUsage
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.runs import database_lookup
+from airflow_provider_gemini_files.ui.errors import ErrorKind, PageError, one_line
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which a listing is shown before the service is asked again.
+#: Seconds for which a listing is shown before the next one starts.
 FRESH_SECONDS = 30.0
-#: Seconds for which a request of the page waits for a listing; the listing itself goes on.
-PATIENCE_SECONDS = 5.0
+#: Seconds after which a failed listing can be retried on request, so that a button costs the service few calls.
+RETRY_SECONDS = 2.0
+#: Seconds for which a request of the page waits for a listing; the listing itself continues.
+REQUEST_SECONDS = 5.0
+#: Seconds after which a listing is given up: a service that never finishes its response must not block the page.
+LISTING_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class Listing:
     """
-    What the service had, and what Airflow said of the runs that own it.
+    All files of a connection's project, and the states of the runs that own them.
 
-    :param at: when the service was asked, in seconds since the epoch.
+    :param at: when the listing started, in seconds since the epoch.
     """
 
     at: float
@@ -47,106 +50,123 @@ class Listing:
 
     @cached_property
     def usage(self) -> StorageUsage:
-        """Return what the files take of the quota."""
+        """Return how much of the quota the files use."""
         return StorageUsage.of(self.files, self.quota_bytes)
 
     @cached_property
     def rows(self) -> str:
-        """Return the table's rows as JSON, made once for all who look."""
+        """Return the rows of the table as JSON, encoded once for all users."""
         return json.dumps([_row(file, self.runs) for file in self.files], separators=(",", ":"))
 
 
 @dataclass(frozen=True)
-class Seen:
+class Snapshot:
     """
-    What is known of a connection's store now.
+    What is known about a connection's files now.
 
-    :param listing: the last that succeeded; None where none has.
-    :param tried_at: when the last one began, in seconds since the epoch.
-    :param reading: a listing is under way.
-    :param error: why the last one failed: ``kind`` (a class name) and ``message``.
+    :param listing: the last successful listing; None if there is none yet.
+    :param started_at: when the last listing started, in seconds since the epoch.
+    :param loading: whether a listing is running.
+    :param error: why the last listing failed; None if it did not.
     """
 
     listing: Listing | None = None
-    tried_at: float = 0.0
-    reading: bool = False
-    error: dict[str, str] | None = None
+    started_at: float = 0.0
+    loading: bool = False
+    error: PageError | None = None
 
 
 @dataclass
-class _Store:
-    """One connection's listing; the lock guards both fields."""
+class _Entry:
+    """The cached listing of one connection; the lock guards the other fields."""
 
-    seen: Seen = field(default_factory=Seen)
-    under_way: Future[None] | None = None
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    running: Future[None] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class Reader:
+class ListingCache:
     """
-    Reads the stores of connections, each at most once in :data:`FRESH_SECONDS` and never twice at once.
+    Lists the files of connections, each at most once in :data:`FRESH_SECONDS` and never twice at the same time.
 
-    A listing runs in a thread of its own and can take as long as the hook's retries do. Who looks waits for it
-    :data:`PATIENCE_SECONDS`, then gets what was known before.
+    A listing runs in its own thread and can take as long as the hook's retries. Requests wait for it for at most
+    :data:`REQUEST_SECONDS`, and are then served with the previous listing.
     """
 
     def __init__(self) -> None:
-        self._stores: dict[str, _Store] = {}
+        self._entries: dict[str, _Entry] = {}
 
-    async def see(self, conn_id: str) -> Seen:
-        """Return what is known of a store, after having read it where that is due."""
-        store = self._stores.setdefault(conn_id, _Store())
-        with store.lock:
-            if store.under_way is None and time.time() - store.seen.tried_at >= FRESH_SECONDS:
-                self._begin(conn_id, store)
-            under_way = store.under_way
-        if under_way is not None:
-            await asyncio.wait([asyncio.wrap_future(under_way)], timeout=PATIENCE_SECONDS)
-        return store.seen
+    async def snapshot(self, conn_id: str, *, retry: bool = False) -> Snapshot:
+        """
+        Return what is known about a connection's files; start a listing first if one is due.
 
-    def forget(self, conn_id: str, names: Collection[str]) -> None:
-        """Leave deleted files out until the service is asked again."""
-        store = self._stores[conn_id]
-        with store.lock:
-            if listing := store.seen.listing:
-                left = tuple(file for file in listing.files if file.name not in names)
-                store.seen = replace(store.seen, listing=replace(listing, files=left))
+        :param retry: a listing that failed is due after :data:`RETRY_SECONDS` already.
+        """
+        entry = self._entries.setdefault(conn_id, _Entry())
+        with entry.lock:
+            _start_if_due(conn_id, entry, retry=retry)
+            running = entry.running
+        if running is not None:
+            await asyncio.wait([asyncio.wrap_future(running)], timeout=REQUEST_SECONDS)
+        return entry.snapshot
 
-    @staticmethod
-    def _begin(conn_id: str, store: _Store) -> None:
-        """Begin to read; who calls this holds the lock, and so what is read is not told before it is under way."""
-        at = time.time()
-        # A daemon: an API server that is told to end does not wait for a service that does not answer.
-        threading.Thread(target=_read, args=(conn_id, store, at), daemon=True, name=f"gemini-files {conn_id}").start()
-        store.under_way = Future()
-        store.seen = replace(store.seen, tried_at=at, reading=True)
+    def remove_files(self, conn_id: str, names: Collection[str]) -> None:
+        """Remove deleted files from the cached listing, so that the page does not show them until the next one."""
+        entry = self._entries[conn_id]
+        with entry.lock:
+            if listing := entry.snapshot.listing:
+                remaining = tuple(file for file in listing.files if file.name not in names)
+                entry.snapshot = replace(entry.snapshot, listing=replace(listing, files=remaining))
 
 
-def _read(conn_id: str, store: _Store, at: float) -> None:
+def _start_if_due(conn_id: str, entry: _Entry, *, retry: bool) -> None:
+    """Start a listing if one is due; the caller must hold the lock, so that no result arrives before it is expected."""
+    now = time.time()
+    age = now - entry.snapshot.started_at
+    if entry.running is not None and age >= LISTING_SECONDS:
+        error = PageError(ErrorKind.SERVICE, f"The listing did not finish within {LISTING_SECONDS:.0f} seconds.")
+        _finish(entry, entry.running, None, error)
+    can_retry = retry and entry.snapshot.error is not None
+    if entry.running is not None or age < (RETRY_SECONDS if can_retry else FRESH_SECONDS):
+        return
+    entry.running = Future()
+    entry.snapshot = replace(entry.snapshot, started_at=now, loading=True)
+    # A daemon thread, so that the API server can stop while the service does not respond.
+    thread = threading.Thread(
+        target=_list, args=(conn_id, entry, entry.running, now), daemon=True, name=f"gemini-files {conn_id}"
+    )
+    thread.start()
+
+
+def _list(conn_id: str, entry: _Entry, running: Future[None], started_at: float) -> None:
     listing, error = None, None
+    hook = GeminiFilesHook(conn_id)
     try:
-        hook = GeminiFilesHook(conn_id)
         quota_bytes = hook.connection.quota_bytes
         files = tuple(hook.list_files())
         runs = database_lookup(file.owner for file in files if file.owner)
-        listing = Listing(at, files, quota_bytes, runs)
-    except GeminiFilesError as failure:
-        missing = isinstance(failure.__cause__, AirflowNotFoundException)
-        error = {"kind": "NoConnection" if missing else type(failure).__name__, "message": str(failure)}
-    except Exception:
-        # Its text was not written for a browser, and may hold anything.
-        log.exception("Cannot read the files of connection %r for the page", conn_id)
-        error = {"kind": "Unexpected", "message": "Reading failed unexpectedly; the API server's log says why."}
-    with store.lock:
-        done, store.under_way = store.under_way, None
-        store.seen = replace(store.seen, listing=listing or store.seen.listing, reading=False, error=error)
-    if done is not None:
-        done.set_result(None)
+        listing = Listing(started_at, files, quota_bytes, runs)
+    except Exception as failure:
+        if not isinstance(failure, GeminiFilesError):
+            log.exception("Cannot list the files of connection %r for the page", conn_id)
+        error = PageError.of(failure, hook)
+    with entry.lock:
+        # A listing that was given up is no longer expected.
+        if entry.running is running:
+            _finish(entry, running, listing, error)
+
+
+def _finish(entry: _Entry, running: Future[None], listing: Listing | None, error: PageError | None) -> None:
+    """Store a result and release the requests that wait for it; the caller must hold the lock."""
+    entry.running = None
+    entry.snapshot = replace(entry.snapshot, listing=listing or entry.snapshot.listing, loading=False, error=error)
+    running.set_result(None)
 
 
 def _row(file: GeminiFile, runs: Mapping[RunKey, RunState]) -> list[Any]:
-    """Return a file as the page's ``files.js`` reads it; 5,000 of them are one answer, so fields have no names."""
+    """Return a file as ``files.js`` decodes it: without field names, as one response holds thousands of files."""
     owner, created, expires = file.owner, file.created(), file.expires()
+    error = (file.error or {}).get("message")
     return [
         file.name,
         label_of(file.display_name),
@@ -160,5 +180,5 @@ def _row(file: GeminiFile, runs: Mapping[RunKey, RunState]) -> list[Any]:
         created and round(created),
         expires and round(expires),
         file.source,
-        (file.error or {}).get("message"),
+        error and one_line(str(error)),
     ]

@@ -1,4 +1,4 @@
-"""One listing for each connection and half minute, whoever looks and however slow the service is."""
+"""One listing per connection and 30 seconds, however many users view the page and however slow the service is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import json
 import time
 
 import pytest
+from local_airflow import free_port
+from support import API_KEY
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
-from airflow_provider_gemini_files.ui import reading
-from airflow_provider_gemini_files.ui.reading import Reader
+from airflow_provider_gemini_files.ui import listings
+from airflow_provider_gemini_files.ui.errors import ErrorKind
+from airflow_provider_gemini_files.ui.listings import ListingCache, Snapshot
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
@@ -19,103 +22,140 @@ MARK = " [airflow dag=d%2Fe run=r task=t map=2]"
 
 
 @pytest.fixture
-def reader() -> Reader:
-    return Reader()
+def cache() -> ListingCache:
+    return ListingCache()
 
 
-def lists(emulator: GeminiEmulator) -> int:
+def calls(emulator: GeminiEmulator) -> int:
     return sum(entry["call"] == "list" for entry in emulator.journal)
 
 
-def see(reader: Reader, times: int = 1) -> list[reading.Seen]:
-    async def look():
-        return await asyncio.gather(*(reader.see(CONN_ID) for _ in range(times)))
+def snapshots(cache: ListingCache, count: int, *, retry: bool = False) -> list[Snapshot]:
+    async def gather():
+        return await asyncio.gather(*(cache.snapshot(CONN_ID, retry=retry) for _ in range(count)))
 
-    return asyncio.run(look())
-
-
-def make_stale(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = time.time()
-    monkeypatch.setattr(reading.time, "time", lambda: now + reading.FRESH_SECONDS)
+    return asyncio.run(gather())
 
 
-def test_many_who_look_at_once_and_again_cost_one_call(emulator, hook, text_file, reader):
+def snapshot(cache: ListingCache, *, retry: bool = False) -> Snapshot:
+    return snapshots(cache, 1, retry=retry)[0]
+
+
+def wait(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    now = time.time() + seconds
+    monkeypatch.setattr(listings.time, "time", lambda: now)
+
+
+def test_concurrent_and_repeated_requests_share_one_listing(emulator, hook, text_file, cache):
     file = hook.upload_file(text_file)
-    before = lists(emulator)
+    before = calls(emulator)
 
-    for seen in (*see(reader, 20), *see(reader, 20)):
-        assert [listed.name for listed in seen.listing.files] == [file.name]
-        assert seen.error is None
-        assert not seen.reading
-    assert lists(emulator) - before == 1
-
-
-def test_it_is_read_again_after_half_a_minute(emulator, reader, monkeypatch):
-    see(reader)
-    make_stale(reader, monkeypatch)
-    see(reader, 3)
-
-    assert lists(emulator) == 2
+    for shared in (*snapshots(cache, 20), *snapshots(cache, 20)):
+        assert [listed.name for listed in shared.listing.files] == [file.name]
+        assert shared.error is None
+        assert not shared.loading
+    assert calls(emulator) - before == 1
 
 
-def test_a_slow_service_is_waited_for_no_longer_than_patience_and_asked_once(emulator, reader, monkeypatch):
-    monkeypatch.setattr(reading, "PATIENCE_SECONDS", 0.1)
+def test_files_are_listed_again_after_30_seconds(emulator, cache, monkeypatch):
+    snapshot(cache)
+    wait(monkeypatch, 30)
+    snapshots(cache, 3)
+
+    assert calls(emulator) == 2
+
+
+def test_request_does_not_wait_for_slow_listing_and_starts_no_second_one(emulator, cache, monkeypatch):
+    monkeypatch.setattr(listings, "REQUEST_SECONDS", 0.1)
     emulator.faults.add("list", "stall", seconds=2)
-    [seen] = see(reader)
-    assert seen.reading
-    assert seen.listing is None
+    first = snapshot(cache)
+    assert first.loading
+    assert first.listing is None
 
-    see(reader, 5)
-    monkeypatch.setattr(reading, "PATIENCE_SECONDS", 60)
-    [seen] = see(reader)
-    assert seen.listing is not None
-    assert lists(emulator) == 1
+    snapshots(cache, 5)
+    monkeypatch.setattr(listings, "REQUEST_SECONDS", 60)
+    assert snapshot(cache).listing is not None
+    assert calls(emulator) == 1
 
 
-def test_what_was_known_is_shown_on_when_the_service_fails(emulator, hook, text_file, reader, monkeypatch):
+def test_listing_that_never_finishes_is_given_up_and_its_late_result_ignored(emulator, cache, monkeypatch):
+    monkeypatch.setattr(listings, "REQUEST_SECONDS", 0.1)
+    emulator.faults.add("list", "stall", seconds=1)
+    snapshot(cache)
+    abandoned = cache._entries[CONN_ID].running
+    wait(monkeypatch, listings.LISTING_SECONDS)
+    monkeypatch.setattr(listings, "REQUEST_SECONDS", 60)
+    after = snapshot(cache)
+
+    assert abandoned.done()
+    assert after.listing.at == listings.time.time()
+    time.sleep(1.2)
+    assert snapshot(cache).listing is after.listing
+    assert calls(emulator) == 2
+
+
+def test_previous_listing_is_kept_when_service_fails(emulator, hook, text_file, cache, monkeypatch):
     hook.upload_file(text_file)
-    [before] = see(reader)
-    make_stale(reader, monkeypatch)
+    before = snapshot(cache)
+    wait(monkeypatch, 30)
     emulator.faults.add("list", "bad_key")
-    [after] = see(reader)
+    after = snapshot(cache)
 
     assert after.listing == before.listing
-    assert after.error["kind"] == "GeminiAuthError"
-    assert "API key not valid" in after.error["message"]
+    assert after.error.kind == ErrorKind.API_KEY
+    assert "API key not valid" in after.error.message
+    assert API_KEY not in after.error.message
 
 
-def test_an_unexpected_error_tells_the_browser_nothing(emulator, reader, mocker):
-    secret = "what nobody expected"
-    mocker.patch.object(reading.GeminiFilesHook, "list_files", autospec=True, side_effect=RuntimeError(secret))
-    [seen] = see(reader)
+def test_retry_lists_again_at_once_after_error_but_not_after_success(emulator, cache, monkeypatch):
+    emulator.faults.add("list", "bad_key")
+    assert snapshot(cache).error is not None
+    wait(monkeypatch, 2)
+    assert snapshot(cache).error is not None
+    assert snapshot(cache, retry=True).error is None
+    wait(monkeypatch, 4)
+    snapshot(cache, retry=True)
 
-    assert seen.error["kind"] == "Unexpected"
-    assert secret not in seen.error["message"]
+    assert calls(emulator) == 2
 
 
-def test_a_missing_connection_is_told_from_a_bad_one(reader, connect, monkeypatch):
+def test_unreachable_service_is_told_from_a_failing_one(connect, cache):
+    connect(host=f"http://127.0.0.1:{free_port()}", extra={"max_retries": 0})
+
+    assert snapshot(cache).error.kind == ErrorKind.UNREACHABLE
+
+
+def test_unexpected_error_is_not_shown_to_browser(emulator, cache, mocker):
+    secret = "text that may hold anything"
+    mocker.patch.object(listings.GeminiFilesHook, "list_files", autospec=True, side_effect=RuntimeError(secret))
+    error = snapshot(cache).error
+
+    assert error.kind == ErrorKind.UNEXPECTED
+    assert secret not in error.message
+
+
+def test_missing_connection_is_told_from_an_invalid_one(cache, connect, monkeypatch):
     monkeypatch.delenv("AIRFLOW_CONN_GEMINI_DEFAULT", raising=False)
-    assert see(reader)[0].error["kind"] == "NoConnection"
+    assert snapshot(cache).error.kind == ErrorKind.MISSING_CONNECTION
 
     connect(conn_type="http")
-    assert see(Reader())[0].error["kind"] == "GeminiInputError"
+    assert snapshot(ListingCache()).error.kind == ErrorKind.INVALID_CONNECTION
 
 
-def test_deleted_files_are_left_out_at_once(emulator, hook, text_file, reader):
+def test_deleted_files_are_removed_from_listing_at_once(emulator, hook, text_file, cache):
     kept, deleted = (hook.upload_file(text_file) for _ in range(2))
-    see(reader)
-    reader.forget(CONN_ID, [deleted.name])
-    [seen] = see(reader)
+    snapshot(cache)
+    cache.remove_files(CONN_ID, [deleted.name])
+    after = snapshot(cache)
 
-    assert [file.name for file in seen.listing.files] == [kept.name]
-    assert seen.listing.usage.files == 1
+    assert [file.name for file in after.listing.files] == [kept.name]
+    assert after.listing.usage.files == 1
 
 
-def test_a_row_says_whose_a_file_is_and_how_its_run_does(emulator, hook, text_file, reader):
+def test_row_has_owner_and_state_of_its_run(emulator, hook, text_file, cache):
     file = hook.upload_file(text_file, display_name=f"note{MARK}")
-    [seen] = see(reader)
 
-    [row] = json.loads(seen.listing.rows)
+    [row] = json.loads(snapshot(cache).listing.rows)
     assert row == [
         file.name, "note", ["d/e", "r", "t", 2, "gone"], False, "text/plain", 20, "ACTIVE",
         round(file.created()), round(file.expires()), "UPLOADED", None,
