@@ -151,7 +151,7 @@ def _deletions(hook: GeminiFilesHook, names: Sequence[str]) -> Iterator[Deletion
         for future in as_completed([executor.submit(_deletion, hook, name) for name in names[1:]]):
             yield future.result()
     finally:
-        # Files whose deletion could not be written to the audit log must not be deleted.
+        # If an outcome cannot be written to the audit log, no further deletion may start.
         executor.shutdown(cancel_futures=True)
 
 

@@ -26,8 +26,8 @@ const CHECKBOXES = [
 ];
 
 const EXPLANATION =
-  "Deletes files that are older than the maximum age. If usage is above the high watermark, also deletes the oldest " +
-  "files until it is at the low watermark. Files of active runs are always kept.";
+  "Deletes files that are older than their maximum age. If usage is above the high watermark, more files are deleted " +
+  "until it is at the low watermark. Files of active runs are always kept.";
 
 /**
  * Open the dialog.

@@ -70,7 +70,7 @@ export class DeletionList {
     this.status = el("p", { class: "words", role: "status" });
     this.progress = el("progress", { max: files.length, value: 0, hidden: true, "aria-label": "Files processed" });
     const headings = ["File", "Size", heading, "Result"].map((name) =>
-      el("th", { scope: "col", class: name.toLowerCase() }, name),
+      el("th", { scope: "col", class: name === "Size" ? "size" : "" }, name),
     );
     this.element = el(
       "div",

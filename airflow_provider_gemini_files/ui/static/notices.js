@@ -17,9 +17,9 @@ const OTHER = ["The files could not be loaded", "retry", "connection"];
  * @type {Record<string, [title: string, ...Action[]]>}
  */
 const ERRORS = {
-  missing_connection: ["Connection not found", "connection", "retry"],
-  invalid_connection: ["The connection is invalid", "connection", "retry"],
-  api_key: ["The API key is missing or invalid", "connection", "retry"],
+  missing_connection: ["Connection not found", "retry", "connection"],
+  invalid_connection: ["The connection is invalid", "retry", "connection"],
+  api_key: ["The API key is missing or invalid", "retry", "connection"],
   unreachable: ["The Gemini API is unreachable", "retry", "connection"],
   logged_out: ["You are logged out", "login"],
   forbidden: ["Permission denied", "retry"],
@@ -48,7 +48,7 @@ export function notice(kind, title, ...content) {
 export function errorNotice({ kind, message }, hint, connection, retry) {
   const [title, ...names] = ERRORS[kind] ?? OTHER;
   const buttons = {
-    retry: () => el("button", { type: "button", onclick: retry }, "Retry"),
+    retry: () => retryButton(retry),
     connection: () =>
       link(connectionUrl(connection), kind === "missing_connection" ? "Add connection" : "Open connection"),
     login: () => link(airflowUrl(""), "Log in"),
@@ -62,6 +62,17 @@ export function errorNotice({ kind, message }, hint, connection, retry) {
     ),
   );
   return element;
+}
+
+/** @param {() => void} retry */
+function retryButton(retry) {
+  const button = el("button", { type: "button", onclick }, "Retry");
+  return button;
+
+  function onclick() {
+    button.textContent = "Retrying…";
+    retry();
+  }
 }
 
 /**

@@ -2,7 +2,7 @@
 import { actions } from "./actions.js";
 import { query } from "./airflow.js";
 import { getConnections, getFiles } from "./api.js";
-import { byId, el } from "./dom.js";
+import { byId, el, keepFocus } from "./dom.js";
 import { decode } from "./files.js";
 import { count, duration } from "./format.js";
 import { errorNotice, notice, requestError } from "./notices.js";
@@ -125,14 +125,14 @@ function showNotices({ error, listed_at }, missing) {
 }
 
 /**
- * Replace the notices if their texts have changed: screen readers announce each replacement, and focus would be lost.
+ * Replace the notices if their texts have changed, because screen readers announce each replacement.
  *
  * @param {HTMLElement[]} list
  */
 function replaceNotices(list) {
   const region = byId("notices");
   const textOf = (/** @type {Iterable<Node>} */ nodes) => [...nodes].map((node) => node.textContent).join("\n");
-  if (textOf(list) !== textOf(region.children)) region.replaceChildren(...list);
+  if (textOf(list) !== textOf(region.children)) keepFocus(region, () => region.replaceChildren(...list));
 }
 
 function showAge() {

@@ -50,7 +50,7 @@ export class FileTable {
     this.states = el("div", { class: "states", role: "group", "aria-label": "State" });
     this.search = el("input", {
       type: "search",
-      placeholder: "Search by name, Dag, run, task or type",
+      placeholder: "Search name, Dag, run, task, type",
       "aria-label": "Search files",
       oninput: () => this.setFilter({ text: this.search.value }),
     });

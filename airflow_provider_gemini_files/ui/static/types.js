@@ -34,7 +34,7 @@
  * @property {string | null} source
  * @property {string | null} error - Why processing failed.
  * @property {Kind} kind
- * @property {string} text - What the search looks at, in lower case.
+ * @property {string} text - The text that is searched, in lower case.
  */
 
 /**
