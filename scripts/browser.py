@@ -30,20 +30,20 @@ _FLAGS = (
 
 
 def missing() -> list[str]:
-    """Return the programs that are needed and not there."""
+    """Return the required programs that are not installed."""
     return [name for name in ("chromium", "chromedriver", "npm") if shutil.which(name) is None]
 
 
 @contextlib.contextmanager
 def chromium(width: int = 1440, height: int = 900) -> Iterator[webdriver.Chrome]:
-    """Yield a browser with an empty profile that keeps what its console says."""
+    """Yield a browser with an empty profile; its console log can be read."""
     with tempfile.TemporaryDirectory(prefix="gemini-files-chromium-", ignore_cleanup_errors=True) as profile:
         options = Options()
         options.binary_location = str(shutil.which("chromium"))
         for flag in (*_FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        # Told where the driver is, Selenium looks for none elsewhere.
+        # With an explicit path, Selenium does not search for or download a driver.
         driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
         try:
             yield driver
@@ -52,7 +52,7 @@ def chromium(width: int = 1440, height: int = 900) -> Iterator[webdriver.Chrome]
 
 
 def axe(folder: Path) -> str:
-    """Install axe-core into a folder where it is not there; return its script, which checks accessibility."""
+    """Return the script of axe-core, which checks accessibility; install it into a folder first if it is missing."""
     script = folder / "node_modules" / "axe-core" / "axe.min.js"
     if not script.exists():
         folder.mkdir(parents=True, exist_ok=True)

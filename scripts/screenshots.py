@@ -1,4 +1,4 @@
-"""Takes the screenshots of ``docs/ui.md``, of Airflow and a local Gemini Files API as ``make up`` has them, filled."""
+"""Take the screenshots of ``docs/ui.md`` with a local Airflow and the emulator, which has files of several runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 KEY = "demo-key"
 HOUR = 3600
 MIB = 1024**2
-#: Dag, task, what its files are called, their type, the most MiB of one, files of a run.
+#: Dag id, task id, name and MIME type of its files, largest size in MiB, files per run.
 STORY = (
     ("product_videos", "upload", "product-{:04}.mp4", "video/mp4", 260, 22),
     ("invoice_extraction", "upload_scans", "invoice-2026-{:05}.pdf", "application/pdf", 18, 40),
@@ -35,7 +35,7 @@ STORY = (
 DAG_FILE = '''
 """### {name}
 
-Uploads, waits, asks, deletes. The files it makes carry its name.
+Uploads files, waits until they are ACTIVE, prompts a model with them, and deletes them.
 """
 from airflow.sdk import dag, task
 
@@ -51,9 +51,9 @@ SECONDS = 60
 
 
 def main() -> int:
-    """Take them all."""
-    if lacking := missing():
-        print(f"{', '.join(lacking)} not installed (apt-get install chromium chromium-driver npm)")
+    """Take all screenshots."""
+    if programs := missing():
+        print(f"{', '.join(programs)} not installed (apt-get install chromium chromium-driver npm)")
         return 1
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gemini-files-screenshots-", ignore_cleanup_errors=True) as folder:
@@ -73,9 +73,9 @@ def main() -> int:
 
 
 def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
-    """Yield the files of some runs that are under way or have ended, and of others."""
+    """Yield files of active and finished runs, shared files, and files of other tools."""
     chance = random.Random(7)
-    for dag_id, task_id, called, mime_type, most, count in STORY:
+    for dag_id, task_id, name, mime_type, largest, count in STORY:
         for age, state in ((5 * HOUR, None), (14 * HOUR, "success"), (30 * HOUR, "success"), (42 * HOUR, "failed")):
             run_id = airflow.trigger(dag_id)
             if state:
@@ -84,9 +84,9 @@ def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
                 owner = Owner(dag_id, run_id, task_id, index)
                 yield {
                     "name": f"files/af{chance.getrandbits(96):024x}",
-                    "display_name": display_name_for(called.format(chance.randrange(1000)), owner),
+                    "display_name": display_name_for(name.format(chance.randrange(1000)), owner),
                     "mime_type": mime_type,
-                    "size": chance.randint(most // 6, most) * MIB,
+                    "size": chance.randint(largest // 6, largest) * MIB,
                     "age": age * chance.uniform(0.1, 1.1),
                     "failed": dag_id == "product_videos" and index in (1, 13) and age < 20 * HOUR,
                 }
@@ -111,15 +111,15 @@ def upload(service: GeminiEmulator) -> None:
         "x-goog-upload-protocol": "resumable",
         "x-goog-upload-header-content-type": "video/mp4",
     }
-    told = {"file": {"displayName": "trade-fair-keynote.mp4 [airflow shared]"}}
+    metadata = {"file": {"displayName": "trade-fair-keynote.mp4 [airflow shared]"}}
     with httpx.Client(base_url=service.base_url, headers=headers, timeout=60) as client:
-        start = client.post("/upload/v1beta/files", headers={"x-goog-upload-command": "start"}, json=told)
+        start = client.post("/upload/v1beta/files", headers={"x-goog-upload-command": "start"}, json=metadata)
         send = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0"}
         client.post(start.headers["x-goog-upload-url"], headers=send, content=bytes(96 * MIB)).raise_for_status()
 
 
 def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
-    """Take each, and write it to the folder of images."""
+    """Take each screenshot and write it to the image folder."""
     driver.get(f"{airflow.url}/auth/token/login")
     page = f"{airflow.url}/plugin/gemini-files"
     for theme in ("light", "dark"):
@@ -129,8 +129,8 @@ def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
         shoot(driver, f"page-{theme}")
     driver.execute_script("localStorage.theme = 'light'")
     driver.get(page)
-    inside(driver, lambda: sweep(driver))
-    shoot(driver, "sweep")
+    inside(driver, lambda: preview_cleanup(driver))
+    shoot(driver, "cleanup")
     task = f"{airflow.url}/dags/gemini_files_quickstart/runs/{quote(run_id)}/tasks/upload"
     driver.get(f"{task}/details")
     wait(driver, lambda: driver.find_elements(By.LINK_TEXT, "Gemini file"))
@@ -148,17 +148,18 @@ def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
 
 
 def take_cleanup(driver: Chrome, airflow: LocalAirflow) -> None:
-    """Let the cleanup Dag sweep; take its report and its asset."""
+    """Run the cleanup Dag; take its report and its asset."""
     dag_id = "gemini_files_cleanup"
     airflow.trigger(dag_id)
     airflow.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
-    # The schedule has a run of its own; one of the two has deleted something.
+    # The schedule creates another run; one of the two deletes files.
     runs = lambda: [run["dag_run_id"] for run in airflow.api("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]]  # noqa: E731
     report = lambda run_id: airflow.xcom(dag_id, run_id, "sweep_gemini_default") or {}  # noqa: E731
     run_id = wait(driver, lambda: [run_id for run_id in runs() if report(run_id).get("deleted_files")])[0]
     path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/sweep_gemini_default/links"
     driver.get(f"{airflow.url}/{airflow.api('GET', path)['extra_links']['Cleanup report']}")
-    inside(driver, lambda: find(driver, "#report .reasons"))
+    # The first listing may be older than the cleanup.
+    inside(driver, lambda: find(driver, "#report .reasons") and wait(driver, lambda: is_fresh(driver)))
     shoot(driver, "report")
     [asset] = airflow.api("GET", "/assets", params={"uri_pattern": "gemini-files://"})["assets"]
     driver.get(f"{airflow.url}/assets/{asset['id']}/asset-state-store")
@@ -166,33 +167,38 @@ def take_cleanup(driver: Chrome, airflow: LocalAirflow) -> None:
     shoot(driver, "asset")
 
 
-def sweep(driver: Chrome) -> None:
-    """Open the sweep's dialog, and have it say what would go."""
+def preview_cleanup(driver: Chrome) -> None:
+    """Open the cleanup dialog and wait for its preview."""
     find(driver, ".actions button").click()
     find(driver, "dialog .primary").click()
     find(driver, "dialog .danger")
 
 
+def is_fresh(driver: Chrome) -> bool:
+    """Return whether the page has listed the files within the last seconds."""
+    return find(driver, "#age").text == "Updated just now"
+
+
 def inside(driver: Chrome, action: Callable[[], object]) -> None:
-    """Do something in the frame of the page."""
+    """Call a function while the frame of the page is selected."""
     driver.switch_to.frame(find(driver, "iframe"))
     action()
     driver.switch_to.default_content()
 
 
 def find(driver: Chrome, css: str):
-    """Wait for an element; return it."""
+    """Wait for an element and return it."""
     return wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, css))[0]
 
 
 def wait(driver: Chrome, condition: Callable[[], object]):
-    """Wait until something is there; return it."""
+    """Wait until a condition is true and return its value."""
     return WebDriverWait(driver, SECONDS).until(lambda _: condition())
 
 
 def shoot(driver: Chrome, name: str) -> None:
-    """Write what the browser shows."""
-    # What has just come may still be moving.
+    """Write a screenshot."""
+    # Animations may still be running.
     time.sleep(1)
     driver.save_screenshot(str(IMAGES / f"{name}.png"))
     print(f"{name}: {(IMAGES / f'{name}.png').stat().st_size // 1024} KiB", flush=True)

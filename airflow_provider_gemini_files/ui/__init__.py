@@ -1,1 +1,1 @@
-"""The page "Gemini Files" of Airflow's UI."""
+"""The page "Gemini Files" in Airflow's UI."""

@@ -1,105 +1,164 @@
-"""What the page changes: files that were chosen, or what a policy says. Plain functions; they block."""
+"""The page's changes: delete selected files, or those that a retention policy selects. All functions block."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from airflow_provider_gemini_files.files.cleanup_report import counted
-from airflow_provider_gemini_files.files.deletion import DeletionOutcome as Outcome
+from airflow_provider_gemini_files.exceptions import GeminiAuthError
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
-from airflow_provider_gemini_files.files.retention import Decision, Plan, plan
+from airflow_provider_gemini_files.files.reference import parse_names
+from airflow_provider_gemini_files.files.retention import Plan, plan
+from airflow_provider_gemini_files.files.sweep import counted
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.hooks.storage import CONCURRENCY, Deletion, Outcome
 from airflow_provider_gemini_files.runs import database_lookup
 from airflow_provider_gemini_files.ui import audit
-from airflow_provider_gemini_files.ui.reading import Listing
+from airflow_provider_gemini_files.ui.errors import one_line
+from airflow_provider_gemini_files.ui.listings import Listing
 
-#: Files of one request; the page sends one after the other, so that each ends soon and progress can be seen.
+#: Files in one request. The page sends several requests, so that each one is short and progress is visible.
 MAX_FILES = 100
 
 #: Fields of a retention policy that the page's form has.
-_FORM = ("max_age", "max_age_finished", "high_watermark", "low_watermark", "include_shared", "include_foreign")
-
-Names = list[str]
+_FORM_FIELDS = ("max_age", "max_age_finished", "high_watermark", "low_watermark", "include_shared", "include_foreign")
 
 
-class ChosenFiles(BaseModel):
-    """Files that a user has chosen."""
+class SelectedFiles(BaseModel):
+    """Names of the files that a user has selected."""
 
-    names: Names = Field(min_length=1, max_length=MAX_FILES)
+    names: list[str] = Field(min_length=1, max_length=MAX_FILES)
 
 
-class SweepOptions(BaseModel):
-    """A retention policy as the page's form has it: see :meth:`RetentionPolicy.of`."""
+class CleanupOptions(BaseModel):
+    """A retention policy as the page's form sends it: see :meth:`RetentionPolicy.of`."""
 
     policy: dict[str, Any]
 
 
-class SweptFiles(SweepOptions, ChosenFiles):
-    """Files that a dry run has named, and its policy."""
+class CleanupRequest(CleanupOptions, SelectedFiles):
+    """Names of the files that a dry run has listed, and the policy of that dry run."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """
+    Outcome of a request that deletes files.
+
+    :param kept: ``{name: reason}`` of files that the policy no longer selects.
+    """
+
+    deletions: Sequence[Deletion]
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def gone(self) -> set[str]:
+        """Return the names of the files that no longer exist."""
+        return {deletion.name for deletion in self.deletions if deletion.is_gone}
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return one object per file: ``name``, ``outcome`` and ``error``."""
+        kept = [{"name": name, "outcome": "kept", "error": reason} for name, reason in self.kept.items()]
+        return [*map(asdict, self.deletions), *kept]
 
 
 def default_policy() -> dict[str, Any]:
-    """Return what the page's form begins with, and where its gauge has marks; durations in hours."""
+    """Return the initial values of the page's form, which are also the watermarks of its meter; durations in hours."""
     policy = RetentionPolicy()
-    values = {name: getattr(policy, name) for name in _FORM}
+    values = {name: getattr(policy, name) for name in _FORM_FIELDS}
     return {
         name: value.total_seconds() / 3600 if isinstance(value, timedelta) else value for name, value in values.items()
     }
 
 
-def dry_run(listing: Listing, options: SweepOptions) -> dict[str, Any]:
-    """Return what a sweep would delete, file by file, and what it would keep, by reason."""
-    decided = _plan(listing, options)
-    kept = [decision for decision in decided.decisions if not decision.delete]
+def dry_run(listing: Listing, options: CleanupOptions) -> dict[str, Any]:
+    """
+    Return what a cleanup would delete, file by file, and what it would keep, by reason.
+
+    :raises GeminiInputError: if the policy is invalid.
+    """
+    planned = _plan(listing, options)
     return {
-        "deletions": [[decision.file.name, decision.reason, decision.why] for decision in decided.deletions],
-        "freed_bytes": decided.freed_bytes,
-        "kept": counted(kept),
+        "deletions": [[decision.file.name, decision.why] for decision in planned.deletions],
+        "freed_bytes": planned.freed_bytes,
+        "kept": counted(decision for decision in planned.verdicts if not decision.delete),
     }
 
 
-def delete(conn_id: str, listing: Listing | None, names: Names, user: str) -> list[dict[str, Any]]:
-    """Delete files; return what became of each."""
-    return _delete(conn_id, listing, names, user, audit.DELETE_EVENT)
-
-
-def sweep(conn_id: str, listing: Listing, asked: SweptFiles, user: str) -> list[dict[str, Any]]:
+def delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: str) -> Results:
     """
-    Delete those of the files that the policy still says are to go; return what became of each.
+    Delete files, and write each deletion to the audit log as it happens.
 
-    The plan is made anew: since the dry run, a run can have begun again, and room can have been made.
+    :param listing: what is known about the files; it is used for the audit log only.
+    :raises GeminiInputError: if a name is invalid, or the connection is; nothing is deleted then.
+    :raises GeminiAuthError: if the connection has no API key.
     """
-    decisions = {decision.file.name: decision for decision in _plan(listing, asked).decisions}
-    going = [name for name in asked.names if name in decisions and decisions[name].delete]
-    kept = [_kept(name, decisions.get(name)) for name in asked.names if name not in going]
-    return [*_delete(conn_id, listing, going, user, audit.SWEEP_EVENT), *kept]
+    return Results(_delete(conn_id, listing, parse_names(names), user, audit.DELETE_EVENT))
 
 
-def _plan(listing: Listing, options: SweepOptions) -> Plan:
-    policy = RetentionPolicy.of(options.policy)
+def cleanup(conn_id: str, listing: Listing, request: CleanupRequest, user: str) -> Results:
+    """
+    Delete those of the files from a dry run that the policy still selects, as :func:`delete` does.
+
+    The plan is made again: since the dry run, a run may have been cleared or space may have been freed.
+
+    :raises GeminiInputError: if a name, the policy or the connection is invalid; nothing is deleted then.
+    :raises GeminiAuthError: if the connection has no API key.
+    """
+    decisions = {decision.file.name: decision for decision in _plan(listing, request).verdicts}
+    names = parse_names(request.names)
+    due = [name for name in names if name in decisions and decisions[name].delete]
+    kept = {name: decisions[name].why for name in names if name in decisions and not decisions[name].delete}
+    unlisted = [Deletion(name, Outcome.GONE) for name in names if name not in decisions]
+    return Results([*_delete(conn_id, listing, due, user, audit.CLEANUP_EVENT), *unlisted], kept)
+
+
+def _plan(listing: Listing, options: CleanupOptions) -> Plan:
+    """Return what a policy decides about each file of a listing, with the present states of the runs."""
     runs = database_lookup(file.owner for file in listing.files if file.owner)
+    policy = RetentionPolicy.of(options.policy)
     return plan(listing.files, runs, datetime.now(UTC), policy, listing.quota_bytes)
 
 
-def _delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: str, event: str) -> list[dict[str, Any]]:
-    deletions = GeminiFilesHook(conn_id).delete_files(names)
+def _delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: str, event: str) -> list[Deletion]:
+    hook = GeminiFilesHook(conn_id)
+    # An invalid connection fails here, before anything is deleted.
+    api_key = hook.connection.api_key if names else ""
     files = {file.name: file for file in listing.files} if listing else {}
-    audit.record(user, event, conn_id, deletions, files)
-    return [
-        {"name": one.name, "outcome": one.outcome, "error": str(one.error) if one.error else None} for one in deletions
-    ]
+    deletions = []
+    for deletion in _deletions(hook, names):
+        cleaned = replace(deletion, error=deletion.error and one_line(deletion.error, api_key))
+        audit.record(user, event, conn_id, cleaned, files.get(cleaned.name))
+        deletions.append(cleaned)
+    return deletions
 
 
-def gone(results: Iterable[dict[str, Any]]) -> Collection[str]:
-    """Return the names of the files that are not there any more."""
-    return {result["name"] for result in results if result["outcome"] in (Outcome.DELETED, Outcome.GONE)}
+def _deletions(hook: GeminiFilesHook, names: Sequence[str]) -> Iterator[Deletion]:
+    """
+    Delete files, several at once, and yield each outcome as soon as it is known.
+
+    The first file is deleted alone: it opens the HTTP client that the threads share.
+    """
+    for name in names[:1]:
+        yield _deletion(hook, name)
+    executor = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="gemini-page-delete")
+    try:
+        for future in as_completed([executor.submit(_deletion, hook, name) for name in names[1:]]):
+            yield future.result()
+    finally:
+        # If an outcome cannot be written to the audit log, no further deletion may start.
+        executor.shutdown(cancel_futures=True)
 
 
-def _kept(name: str, decision: Decision | None) -> dict[str, Any]:
-    if decision is None:
-        return {"name": name, "outcome": Outcome.GONE, "error": None}
-    return {"name": name, "outcome": "kept", "error": decision.why}
+def _deletion(hook: GeminiFilesHook, name: str) -> Deletion:
+    try:
+        [deletion] = hook.delete_files([name])
+    except GeminiAuthError as error:
+        # Raised, it would hide the outcome of the files that are already deleted.
+        return Deletion(name, Outcome.FAILED, str(error))
+    return deletion

@@ -1,4 +1,4 @@
-"""Which Gemini connections the page offers."""
+"""The Gemini connections that the page lists."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from airflow_provider_gemini_files.hooks.connection import CONN_TYPE, DEFAULT_CO
 
 def connection_ids() -> list[str]:
     """
-    Return the ids of the connections of type ``gemini``: those of Airflow's database and of this process's environment.
+    Return the ids of the connections of type ``gemini`` in Airflow's database and in this process's environment.
 
-    A secrets backend cannot be listed. Where nothing else is found, the default id may be in one; another id is asked
-    for in the page's URL, by who may read it.
+    The default id comes first. It is also returned if nothing is found, because a secrets backend cannot be listed but
+    may have it. Users who may read another connection of a secrets backend can name it in the page's URL.
     """
     with create_session() as session:
         found = set(session.scalars(select(Connection.conn_id).where(Connection.conn_type == CONN_TYPE)))
-    found.update(name for name in _names_in_environment() if _is_gemini(name))
-    return sorted(found or {DEFAULT_CONN_ID}, key=lambda name: (name != DEFAULT_CONN_ID, name))
+    found.update(conn_id for conn_id in _environment_ids() if _is_gemini(conn_id))
+    return sorted(found or {DEFAULT_CONN_ID}, key=lambda conn_id: (conn_id != DEFAULT_CONN_ID, conn_id))
 
 
-def _names_in_environment() -> list[str]:
+def _environment_ids() -> list[str]:
     return [name.removeprefix(CONN_ENV_PREFIX).lower() for name in os.environ if name.startswith(CONN_ENV_PREFIX)]
 
 
 def _is_gemini(conn_id: str) -> bool:
     try:
         connection = EnvironmentVariablesBackend().get_connection(conn_id)
-    except Exception:  # what cannot be parsed is some other tool's worry
+    except Exception:  # a variable that cannot be parsed is not a Gemini connection
         return False
     return connection is not None and connection.conn_type == CONN_TYPE

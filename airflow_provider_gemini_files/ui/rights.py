@@ -1,4 +1,4 @@
-"""Who may see and change what, by Airflow's own rules; and that a change comes from Airflow's own pages."""
+"""Permissions of the page, by Airflow's own auth manager, and the check that a change comes from Airflow's UI."""
 
 from __future__ import annotations
 
@@ -19,30 +19,34 @@ from fastapi import Depends, HTTPException, Request
 
 from airflow_provider_gemini_files.ui.connections import connection_ids
 
-#: A page of another origin cannot send it without being asked about by the browser first.
+#: Pages of another origin cannot send this header: the browser would ask for permission first (CORS preflight).
 OWN_HEADER = "X-Gemini-Files"
 
 
-async def may_read(request: Request, connection_id: str, user: GetUserDep) -> None:
-    """Refuse a connection that the page does not offer to a user who may not see it, and another team's."""
+async def require_read(request: Request, connection_id: str, user: GetUserDep) -> None:
+    """
+    Raise 403 if the page does not list the connection and the user may not read it.
+
+    With ``[core] multi_team``, the user needs the permission to read listed connections as well.
+    """
     listed = connection_id in await asyncio.to_thread(connection_ids)
     if listed and not conf.getboolean("core", "multi_team", fallback=False):
         return
-    if not await allows("GET", request, user):
-        raise HTTPException(403, f"You may not read the connection {connection_id!r}.")
+    if not await is_allowed("GET", request, user):
+        raise HTTPException(403, f"You do not have permission to read the connection {connection_id!r}.")
 
 
-async def may_edit(request: Request, connection_id: str, user: GetUserDep) -> None:
-    """Refuse who may not edit the connection."""
-    if not await allows("PUT", request, user):
-        raise HTTPException(403, f"Changing files needs the right to edit the connection {connection_id!r}.")
+async def require_edit(request: Request, connection_id: str, user: GetUserDep) -> None:
+    """Raise 403 unless the user may edit the connection."""
+    if not await is_allowed("PUT", request, user):
+        raise HTTPException(403, f"Deleting files requires permission to edit the connection {connection_id!r}.")
 
 
-async def allows(method: Any, request: Request, user: Any) -> bool:
-    """Tell whether a user has a right to the connection of the request's path."""
+async def is_allowed(method: Any, request: Request, user: Any) -> bool:
+    """Return whether a user has a permission on the connection in the request's path."""
     try:
         checked = requires_access_connection(method)(request, user)
-        # A coroutine from Airflow 3.3 on.
+        # Airflow 3.3 and later return a coroutine.
         if inspect.isawaitable(checked):
             await checked
     except HTTPException:
@@ -50,17 +54,17 @@ async def allows(method: Any, request: Request, user: Any) -> bool:
     return True
 
 
-def from_airflow(request: Request) -> None:
+def require_same_origin(request: Request) -> None:
     """
-    Refuse a change that a page of another origin has sent with the user's cookie.
+    Raise 403 for a change that a page of another origin sends with the user's cookie.
 
-    A browser says itself where a request comes from: in ``Sec-Fetch-Site`` where it trusts the connection, which holds
-    behind a proxy, too; else in ``Origin``. What is no browser has no one's cookie, and needs the header only.
+    ``Sec-Fetch-Site`` is checked first, because it is also right behind a proxy. Browsers omit it on connections that
+    they do not trust; then ``Origin`` is checked. Other clients have no user's cookie and need only the header.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     own = site == "same-origin" if site else origin is None or urlsplit(origin).netloc in _own_hosts(request)
     if not own or OWN_HEADER not in request.headers:
-        raise HTTPException(403, "Files are changed from Airflow's own page only; this request came from elsewhere.")
+        raise HTTPException(403, "Files can only be deleted from Airflow's UI; this request has another origin.")
 
 
 def _own_hosts(request: Request) -> set[str]:
@@ -68,7 +72,7 @@ def _own_hosts(request: Request) -> set[str]:
 
 
 LOGGED_IN = Depends(requires_authenticated())
-MAY_LOOK = Depends(requires_access_view(AccessView.PLUGINS))
-MAY_READ = Depends(may_read)
-#: In this order: whoever is refused learns nothing more.
-MAY_CHANGE = [MAY_LOOK, Depends(may_edit), Depends(from_airflow)]
+CAN_VIEW = Depends(requires_access_view(AccessView.PLUGINS))
+CAN_READ = Depends(require_read)
+#: In this order, so that a user without access learns nothing about the connection.
+CAN_EDIT = [CAN_VIEW, Depends(require_edit), Depends(require_same_origin)]

@@ -1,4 +1,4 @@
-"""The page "Gemini Files" as a test sees it: a browser on it, a user, and a project of its own."""
+"""Helpers for the tests of the page: a browser that shows it, and a Gemini project for each test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECONDS = 20
 
 
 class Store:
-    """A project of the emulator, and the connection to it: the page reads a connection twice a minute at most."""
+    """A project of the emulator and its connection, one for each test: the page caches listings by connection."""
 
     def __init__(self, airflow: LocalAirflow, service: GeminiEmulator, conn_id: str) -> None:
         self.conn_id = conn_id
@@ -31,12 +31,12 @@ class Store:
         airflow.api("POST", "/connections", json=connection)
 
     def seed(self, *files: dict[str, Any]) -> None:
-        """Put files into the project."""
+        """Create files in the project."""
         body = {"api_key": self.key, "resources": list(files)}
         httpx.post(f"{self._service.base_url}/__emulator/seed", json=body, timeout=60).raise_for_status()
 
     def names(self) -> set[str]:
-        """Return the names of the files that are there."""
+        """Return the names of the project's files."""
         headers = {"x-goog-api-key": self.key}
         page = httpx.get(f"{self._service.base_url}/v1beta/files?pageSize=100", headers=headers)
         return {file["name"] for file in page.json().get("files", [])}
@@ -51,7 +51,7 @@ class Page:
         self._airflow = airflow
 
     def login(self, user: str | None) -> None:
-        """Become a user; None: nobody."""
+        """Log in as a user, or log out (None)."""
         self.driver.get(f"{self.url}/api/v2/version")
         self.driver.delete_all_cookies()
         self.driver.execute_script("localStorage.clear()")
@@ -60,34 +60,34 @@ class Page:
         self.console()
 
     def open(self, conn_id: str, **query: Any) -> None:
-        """Open the page by itself, without Airflow around it."""
+        """Open the page outside of Airflow's frame."""
         self.driver.get(f"{self.url}/gemini-files/?{urlencode({'conn_id': conn_id, **query}, doseq=True)}")
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        """Wait until something is so, whatever is made anew meanwhile; return it."""
+        """Wait until a condition is true and return its value; it is checked again if an element was replaced."""
         wait = WebDriverWait(self.driver, SECONDS, 0.05, ignored_exceptions=[StaleElementReferenceException])
         return wait.until(lambda _: condition())
 
     def all(self, css: str) -> list[WebElement]:
-        """Return what matches and can be seen."""
+        """Return the visible elements that match."""
         return [element for element in self.driver.find_elements(By.CSS_SELECTOR, css) if element.is_displayed()]
 
     def one(self, css: str) -> WebElement:
-        """Wait for one thing that matches; return it."""
+        """Wait for a visible element that matches, and return it."""
         return self.until(lambda: self.all(css))[0]
 
     def buttons(self, text: str) -> list[WebElement]:
-        """Return the buttons with a text (a pattern) that can be pressed."""
+        """Return the visible, enabled buttons whose text matches a pattern."""
         return [button for button in self.all("button") if re.fullmatch(text, button.text) and button.is_enabled()]
 
     def press(self, text: str) -> None:
-        """Wait for a button, and press it."""
+        """Wait for a button and click it."""
         self.until(lambda: [button.click() or button for button in self.buttons(text)[:1]])
 
     def files(self) -> list[str]:
-        """Return the names of the rows, in order."""
+        """Return the names of the files in the table, in order."""
         return self.driver.execute_script("return [...document.querySelectorAll('#files tbody tr')].map(row => row.id)")
 
     def console(self) -> list[str]:
-        """Return the errors that the browser's console has got since the last call."""
+        """Return the errors in the browser's console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]

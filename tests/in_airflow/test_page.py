@@ -1,4 +1,4 @@
-"""The page "Gemini Files" in a real browser, served by real Airflow to users with different rights."""
+"""The page "Gemini Files" in a real browser, served by real Airflow to users with different permissions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import browser
 import httpx
 import pytest
 from in_airflow.page import Page, Store
-from local_airflow import LocalAirflow
+from local_airflow import LocalAirflow, free_port
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from support import until
@@ -46,7 +46,7 @@ def driver() -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(driver: Chrome, airflow: LocalAirflow) -> Page:
-    """Return the page's browser, logged in as admin."""
+    """Return the page in a browser, logged in as admin."""
     page = Page(driver, airflow)
     page.login("admin")
     return page
@@ -54,32 +54,32 @@ def page(driver: Chrome, airflow: LocalAirflow) -> Page:
 
 @pytest.fixture
 def store(airflow: LocalAirflow, service: GeminiEmulator, request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Return a project of the test's own, empty."""
+    """Return an empty project for this test."""
     store = Store(airflow, service, re.sub(r"\W", "_", request.node.name))
     yield store
     airflow.api("DELETE", f"/connections/{store.conn_id}")
 
 
-def test_three_files_can_be_read_sorted_and_searched_by_everybody(page: Page, store: Store):
+def test_viewer_can_sort_filter_and_search_files(page: Page, store: Store):
     store.seed(*THREE)
     page.login("viewer")
     page.open(store.conn_id)
     page.one("#files tbody tr")
 
-    # The newest first.
+    # Newest first.
     assert page.files() == ["files/alpha", "files/gamma", "files/beta"]
     [alpha, gamma, beta] = [row.text for row in page.all("#files tbody tr")]
     assert "alpha.mp4" in alpha
     assert "many_waits \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} wait [3]" in alpha
-    assert "no longer known" in alpha
+    assert "Not found" in alpha
     assert "3.0 GiB" in alpha
     assert "FAILED\nThe file could not be processed." in gamma
-    assert "shared by all runs" in gamma
-    # What looks like markup is text.
+    assert "Shared by all runs" in gamma
+    # A display name is text, even if it looks like markup.
     assert SCRIPT in beta
     assert page.driver.title == "Gemini Files"
     assert page.all("#files img, #files script") == []
-    assert page.one(".meter").get_attribute("aria-valuetext").startswith("3.0 GiB of 20.0 GiB, 15.0 %.")
+    assert page.one(".meter").get_attribute("aria-valuetext").startswith("3.0 GiB of 20.0 GiB, 15.0%.")
 
     page.press("Size")
     assert page.files() == ["files/gamma", "files/beta", "files/alpha"]
@@ -92,11 +92,11 @@ def test_three_files_can_be_read_sorted_and_searched_by_everybody(page: Page, st
     page.one("input[type=search]").send_keys("MANY_waits alpha")
     assert page.files() == ["files/alpha"]
     page.one("input[type=search]").send_keys(" nothing")
-    assert "No file is like that" in page.one("#files .state").text
+    assert "No matching files" in page.one("#files .state").text
     assert page.console() == []
 
 
-def test_a_viewer_can_change_nothing(page: Page, store: Store, airflow: LocalAirflow):
+def test_viewer_cannot_delete_files(page: Page, store: Store, airflow: LocalAirflow):
     store.seed(*THREE)
     page.login("viewer")
     page.open(store.conn_id)
@@ -104,14 +104,14 @@ def test_a_viewer_can_change_nothing(page: Page, store: Store, airflow: LocalAir
 
     assert page.one(".actions").text == "Read only"
     assert page.all("input[type=checkbox]") == []
-    for action in ("delete", "sweep", "dry-run"):
+    for action in ("delete", "cleanup", "dry-run"):
         refused = change(airflow, store, action, user="viewer")
         assert refused.status_code == 403
-        assert "right to edit the connection" in refused.json()["detail"]
+        assert "permission to edit the connection" in refused.json()["detail"]
     assert len(store.names()) == 3
 
 
-def test_every_route_needs_a_user_and_only_airflows_own_page_changes_anything(
+def test_every_route_requires_login_and_changes_require_same_origin(
     page: Page, store: Store, airflow: LocalAirflow, service: GeminiEmulator
 ):
     store.seed(*THREE)
@@ -119,9 +119,9 @@ def test_every_route_needs_a_user_and_only_airflows_own_page_changes_anything(
     for path in ("/", "/static/page.js", "/api/connections", files):
         assert httpx.get(f"{airflow.url}/gemini-files{path}").status_code == 401
     assert change(airflow, store, "delete", user=None).status_code == 401
-    told = httpx.get(f"{airflow.url}/gemini-files{files}", headers=airflow.headers)
-    assert told.status_code == 200
-    assert store.key not in told.text
+    listed = httpx.get(f"{airflow.url}/gemini-files{files}", headers=airflow.headers)
+    assert listed.status_code == 200
+    assert store.key not in listed.text
 
     for headers in (
         {"Sec-Fetch-Site": "cross-site"},
@@ -132,8 +132,8 @@ def test_every_route_needs_a_user_and_only_airflows_own_page_changes_anything(
     ):
         refused = change(airflow, store, "delete", user="admin", headers=headers)
         assert refused.status_code == 403
-        assert "came from elsewhere" in refused.json()["detail"]
-    # Another port is another origin, but the same site: the browser sends the cookie along.
+        assert "another origin" in refused.json()["detail"]
+    # Another port is another origin on the same site, so the browser sends the cookie.
     page.driver.get(f"{service.base_url}/__emulator/health")
     url = f"{airflow.url}/gemini-files/api/connections/{store.conn_id}/delete"
     page.driver.execute_async_script(
@@ -147,18 +147,16 @@ def test_every_route_needs_a_user_and_only_airflows_own_page_changes_anything(
     assert store.names() == {"files/beta", "files/gamma"}
 
 
-def test_files_are_deleted_row_by_row_and_the_audit_log_says_who_did_it(
-    page: Page, store: Store, airflow: LocalAirflow
-):
+def test_selected_files_are_deleted_and_audited(page: Page, store: Store, airflow: LocalAirflow):
     store.seed(*THREE)
     page.open(store.conn_id)
     page.one("input[value='files/alpha']").click()
     page.one("input[value='files/beta']").click()
-    page.press("Delete 2…")
-    assert "no longer known" in page.one("dialog").text
+    page.press(r"Delete selected \(2\)")
+    assert "Not found" in page.one("dialog").text
     page.press("Delete 2 files")
     page.until(lambda: "2 deleted." in page.one("dialog").text)
-    assert [cell.text for cell in page.all("dialog td.outcome")] == ["deleted", "deleted"]
+    assert [cell.text for cell in page.all("dialog td.result")] == ["Deleted", "Deleted"]
     page.press("Close")
 
     page.until(lambda: page.files() == ["files/gamma"])
@@ -172,26 +170,26 @@ def test_files_are_deleted_row_by_row_and_the_audit_log_says_who_did_it(
     assert page.console() == []
 
 
-def test_a_sweep_shows_first_what_it_would_delete(page: Page, store: Store, airflow: LocalAirflow):
+def test_cleanup_previews_files_before_it_deletes_them(page: Page, store: Store, airflow: LocalAirflow):
     store.seed(*THREE)
     page.open(store.conn_id)
-    page.press("Sweep…")
-    page.press("Show what would be deleted")
-    # Gamma has failed; alpha is too young, and beta another tool's.
-    page.until(lambda: "1 file would be deleted" in page.one("dialog").text)
+    page.press("Clean up")
+    page.press("Preview")
+    # Gamma has failed; alpha is within the grace period, and beta belongs to another tool.
+    page.until(lambda: "1 file to delete" in page.one("dialog").text)
     assert len(store.names()) == 3
     page.one("dialog label.box:last-of-type input").click()
-    page.press("Look again")
-    page.until(lambda: "2 files would be deleted" in page.one("dialog").text)
+    page.press("Update preview")
+    page.until(lambda: "2 files to delete" in page.one("dialog").text)
     page.press("Delete 2 files")
     page.until(lambda: "2 deleted." in page.one("dialog").text)
 
     assert store.names() == {"files/alpha"}
-    assert len(audit(airflow, store, "gemini_files_sweep_file")) == 2
+    assert len(audit(airflow, store, "gemini_files_cleanup_file")) == 2
     assert page.console() == []
 
 
-def test_five_thousand_files_stay_quick(page: Page, store: Store):
+def test_page_is_fast_with_5000_files(page: Page, store: Store):
     store.seed(*({"name": f"files/f{number}", "display_name": f"{number:05}.txt"} for number in range(5000)))
     page.open(store.conn_id)
     page.one("#files tbody tr")
@@ -209,7 +207,7 @@ def test_five_thousand_files_stay_quick(page: Page, store: Store):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_can_be_used_by_everybody(page: Page, store: Store, theme: str):
+def test_page_and_dialogs_have_no_accessibility_violations(page: Page, store: Store, theme: str):
     store.seed(*THREE)
     page.driver.execute_script("localStorage.theme = arguments[0]", theme)
     page.open(store.conn_id, file="files/beta")
@@ -217,46 +215,78 @@ def test_it_can_be_used_by_everybody(page: Page, store: Store, theme: str):
     page.driver.execute_script(browser.axe(CACHE))
     assert violations(page) == []
     page.one("tbody input").click()
-    page.press("Delete 1…")
+    page.press(r"Delete selected \(1\)")
     assert violations(page) == []
     page.press("Cancel")
-    page.press("Sweep…")
-    page.press("Show what would be deleted")
+    page.press("Clean up")
+    page.press("Preview")
     page.until(lambda: page.buttons("Delete 1 file"))
     assert violations(page) == []
 
 
-def test_what_is_not_well_is_said(page: Page, store: Store, airflow: LocalAirflow, service: GeminiEmulator):
+def test_empty_project_and_missing_permissions_are_explained(page: Page, store: Store):
     page.open(store.conn_id)
-    assert "The store is empty" in page.one("#files .state").text
+    assert page.one("#files .state").text.startswith("No files")
     page.open("no_such_connection")
-    assert "There is no connection 'no_such_connection'" in page.one(".notice.error").text
+    error = page.one(".notice.error")
+    assert "Connection not found" in error.text
+    assert link_of(page, "Add connection").endswith("/connections?name_pattern=no_such_connection")
+
     page.login("viewer")
     page.open("no_such_connection")
-    assert "You may not read" in page.one(".notice.error").text
+    assert "You do not have permission to read the connection" in page.one(".notice.error").text
     page.login(None)
     page.open(store.conn_id)
     page.until(lambda: "/auth/login" in page.driver.current_url)
 
-    page.login("admin")
-    slow = Store(airflow, service, "slow")
-    service.faults.add("list", "stall", seconds=7, api_key=slow.key)
-    page.open(slow.conn_id)
+
+def test_slow_service_does_not_block_the_api_server(
+    page: Page, store: Store, airflow: LocalAirflow, service: GeminiEmulator
+):
+    service.faults.add("list", "stall", seconds=7, api_key=store.key)
+    page.open(store.conn_id)
     began = time.monotonic()
-    answers = [airflow.api("GET", "/version") and time.monotonic() for _ in range(20)]
-    # Airflow itself answers all the while.
-    assert answers[-1] - began < 4
-    assert "Still reading" in page.one(".notice").text
-    assert "The store is empty" in page.one("#files .state").text
-    wrong = Store(airflow, service, "wrong")
-    service.faults.add("list", "bad_key", api_key=wrong.key)
-    page.open(wrong.conn_id)
+    for _ in range(20):
+        airflow.api("GET", "/version")
+    assert time.monotonic() - began < 4
+
+    assert "Loading files" in page.one(".notice").text
+    assert page.one("#files .state").text.startswith("No files")
+
+
+def test_rejected_key_is_explained_and_retry_lists_the_files(
+    page: Page, store: Store, airflow: LocalAirflow, service: GeminiEmulator
+):
+    store.seed(*THREE)
+    service.faults.add("list", "bad_key", api_key=store.key)
+    page.open(store.conn_id)
+
     assert "API key not valid" in page.one(".notice.error").text
-    for made in (slow, wrong):
-        airflow.api("DELETE", f"/connections/{made.conn_id}")
+    assert link_of(page, "Open connection") == f"{airflow.url}/connections?name_pattern={store.conn_id}"
+    # The API server lists the files at most every two seconds.
+    time.sleep(2)
+    page.press("Retry")
+    page.until(page.files)
+    assert len(page.files()) == 3
+    assert page.all(".notice") == []
 
 
-def test_a_task_links_to_its_file_also_while_it_is_deferred_and_the_file_to_its_task(
+def test_unreachable_service_is_named_with_retry_and_link_to_connection(page: Page, airflow: LocalAirflow):
+    address = f"http://127.0.0.1:{free_port()}"
+    connection = {"conn_type": "gemini", "host": address, "password": "k-e-y", "extra": '{"max_retries": 0}'}
+    airflow.api("POST", "/connections", json={"connection_id": "unreachable", **connection})
+    page.open("unreachable")
+
+    error = page.one(".notice.error").text
+    assert error.startswith(f"The Gemini API is unreachable\nThe API server cannot reach {address} (ConnectError: ")
+    assert page.buttons("Retry")
+    assert link_of(page, "Open connection") == f"{airflow.url}/connections?name_pattern=unreachable"
+    page.driver.execute_script(browser.axe(CACHE))
+    assert violations(page) == []
+    airflow.api("DELETE", "/connections/unreachable")
+
+
+def test_deferred_task_links_to_its_file_and_file_links_to_its_task(
     page: Page, airflow: LocalAirflow, service: GeminiEmulator, video_file: Path
 ):
     service.settings.video_seconds = 10_000
@@ -267,7 +297,7 @@ def test_a_task_links_to_its_file_also_while_it_is_deferred_and_the_file_to_its_
     name = airflow.xcom("upload_and_wait", run_id, "upload", "file")["name"]
     assert link == f"plugin/gemini-files?conn_id=gemini_default&file={quote(name, safe='')}"
 
-    # As a person goes: from the page of the task, through Airflow's frame, and back to the task.
+    # The way of a user: from the task to the page in Airflow's frame, and back to the task.
     page.driver.get(f"{airflow.url}/dags/upload_and_wait/runs/{run_id}/tasks/upload/details")
     page.until(lambda: page.driver.find_elements(By.LINK_TEXT, "Gemini file"))[0].click()
     page.until(lambda: window_with(page, "/plugin/gemini-files"))
@@ -275,7 +305,7 @@ def test_a_task_links_to_its_file_also_while_it_is_deferred_and_the_file_to_its_
     row = page.one("#files tbody tr.linked")
     assert row.get_attribute("id") == name
     assert "PROCESSING" in row.text
-    assert "under way" in row.text
+    assert "Active" in row.text
     row.find_element(By.CSS_SELECTOR, ".owner a").click()
     page.driver.switch_to.default_content()
     page.until(lambda: page.driver.current_url.endswith(f"/dags/upload_and_wait/runs/{quote(run_id)}/tasks/upload"))
@@ -285,18 +315,18 @@ def test_a_task_links_to_its_file_also_while_it_is_deferred_and_the_file_to_its_
     assert airflow.api("GET", path)["extra_links"]["Gemini file"] == link
 
 
-def test_a_cleanup_links_to_its_report(page: Page, airflow: LocalAirflow, service: GeminiEmulator):
+def test_cleanup_task_links_to_its_report(page: Page, airflow: LocalAirflow, service: GeminiEmulator):
     run_id = airflow.trigger("reported")
     assert airflow.wait("reported", run_id) == "success"
     links = airflow.api("GET", f"/dags/reported/dagRuns/{run_id}/taskInstances/sweep/links")["extra_links"]
 
     page.driver.get(f"{airflow.url}/gemini-files/?{links['Cleanup report'].partition('?')[2]}")
-    page.until(lambda: "Would have deleted 0 files" in page.one("#report").text)
-    assert "0 B of 20.0 GiB (0.0 %) before" in page.one("#report").text
+    page.until(lambda: "Would delete 0 files" in page.one("#report").text)
+    assert "Before: 0 B of 20.0 GiB (0.0%)" in page.one("#report").text
     assert page.console() == []
 
 
-def test_it_is_in_airflows_navigation(page: Page, airflow: LocalAirflow):
+def test_page_is_in_browse_menu_and_follows_theme(page: Page, airflow: LocalAirflow):
     page.driver.get(airflow.url)
     page.press("Browse")
     page.until(lambda: page.driver.find_elements(By.PARTIAL_LINK_TEXT, "Gemini Files"))[0].click()
@@ -304,7 +334,7 @@ def test_it_is_in_airflows_navigation(page: Page, airflow: LocalAirflow):
     page.driver.switch_to.frame(page.one("iframe"))
     assert page.one("h1").text == "Gemini Files"
     page.one("#storage, .notice")
-    # Airflow's theme is a class of its document; the page follows it while it is open.
+    # Airflow sets the theme as a class of its document.
     page.driver.execute_script("window.parent.document.documentElement.className = 'dark'")
     page.until(lambda: page.driver.execute_script("return document.documentElement.dataset.theme") == "dark")
 
@@ -312,7 +342,7 @@ def test_it_is_in_airflows_navigation(page: Page, airflow: LocalAirflow):
 def change(
     airflow: LocalAirflow, store: Store, action: str, *, user: str | None, headers: dict[str, str | None] | None = None
 ) -> httpx.Response:
-    """Send a change as the page does, with the user's cookie."""
+    """Send a change as the page does, with the cookie of a user."""
     cookies = {"_token": airflow.token(user)} if user else {}
     given = {"X-Gemini-Files": "1", "Sec-Fetch-Site": "same-origin"}
     given |= {"Sec-Fetch-Site": None} if headers and "Origin" in headers else {}
@@ -326,13 +356,17 @@ def audit(airflow: LocalAirflow, store: Store, event: str, **query: str) -> list
     return [entry for entry in entries if entry["event"] == event and store.conn_id in entry["extra"]]
 
 
+def link_of(page: Page, text: str) -> str:
+    return page.until(lambda: page.driver.find_elements(By.LINK_TEXT, text))[0].get_attribute("href")
+
+
 def violations(page: Page) -> list[str]:
     found = page.driver.execute_async_script("axe.run().then(arguments[0])")["violations"]
     return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
 
 
 def window_with(page: Page, path: str) -> bool:
-    """Go to the window that shows a path; Airflow 3.1 opens links in a new one."""
+    """Switch to the window that shows a path, as Airflow 3.1 opens links in a new one; return whether there is one."""
     for handle in page.driver.window_handles:
         page.driver.switch_to.window(handle)
         if path in page.driver.current_url:

@@ -1,4 +1,4 @@
-"""What the page deletes; its routes and rights are tested with a browser, in ``in_airflow/test_page.py``."""
+"""The page's deletions; its routes and permissions are tested with a browser, in ``in_airflow/test_page.py``."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import json
 import time
 from collections.abc import Callable
 
-import httpx
 import pydantic
 import pytest
 from airflow.models.log import Log
 from airflow.utils.session import create_session
-from support import API_KEY
+from support import API_KEY, seed
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.policy import RunState
-from airflow_provider_gemini_files.ui import actions
-from airflow_provider_gemini_files.ui.actions import ChosenFiles, SweepOptions, SweptFiles
-from airflow_provider_gemini_files.ui.reading import Listing
+from airflow_provider_gemini_files.hooks.storage import CONCURRENCY
+from airflow_provider_gemini_files.ui import actions, audit
+from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest, SelectedFiles
+from airflow_provider_gemini_files.ui.listings import Listing
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
@@ -30,83 +30,150 @@ FOREIGN = "files/foreign"
 
 @pytest.fixture
 def listing(emulator, hook) -> Listing:
-    """Return a listing of a file of a run that has ended, and of one of another tool."""
-    files = [{"name": OWNED, "display_name": f"a.txt{OWNER.mark()}", "age": 7200}, {"name": FOREIGN, "age": 7200}]
-    body = {"api_key": API_KEY, "resources": files}
-    httpx.post(f"{emulator.base_url}/__emulator/seed", json=body).raise_for_status()
+    """Return a listing of a file of a finished run and a file of another tool."""
+    owned = {"name": OWNED, "display_name": f"a.txt{OWNER.mark()}", "age": 7200}
+    seed(emulator.base_url, owned, {"name": FOREIGN, "age": 7200})
     return Listing(time.time(), tuple(hook.list_files()), 20 << 30, {})
 
 
 @pytest.fixture
 def run_is(mocker) -> Callable[[RunState], None]:
-    """Return a function that says in which state the run of the file is."""
+    """Return a function that sets the state of the run that owns the file; it is finished at first."""
     lookup = mocker.patch.object(actions, "database_lookup", autospec=True)
 
-    def say(state: RunState) -> None:
+    def set_state(state: RunState) -> None:
         lookup.return_value = {(OWNER.dag_id, OWNER.run_id): state}
 
-    say(RunState.FINISHED)
-    return say
+    set_state(RunState.FINISHED)
+    return set_state
 
 
-def logged(event: str) -> list[Log]:
+@pytest.fixture
+def audited() -> Callable[[str], list[Log]]:
+    """Return a function that returns the entries of an event since the test started, in the order of their writing."""
     with create_session() as session:
-        entries = session.query(Log).filter(Log.event == event).order_by(Log.id).all()
-        session.expunge_all()
+        last = max((entry_id for (entry_id,) in session.query(Log.id)), default=0)
+
+    def entries(event: str) -> list[Log]:
+        with create_session() as session:
+            found = session.query(Log).filter(Log.event == event, Log.id > last).order_by(Log.id).all()
+            session.expunge_all()
+        return found
+
     return entries
 
 
-def test_a_dry_run_says_of_each_file_why_it_would_go(listing, hook, run_is):
-    told = actions.dry_run(listing, SweepOptions(policy=actions.default_policy()))
+def cleanup_request(*names: str, **policy: object) -> CleanupRequest:
+    return CleanupRequest(policy=actions.default_policy() | policy, names=list(names))
 
-    [[name, reason, why]] = told["deletions"]
-    assert (name, reason) == (OWNED, "run finished")
-    assert "run a_run of a_dag has ended" in why
-    assert list(told["kept"]) == ["foreign"]
-    assert json.loads(json.dumps(told)) == told
+
+def test_dry_run_returns_reason_of_each_deletion_and_deletes_nothing(listing, hook, run_is):
+    result = actions.dry_run(listing, CleanupOptions(policy=actions.default_policy()))
+
+    [[name, reason]] = result["deletions"]
+    assert name == OWNED
+    assert "run a_run of a_dag has ended" in reason
+    assert list(result["kept"]) == ["foreign"]
+    assert json.loads(json.dumps(result)) == result
     assert len(hook.list_files()) == 2
 
 
-def test_a_sweep_deletes_no_more_than_was_shown_and_is_still_to_go(listing, hook, run_is):
-    policy = actions.default_policy() | {"include_foreign": True}
-    # Foreign would go, too, but was not shown; or a run has begun again since the dry run.
-    asked = SweptFiles(policy=policy, names=[OWNED])
+def test_cleanup_keeps_file_whose_run_became_active_after_dry_run(listing, hook, run_is):
     run_is(RunState.RUNNING)
-    [kept] = actions.sweep(CONN_ID, listing, asked, "somebody")
+    results = actions.cleanup(CONN_ID, listing, cleanup_request(OWNED), "user")
+
+    [kept] = results.to_json()
     assert (kept["name"], kept["outcome"]) == (OWNED, "kept")
     assert "has not ended" in kept["error"]
+    assert results.gone == set()
     assert len(hook.list_files()) == 2
 
-    run_is(RunState.FINISHED)
-    [deleted] = actions.sweep(CONN_ID, listing, asked, "somebody")
-    assert (deleted["name"], deleted["outcome"]) == (OWNED, "deleted")
+
+def test_cleanup_deletes_only_files_of_dry_run(listing, hook, run_is):
+    # The policy also selects the file of the other tool, which the dry run did not show.
+    results = actions.cleanup(CONN_ID, listing, cleanup_request(OWNED, include_foreign=True), "user")
+
+    assert [(deletion.name, deletion.outcome) for deletion in results.deletions] == [(OWNED, "deleted")]
     assert [file.name for file in hook.list_files()] == [FOREIGN]
 
 
-def test_what_is_gone_meanwhile_is_no_error(listing, hook):
+def test_cleanup_reports_file_that_is_no_longer_listed_as_gone(listing, run_is):
+    results = actions.cleanup(CONN_ID, listing, cleanup_request("files/unlisted"), "user")
+
+    assert [(deletion.name, deletion.outcome) for deletion in results.deletions] == [("files/unlisted", "gone")]
+
+
+def test_delete_of_file_that_is_already_gone_is_not_an_error(listing, hook):
     hook.delete_file(OWNED)
-    results = actions.delete(CONN_ID, listing, [OWNED, FOREIGN], "somebody")
+    results = actions.delete(CONN_ID, listing, [OWNED, FOREIGN], "user")
 
-    assert [result["outcome"] for result in results] == ["gone", "deleted"]
-    assert actions.gone(results) == {OWNED, FOREIGN}
+    assert [deletion.outcome for deletion in results.deletions] == ["gone", "deleted"]
+    assert results.gone == {OWNED, FOREIGN}
 
 
-def test_the_audit_log_says_who_deleted_what_and_whose_it_was(listing):
-    before = len(logged("gemini_files_delete_file"))
-    actions.delete(CONN_ID, listing, [OWNED, FOREIGN], "somebody")
+def test_audit_log_names_user_and_owner_of_each_file(listing, audited):
+    actions.delete(CONN_ID, listing, [OWNED, FOREIGN], "user")
 
-    owned, foreign = logged("gemini_files_delete_file")[before:]
-    assert owned.owner == owned.owner_display_name == "somebody"
+    owned, foreign = audited("gemini_files_delete_file")
+    assert owned.owner == owned.owner_display_name == "user"
     assert (owned.dag_id, owned.run_id, owned.task_id, owned.map_index) == ("a_dag", "a_run", "a_task", 4)
     assert foreign.dag_id is None
-    told = json.loads(owned.extra)
-    assert (told["connection"], told["file"], told["outcome"]) == (CONN_ID, OWNED, "deleted")
+    extra = json.loads(owned.extra)
+    assert (extra["connection"], extra["file"], extra["outcome"]) == (CONN_ID, OWNED, "deleted")
 
 
-def test_what_cannot_be_is_refused_before_anything_is_asked(listing):
+def test_each_deletion_is_written_to_audit_log_as_it_happens(emulator, hook, listing, audited, mocker):
+    seen = []
+    record = audit.record
+
+    def record_and_observe(*arguments):
+        record(*arguments)
+        seen.append((len(audited("gemini_files_delete_file")), len(hook.list_files())))
+
+    mocker.patch.object(audit, "record", side_effect=record_and_observe)
+    actions.delete(CONN_ID, listing, [OWNED, FOREIGN], "user")
+
+    assert seen == [(1, 1), (2, 0)]
+
+
+def test_deletion_stops_when_audit_log_cannot_be_written(emulator, hook, mocker):
+    names = [f"files/f{number}" for number in range(3 * CONCURRENCY)]
+    seed(emulator.base_url, *({"name": name} for name in names))
+    mocker.patch.object(audit, "record", side_effect=RuntimeError("database is gone"))
+
+    with pytest.raises(RuntimeError, match="database is gone"):
+        actions.delete(CONN_ID, None, names, "user")
+    assert {file.name for file in hook.list_files()} == set(names[1:])
+
+
+def test_rejected_key_fails_remaining_files_and_keeps_results_of_deleted_ones(emulator, listing, audited):
+    emulator.faults.add("delete", "bad_key", nth=2)
+    results = actions.delete(CONN_ID, listing, [OWNED, FOREIGN], "user")
+
+    assert [(deletion.name, deletion.outcome) for deletion in results.deletions] == [
+        (OWNED, "deleted"),
+        (FOREIGN, "failed"),
+    ]
+    assert len(audited("gemini_files_delete_file")) == 2
+
+
+def test_error_text_has_one_line_and_no_key_in_response_and_audit_log(listing, audited, mocker):
+    error = f"Cannot delete: key {API_KEY} is wrong\r\n\x1b[31mred\x00"
+    failed = [actions.Deletion(OWNED, actions.Outcome.FAILED, error)]
+    mocker.patch.object(actions.GeminiFilesHook, "delete_files", autospec=True, return_value=failed)
+    [result] = actions.delete(CONN_ID, listing, [OWNED], "user").to_json()
+    [entry] = audited("gemini_files_delete_file")
+
+    assert result["error"] == json.loads(entry.extra)["error"] == "Cannot delete: key *** is wrong [31mred"
+
+
+def test_invalid_requests_are_rejected_before_anything_is_deleted(listing, hook):
     with pytest.raises(pydantic.ValidationError):
-        ChosenFiles(names=[])
+        SelectedFiles(names=[])
     with pytest.raises(pydantic.ValidationError):
-        ChosenFiles(names=["files/a"] * (actions.MAX_FILES + 1))
+        SelectedFiles(names=["files/a"] * (actions.MAX_FILES + 1))
     with pytest.raises(GeminiInputError, match="low_watermark"):
-        actions.dry_run(listing, SweepOptions(policy={"low_watermark": 2}))
+        actions.dry_run(listing, CleanupOptions(policy={"low_watermark": 2}))
+    with pytest.raises(GeminiInputError):
+        actions.delete(CONN_ID, listing, [OWNED, "files/../models"], "user")
+    assert len(hook.list_files()) == 2

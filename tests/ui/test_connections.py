@@ -17,7 +17,7 @@ def in_database(airflow_db):
         session.query(Connection).filter(Connection.conn_id.in_(["b_gemini", "a_http"])).delete()
 
 
-def test_those_of_the_database_and_the_environment_are_offered_the_default_first(in_database, connect, monkeypatch):
+def test_connections_of_database_and_environment_are_listed_default_first(in_database, connect, monkeypatch):
     connect()
     monkeypatch.setenv("AIRFLOW_CONN_A_GEMINI", "gemini://:key@")
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", "http://host")
@@ -26,7 +26,7 @@ def test_those_of_the_database_and_the_environment_are_offered_the_default_first
     assert connection_ids() == ["gemini_default", "a_gemini", "b_gemini"]
 
 
-def test_where_there_is_none_the_default_may_be_in_a_secrets_backend(airflow_db, monkeypatch):
+def test_default_is_listed_if_no_connection_is_found(airflow_db, monkeypatch):
     monkeypatch.delenv("AIRFLOW_CONN_GEMINI_DEFAULT", raising=False)
 
     assert connection_ids() == ["gemini_default"]

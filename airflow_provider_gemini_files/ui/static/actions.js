@@ -1,72 +1,72 @@
-// What can be done with the files, by who may: delete those that are selected, or sweep.
-import { change } from "./api.js";
-import { open, Worklist } from "./dialog.js";
+// The buttons beside the search, for users who may edit the connection: clean up, and delete the selected files.
+import { post } from "./api.js";
+import { openCleanup } from "./cleanup.js";
+import { DeletionList, openDialog, run } from "./dialog.js";
 import { el } from "./dom.js";
 import { total } from "./files.js";
 import { bytes, count } from "./format.js";
-import { openSweep } from "./sweep.js";
-import { owner } from "./table.js";
+import { ownerCell } from "./table.js";
 
-/** Return what stands beside the search. */
-export function actions(table, connection, reread) {
-  if (!table.mayChange)
-    return [
-      el("span", { class: "note", title: "Changing files needs the right to edit the connection." }, "Read only"),
-    ];
-  const chosen = table.chosen();
+/** @import { GeminiFile, Shown } from "./types.js" */
+
+/**
+ * Return the content of the toolbar's right side.
+ *
+ * @param {Shown} shown
+ * @param {GeminiFile[]} selected
+ * @param {string} connection
+ * @param {() => void} refresh - Called after files have been deleted.
+ */
+export function actions(shown, selected, connection, refresh) {
+  if (!shown.can_edit) {
+    const title = "Deleting files requires permission to edit the connection.";
+    return [el("span", { class: "note", title }, "Read only")];
+  }
   return [
-    el("button", { type: "button", onclick: () => openSweep(table, connection, reread) }, "Sweep…"),
+    el("button", { type: "button", onclick: () => openCleanup(shown, connection, refresh) }, "Clean up"),
     el(
       "button",
       {
         type: "button",
-        class: "delete",
-        disabled: chosen.length === 0,
-        onclick: () => openDelete(chosen, connection, reread),
+        disabled: selected.length === 0,
+        onclick: () => openDelete(selected, connection, refresh),
       },
-      chosen.length ? `Delete ${chosen.length.toLocaleString("en")}…` : "Delete…",
+      selected.length ? `Delete selected (${selected.length.toLocaleString("en")})` : "Delete selected",
     ),
   ];
 }
 
-function openDelete(files, connection, reread) {
-  const list = new Worklist(files, owner);
-  const busy = files.filter((file) => file.kind === "running").length;
+/**
+ * @param {GeminiFile[]} files
+ * @param {string} connection
+ * @param {() => void} refresh
+ */
+function openDelete(files, connection, refresh) {
+  const list = new DeletionList(files, "Owner", ownerCell);
+  const active = files.filter((file) => file.kind === "running").length;
   const cancel = el("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
   const confirm = el(
     "button",
-    { type: "button", class: "danger", onclick: go },
+    { type: "button", class: "danger", onclick: onConfirm },
     `Delete ${count(files.length, "file")}`,
   );
-  const dialog = open(
-    `Delete ${count(files.length, "file")}, ${bytes(total(files))}?`,
-    el("p", { class: "words" }, "What is deleted cannot be brought back. A retry of the task uploads it again."),
-    busy
-      ? el("p", { class: "words soon" }, `${count(busy, "file")} of runs that have not ended: their tasks may fail.`)
-      : null,
+  const warning =
+    active > 0 &&
+    `${count(active, "file")} ${active === 1 ? "belongs" : "belong"} to active runs. Tasks that use them may fail.`;
+  const dialog = openDialog(
+    `Delete ${count(files.length, "file")} (${bytes(total(files))})`,
+    el("p", { class: "words" }, "Deleted files cannot be restored. A task has to upload them again."),
+    warning && el("p", { class: "words warning" }, warning),
     list.element,
     list.more,
-    list.said,
+    list.status,
     el("footer", {}, list.progress, cancel, confirm),
   );
   cancel.focus();
 
-  async function go() {
+  async function onConfirm() {
     confirm.remove();
-    await finish(list, dialog, cancel, (names) => change(connection, "delete", { names }), reread);
+    await run(list, dialog, cancel, (names) => post(connection, "delete", { names }));
+    refresh();
   }
-}
-
-/** Carry a list out; its dialog stays until it is closed, so that what became of each file can be read. */
-export async function finish(list, dialog, close, send, reread) {
-  close.disabled = true;
-  // Escape would leave the rest going on unseen.
-  const stay = (event) => event.preventDefault();
-  dialog.addEventListener("cancel", stay);
-  await list.run(send);
-  dialog.removeEventListener("cancel", stay);
-  close.disabled = false;
-  close.textContent = "Close";
-  close.focus();
-  reread();
 }

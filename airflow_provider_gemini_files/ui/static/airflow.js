@@ -1,43 +1,72 @@
-// Airflow around the page: where it is, and how to get there from inside its frame.
+// Airflow's own pages: their URLs, and links to them from inside Airflow's frame.
 import { el } from "./dom.js";
 
-/** Airflow's own root, whatever prefix it is served under. */
-const ROOT = new URL("..", document.baseURI);
-const framed = window.parent !== window;
+/** @import { Child } from "./dom.js" */
+/** @import { Owner } from "./types.js" */
 
+/** The root of Airflow, whatever path prefix it is served under. */
+const ROOT = new URL("..", document.baseURI);
+const isFramed = window.parent !== window;
+
+/** @param {string} path */
 export function airflowUrl(path) {
   return new URL(path, ROOT).href;
 }
 
-/** Return where a task instance is shown. */
+/**
+ * Return the URL of a task instance.
+ *
+ * @param {Pick<Owner, "dag" | "run" | "task" | "map">} instance
+ */
 export function taskUrl({ dag, run, task, map }) {
   const [d, r, t] = [dag, run, task].map(encodeURIComponent);
   return airflowUrl(`dags/${d}/runs/${r}/tasks/${t}${map < 0 ? "" : `/mapped/${map}`}`);
 }
 
-/** Return a link that leaves the frame. */
-export function link(url, ...children) {
-  return el("a", { href: url, target: "_top", onclick: leave, onauxclick: leave }, ...children);
+/**
+ * Return the URL of the list of connections, filtered by an id.
+ *
+ * @param {string | null} id
+ */
+export function connectionUrl(id) {
+  return airflowUrl(id ? `connections?name_pattern=${encodeURIComponent(id)}` : "connections");
 }
 
-// The frame's sandbox lets no link of ours navigate the window around it; a link of that window may.
-function leave(event) {
-  if (!framed || event.button > 1) return;
+/**
+ * Return a link that leaves the frame.
+ *
+ * @param {string} url
+ * @param {...Child} children
+ */
+export function link(url, ...children) {
+  return el("a", { href: url, target: "_top", onclick: leaveFrame, onauxclick: leaveFrame }, ...children);
+}
+
+/**
+ * Follow a link in Airflow's window. The sandbox of the frame forbids the page's own links to navigate that window, but a
+ * link inside that window may.
+ *
+ * @this {HTMLAnchorElement}
+ * @param {MouseEvent} event
+ */
+function leaveFrame(event) {
+  if (!isFramed || event.button > 1) return;
   event.preventDefault();
-  const document = window.parent.document;
+  const { document } = window.parent;
   const anchor = document.createElement("a");
   anchor.href = this.href;
-  const aside = event.button === 1 || event.ctrlKey || event.metaKey || event.shiftKey;
-  anchor.target = aside ? "_blank" : "_self";
+  const newTab = event.button === 1 || event.ctrlKey || event.metaKey || event.shiftKey;
+  anchor.target = newTab ? "_blank" : "_self";
   document.body.append(anchor);
   anchor.click();
   anchor.remove();
 }
 
-/** Return the query of the page: of its own URL, or of Airflow's around it. */
+/** Return the query of the page's own URL, or of Airflow's URL if the page is in Airflow's frame. */
 export function query() {
-  if (location.search || !framed) return new URLSearchParams(location.search);
-  // Airflow writes the frame's URL into its own; without this, it would lose what it was opened with.
-  history.replaceState(null, "", `${location.pathname}${window.parent.location.search}`);
+  if (!location.search && isFramed) {
+    // Airflow copies the URL of the frame into its own URL, which would lose its query without this line.
+    history.replaceState(null, "", `${location.pathname}${window.parent.location.search}`);
+  }
   return new URLSearchParams(location.search);
 }

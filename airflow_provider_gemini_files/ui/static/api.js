@@ -1,48 +1,82 @@
-// What the page asks of the API server. An answer that is no success becomes an error with a sentence for people.
+// Requests to the API server. A failed request throws an ApiError with a message for the user.
 import { airflowUrl } from "./airflow.js";
 
+/** @import { FilesResponse, Owner } from "./types.js" */
+
 const READ_SECONDS = 60;
-/** A deletion that the service holds up is tried again and again by the API server. */
+/** The API server retries a deletion that fails, so a request can take this long. */
 const CHANGE_SECONDS = 600;
 
 export class ApiError extends Error {
+  /**
+   * @param {number} status - The HTTP status; 0 if there is no response.
+   * @param {string} message
+   */
   constructor(status, message) {
     super(message);
     this.status = status;
   }
 }
 
-async function ask(url, options = {}, seconds = READ_SECONDS) {
+/**
+ * @param {string} url
+ * @param {RequestInit} options
+ * @param {number} seconds
+ */
+async function request(url, options = {}, seconds = READ_SECONDS) {
   let response;
   try {
     response = await fetch(url, { ...options, signal: AbortSignal.timeout(seconds * 1000) });
   } catch {
-    throw new ApiError(0, "Airflow's API server does not answer.");
+    throw new ApiError(0, "Airflow's API server does not respond.");
   }
   if (response.ok) return response.json();
-  if (response.status === 401) throw new ApiError(401, "Your session has ended. Log in to Airflow again.");
+  if (response.status === 401) throw new ApiError(401, "Your session has expired.");
   const { detail } = await response.json().catch(() => ({}));
   const message = typeof detail === "string" ? detail : detail?.reason;
-  throw new ApiError(response.status, message ?? `Airflow's API server answered ${response.status}.`);
+  throw new ApiError(response.status, message ?? `Airflow's API server responded with HTTP ${response.status}.`);
 }
 
-function of(connection, action) {
+/**
+ * @param {string} connection
+ * @param {string} action
+ */
+function urlOf(connection, action) {
   return `api/connections/${encodeURIComponent(connection)}/${action}`;
 }
 
-export const connections = () => ask("api/connections");
-export const files = (connection) => ask(of(connection, "files"));
+/** @returns {Promise<string[]>} */
+export const getConnections = () => request("api/connections");
 
-/** Change something; the header and the type keep other origins' forms and scripts out. */
-export function change(connection, action, body) {
+/**
+ * @param {string} connection
+ * @param {boolean} retry - List the files again now if the last listing failed.
+ * @returns {Promise<FilesResponse>}
+ */
+export const getFiles = (connection, retry) => request(urlOf(connection, retry ? "files?retry=true" : "files"));
+
+/**
+ * Send a request that changes something. The header and the content type keep out forms and scripts of other origins.
+ *
+ * @param {string} connection
+ * @param {"delete" | "cleanup" | "dry-run"} action
+ * @param {object} body
+ * @returns {Promise<any>}
+ */
+export function post(connection, action, body) {
   const headers = { "Content-Type": "application/json", "X-Gemini-Files": "1" };
-  return ask(of(connection, action), { method: "POST", headers, body: JSON.stringify(body) }, CHANGE_SECONDS);
+  return request(urlOf(connection, action), { method: "POST", headers, body: JSON.stringify(body) }, CHANGE_SECONDS);
 }
 
-/** Return an XCom value, by Airflow's own API and the user's own rights. */
-export async function xcom({ dag, run, task, map }, key) {
+/**
+ * Return an XCom value. Airflow's own API serves it, so the user needs the permission to read it.
+ *
+ * @param {Pick<Owner, "dag" | "run" | "task" | "map">} instance
+ * @param {string} key
+ */
+export async function getXCom({ dag, run, task, map }, key) {
   const [d, r, t] = [dag, run, task].map(encodeURIComponent);
   const path = `api/v2/dags/${d}/dagRuns/${r}/taskInstances/${t}/xcomEntries/${key}?map_index=${map}`;
-  const { value } = await ask(airflowUrl(path));
+  const { value } = await request(airflowUrl(path));
   return typeof value === "string" ? JSON.parse(value) : value;
 }

@@ -1,22 +1,38 @@
 // The files as data: decoded, filtered, sorted.
 
-/** Whose a file is, in the order in which they are shown. */
+/** @import { FileRow, GeminiFile, Kind, Owner, RunState } from "./types.js" */
+/** @typedef {"label" | "owner" | "type" | "size" | "state" | "created" | "expires" | "source"} Column */
+
+/**
+ * The kinds of owners, in the order in which they are shown.
+ *
+ * @type {Record<Kind, string>}
+ */
 export const KINDS = {
-  running: "Runs under way",
-  ended: "Runs that have ended",
+  running: "Active runs",
+  finished: "Finished runs",
   shared: "Shared by all runs",
   foreign: "Other tools",
 };
-const RUN_KINDS = { running: "running", unknown: "running", finished: "ended", gone: "ended" };
 
-/** Return a file of a row, as `reading.py` writes it. */
-export function decode([name, label, owner, shared, type, size, state, created, expires, source, error]) {
-  const [dag, run, task, map, runState] = owner ?? [];
-  const kind = owner ? RUN_KINDS[runState] : shared ? "shared" : "foreign";
-  const text = [name, label, dag, run, task, type, state, source].filter(Boolean).join("\n").toLowerCase();
+/** @type {Record<RunState, Kind>} */
+const KIND_OF_RUN = { running: "running", unknown: "running", finished: "finished", gone: "finished" };
+
+/**
+ * Return the file of a row.
+ *
+ * @param {FileRow} row
+ * @returns {GeminiFile}
+ */
+export function decode([name, label, owned, shared, type, size, state, created, expires, source, error]) {
+  const owner = owned && decodeOwner(owned);
+  const kind = owner ? KIND_OF_RUN[owner.state] : shared ? "shared" : "foreign";
+  const text = [name, label, owner?.dag, owner?.run, owner?.task, type, state, source];
   return {
     name,
     label,
+    owner,
+    shared,
     type,
     size,
     state,
@@ -24,19 +40,25 @@ export function decode([name, label, owner, shared, type, size, state, created, 
     expires,
     source,
     error,
-    shared,
     kind,
-    text,
-    owner: owner && { dag, run, task, map, state: runState },
-    // Registered files stay in Cloud Storage; the quota does not count them.
+    // Registered files stay in Cloud Storage and do not count towards the quota.
     counted: source === "REGISTERED" ? 0 : size,
+    text: text.filter(Boolean).join("\n").toLowerCase(),
   };
 }
 
-const KEYS = {
+/**
+ * @param {[string, string, string, number, RunState]} owner
+ * @returns {Owner}
+ */
+function decodeOwner([dag, run, task, map, state]) {
+  return { dag, run, task, map, state };
+}
+
+/** @type {Record<Column, (file: GeminiFile) => string | number>} */
+const SORT_KEYS = {
   label: (file) => (file.label || file.name).toLowerCase(),
-  owner: (file) =>
-    file.owner ? `${file.owner.dag}\n${file.owner.run}\n${file.owner.task}` : file.shared ? "\uffff1" : "\uffff2",
+  owner: ({ owner, shared }) => (owner ? `${owner.dag}\n${owner.run}\n${owner.task}` : shared ? "\uffff1" : "\uffff2"),
   type: (file) => file.type ?? "",
   size: (file) => file.size,
   state: (file) => file.state,
@@ -45,22 +67,31 @@ const KEYS = {
   source: (file) => file.source ?? "",
 };
 
-/** Return the files that are wanted, those of a link first. */
+/**
+ * Return the files that match a filter, sorted; linked files come first.
+ *
+ * @param {GeminiFile[]} files
+ * @param {{text: string, state: string, kind: string}} filter - Empty strings match everything.
+ * @param {{key: Column, descending: boolean}} sort
+ * @param {Set<string>} linked - The names of the linked files.
+ */
 export function select(files, { text, state, kind }, { key, descending }, linked) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const wanted = files.filter(
-    (file) =>
-      (!state || file.state === state) &&
-      (!kind || file.kind === kind) &&
-      words.every((word) => file.text.includes(word)),
-  );
-  const by = KEYS[key];
+  const sortKey = SORT_KEYS[key];
   const sign = descending ? -1 : 1;
-  const keyed = wanted.map((file) => [linked.has(file.name) ? 0 : 1, by(file), file]);
-  keyed.sort(([l1, k1], [l2, k2]) => l1 - l2 || (k1 < k2 ? -sign : k1 > k2 ? sign : 0));
-  return keyed.map(([, , file]) => file);
+  return files
+    .filter((file) => (!state || file.state === state) && (!kind || file.kind === kind))
+    .filter((file) => words.every((word) => file.text.includes(word)))
+    .map((file) => ({ file, rank: linked.has(file.name) ? 0 : 1, value: sortKey(file) }))
+    .sort((a, b) => a.rank - b.rank || (a.value < b.value ? -sign : a.value > b.value ? sign : 0))
+    .map(({ file }) => file);
 }
 
+/**
+ * Return how many bytes of the quota files use.
+ *
+ * @param {GeminiFile[]} files
+ */
 export function total(files) {
   return files.reduce((sum, file) => sum + file.counted, 0);
 }

@@ -1,5 +1,6 @@
-// How figures are written; sizes as in the task logs.
+// Formats numbers; sizes look as they do in the task logs.
 
+/** @param {number} count */
 export function bytes(count) {
   for (const unit of ["B", "KiB", "MiB"]) {
     if (count < 1024) return `${unit === "B" ? count : count.toFixed(1)} ${unit}`;
@@ -8,7 +9,20 @@ export function bytes(count) {
   return `${count.toFixed(1)} GiB`;
 }
 
-/** Return a length of time in its two largest units. */
+/**
+ * Return a share of 1 as a percentage with one decimal.
+ *
+ * @param {number} share
+ */
+export function percent(share) {
+  return `${(100 * share).toFixed(1)}%`;
+}
+
+/**
+ * Return a duration in its two largest units.
+ *
+ * @param {number} seconds
+ */
 export function duration(seconds) {
   const minutes = Math.floor(seconds / 60);
   if (minutes < 1) return `${Math.max(0, Math.floor(seconds))} s`;
@@ -17,10 +31,21 @@ export function duration(seconds) {
   return hours < 72 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-export function moment(seconds) {
+/**
+ * Return a date and time in the user's format.
+ *
+ * @param {number} seconds - Since the epoch.
+ */
+export function dateTime(seconds) {
   return new Date(seconds * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
+/**
+ * Return a number with a noun: "1 file", "2 files".
+ *
+ * @param {number} number
+ * @param {string} noun
+ */
 export function count(number, noun) {
   return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }

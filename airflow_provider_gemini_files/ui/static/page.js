@@ -1,133 +1,155 @@
-// The page: reads, shows, and reads again while somebody looks.
-import * as api from "./api.js";
+// The page: loads the files, shows them, and refreshes while the page is visible.
 import { actions } from "./actions.js";
-import { airflowUrl, link, query } from "./airflow.js";
-import { el } from "./dom.js";
+import { query } from "./airflow.js";
+import { getConnections, getFiles } from "./api.js";
+import { byId, el, keepFocus } from "./dom.js";
 import { decode } from "./files.js";
 import { count, duration } from "./format.js";
-import { renderReport } from "./report.js";
-import { renderStorage } from "./storage.js";
+import { errorNotice, notice, requestError } from "./notices.js";
+import { showReport } from "./report.js";
+import { showStorage } from "./storage.js";
 import { FileTable } from "./table.js";
+
+/** @import { FilesResponse } from "./types.js" */
 
 const MIN_PAUSE_SECONDS = 2;
 const DEFAULT_CONNECTION = "gemini_default";
 
-const byId = (id) => document.getElementById(id);
-const main = document.querySelector("main");
-const asked = query();
-let connection = asked.get("conn_id");
-let known; // the last answer, and when it came by this browser's clock
+const main = byId("main");
+const parameters = query();
+/** @type {string | null} */
+let connection = parameters.get("conn_id");
+/** @type {FilesResponse | undefined} */
+let response;
+/** When the response arrived, by the clock of this browser, in milliseconds. */
+let arrivedAt = 0;
+/** @type {number | undefined} */
 let timer;
 
-const table = new FileTable(byId("files"), (shown) => actions(shown, connection, read));
-table.linked = new Set(asked.getAll("file"));
+const table = new FileTable(byId("files"), new Set(parameters.getAll("file")), (shown, selected) =>
+  actions(shown, selected, connection ?? DEFAULT_CONNECTION, refresh),
+);
 
-async function begin() {
+async function start() {
   try {
-    const offered = await api.connections();
-    connection ??= offered[0] ?? DEFAULT_CONNECTION;
-    offer(offered.includes(connection) ? offered : [connection, ...offered]);
+    const ids = await getConnections();
+    connection ??= ids[0] ?? DEFAULT_CONNECTION;
+    showConnections(ids.includes(connection) ? ids : [connection, ...ids], connection);
   } catch (error) {
-    return fail(error);
+    showRequestError(error);
+    return;
   }
-  if (asked.has("report")) renderReport(byId("report"), asked);
-  return read();
+  if (parameters.has("report")) showReport(byId("report"), parameters);
+  await refresh();
 }
 
-function offer(ids) {
-  const choice = byId("connection");
-  choice.replaceChildren(...ids.map((id) => el("option", { value: id, selected: id === connection }, id)));
-  choice.onchange = () => location.assign(`?${new URLSearchParams({ conn_id: choice.value })}`);
-  byId("connection-label").hidden = false;
-}
-
-async function read() {
-  clearTimeout(timer);
-  let answer;
-  try {
-    answer = await api.files(connection);
-  } catch (error) {
-    return fail(error);
-  }
-  known = { ...answer, came: Date.now(), files: answer.files.map(decode) };
-  show();
-  const pause = answer.reading ? MIN_PAUSE_SECONDS : Math.max(MIN_PAUSE_SECONDS, answer.next_reading - answer.now);
-  // Nobody looks at a hidden page: it reads again when it is seen again.
-  timer = setTimeout(
-    () => (document.hidden ? addEventListener("visibilitychange", read, { once: true }) : read()),
-    pause * 1000,
+/**
+ * @param {string[]} ids
+ * @param {string} current
+ */
+function showConnections(ids, current) {
+  const select = el(
+    "select",
+    { onchange: () => location.assign(`?${new URLSearchParams({ conn_id: select.value })}`) },
+    ids.map((id) => el("option", { value: id, selected: id === current }, id)),
   );
-  return undefined;
+  byId("connection").replaceChildren("Connection ", select);
+  byId("connection").hidden = false;
 }
 
-function show() {
-  main.setAttribute("aria-busy", String(known.read_at === null && known.reading));
-  notices();
-  tellFreshness();
-  if (known.read_at === null) {
+/** @param {{retry?: boolean}} options */
+async function refresh({ retry = false } = {}) {
+  clearTimeout(timer);
+  try {
+    response = await getFiles(connection ?? DEFAULT_CONNECTION, retry);
+  } catch (error) {
+    showRequestError(error);
+    return;
+  }
+  arrivedAt = Date.now();
+  show(response);
+  const { loading, next_listing_at, now } = response;
+  const pause = loading ? MIN_PAUSE_SECONDS : Math.max(MIN_PAUSE_SECONDS, next_listing_at - now);
+  timer = setTimeout(refreshWhenVisible, 1000 * pause);
+}
+
+function refreshWhenVisible() {
+  if (document.hidden) addEventListener("visibilitychange", () => refresh(), { once: true });
+  else refresh();
+}
+
+/** @param {FilesResponse} shown */
+function show(shown) {
+  const files = shown.files.map(decode);
+  const names = new Set(files.map((file) => file.name));
+  const isLoaded = shown.listed_at !== null;
+  main.setAttribute("aria-busy", String(!isLoaded && shown.loading));
+  showNotices(shown, isLoaded ? [...table.linked].filter((name) => !names.has(name)) : []);
+  showAge();
+  if (!shown.usage) {
     byId("storage").hidden = byId("files").hidden = true;
     return;
   }
-  renderStorage(byId("storage"), known);
-  // Whoever is about to choose or to type does not lose the place.
-  table.show(known);
+  const listing = { ...shown, files, usage: shown.usage };
+  showStorage(byId("storage"), listing);
+  table.show(listing);
 }
 
-function notices() {
+/**
+ * @param {FilesResponse} shown
+ * @param {string[]} missing - The names of linked files that do not exist.
+ */
+function showNotices({ error, listed_at }, missing) {
   const list = [];
-  if (known.error) list.push(errorNotice(known.error, known.read_at !== null));
-  else if (known.read_at === null)
-    list.push(notice("", "Still reading", "The service takes its time; the page goes on by itself."));
-  const gone = [...table.linked].filter((name) => !known.files.some((file) => file.name === name));
-  if (known.read_at !== null && gone.length) {
-    const which = gone.length === 1 ? `${gone[0]} is` : `${count(gone.length, "file")} of the link are`;
+  if (error) {
+    const hints = [
+      error.kind === "api_key" && "The API server lists the files itself, so it needs the key as well as the workers.",
+      listed_at !== null && "The files below are from the last successful refresh.",
+    ];
+    list.push(errorNotice(error, hints.filter(Boolean).join(" "), connection, () => refresh({ retry: true })));
+  } else if (listed_at === null) {
+    list.push(notice("", "Loading files", "The Gemini API is slow to respond. The page refreshes automatically."));
+  }
+  if (missing.length) {
+    const which = missing.length === 1 ? missing[0] : count(missing.length, "linked file");
     list.push(
       notice(
         "",
-        `${which} not in the store`,
-        "Deleted, expired (48 hours after the upload), of another project than this connection's, or uploaded since the store was last read: the page looks again by itself.",
+        `${which} not found`,
+        "Possible reasons: deleted, expired (48 hours after the upload), in the project of another connection, " +
+          "or uploaded after the last refresh. The page refreshes automatically.",
       ),
     );
   }
-  const old = byId("notices");
-  const texts = list.map((item) => item.textContent).join("\n");
-  // A status that says the same again is not read out again.
-  if (texts !== [...old.children].map((item) => item.textContent).join("\n")) old.replaceChildren(...list);
+  replaceNotices(list);
 }
 
-function notice(kind, title, ...words) {
-  return el("div", { class: `notice ${kind}` }, el("b", {}, title), el("p", {}, ...words));
+/**
+ * Replace the notices if their texts have changed, because screen readers announce each replacement.
+ *
+ * @param {HTMLElement[]} list
+ */
+function replaceNotices(list) {
+  const region = byId("notices");
+  const textOf = (/** @type {Iterable<Node>} */ nodes) => [...nodes].map((node) => node.textContent).join("\n");
+  if (textOf(list) !== textOf(region.children)) keepFocus(region, () => region.replaceChildren(...list));
 }
 
-const ADVICE = {
-  NoConnection: ["There is no such connection", "connections", "Add a connection"],
-  GeminiAuthError: ["The key is missing or not accepted", "connections", "Look at the connection"],
-  GeminiInputError: ["The connection cannot be used", "connections", "Look at the connection"],
-};
-
-function errorNotice({ kind, message }, stale) {
-  const [title, path, action] = ADVICE[kind] ?? ["The store could not be read"];
-  const after = stale ? " What is shown below is older." : "";
-  const hint = kind === "GeminiAuthError" ? " The API server reads the store itself, so it needs the key, too." : "";
-  return notice("error", title, message + hint + after, path && [" ", link(airflowUrl(path), action)]);
+function showAge() {
+  if (!response) return;
+  const { listed_at, now, loading } = response;
+  const age = listed_at === null ? null : now - listed_at + (Date.now() - arrivedAt) / 1000;
+  const words = age === null ? "Not loaded yet" : `Updated ${age < 3 ? "just now" : `${duration(age)} ago`}`;
+  byId("age").textContent = loading ? `${words}, refreshing…` : words;
 }
 
-function tellFreshness() {
-  if (!known) return;
-  const age = known.now - known.read_at + (Date.now() - known.came) / 1000;
-  const words = known.read_at === null ? "Not read yet" : `Read ${age < 3 ? "just now" : `${duration(age)} ago`}`;
-  byId("freshness").textContent = words + (known.reading ? ", reading again…" : "");
-}
-
-function fail(error) {
+/** @param {unknown} error */
+function showRequestError(error) {
   main.setAttribute("aria-busy", "false");
-  const title =
-    { 401: "You are not logged in", 403: "You may not see this" }[error.status] ?? "The page could not be read";
-  const again = el("button", { type: "button", onclick: () => (connection ? read() : begin()) }, "Try again");
-  const way = error.status === 401 ? link(airflowUrl(""), "Log in") : again;
-  byId("notices").replaceChildren(notice("error", title, error.message, " ", way));
-  byId("freshness").textContent = known ? byId("freshness").textContent : "";
+  const retry = () => (response ? refresh() : start());
+  replaceNotices([errorNotice(requestError(error), "", connection, retry)]);
+  if (!response) byId("age").textContent = "";
 }
 
-setInterval(tellFreshness, 5000);
-begin();
+setInterval(showAge, 5000);
+start();

@@ -1,113 +1,124 @@
-// The report of a cleanup task, read from its XCom by Airflow's own API: who may not see the task sees no report.
+// The report of a cleanup task. Airflow's own API serves its XCom, so the user needs the permission to read it.
 import { airflowUrl, link, taskUrl } from "./airflow.js";
-import { xcom } from "./api.js";
+import { ApiError, getXCom } from "./api.js";
+import { messageOf } from "./dialog.js";
 import { el } from "./dom.js";
-import { bytes, count } from "./format.js";
+import { bytes, count, percent } from "./format.js";
 
-const WORDS = {
-  failed: "could not be processed",
-  "run finished": "run has ended",
-  "run gone": "run is no longer known",
-  "expires soon": "expires soon anyway",
-  "too old": "older than allowed",
-  oldest: "oldest, to make room",
-  "keep list": "on the keep list",
-  "not selected": "left out by the filters",
-  foreign: "of another tool",
-  shared: "shared by all runs",
-  orphan: "run is not known here",
-  "run running": "run has not ended",
-  "run unknown": "run could not be asked about",
-  "too young": "too young",
-  "not due": "not due yet",
-  "limit reached": "over the limit of one sweep",
+/** @import { CleanupReport, Counts, Usage } from "./types.js" */
+
+/**
+ * The reasons of `policy.py` in words.
+ *
+ * @type {Record<string, string>}
+ */
+const REASONS = {
+  failed: "Processing failed",
+  "run finished": "Run finished",
+  "run gone": "Run not found",
+  "expires soon": "Expires soon",
+  "too old": "Above maximum age",
+  oldest: "Oldest, to free space",
+  "keep list": "On the keep list",
+  "not selected": "Excluded by filters",
+  foreign: "Other tool",
+  shared: "Shared by all runs",
+  orphan: "Run not found here",
+  "run running": "Run is active",
+  "run unknown": "Run state unknown",
+  "too young": "Within grace period",
+  "not due": "Not due yet",
+  "limit reached": "Deletion limit reached",
 };
 
-/** Return a table of files and bytes by reason. */
-export function reasons(rows) {
+/**
+ * Return a table of files and bytes by reason.
+ *
+ * @param {Counts} counts
+ */
+export function reasonTable(counts) {
+  const headings = ["Reason", "Files", "Size"].map((name) => el("th", { scope: "col" }, name));
+  const rows = Object.entries(counts).map(([reason, { files, bytes: size }]) =>
+    el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, REASONS[reason] ?? reason),
+      el("td", { class: "number" }, count(files, "file")),
+      el("td", { class: "number" }, bytes(size)),
+    ),
+  );
   return el(
     "table",
     { class: "reasons" },
-    el(
-      "thead",
-      { class: "unseen" },
-      el(
-        "tr",
-        {},
-        ["Reason", "Files", "Size"].map((name) => el("th", { scope: "col" }, name)),
-      ),
-    ),
-    el(
-      "tbody",
-      {},
-      Object.entries(rows).map(([reason, { files, bytes: size }]) =>
-        el(
-          "tr",
-          {},
-          el("th", { scope: "row" }, WORDS[reason] ?? reason),
-          el("td", { class: "number" }, count(files, "file")),
-          el("td", { class: "number" }, bytes(size)),
-        ),
-      ),
-    ),
+    el("thead", { class: "visually-hidden" }, el("tr", {}, headings)),
+    el("tbody", {}, rows),
   );
 }
 
-export async function renderReport(section, asked) {
-  const of = {
-    dag: asked.get("dag_id"),
-    run: asked.get("run_id"),
-    task: asked.get("task_id"),
-    map: Number(asked.get("map_index") ?? -1),
+/**
+ * Show the report that the page's URL names.
+ *
+ * @param {HTMLElement} section
+ * @param {URLSearchParams} query
+ */
+export async function showReport(section, query) {
+  const instance = {
+    dag: query.get("dag_id") ?? "",
+    run: query.get("run_id") ?? "",
+    task: query.get("task_id") ?? "",
+    map: Number(query.get("map_index") ?? -1),
   };
-  const title = el("h2", { id: "report-title" }, "Cleanup report");
-  const where = el(
-    "p",
-    { class: "words" },
-    link(taskUrl(of), `${of.dag} › ${of.task}${of.map < 0 ? "" : ` [${of.map}]`}`),
-    ` · ${of.run}`,
-  );
-  const body = el("div", { class: "columns" }, el("p", { class: "words" }, "Reading…"));
+  const { dag, run, task, map } = instance;
+  const taskLink = link(taskUrl(instance), `${dag} › ${task}${map < 0 ? "" : ` [${map}]`}`);
+  const body = el("div", { class: "columns" }, el("p", { class: "words" }, "Loading…"));
   section.hidden = false;
-  section.replaceChildren(el("div", { class: "card" }, title, where, body));
+  section.replaceChildren(
+    el(
+      "div",
+      { class: "card" },
+      el("h2", { id: "report-title" }, "Cleanup report"),
+      el("p", { class: "words" }, taskLink, ` · ${run}`),
+      body,
+    ),
+  );
   try {
-    body.replaceChildren(...columns(await xcom(of, "return_value")));
+    body.replaceChildren(...columns(await getXCom(instance, "return_value")));
   } catch (error) {
-    const missing =
-      error.status === 404
-        ? "The task has left no report: it has not ended well, or its run was deleted."
-        : error.message;
-    body.replaceChildren(
-      el("p", { class: "words" }, missing, " ", link(airflowUrl(`dags/${encodeURIComponent(of.dag)}`), "The Dag")),
-    );
+    const isMissing = error instanceof ApiError && error.status === 404;
+    const message = isMissing
+      ? "This task has no report: it did not succeed, or its run was deleted."
+      : messageOf(error);
+    const dagLink = link(airflowUrl(`dags/${encodeURIComponent(dag)}`), "Open the Dag");
+    body.replaceChildren(el("p", { class: "words" }, message, " ", dagLink));
   }
 }
 
+/** @param {CleanupReport} report */
 function columns(report) {
-  const { before, after, dry_run, deleted, kept, deleted_files, deleted_bytes, gone, refused, failed, errors } = report;
-  const verb = dry_run ? "Would have deleted" : "Deleted";
+  const { before, after, dry_run, deleted, kept, deleted_files, deleted_bytes, errors } = report;
+  const title = `${dry_run ? "Would delete" : "Deleted"} ${count(deleted_files, "file")} (${bytes(deleted_bytes)})`;
   const problems = [
-    [gone, "gone already"],
-    [refused, "refused by the service"],
-    [failed, "failed"],
+    [report.gone, "already gone"],
+    [report.refused, "refused by the service"],
+    [report.failed, "failed"],
   ].filter(([number]) => number);
   return [
-    el("div", {}, el("h3", {}, `${verb} ${count(deleted_files, "file")}, ${bytes(deleted_bytes)}`), reasons(deleted)),
-    el("div", {}, el("h3", {}, `Kept ${count(after.files, "file")}`), reasons(kept)),
+    el("div", {}, el("h3", {}, title), reasonTable(deleted)),
+    el("div", {}, el("h3", {}, `Kept ${count(after.files, "file")}`), reasonTable(kept)),
     el(
       "div",
       {},
       el("h3", {}, "Storage"),
-      el("p", {}, `${usage(before)} before`),
-      el("p", {}, `${usage(after)} ${dry_run ? "after it" : "after"}`),
-      problems.length
-        ? el("p", { class: "soon" }, problems.map(([number, words]) => `${number} ${words}`).join(", "))
-        : null,
-      ...errors.map((error) => el("p", {}, el("small", {}, error))),
+      el("p", {}, `Before: ${usage(before)}`),
+      el("p", {}, `After: ${usage(after)}`),
+      problems.length > 0 &&
+        el("p", { class: "warning" }, problems.map(([number, words]) => `${number} ${words}`).join(", ")),
+      errors.map((error) => el("p", {}, el("small", {}, error))),
     ),
   ];
 }
 
+/** @param {Usage} usage */
 function usage({ used_bytes, quota_bytes, share }) {
-  return `${bytes(used_bytes)} of ${bytes(quota_bytes)} (${(100 * share).toFixed(1)} %)`;
+  return `${bytes(used_bytes)} of ${bytes(quota_bytes)} (${percent(share)})`;
 }

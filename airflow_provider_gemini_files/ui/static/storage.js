@@ -1,52 +1,55 @@
-// How full the store is, by whom, and what expires when.
-import { el } from "./dom.js";
+// The cards above the table: how much of the quota is used, by whom, and when files expire.
+import { el, svg } from "./dom.js";
 import { KINDS, total } from "./files.js";
-import { bytes, count, duration } from "./format.js";
+import { bytes, count, duration, percent } from "./format.js";
 
+/** @import { Shown } from "./types.js" */
+
+/** A file expires 48 hours after its upload. */
 const HOURS = 48;
 const HEIGHT = 64;
 
-export function renderStorage(section, { usage, policy, files, now }) {
+/**
+ * @param {HTMLElement} section
+ * @param {Shown} shown
+ */
+export function showStorage(section, shown) {
   section.hidden = false;
-  section.replaceChildren(used(usage, policy, files), forecast(files, now));
+  section.replaceChildren(usageCard(shown), expirationCard(shown));
 }
 
-function used({ used_bytes, quota_bytes, share, free_bytes }, { low_watermark: low, high_watermark: high }, files) {
-  const percent = (100 * share).toFixed(1);
+/** @param {Shown} shown */
+function usageCard({ usage, policy: { low_watermark: low, high_watermark: high }, files }) {
+  const { used_bytes, quota_bytes, free_bytes, share } = usage;
   const level = share >= high ? "high" : share >= low ? "low" : "fine";
+  const [lowMark, highMark] = [low, high].map((mark) => `${Math.round(100 * mark)}%`);
   const words = {
-    fine: `Below the low watermark of ${100 * low} %.`,
-    low: `Over the low watermark of ${100 * low} %; from ${100 * high} % on, a sweep makes room.`,
-    high: `Over the high watermark of ${100 * high} %: a sweep makes room, down to ${100 * low} %.`,
-  };
+    fine: `Below the low watermark (${lowMark}).`,
+    low: `Above the low watermark (${lowMark}). From ${highMark}, a cleanup also deletes files that are not yet due.`,
+    high: `Above the high watermark (${highMark}). A cleanup frees space until usage is at ${lowMark}.`,
+  }[level];
   const meter = el("div", {
     class: "meter",
     role: "meter",
     "aria-label": "Storage used",
     "aria-valuemin": 0,
     "aria-valuemax": 100,
-    "aria-valuenow": Math.min(100, percent),
-    "aria-valuetext": `${bytes(used_bytes)} of ${bytes(quota_bytes)}, ${percent} %. ${words[level]}`,
+    "aria-valuenow": Math.min(100, Number((100 * share).toFixed(1))),
+    "aria-valuetext": `${bytes(used_bytes)} of ${bytes(quota_bytes)}, ${percent(share)}. ${words}`,
   });
   const legend = el("ul", { class: "legend" });
   for (const [kind, name] of Object.entries(KINDS)) {
-    const some = files.filter((file) => file.kind === kind);
-    const part = el("span", { class: `part ${kind}`, title: `${name}: ${bytes(total(some))}` });
-    part.style.width = `${(100 * total(some)) / quota_bytes}%`;
+    const owned = files.filter((file) => file.kind === kind);
+    const part = el("span", { class: `part ${kind}`, title: `${name}: ${bytes(total(owned))}` });
+    part.style.width = `${(100 * total(owned)) / quota_bytes}%`;
     meter.append(part);
+    const size = el("b", {}, bytes(total(owned)));
     legend.append(
-      el(
-        "li",
-        { class: kind },
-        el("span", {}, name),
-        " ",
-        el("b", {}, bytes(total(some))),
-        el("small", {}, count(some.length, "file")),
-      ),
+      el("li", { class: kind }, el("span", {}, name), " ", size, el("small", {}, count(owned.length, "file"))),
     );
   }
   for (const mark of [low, high]) {
-    const tick = el("i", { class: "mark", title: `watermark, ${100 * mark} %` });
+    const tick = el("i", { class: "mark", title: `Watermark: ${Math.round(100 * mark)}%` });
     tick.style.left = `${100 * mark}%`;
     meter.append(tick);
   }
@@ -59,52 +62,64 @@ function used({ used_bytes, quota_bytes, share, free_bytes }, { low_watermark: l
       { class: "figure" },
       el("b", {}, bytes(used_bytes)),
       ` of ${bytes(quota_bytes)} used `,
-      el("span", { class: "share" }, `${percent} %`),
+      el("span", { class: "share" }, percent(share)),
       el("span", { class: "free" }, `${bytes(free_bytes)} free`),
     ),
     meter,
-    el("p", { class: "words" }, words[level]),
+    el("p", { class: "words" }, words),
     legend,
   );
 }
 
-function forecast(files, now) {
+/** @param {Shown} shown */
+function expirationCard({ files, now }) {
+  const expiring = files.flatMap(({ expires, counted }) =>
+    expires !== null && counted > 0 ? [{ expires, counted }] : [],
+  );
+  /** @type {number[]} */
   const hours = Array(HOURS).fill(0);
-  const leaving = files.filter((file) => file.expires !== null && file.counted > 0);
-  for (const file of leaving) {
-    const hour = Math.max(0, Math.floor((file.expires - now) / 3600));
-    if (hour < HOURS) hours[hour] += file.counted;
+  for (const { expires, counted } of expiring) {
+    const hour = Math.max(0, Math.floor((expires - now) / 3600));
+    if (hour < HOURS) hours[hour] = (hours[hour] ?? 0) + counted;
   }
-  const within = (limit) => hours.slice(0, limit).reduce((sum, size) => sum + size, 0);
-  const next = Math.min(...leaving.map((file) => file.expires));
-  const first = leaving.length ? `the next in ${duration(next - now)}` : "nothing does";
-  const summary = [6, 12, 24, 48].map((limit) => [`${limit} h`, bytes(within(limit))]);
-  const chart = el("svg", {
-    viewBox: `0 0 ${HOURS * 10} ${HEIGHT}`,
-    preserveAspectRatio: "none",
-    role: "img",
-    "aria-label": `Bytes that expire in each of the next ${HOURS} hours. ${summary.map(([limit, size]) => `Within ${limit}: ${size}`).join(". ")}.`,
-  });
-  const largest = Math.max(...hours, 1);
-  hours.forEach((size, hour) => {
-    const height = size ? Math.max(2, (size / largest) * HEIGHT) : 0;
-    const title = el("title", {}, `in ${hour} to ${hour + 1} hours: ${bytes(size)}`);
-    chart.append(el("rect", { x: hour * 10 + 1, y: HEIGHT - height, width: 8, height, class: "bar" }, title));
-  });
+  const next = Math.min(...expiring.map(({ expires }) => expires));
+  const note = expiring.length ? `Next in ${duration(next - now)}` : "No file expires";
+  const within = [6, 12, 24, 48].map((limit) => ({
+    limit: `${limit} h`,
+    size: bytes(hours.slice(0, limit).reduce((sum, size) => sum + size, 0)),
+  }));
+  const summary = within.map(({ limit, size }) => `Within ${limit}: ${size}.`).join(" ");
   return el(
     "div",
-    { class: "card forecast" },
-    el("div", { class: "title" }, el("h2", {}, "Expires by itself"), el("span", { class: "note" }, first)),
-    chart,
+    { class: "card expiration" },
+    el("div", { class: "title" }, el("h2", {}, "Expiration"), el("span", { class: "note" }, note)),
+    chart(hours, `Bytes that expire in each of the next ${HOURS} hours. ${summary}`),
     el(
       "div",
       { class: "axis", "aria-hidden": "true" },
-      ...["now", "12 h", "24 h", "36 h", "48 h"].map((text) => el("span", {}, text)),
+      ["Now", "12 h", "24 h", "36 h", "48 h"].map((text) => el("span", {}, text)),
     ),
     el(
       "dl",
       { class: "within" },
-      ...summary.map(([limit, size]) => el("div", {}, el("dt", {}, `within ${limit}`), el("dd", {}, size))),
+      within.map(({ limit, size }) => el("div", {}, el("dt", {}, `Within ${limit}`), el("dd", {}, size))),
     ),
   );
+}
+
+/**
+ * Return a bar chart.
+ *
+ * @param {number[]} sizes - Bytes per hour.
+ * @param {string} label
+ */
+function chart(sizes, label) {
+  const largest = Math.max(...sizes, 1);
+  const bars = sizes.map((size, hour) => {
+    const height = size ? Math.max(2, (size / largest) * HEIGHT) : 0;
+    const title = svg("title", {}, `In ${hour} to ${hour + 1} hours: ${bytes(size)}`);
+    return svg("rect", { x: hour * 10 + 1, y: HEIGHT - height, width: 8, height, class: "bar" }, title);
+  });
+  const viewBox = `0 0 ${sizes.length * 10} ${HEIGHT}`;
+  return svg("svg", { viewBox, preserveAspectRatio: "none", role: "img", "aria-label": label }, bars);
 }

@@ -1,9 +1,14 @@
-// The table of files: what can be seen of it at once, so that thousands stay quick.
+// The table of files. Only the rows of one page are in the document, so that it stays fast with thousands of files.
 import { link, taskUrl } from "./airflow.js";
 import { el, keepFocus } from "./dom.js";
 import { KINDS, select, total } from "./files.js";
-import { bytes, count, duration, moment } from "./format.js";
+import { bytes, count, dateTime, duration } from "./format.js";
 
+/** @import { Child } from "./dom.js" */
+/** @import { Column } from "./files.js" */
+/** @import { GeminiFile, Shown } from "./types.js" */
+
+/** @type {[key: Column, heading: string][]} */
 const COLUMNS = [
   ["label", "File"],
   ["owner", "Owner"],
@@ -11,266 +16,294 @@ const COLUMNS = [
   ["size", "Size"],
   ["state", "State"],
   ["created", "Age"],
-  ["expires", "Time left"],
+  ["expires", "Expires in"],
   ["source", "Source"],
 ];
-const PAGES = [25, 50, 100, 250];
+const PAGE_SIZES = [25, 50, 100, 250];
+/** Files that expire in less than this are highlighted. */
 const SOON_SECONDS = 3600;
+const RUN_STATES = { running: "Active", finished: "Finished", gone: "Not found", unknown: "State unknown" };
 
 export class FileTable {
-  /** `actions` is what stands beside the search, made anew whenever the selection changes. */
-  constructor(section, actions) {
+  /**
+   * @param {HTMLElement} section
+   * @param {Set<string>} linked - The names of the files that a link points to; they are shown first.
+   * @param {(shown: Shown, selected: GeminiFile[]) => Node[]} actions - Returns the content of the toolbar's right side;
+   *   called whenever the selection changes.
+   */
+  constructor(section, linked, actions) {
     this.section = section;
-    this.makeActions = actions;
-    this.files = [];
-    this.linked = new Set();
+    this.linked = linked;
+    this.actions = actions;
+    /** @type {Shown | null} */
+    this.shown = null;
+    /** @type {GeminiFile[]} The files that match the filter. */
+    this.matching = [];
+    /** @type {Set<string>} The names of the selected files. */
     this.selected = new Set();
     this.filter = { text: "", state: "", kind: "" };
+    /** @type {{key: Column, descending: boolean}} */
     this.sort = { key: "created", descending: false };
     this.page = 0;
-    this.size = 50;
-    this.build();
-  }
+    this.pageSize = 50;
 
-  build() {
     this.states = el("div", { class: "states", role: "group", "aria-label": "State" });
     this.search = el("input", {
       type: "search",
       placeholder: "Search name, Dag, run, task, type",
       "aria-label": "Search files",
-      oninput: () => this.refine({ text: this.search.value }),
+      oninput: () => this.setFilter({ text: this.search.value }),
     });
     this.kind = el(
       "select",
-      { "aria-label": "Owner", onchange: () => this.refine({ kind: this.kind.value }) },
-      el("option", { value: "" }, "Any owner"),
+      { "aria-label": "Owner", onchange: () => this.setFilter({ kind: this.kind.value }) },
+      el("option", { value: "" }, "All owners"),
       Object.entries(KINDS).map(([kind, name]) => el("option", { value: kind }, name)),
     );
-    this.actions = el("div", { class: "actions" });
+    this.actionBar = el("div", { class: "actions" });
+    this.selectAll = el("input", {
+      type: "checkbox",
+      "aria-label": "Select all matching files",
+      onchange: () => this.select(this.matching, this.selectAll.checked),
+    });
     this.head = el("tr");
     this.body = el("tbody");
-    this.pager = el("nav", { class: "pager", "aria-label": "Pages" });
+    this.scroll = el(
+      "div",
+      { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Table of files" },
+      el("table", {}, el("caption", { class: "visually-hidden" }, "Files"), el("thead", {}, this.head), this.body),
+    );
     this.empty = el("div", { class: "state", hidden: true });
-    this.said = el("p", { class: "unseen", role: "status" });
-    this.table = el(
-      "table",
-      {},
-      el("caption", { class: "unseen" }, "Files of the connection"),
-      el("thead", {}, this.head),
-      this.body,
-    );
-    this.section.replaceChildren(
-      el("div", { class: "toolbar" }, this.states, el("div", { class: "find" }, this.search, this.kind), this.actions),
-      el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Table of files" }, this.table),
-      this.empty,
-      this.pager,
-      this.said,
-    );
+    this.pager = el("nav", { class: "pager", "aria-label": "Pagination" });
+    this.status = el("p", { class: "visually-hidden", role: "status" });
+    const find = el("div", { class: "find" }, this.search, this.kind);
+    const toolbar = el("div", { class: "toolbar" }, this.states, find, this.actionBar);
+    section.replaceChildren(toolbar, this.scroll, this.empty, this.pager, this.status);
   }
 
-  /** Show files; filter, order, page and selection stay. */
-  show({ files, now, usage, policy, may_change }) {
+  /**
+   * Show files; filter, order, page and selection are kept.
+   *
+   * @param {Shown} shown
+   */
+  show(shown) {
     this.section.hidden = false;
-    Object.assign(this, { files, now, usage, policy, mayChange: may_change });
-    const there = new Set(files.map((file) => file.name));
-    this.selected = new Set([...this.selected].filter((name) => there.has(name)));
+    this.shown = shown;
+    const names = new Set(shown.files.map((file) => file.name));
+    this.selected = new Set([...this.selected].filter((name) => names.has(name)));
     this.render();
   }
 
-  refine(change) {
+  /** @param {Partial<typeof this.filter>} change */
+  setFilter(change) {
     Object.assign(this.filter, change);
     this.page = 0;
     this.render();
-    this.said.textContent = `${count(this.rows.length, "file")} shown`;
+    this.status.textContent = `${count(this.matching.length, "file")} shown`;
   }
 
-  orderBy(key) {
+  clearFilter() {
+    this.search.value = this.kind.value = "";
+    this.setFilter({ text: "", state: "", kind: "" });
+    this.search.focus();
+  }
+
+  /** @param {Column} key */
+  sortBy(key) {
     this.sort = { key, descending: this.sort.key === key && !this.sort.descending };
     this.page = 0;
     this.render();
   }
 
-  chosen() {
-    return this.files.filter((file) => this.selected.has(file.name));
+  /**
+   * @param {GeminiFile[]} files
+   * @param {boolean} isSelected
+   */
+  select(files, isSelected) {
+    for (const file of files) this.selected[isSelected ? "add" : "delete"](file.name);
+    for (const box of this.body.querySelectorAll("input")) box.checked = this.selected.has(box.value);
+    if (this.shown) this.renderActions(this.shown);
   }
 
   render() {
-    keepFocus(this.section, () => this.renderAll());
+    const { shown } = this;
+    if (shown) keepFocus(this.section, () => this.renderAll(shown));
   }
 
-  renderAll() {
-    this.rows = select(this.files, this.filter, this.sort, this.linked);
-    const last = Math.max(0, Math.ceil(this.rows.length / this.size) - 1);
-    this.page = Math.min(this.page, last);
-    this.seen = this.rows.slice(this.page * this.size, (this.page + 1) * this.size);
-    this.renderStates();
-    this.renderHead();
-    this.body.replaceChildren(...this.seen.map((file) => this.row(file)));
-    this.renderEmpty();
-    this.renderPager(last);
-    this.renderActions();
+  /** @param {Shown} shown */
+  renderAll(shown) {
+    this.matching = select(shown.files, this.filter, this.sort, this.linked);
+    const lastPage = Math.max(0, Math.ceil(this.matching.length / this.pageSize) - 1);
+    this.page = Math.min(this.page, lastPage);
+    const start = this.page * this.pageSize;
+    const visible = this.matching.slice(start, start + this.pageSize);
+    this.renderStates(shown);
+    this.renderHead(shown);
+    this.body.replaceChildren(...visible.map((file) => this.row(file, shown)));
+    this.renderEmpty(shown);
+    this.renderPager(start, visible.length, lastPage);
+    this.renderActions(shown);
   }
 
-  renderActions() {
-    this.actions.replaceChildren(...this.makeActions(this));
-    const box = this.head.querySelector("input");
-    if (!box) return;
-    const some = this.rows.filter((file) => this.selected.has(file.name)).length;
-    box.checked = some > 0 && some === this.rows.length;
-    box.indeterminate = some > 0 && some < this.rows.length;
+  /** @param {Shown} shown */
+  renderActions(shown) {
+    this.actionBar.replaceChildren(
+      ...this.actions(
+        shown,
+        shown.files.filter((file) => this.selected.has(file.name)),
+      ),
+    );
+    const selected = this.matching.filter((file) => this.selected.has(file.name)).length;
+    this.selectAll.checked = selected > 0 && selected === this.matching.length;
+    this.selectAll.indeterminate = selected > 0 && selected < this.matching.length;
   }
 
-  renderStates() {
-    const chip = (state, name, number) =>
+  /** @param {Shown} shown */
+  renderStates({ usage }) {
+    const chip = (/** @type {string} */ state, /** @type {string} */ name, /** @type {number} */ number) =>
       el(
         "button",
         {
           type: "button",
           class: "chip",
           "aria-pressed": this.filter.state === state,
-          onclick: () => this.refine({ state }),
+          onclick: () => this.setFilter({ state }),
         },
         name,
         el("b", {}, number.toLocaleString("en")),
       );
     this.states.replaceChildren(
-      chip("", "All", this.usage.files),
-      ...Object.entries(this.usage.by_state).map(([state, number]) => chip(state, state, number)),
+      chip("", "All", usage.files),
+      ...Object.entries(usage.by_state).map(([state, number]) => chip(state, state, number)),
     );
   }
 
-  renderHead() {
-    const cells = COLUMNS.map(([key, name]) => {
-      const on = this.sort.key === key;
-      const order = on ? (this.sort.descending ? "descending" : "ascending") : "none";
-      return el(
-        "th",
-        { scope: "col", class: key, "aria-sort": order },
-        el("button", { type: "button", onclick: () => this.orderBy(key) }, name),
-      );
+  /** @param {Shown} shown */
+  renderHead({ can_edit }) {
+    const headings = COLUMNS.map(([key, heading]) => {
+      const order = this.sort.key === key ? (this.sort.descending ? "descending" : "ascending") : "none";
+      const button = el("button", { type: "button", onclick: () => this.sortBy(key) }, heading);
+      return el("th", { scope: "col", class: key, "aria-sort": order }, button);
     });
-    const all = el("input", {
+    const box = can_edit ? [el("th", { scope: "col", class: "select" }, this.selectAll)] : [];
+    this.head.replaceChildren(...box, ...headings);
+  }
+
+  /**
+   * @param {GeminiFile} file
+   * @param {Shown} shown
+   */
+  row(file, { can_edit, now }) {
+    const name = file.label || file.name;
+    const box = el("input", {
       type: "checkbox",
-      "aria-label": "Select all files that match",
-      onchange: () => this.choose(this.rows, all.checked),
+      value: file.name,
+      checked: this.selected.has(file.name),
+      "aria-label": `Select ${name}`,
+      onchange: () => this.select([file], box.checked),
     });
-    this.head.replaceChildren(...(this.mayChange ? [el("th", { scope: "col", class: "select" }, all)] : []), ...cells);
-  }
-
-  choose(files, on) {
-    for (const file of files) this.selected[on ? "add" : "delete"](file.name);
-    for (const box of this.body.querySelectorAll("input")) box.checked = this.selected.has(box.value);
-    this.renderActions();
-  }
-
-  row(file) {
-    const left = file.expires === null ? null : file.expires - this.now;
-    const box =
-      this.mayChange &&
-      el("input", {
-        type: "checkbox",
-        value: file.name,
-        checked: this.selected.has(file.name),
-        "aria-label": `Select ${file.label || file.name}`,
-        onchange: () => this.choose([file], box.checked),
-      });
+    const label = el("span", { class: "name", title: name }, file.label || "No display name");
+    const state = el("span", { class: `badge ${file.state.toLowerCase()}` }, file.state);
+    const reason = file.error && el("small", { class: "reason" }, file.error);
     return el(
       "tr",
       { id: file.name, class: this.linked.has(file.name) ? "linked" : "" },
-      box && el("td", { class: "select" }, box),
-      el(
-        "th",
-        { scope: "row", class: "label" },
-        el("span", { class: "name", title: file.label || file.name }, file.label || "(no display name)"),
-        el("code", {}, file.name),
-      ),
-      el("td", { class: "owner" }, owner(file)),
+      can_edit && el("td", { class: "select" }, box),
+      el("th", { scope: "row", class: "label" }, label, el("code", {}, file.name)),
+      el("td", { class: "owner" }, ownerCell(file)),
       el("td", { class: "type" }, file.type ?? "–"),
       el("td", { class: "size" }, bytes(file.size)),
-      el(
-        "td",
-        { class: "state" },
-        el("span", { class: `badge ${file.state.toLowerCase()}` }, file.state),
-        file.error && el("small", { class: "reason" }, file.error),
-      ),
-      el(
-        "td",
-        { class: "created", title: file.created === null ? "" : moment(file.created) },
-        file.created === null ? "–" : duration(this.now - file.created),
-      ),
-      el(
-        "td",
-        {
-          class: left !== null && left < SOON_SECONDS ? "expires soon" : "expires",
-          title: left === null ? "" : moment(file.expires),
-        },
-        left === null ? "–" : duration(left),
-      ),
+      el("td", { class: "state" }, state, reason),
+      timeCell("created", file.created, (time) => now - time),
+      timeCell("expires", file.expires, (time) => time - now),
       el("td", { class: "source" }, (file.source ?? "–").toLowerCase()),
     );
   }
 
-  renderEmpty() {
-    this.table.parentElement.hidden = this.rows.length === 0;
-    this.empty.hidden = this.rows.length > 0;
-    if (this.rows.length) return;
-    const nothing = this.files.length === 0;
+  /** @param {Shown} shown */
+  renderEmpty({ files }) {
+    this.scroll.hidden = this.matching.length === 0;
+    this.empty.hidden = this.matching.length > 0;
+    if (this.matching.length) return;
+    if (files.length === 0) {
+      const words = el("p", {}, "Files appear here within 30 seconds after their upload.");
+      this.empty.replaceChildren(el("h2", {}, "No files"), words);
+      return;
+    }
     this.empty.replaceChildren(
-      el("h2", {}, nothing ? "The store is empty" : "No file is like that"),
-      el(
-        "p",
-        {},
-        nothing
-          ? "What a task uploads shows up here within half a minute."
-          : `None of ${count(this.files.length, "file")} matches.`,
-      ),
-      nothing ? "" : el("button", { type: "button", onclick: () => this.reset() }, "Show all files"),
+      el("h2", {}, "No matching files"),
+      el("p", {}, `The search and the filters exclude ${count(files.length, "file")}.`),
+      el("button", { type: "button", onclick: () => this.clearFilter() }, "Clear filters"),
     );
   }
 
-  reset() {
-    this.search.value = this.kind.value = "";
-    this.refine({ text: "", state: "", kind: "" });
-    this.search.focus();
-  }
-
-  renderPager(last) {
-    this.pager.hidden = this.rows.length <= PAGES[0];
-    const turn = (by) => {
-      this.page += by;
-      this.render();
-      this.table.parentElement.scrollTop = 0;
-      const button = this.pager.querySelector(by < 0 ? ".back" : ".on");
-      (button.disabled ? this.pager.querySelector("button:enabled") : button)?.focus();
-    };
-    const size = el(
+  /**
+   * @param {number} start - The index of the first visible file.
+   * @param {number} visible - How many files are visible.
+   * @param {number} lastPage
+   */
+  renderPager(start, visible, lastPage) {
+    this.pager.hidden = this.matching.length <= Math.min(...PAGE_SIZES);
+    const pageSize = el(
       "select",
-      {
-        "aria-label": "Files on a page",
-        onchange: () => ((this.size = Number(size.value)), (this.page = 0), this.render()),
-      },
-      PAGES.map((number) => el("option", { value: number, selected: number === this.size }, `${number} on a page`)),
+      { "aria-label": "Files per page", onchange: () => this.setPageSize(Number(pageSize.value)) },
+      PAGE_SIZES.map((size) => el("option", { value: size, selected: size === this.pageSize }, `${size} per page`)),
     );
-    const from = this.page * this.size;
+    const range = `${start + 1}–${start + visible} of ${count(this.matching.length, "file")}`;
+    const turnButton = (/** @type {string} */ name, /** @type {-1 | 1} */ by, /** @type {boolean} */ disabled) =>
+      el("button", { type: "button", disabled, onclick: () => this.turnPage(by) }, name);
     this.pager.replaceChildren(
-      el(
-        "span",
-        {},
-        `${from + 1}–${from + this.seen.length} of ${count(this.rows.length, "file")}, ${bytes(total(this.rows))}`,
-      ),
-      size,
-      el("button", { type: "button", class: "back", disabled: this.page === 0, onclick: () => turn(-1) }, "Previous"),
-      el("button", { type: "button", class: "on", disabled: this.page === last, onclick: () => turn(1) }, "Next"),
+      el("span", {}, `${range}, ${bytes(total(this.matching))}`),
+      pageSize,
+      turnButton("Previous", -1, this.page === 0),
+      turnButton("Next", 1, this.page === lastPage),
     );
+  }
+
+  /** @param {number} size */
+  setPageSize(size) {
+    this.pageSize = size;
+    this.page = 0;
+    this.render();
+  }
+
+  /** @param {-1 | 1} by */
+  turnPage(by) {
+    this.page += by;
+    this.render();
+    this.scroll.scrollTop = 0;
+    const [previous, next] = this.pager.querySelectorAll("button");
+    const [button, other] = by < 0 ? [previous, next] : [next, previous];
+    // The button is disabled on the first and the last page; then the other one takes the focus.
+    (button?.disabled ? other : button)?.focus();
   }
 }
 
-export function owner(file) {
-  if (!file.owner) return el("span", { class: "nobody" }, file.shared ? "shared by all runs" : "another tool");
-  const { dag, run, task, map, state } = file.owner;
-  const words = { running: "under way", finished: "ended", gone: "no longer known", unknown: "state unknown" }[state];
+/**
+ * Return the content of a cell that shows who owns a file.
+ *
+ * @param {GeminiFile} file
+ * @returns {Child | Child[]}
+ */
+export function ownerCell({ owner, shared }) {
+  if (!owner) return el("span", { class: "no-owner" }, shared ? "Shared by all runs" : "Other tool");
+  const { dag, run, task, map, state } = owner;
   return [
-    link(taskUrl(file.owner), `${dag} › ${task}${map < 0 ? "" : ` [${map}]`}`),
-    el("small", { class: `run ${state}`, title: `${run}: ${words}` }, `${words} · ${run}`),
+    link(taskUrl(owner), `${dag} › ${task}${map < 0 ? "" : ` [${map}]`}`),
+    el("small", { class: `run ${state}`, title: `${run}: ${RUN_STATES[state]}` }, `${RUN_STATES[state]} · ${run}`),
   ];
+}
+
+/**
+ * Return a cell with the distance of a time from now.
+ *
+ * @param {"created" | "expires"} column
+ * @param {number | null} time
+ * @param {(time: number) => number} distance
+ */
+function timeCell(column, time, distance) {
+  if (time === null) return el("td", { class: column }, "–");
+  const seconds = distance(time);
+  const isSoon = column === "expires" && seconds < SOON_SECONDS;
+  return el("td", { class: isSoon ? `${column} warning` : column, title: dateTime(time) }, duration(seconds));
 }

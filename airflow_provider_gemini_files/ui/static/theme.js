@@ -1,22 +1,25 @@
-// Airflow keeps its theme in a class of its document; without it around us, the browser's preference holds.
-// Not a module, so that it has run before anything is painted.
+// Applies Airflow's theme, which is a class of the document around the frame. Outside Airflow's frame, the theme that
+// Airflow has stored applies, or else the preference of the browser. Not a module, so that it runs before the first paint.
 (() => {
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const around = (() => {
+  const prefersDark = matchMedia("(prefers-color-scheme: dark)");
+  const airflow = airflowDocument();
+
+  function airflowDocument() {
     try {
       return window.parent === window ? null : window.parent.document.documentElement;
     } catch {
-      return null; // embedded by another origin
+      return null; // embedded by a page of another origin
     }
-  })();
-
-  function follow() {
-    const named = around ? ["dark", "light"].find((theme) => around.classList.contains(theme)) : localStorage.theme;
-    document.documentElement.dataset.theme = named === "dark" || (named !== "light" && dark.matches) ? "dark" : "light";
   }
 
-  follow();
-  dark.addEventListener("change", follow);
-  window.addEventListener("storage", follow);
-  if (around) new MutationObserver(follow).observe(around, { attributeFilter: ["class"] });
+  function apply() {
+    const theme = airflow ? ["dark", "light"].find((name) => airflow.classList.contains(name)) : localStorage.theme;
+    const isDark = theme === "dark" || (theme !== "light" && prefersDark.matches);
+    document.documentElement.dataset.theme = isDark ? "dark" : "light";
+  }
+
+  apply();
+  prefersDark.addEventListener("change", apply);
+  window.addEventListener("storage", apply);
+  if (airflow) new MutationObserver(apply).observe(airflow, { attributeFilter: ["class"] });
 })();

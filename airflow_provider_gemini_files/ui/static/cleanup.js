@@ -1,0 +1,134 @@
+// The cleanup dialog: a retention policy, a preview of what it deletes, and the deletion of exactly those files.
+import { post } from "./api.js";
+import { DeletionList, messageOf, openDialog, run } from "./dialog.js";
+import { el } from "./dom.js";
+import { bytes, count } from "./format.js";
+import { reasonTable } from "./report.js";
+
+/** @import { DryRun, GeminiFile, Policy, Shown } from "./types.js" */
+
+/**
+ * Number fields: name in the policy, label, unit of the label in units of the policy, limits.
+ *
+ * @type {[name: "max_age_finished" | "max_age" | "high_watermark" | "low_watermark", string, number, object][]}
+ */
+const NUMBERS = [
+  ["max_age_finished", "Max age, finished runs (hours)", 1, { min: 0, step: "any" }],
+  ["max_age", "Max age, all files (hours)", 1, { min: 0, step: "any" }],
+  ["high_watermark", "High watermark (%)", 100, { min: 1, max: 100, step: "any" }],
+  ["low_watermark", "Low watermark (%)", 100, { min: 1, max: 100, step: "any" }],
+];
+
+/** @type {[name: "include_shared" | "include_foreign", string][]} */
+const CHECKBOXES = [
+  ["include_shared", "Include files shared by all runs"],
+  ["include_foreign", "Include files of other tools"],
+];
+
+const EXPLANATION =
+  "Deletes files that are older than their maximum age. If usage is above the high watermark, more files are deleted " +
+  "until it is at the low watermark. Files of active runs are always kept.";
+
+/**
+ * Open the dialog.
+ *
+ * @param {Shown} shown
+ * @param {string} connection
+ * @param {() => void} refresh - Called after files have been deleted.
+ */
+export function openCleanup({ files, policy }, connection, refresh) {
+  const byName = new Map(files.map((file) => [file.name, file]));
+  const { form, read } = policyForm(policy, onPreview);
+  const plan = el("div", { class: "plan" });
+  const status = el("p", { class: "words", role: "status" });
+  const cancel = el("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
+  const preview = el("button", { class: "primary" }, "Preview");
+  const footer = el("footer", {}, cancel, preview);
+  preview.setAttribute("form", form.id);
+  const dialog = openDialog("Clean up files", el("p", { class: "words" }, EXPLANATION), form, status, plan, footer);
+
+  /** @param {SubmitEvent} event */
+  async function onPreview(event) {
+    event.preventDefault();
+    preview.disabled = true;
+    const body = { policy: read() };
+    try {
+      showPreview(await post(connection, "dry-run", body), body);
+    } catch (error) {
+      status.replaceChildren(el("span", { class: "warning" }, messageOf(error)));
+      plan.replaceChildren();
+      footer.replaceChildren(cancel, preview);
+    }
+    preview.disabled = false;
+  }
+
+  /**
+   * @param {DryRun} dryRun
+   * @param {{policy: Policy}} body
+   */
+  function showPreview({ deletions, freed_bytes, kept }, body) {
+    const reasons = new Map(deletions);
+    const due = deletions.map(([name]) => byName.get(name) ?? unlisted(name));
+    const list = new DeletionList(due, "Reason", (file) => el("small", {}, reasons.get(file.name)));
+    const confirm = el(
+      "button",
+      { type: "button", class: "danger", onclick: onConfirm },
+      `Delete ${count(due.length, "file")}`,
+    );
+    const summary = due.length
+      ? `${count(due.length, "file")} to delete (${bytes(freed_bytes)}).`
+      : "Nothing to delete.";
+    preview.textContent = "Update preview";
+    preview.className = "";
+    status.replaceChildren(el("b", {}, summary));
+    const details = el("details", {}, el("summary", {}, "Files to keep, by reason"), reasonTable(kept));
+    plan.replaceChildren(due.length ? list.element : "", list.more, details, list.status);
+    footer.replaceChildren(list.progress, cancel, preview, ...(due.length ? [confirm] : []));
+
+    async function onConfirm() {
+      confirm.remove();
+      preview.remove();
+      for (const input of form.querySelectorAll("input")) input.disabled = true;
+      await run(list, dialog, cancel, (names) => post(connection, "cleanup", { ...body, names }));
+      refresh();
+    }
+  }
+}
+
+/**
+ * Return the form of a policy and a function that reads it.
+ *
+ * @param {Policy} policy
+ * @param {(event: SubmitEvent) => void} onsubmit
+ */
+function policyForm(policy, onsubmit) {
+  const numbers = NUMBERS.map(([name, label, unit, limits]) => {
+    const input = el("input", { type: "number", required: true, value: policy[name] * unit, ...limits });
+    return { name, unit, input, label: el("label", {}, label, input) };
+  });
+  const checkboxes = CHECKBOXES.map(([name, label]) => {
+    const input = el("input", { type: "checkbox", checked: policy[name] });
+    return { name, input, label: el("label", { class: "box" }, input, ` ${label}`) };
+  });
+  const labels = [...numbers, ...checkboxes].map(({ label }) => label);
+  const form = el("form", { id: "cleanup-form", onsubmit }, el("div", { class: "fields" }, labels));
+
+  function read() {
+    const given = { ...policy };
+    for (const { name, unit, input } of numbers) given[name] = Number(input.value) / unit;
+    for (const { name, input } of checkboxes) given[name] = input.checked;
+    return given;
+  }
+  return { form, read };
+}
+
+/**
+ * Return a file that the API server has listed after the page did.
+ *
+ * @param {string} name
+ * @returns {GeminiFile}
+ */
+function unlisted(name) {
+  const unknown = { owner: null, type: null, created: null, expires: null, source: null, error: null };
+  return { ...unknown, name, label: "", shared: false, size: 0, counted: 0, state: "", kind: "foreign", text: name };
+}
