@@ -15,6 +15,7 @@ from rich.markup import escape
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
+from airflow_provider_gemini_files.files.cleanup_report import CleanupReport
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.retention import Decision
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
@@ -69,7 +70,7 @@ def cleanup_command(args: Any) -> None:
         _confirm(f"Delete {report.deleted_files} files, {human_bytes(report.deleted_bytes)}?", sure=args.yes)
         report = hook.cleanup(policy, database_lookup)
     if args.output != "table":
-        _print_as(args, [report.to_dict()], list)
+        _print_as(args, [report.to_dict()], lambda: [_summary(report)])
         return
     for line in report.table():
         _print(line)
@@ -82,7 +83,7 @@ def _policy(args: Any) -> RetentionPolicy:
 
 def _row(decision: Decision) -> dict[str, str]:
     file = decision.file
-    row = {
+    return {
         "name": file.name,
         "state": file.state,
         "size": human_bytes(file.size_bytes or 0),
@@ -91,8 +92,15 @@ def _row(decision: Decision) -> dict[str, str]:
         "cleanup": "delete" if decision.delete else "keep",
         "why": decision.why,
     }
-    # The table would take brackets for styles, and leave them out.
-    return {name: escape(value) for name, value in row.items()}
+
+
+def _summary(report: CleanupReport) -> dict[str, str]:
+    return {
+        "deleted files": str(report.deleted_files),
+        "deleted size": human_bytes(report.deleted_bytes),
+        "failed": str(report.failed),
+        "storage": str(report.after),
+    }
 
 
 def _counts(by_state: Any) -> str:
@@ -101,9 +109,14 @@ def _counts(by_state: Any) -> str:
 
 def _print_as(args: Any, data: Sequence[dict[str, Any]], rows: Callable[[], list[dict[str, str]]]) -> None:
     """Print data in the format of ``--output``; a table has rows of its own, for people."""
-    console = AirflowConsole()
+    # Its json and yaml take lists, too, whatever their annotations say.
+    console: Any = AirflowConsole()
     if args.output in ("table", "plain"):
-        console.print_as(data=rows(), output=args.output)
+        # The table would take brackets for styles, and leave them out.
+        shown = [
+            {name: escape(value) if args.output == "table" else value for name, value in row.items()} for row in rows()
+        ]
+        console.print_as(data=shown, output=args.output)
     elif args.output == "json":
         # Not print_as, which makes texts of all numbers.
         console.print_as_json(list(data))

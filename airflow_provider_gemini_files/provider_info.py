@@ -67,8 +67,8 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "deployment": {
                         "description": "Identity of this Airflow deployment, part of the mark of each uploaded file: "
-                        "up to 32 letters, digits, dots, dashes and underscores. If empty, it is created once and kept in "
-                        "the Airflow Variable gemini_files_deployment.",
+                        "up to 32 letters, digits, dots, dashes and underscores. If empty, it is created once and kept "
+                        "in the Airflow Variable gemini_files_deployment.",
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "production",

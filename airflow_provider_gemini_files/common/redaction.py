@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 _HIDDEN = "***"
 _MAX_CHARACTERS = 500
 #: A URL inside a text; it ends at a space, a quote or a bracket.
 _URL_IN_TEXT = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>()]+")
-#: C0 and C1 control characters, and ANSI sequences, which change how a terminal shows what follows.
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+#: Sequences that change how a terminal shows what follows.
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 #: Airflow's log view folds what follows one of these.
 _LOG_COMMAND = re.compile(r"::(group|endgroup)::")
 
@@ -45,14 +46,22 @@ def shown_text(text: object, secrets: Iterable[str] = (), *, limit: int = _MAX_C
     """
     Return a text from outside in one line that can be logged and shown: URLs redacted, control characters removed.
 
-    :param secrets: texts that are replaced wherever they occur, such as the API key.
+    :param secrets: texts that are replaced wherever they occur, also percent-encoded, such as the API key.
     :param limit: characters that are kept.
     """
     line = str(text)
     for secret in secrets:
-        if secret:
-            line = line.replace(secret, _HIDDEN)
+        for form in {secret, quote(secret, safe="")} - {""}:
+            line = line.replace(form, _HIDDEN)
     line = _URL_IN_TEXT.sub(lambda found: shown_url(found[0]), line)
-    line = _LOG_COMMAND.sub(r"\1", _CONTROL.sub(" ", line))
-    line = " ".join(line.split())
-    return line if len(line) <= limit else f"{line[:limit]}…"
+    line = _LOG_COMMAND.sub(r"\1", _ANSI.sub("", line))
+    line = " ".join("".join(map(_printable, line)).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def _printable(character: str) -> str:
+    category = unicodedata.category(character)
+    # Format characters include those that reverse the direction of the text that follows.
+    if category == "Cf":
+        return ""
+    return " " if category in ("Cc", "Cs", "Zl", "Zp") else character

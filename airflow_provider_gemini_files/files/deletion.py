@@ -33,3 +33,8 @@ class Deletion:
     def is_gone(self) -> bool:
         """Return whether the file does not exist any more, whoever has deleted it."""
         return self.outcome in (DeletionOutcome.DELETED, DeletionOutcome.GONE)
+
+    @property
+    def error_text(self) -> str | None:
+        """Return why the file is still there, as text; None if it is not."""
+        return None if self.error is None else str(self.error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import urllib.request
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from pydantic import Field
 from airflow_provider_gemini_files.common.redaction import shown_url
 from airflow_provider_gemini_files.common.settings import read_settings
 from airflow_provider_gemini_files.exceptions import GeminiAuthError, GeminiInputError
+from airflow_provider_gemini_files.hooks.environment import proxy_variable
 from airflow_provider_gemini_files.hooks.extras import (
     CONN_TYPE,
     DEFAULT_CONN_ID,
@@ -70,14 +70,10 @@ class GeminiConnection(ConnectionExtras):
         return f"{self.base_url}/upload/{self.api_version}/files"
 
     def address(self) -> str:
-        """Return the address that is called and the proxy in between, for error messages."""
+        """Return the address that is called, and the variable of the proxy in between, for error messages."""
         url = shown_url(self.base_url)
-        scheme, host = url.partition("://")[0], url.partition("://")[2].partition("/")[0]
-        proxies = urllib.request.getproxies()
-        proxy = proxies.get(scheme) or proxies.get("all")
-        if not proxy or urllib.request.proxy_bypass(host.partition(":")[0]):
-            return url
-        return f"{url} (through the proxy {shown_url(proxy)} of this worker's environment)"
+        variable = proxy_variable(self.base_url)
+        return f"{url} (through the proxy in {variable})" if variable else url
 
 
 def _api_key(conn: Connection, environ: Mapping[str, str], where: str) -> tuple[str, str | None]:

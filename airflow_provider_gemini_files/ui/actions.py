@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from airflow_provider_gemini_files.exceptions import GeminiAuthError
+from airflow_provider_gemini_files.common.concurrency import CONCURRENCY
+from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.files.cleanup_report import counted
+from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.reference import parse_names
-from airflow_provider_gemini_files.files.retention import Plan, plan
-from airflow_provider_gemini_files.files.sweep import counted
+from airflow_provider_gemini_files.files.retention import Plan
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.hooks.storage import CONCURRENCY, Deletion, Outcome
 from airflow_provider_gemini_files.runs import database_lookup
 from airflow_provider_gemini_files.ui import audit
-from airflow_provider_gemini_files.ui.errors import one_line
 from airflow_provider_gemini_files.ui.listings import Listing
 
 #: Files in one request. The page sends several requests, so that each one is short and progress is visible.
@@ -64,7 +64,8 @@ class Results:
     def to_json(self) -> list[dict[str, Any]]:
         """Return one object per file: ``name``, ``outcome`` and ``error``."""
         kept = [{"name": name, "outcome": "kept", "error": reason} for name, reason in self.kept.items()]
-        return [*map(asdict, self.deletions), *kept]
+        deleted = [{"name": one.name, "outcome": one.outcome, "error": one.error_text} for one in self.deletions]
+        return [*deleted, *kept]
 
 
 def default_policy() -> dict[str, Any]:
@@ -86,7 +87,7 @@ def dry_run(listing: Listing, options: CleanupOptions) -> dict[str, Any]:
     return {
         "deletions": [[decision.file.name, decision.why] for decision in planned.deletions],
         "freed_bytes": planned.freed_bytes,
-        "kept": counted(decision for decision in planned.verdicts if not decision.delete),
+        "kept": counted(decision for decision in planned.decisions if not decision.delete),
     }
 
 
@@ -110,19 +111,18 @@ def cleanup(conn_id: str, listing: Listing, request: CleanupRequest, user: str) 
     :raises GeminiInputError: if a name, the policy or the connection is invalid; nothing is deleted then.
     :raises GeminiAuthError: if the connection has no API key.
     """
-    decisions = {decision.file.name: decision for decision in _plan(listing, request).verdicts}
+    decisions = {decision.file.name: decision for decision in _plan(listing, request).decisions}
     names = parse_names(request.names)
     due = [name for name in names if name in decisions and decisions[name].delete]
     kept = {name: decisions[name].why for name in names if name in decisions and not decisions[name].delete}
-    unlisted = [Deletion(name, Outcome.GONE) for name in names if name not in decisions]
+    unlisted = [Deletion(name, DeletionOutcome.GONE) for name in names if name not in decisions]
     return Results([*_delete(conn_id, listing, due, user, audit.CLEANUP_EVENT), *unlisted], kept)
 
 
 def _plan(listing: Listing, options: CleanupOptions) -> Plan:
     """Return what a policy decides about each file of a listing, with the present states of the runs."""
-    runs = database_lookup(file.owner for file in listing.files if file.owner)
-    policy = RetentionPolicy.of(options.policy)
-    return plan(listing.files, runs, datetime.now(UTC), policy, listing.quota_bytes)
+    hook = GeminiFilesHook(listing.conn_id)
+    return hook.storage.plan_cleanup(RetentionPolicy.of(options.policy), database_lookup, listing.files)[1]
 
 
 def _delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: str, event: str) -> list[Deletion]:
@@ -132,7 +132,8 @@ def _delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: s
     files = {file.name: file for file in listing.files} if listing else {}
     deletions = []
     for deletion in _deletions(hook, names):
-        cleaned = replace(deletion, error=deletion.error and one_line(deletion.error, api_key))
+        error = deletion.error and type(deletion.error)(shown_text(deletion.error, (api_key,)))
+        cleaned = replace(deletion, error=error)
         audit.record(user, event, conn_id, cleaned, files.get(cleaned.name))
         deletions.append(cleaned)
     return deletions
@@ -145,20 +146,11 @@ def _deletions(hook: GeminiFilesHook, names: Sequence[str]) -> Iterator[Deletion
     The first file is deleted alone: it opens the HTTP client that the threads share.
     """
     for name in names[:1]:
-        yield _deletion(hook, name)
+        yield hook.delete_files([name])[0]
     executor = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="gemini-page-delete")
     try:
-        for future in as_completed([executor.submit(_deletion, hook, name) for name in names[1:]]):
-            yield future.result()
+        for future in as_completed([executor.submit(hook.delete_files, [name]) for name in names[1:]]):
+            yield future.result()[0]
     finally:
         # If an outcome cannot be written to the audit log, no further deletion may start.
         executor.shutdown(cancel_futures=True)
-
-
-def _deletion(hook: GeminiFilesHook, name: str) -> Deletion:
-    try:
-        [deletion] = hook.delete_files([name])
-    except GeminiAuthError as error:
-        # Raised, it would hide the outcome of the files that are already deleted.
-        return Deletion(name, Outcome.FAILED, str(error))
-    return deletion

@@ -21,11 +21,11 @@ from airflow.api_fastapi.logging.decorators import action_logging
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
 
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.ui import actions, audit
 from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest, Results, SelectedFiles
 from airflow_provider_gemini_files.ui.connections import connection_ids
-from airflow_provider_gemini_files.ui.errors import one_line
 from airflow_provider_gemini_files.ui.listings import FRESH_SECONDS, Listing, ListingCache
 from airflow_provider_gemini_files.ui.rights import CAN_EDIT, CAN_READ, CAN_VIEW, LOGGED_IN, is_allowed
 
@@ -63,7 +63,7 @@ async def _refuse(request: Request, error: HTTPException) -> Response:
 
 @app.exception_handler(GeminiFilesError)
 async def _fail(request: Request, error: GeminiFilesError) -> Response:
-    return JSONResponse({"detail": one_line(str(error))}, 422 if isinstance(error, GeminiInputError) else 502)
+    return JSONResponse({"detail": shown_text(error)}, 422 if isinstance(error, GeminiInputError) else 502)
 
 
 @app.get("/", dependencies=[CAN_VIEW])

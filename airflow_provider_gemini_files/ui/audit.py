@@ -7,8 +7,8 @@ import json
 from airflow.models.log import Log
 from airflow.utils.session import create_session
 
+from airflow_provider_gemini_files.files.deletion import Deletion
 from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.hooks.storage import Deletion
 
 #: Events of the requests, which are logged before anything is deleted. Each file has an event of its own, ``..._file``.
 DELETE_EVENT = "gemini_files_delete"
@@ -32,7 +32,7 @@ def record(user: str, event: str, conn_id: str, deletion: Deletion, file: Gemini
         "display_name": file.display_name if file else None,
         "size_bytes": file.size_bytes if file else None,
         "outcome": deletion.outcome,
-        "error": deletion.error,
+        "error": deletion.error_text,
     }
     with create_session() as session:
         session.add(

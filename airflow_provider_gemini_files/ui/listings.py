@@ -13,15 +13,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
-from airflow_provider_gemini_files.files.naming import is_shared, label_of
+from airflow_provider_gemini_files.files.naming import Owner, is_shared, label_of
 from airflow_provider_gemini_files.files.policy import RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.retention import RunKey
-from airflow_provider_gemini_files.files.usage import StorageUsage
+from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.runs import database_lookup
-from airflow_provider_gemini_files.ui.errors import ErrorKind, PageError, one_line
+from airflow_provider_gemini_files.ui.errors import ErrorKind, PageError
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +42,15 @@ class Listing:
     All files of a connection's project, and the states of the runs that own them.
 
     :param at: when the listing started, in seconds since the epoch.
+    :param deployment: identity of this Airflow deployment; of another's runs it knows nothing.
     """
 
     at: float
+    conn_id: str
     files: tuple[GeminiFile, ...]
     quota_bytes: int
     runs: Mapping[RunKey, RunState]
+    deployment: str | None = None
 
     @cached_property
     def usage(self) -> StorageUsage:
@@ -56,7 +60,7 @@ class Listing:
     @cached_property
     def rows(self) -> str:
         """Return the rows of the table as JSON, encoded once for all users."""
-        return json.dumps([_row(file, self.runs) for file in self.files], separators=(",", ":"))
+        return json.dumps([_row(file, self) for file in self.files], separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -144,8 +148,9 @@ def _list(conn_id: str, entry: _Entry, running: Future[None], started_at: float)
     try:
         quota_bytes = hook.connection.quota_bytes
         files = tuple(hook.list_files())
-        runs = database_lookup(file.owner for file in files if file.owner)
-        listing = Listing(started_at, files, quota_bytes, runs)
+        deployment = database_lookup.deployment
+        runs = database_lookup(file.owner for file in files if file.owner and file.owner.deployment == deployment)
+        listing = Listing(started_at, conn_id, files, quota_bytes, runs, deployment)
     except Exception as failure:
         if not isinstance(failure, GeminiFilesError):
             log.exception("Cannot list the files of connection %r for the page", conn_id)
@@ -163,16 +168,14 @@ def _finish(entry: _Entry, running: Future[None], listing: Listing | None, error
     running.set_result(None)
 
 
-def _row(file: GeminiFile, runs: Mapping[RunKey, RunState]) -> list[Any]:
+def _row(file: GeminiFile, listing: Listing) -> list[Any]:
     """Return a file as ``files.js`` decodes it: without field names, as one response holds thousands of files."""
-    owner, created, expires = file.owner, file.created(), file.expires()
+    owner, created, expires = file.owner, file.created_at(), file.expires_at()
     error = (file.error or {}).get("message")
     return [
         file.name,
         label_of(file.display_name),
-        [owner.dag_id, owner.run_id, owner.task_id, owner.map_index, runs[owner.dag_id, owner.run_id]]
-        if owner
-        else None,
+        [owner.dag_id, owner.run_id, owner.task_id, owner.map_index, _run_state(owner, listing)] if owner else None,
         is_shared(file.display_name),
         file.mime_type,
         file.size_bytes or 0,
@@ -180,5 +183,11 @@ def _row(file: GeminiFile, runs: Mapping[RunKey, RunState]) -> list[Any]:
         created and round(created),
         expires and round(expires),
         file.source,
-        error and one_line(str(error)),
+        error and shown_text(error),
     ]
+
+
+def _run_state(owner: Owner, listing: Listing) -> str:
+    if owner.deployment != listing.deployment:
+        return "elsewhere"
+    return str(listing.runs.get(owner.run, RunState.UNKNOWN))

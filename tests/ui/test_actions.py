@@ -12,10 +12,10 @@ from airflow.models.log import Log
 from airflow.utils.session import create_session
 from support import API_KEY, seed
 
-from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.common.concurrency import CONCURRENCY
+from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.policy import RunState
-from airflow_provider_gemini_files.hooks.storage import CONCURRENCY
 from airflow_provider_gemini_files.ui import actions, audit
 from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest, SelectedFiles
 from airflow_provider_gemini_files.ui.listings import Listing
@@ -23,7 +23,7 @@ from airflow_provider_gemini_files.ui.listings import Listing
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
 CONN_ID = "gemini_default"
-OWNER = Owner("a_dag", "a_run", "a_task", 4)
+OWNER = Owner("a_dag", "a_run", "a_task", 4, "tests")
 OWNED = "files/owned"
 FOREIGN = "files/foreign"
 
@@ -31,15 +31,17 @@ FOREIGN = "files/foreign"
 @pytest.fixture
 def listing(emulator, hook) -> Listing:
     """Return a listing of a file of a finished run and a file of another tool."""
-    owned = {"name": OWNED, "display_name": f"a.txt{OWNER.mark()}", "age": 7200}
-    seed(emulator.base_url, owned, {"name": FOREIGN, "age": 7200})
-    return Listing(time.time(), tuple(hook.list_files()), 20 << 30, {})
+    owned = {"name": OWNED, "display_name": f"a.txt{OWNER.mark()}", "age": 90_000}
+    seed(emulator.base_url, owned, {"name": FOREIGN, "age": 90_000})
+    return Listing(time.time(), CONN_ID, tuple(hook.list_files()), 20 << 30, {})
 
 
 @pytest.fixture
 def run_is(mocker) -> Callable[[RunState], None]:
     """Return a function that sets the state of the run that owns the file; it is finished at first."""
     lookup = mocker.patch.object(actions, "database_lookup", autospec=True)
+
+    lookup.deployment = "tests"
 
     def set_state(state: RunState) -> None:
         lookup.return_value = {(OWNER.dag_id, OWNER.run_id): state}
@@ -84,7 +86,7 @@ def test_cleanup_keeps_file_whose_run_became_active_after_dry_run(listing, hook,
 
     [kept] = results.to_json()
     assert (kept["name"], kept["outcome"]) == (OWNED, "kept")
-    assert "has not ended" in kept["error"]
+    assert "is still running" in kept["error"]
     assert results.gone == set()
     assert len(hook.list_files()) == 2
 
@@ -159,12 +161,12 @@ def test_rejected_key_fails_remaining_files_and_keeps_results_of_deleted_ones(em
 
 def test_error_text_has_one_line_and_no_key_in_response_and_audit_log(listing, audited, mocker):
     error = f"Cannot delete: key {API_KEY} is wrong\r\n\x1b[31mred\x00"
-    failed = [actions.Deletion(OWNED, actions.Outcome.FAILED, error)]
+    failed = [actions.Deletion(OWNED, actions.DeletionOutcome.FAILED, GeminiServiceError(error))]
     mocker.patch.object(actions.GeminiFilesHook, "delete_files", autospec=True, return_value=failed)
     [result] = actions.delete(CONN_ID, listing, [OWNED], "user").to_json()
     [entry] = audited("gemini_files_delete_file")
 
-    assert result["error"] == json.loads(entry.extra)["error"] == "Cannot delete: key *** is wrong [31mred"
+    assert result["error"] == json.loads(entry.extra)["error"] == "Cannot delete: key *** is wrong red"
 
 
 def test_invalid_requests_are_rejected_before_anything_is_deleted(listing, hook):

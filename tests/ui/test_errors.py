@@ -4,9 +4,11 @@ import pytest
 from local_airflow import free_port
 from support import API_KEY
 
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiServiceError
+from airflow_provider_gemini_files.hooks.environment import proxy_variable
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.ui.errors import ErrorKind, PageError, one_line, proxy_variable
+from airflow_provider_gemini_files.ui.errors import ErrorKind, PageError
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -31,7 +33,7 @@ def test_unreachable_service_is_described_with_its_address(connect):
     error = error_of_listing()
 
     assert error.kind == ErrorKind.UNREACHABLE
-    assert error.message.startswith(f"The API server cannot reach {address} (ConnectError: ")
+    assert error.message.startswith(f"Cannot list files: {address} cannot be reached (ConnectError: ")
 
 
 def test_unreachable_service_is_described_with_proxy_variable_but_not_its_value(connect, monkeypatch):
@@ -39,7 +41,7 @@ def test_unreachable_service_is_described_with_proxy_variable_but_not_its_value(
     connect(host="http://gemini.example", extra={"max_retries": 0})
     error = error_of_listing()
 
-    assert "cannot reach http://gemini.example through the proxy in HTTP_PROXY (" in error.message
+    assert "http://gemini.example (through the proxy in HTTP_PROXY) cannot be reached (" in error.message
     assert "secret" not in error.message
 
 
@@ -77,6 +79,6 @@ def test_error_outside_the_tree_is_not_shown(connect):
 
 
 def test_one_line_removes_control_characters_and_secrets_and_cuts():
-    assert one_line("a\r\n\tb\x1b\x00c\u202ed\u2028e") == "a b cd e"
-    assert one_line("k/1 and k%2F1", "k/1") == "*** and ***"
-    assert one_line("x" * 501) == "x" * 499 + "…"
+    assert shown_text("a\r\n\tb\x1b\x00c\u202ed\u2028e") == "a b cd e"
+    assert shown_text("k/1 and k%2F1", ("k/1",)) == "*** and ***"
+    assert shown_text("x" * 501) == "x" * 499 + "…"

@@ -18,7 +18,7 @@ from airflow_provider_gemini_files.ui.listings import ListingCache, Snapshot
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
 CONN_ID = "gemini_default"
-MARK = " [airflow dag=d%2Fe run=r task=t map=2]"
+MARK = " [airflow in=tests dag=d%2Fe run=r task=t map=2]"
 
 
 @pytest.fixture
@@ -158,5 +158,5 @@ def test_row_has_owner_and_state_of_its_run(emulator, hook, text_file, cache):
     [row] = json.loads(snapshot(cache).listing.rows)
     assert row == [
         file.name, "note", ["d/e", "r", "t", 2, "gone"], False, "text/plain", 20, "ACTIVE",
-        round(file.created()), round(file.expires()), "UPLOADED", None,
+        round(file.created_at()), round(file.expires_at()), "UPLOADED", None,
     ]  # fmt: skip

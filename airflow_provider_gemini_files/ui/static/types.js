@@ -11,7 +11,7 @@
  * @property {RunState} state
  */
 
-/** @typedef {"running" | "finished" | "gone" | "unknown"} RunState */
+/** @typedef {"running" | "finished" | "gone" | "unknown" | "elsewhere"} RunState */
 
 /**
  * Who owns a file; see `KINDS` in `files.js`.
