@@ -140,8 +140,8 @@ class _Opened:
         says_html = content_type.partition(";")[0].strip().lower() in ("text/html", "application/xhtml+xml")
         if is_html(head) or (says_html and is_text(head)):
             raise GeminiInputError(
-                f"Source {self._shown!r} returns a page of HTML (Content-Type: {content_type[:100] or 'none'}) instead of "
-                "the file. The server may want a login: use a URL that needs none."
+                f"Source {self._shown!r} returns a page of HTML (Content-Type: {content_type[:100] or 'none'}) instead "
+                "of the file. The server may want a login: use a URL that needs none."
             )
 
     def _unreachable(self, error: httpx.TransportError) -> GeminiServiceError:
