@@ -1,1 +1,1 @@
-"""Dags that are ready to be used."""
+"""Ready-made Dags."""

@@ -1,4 +1,4 @@
-"""A Dag bundle: the cleanup Dag without a file in the Dags folder."""
+"""A Dag bundle with the cleanup Dag, so that the Dags folder needs no file for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class GeminiFilesDagBundle(LocalDagBundle):
     """
     The cleanup Dag with its defaults, for ``[dag_processor] dag_bundle_config_list``.
 
-    It takes nothing but what Airflow gives every bundle. For other settings, call
+    It has no settings of its own. For other values than the defaults, call
     :func:`~airflow_provider_gemini_files.dags.cleanup.build_cleanup_dag` in a Dag file.
     """
 

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.transfer import web
-from airflow_provider_gemini_files.transfer.sources import expand, find_source, is_many_sources
+from airflow_provider_gemini_files.transfer.sources import find_source
 
 CONTENT = b"0123456789" * 100
 
@@ -323,8 +323,5 @@ def test_redirect_to_another_scheme_is_refused(site):
         find(f"{site['url']}/away")
 
 
-def test_url_is_one_source_even_with_glob_characters():
-    url = "https://host/a*b?c=[1]"
-
-    assert not is_many_sources(url)
-    assert expand([url]) == [url]
+def test_url_is_one_source_even_with_glob_characters(site):
+    assert find(f"{site['url']}/a*b?c=[1]").name == "a*b"

@@ -1,4 +1,4 @@
-"""The cleanup Dag with its defaults, as GeminiFilesDagBundle gives it to Airflow."""
+"""The cleanup Dag with its defaults, for GeminiFilesDagBundle."""
 
 from airflow_provider_gemini_files.dags.cleanup import build_cleanup_dag
 
