@@ -6,12 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import Stats
+from airflow.providers.common.compat.sdk import Stats, conf
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.common.concurrency import CONCURRENCY, Outcome, map_outcomes, shortened
 from airflow_provider_gemini_files.common.failures import combined
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileGoneError,
@@ -25,11 +26,12 @@ from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 from airflow_provider_gemini_files.hooks import request_log
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
+from airflow_provider_gemini_files.transfer.file_upload import Destination, FileUpload, Result, Tools
 from airflow_provider_gemini_files.transfer.memory import MIN_REMEMBERED_BYTES, StateStore
 from airflow_provider_gemini_files.transfer.progress import Progress
 from airflow_provider_gemini_files.transfer.source import Source
 from airflow_provider_gemini_files.transfer.sources import find_source
-from airflow_provider_gemini_files.transfer.upload import Destination, FileUpload, Result, Tools, Upload
+from airflow_provider_gemini_files.transfer.upload import Upload
 
 if TYPE_CHECKING:
     import httpx
@@ -60,7 +62,7 @@ class UploadCalls:
         # Everything that can be refused is refused before a byte is sent.
         settled = [upload.settled() for upload in uploads]
         size = sum(upload.source.size for upload in settled)
-        what = settled[0].source.name if len(settled) == 1 else f"{len(settled)} files"
+        what = shown_text(settled[0].source.name) if len(settled) == 1 else f"{len(settled)} files"
         # Created here, as each thread would create its own.
         _ = self._service.files_client
         self._log.info("::group::Uploading %s, %s", what, human_bytes(size))
@@ -95,7 +97,7 @@ class UploadCalls:
             reason = f"it came from {origin.uri!r}, of which the user, the query or an unreadable name were not kept"
             raise GeminiFileGoneError(_cannot_reupload(gone, reason))
         try:
-            source = find_source(origin.uri, origin.conn_id)
+            source = find_source(origin.uri, origin.conn_id, roots=allowed_local_paths())
         except GeminiInputError as error:
             reason = f"its source cannot be read again: {error}"
             raise GeminiFileGoneError(_cannot_reupload(gone, reason)) from error
@@ -187,7 +189,13 @@ class UploadCalls:
 
 def as_source(source: Source | str | os.PathLike[str]) -> Source:
     """Return a source, found if it is a path or URI."""
-    return source if isinstance(source, Source) else find_source(source)
+    return source if isinstance(source, Source) else find_source(source, roots=allowed_local_paths())
+
+
+def allowed_local_paths() -> list[str]:
+    """Return the directories that local sources are confined to; none if they are not."""
+    paths = conf.get("gemini_files", "allowed_local_paths", fallback="") or ""
+    return [path.strip() for path in paths.split(",") if path.strip()]
 
 
 def _hide(url: str, size: int) -> None:

@@ -27,13 +27,15 @@ from airflow_provider_gemini_files.files.naming import Owner, run_file_name
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, listed_files, parse_names
 from airflow_provider_gemini_files.files.selection import FileFilter
 from airflow_provider_gemini_files.files.state import FileWait
+from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator, owner_of, text_of
 from airflow_provider_gemini_files.operators.quota import OnQuota, QuotaWait, refuse_too_large
 from airflow_provider_gemini_files.operators.resume import QuotaResume, UploadResume
 from airflow_provider_gemini_files.runs import task_lookup
+from airflow_provider_gemini_files.transfer.object_storage import location
 from airflow_provider_gemini_files.transfer.source import Source
-from airflow_provider_gemini_files.transfer.sources import find_sources
+from airflow_provider_gemini_files.transfer.sources import find_sources, is_source_list
 from airflow_provider_gemini_files.transfer.upload import DEFAULT_MIN_REMAINING_TTL, Upload
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
 from airflow_provider_gemini_files.triggers.storage import GeminiStorageCapacityTrigger
@@ -146,8 +148,7 @@ class GeminiUploadFileOperator(GeminiOperator):
         resume = UploadResume.read(event, arguments)
         files = resume.restored(files_of(event))
         # Records of version 1 do not know: several files, or a list of one, were asked for as many.
-        is_list = not isinstance(self.source, str | os.PathLike)
-        many = resume.many if resume.many is not None else len(files) > 1 or is_list
+        many = resume.many if resume.many is not None else len(files) > 1 or is_source_list(self.source)
         return self._push(context, files, many=many)
 
     def _execute(self, context: Context, quota: QuotaWait) -> Any:
@@ -156,7 +157,7 @@ class GeminiUploadFileOperator(GeminiOperator):
             self._source(),
             text_of(self.source_conn_id, "source_conn_id"),
             allow_private_urls=self.allow_private_urls,
-            roots=_allowed_local_paths(),
+            roots=allowed_local_paths(),
         )
         files = self._upload_all(context, found.sources, quota)
         # Before any waiting, so that the names are known whatever becomes of it.
@@ -166,12 +167,10 @@ class GeminiUploadFileOperator(GeminiOperator):
     def _source(self) -> Any:
         """Return the source, if it is one: a template may have left something else."""
         source: Any = self.source
-        given = source if isinstance(source, Sequence) and not isinstance(source, str | bytes) else [source]
-        if not given or not all(
-            isinstance(one, str | os.PathLike) and os.fspath(one) not in ("", "None") for one in given
-        ):
+        given = list(source) if is_source_list(source) else [source]
+        if not given or any(location(one) in (None, "", "None") for one in given):
             raise GeminiInputError(f"source must be a path, a URI, a URL or a list of these; got {source!r}.")
-        return source
+        return given if is_source_list(source) else source
 
     def _quota_wait(self, resume: QuotaResume) -> QuotaWait:
         return QuotaWait(resume, self.poll_interval, self.max_poll_interval, self.clock)
@@ -272,12 +271,6 @@ class GeminiUploadFileOperator(GeminiOperator):
             return [file.name for file in files]
         context["ti"].xcom_push("file", files[0].to_dict())
         return files[0].name
-
-
-def _allowed_local_paths() -> list[str]:
-    """Return the directories that local sources are confined to; none if they are not."""
-    paths = conf.get("gemini_files", "allowed_local_paths", fallback="") or ""
-    return [path.strip() for path in paths.split(",") if path.strip()]
 
 
 class GeminiGetFileOperator(GeminiOperator):

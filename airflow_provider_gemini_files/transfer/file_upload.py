@@ -105,6 +105,7 @@ class FileUpload:
     def __init__(self, upload: Upload, destination: Destination, tools: Tools) -> None:
         self._upload = upload
         self._source = upload.source
+        self._name = shown_text(upload.source.name)
         self._destination = destination
         self._tools = tools
         self._log = tools.log
@@ -144,7 +145,7 @@ class FileUpload:
         self._tools.progress.sent(self._sent)
         self._log.info(
             "%s is %s: %s, sha256 %s, %s",
-            self._source.name, result.file.name, human_bytes(self._source.size), result.file.sha256, result.file.state,
+            self._name, result.file.name, human_bytes(self._source.size), result.file.sha256, result.file.state,
         )  # fmt: skip
         return result
 
@@ -291,7 +292,7 @@ class FileUpload:
         source, tools, destination = self._source, self._tools, self._destination
         if url:
             tools.hide(url, source.size)
-            self._log.info("%s: an earlier attempt has begun; asking how far it got.", source.name)
+            self._log.info("%s: an earlier attempt has begun; asking how far it got.", self._name)
         session = UploadSession(
             start_url=destination.upload_url,
             api_key=destination.api_key,
@@ -315,7 +316,7 @@ class FileUpload:
                 source,
                 on_url=on_url,
                 on_progress=tools.progress.moved,
-                on_failure=lambda delay: tools.progress.interrupted(source.name, delay),
+                on_failure=lambda delay: tools.progress.interrupted(self._name, delay),
                 clock=tools.clock,
             )
         finally:

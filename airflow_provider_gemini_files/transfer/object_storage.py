@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiServiceError
+
+
+def location(where: Any) -> str | None:
+    """
+    Return a path or URI as text: of a text, a path object, or an ObjectStoragePath, with its connection in the URI.
+
+    :return: None for anything else.
+    """
+    if isinstance(where, os.PathLike):
+        where = where.__fspath__()
+    if isinstance(where, str):
+        return where
+    # Not isinstance: importing ObjectStoragePath takes a while, and whoever has one has imported it.
+    return str(where) if hasattr(where, "protocol") and hasattr(where, "conn_id") else None
 
 
 def object_path(uri: str, conn_id: str | None, what: str = "Source") -> Any:

@@ -24,6 +24,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiServiceError,
     GeminiStorageFullError,
 )
+from airflow_provider_gemini_files.transfer.stream import SourceBrokenError
 
 #: Statuses that answer sent bytes, after which the service is asked how far it got, instead of giving up.
 _ASK_AGAIN = {308, 400, 408, 409, 412, 416, 429}
@@ -156,9 +157,12 @@ class UploadSession:
 
         :raises GeminiServiceError: after too many in a row.
         """
-        host = origin_of(self.next_request().url)
-        reason = f"{type(error).__name__}: {shown_text(error, self._secrets)}"
-        failure = self._error(f"the request to {host} failed ({reason}){self._host_hint(host)}")
+        if isinstance(error, SourceBrokenError):
+            failure = self._error(shown_text(error))
+        else:
+            host = origin_of(self.next_request().url)
+            reason = f"{type(error).__name__}: {shown_text(error, self._secrets)}"
+            failure = self._error(f"the request to {host} failed ({reason}){self._host_hint(host)}")
         if self._step == "start":
             self._failed(failure)
         else:

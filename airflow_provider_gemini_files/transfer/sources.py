@@ -5,15 +5,16 @@ from __future__ import annotations
 import glob
 import logging
 import os
+import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from airflow_provider_gemini_files.common.redaction import shown_url
+from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.reference import UploadedFrom
-from airflow_provider_gemini_files.transfer.object_storage import object_path, storage_errors
+from airflow_provider_gemini_files.transfer.object_storage import location, object_path, storage_errors
 from airflow_provider_gemini_files.transfer.source import Readable, Source, checked_size, skip
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 _READ_BLOCK = 8 * 1024**2
 #: The keys by which file systems tell one version of an object from another.
 _VERSION_KEYS = ("etag", "ETag", "generation", "md5Hash", "mtime", "last_modified", "LastModified", "created")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LOCAL_SCHEMES = ("file://", "local://")
 
 
@@ -44,19 +46,19 @@ def find_sources(
     Find what a source argument stands for, and refuse what cannot be uploaded before a byte is sent.
 
     What exists is taken as it is: a file or object is one source, a directory is the files in it. What does not exist
-    is a directory if it ends with a slash, a glob if it has ``*``, ``?`` or ``[``, else an error. Hidden and empty
-    files of a directory or a glob are left out.
+    is a glob if it has ``*``, ``?`` or ``[``, else an error. Hidden and empty files of a directory or a glob are left
+    out.
 
-    :param source: a local path; a URI that Airflow's ObjectStoragePath takes: ``file://``, ``gs://``, ``s3://``...; an
-        ``http(s)://`` URL; or a list of these.
+    :param source: a local path; an ObjectStoragePath or its URI: ``file://``, ``gs://``, ``s3://connection@bucket``...;
+        an ``http(s)://`` URL; or a list of these.
     :param conn_id: connection of the object storage; that of the URI, then its provider's default, if None.
     :param allow_private_urls: let a URL lead to addresses that are not public.
     :param roots: directories outside of which no local file is read; any if empty.
     :raises GeminiInputError: if there is nothing, or something that cannot be read or uploaded.
     :raises GeminiServiceError: if a storage or a web server fails.
     """
-    is_list = not isinstance(source, str | os.PathLike)
-    given = [os.fspath(item) for item in source] if is_list else [os.fspath(source)]
+    is_list = is_source_list(source)
+    given = [_location(item) for item in (source if is_list else [source])]
     found = [_find(item, conn_id, allow_private_urls, roots) for item in given]
     sources = [one for each in found for one in each.sources]
     if not sources:
@@ -66,7 +68,7 @@ def find_sources(
 
 
 def find_source(
-    source: str | os.PathLike[str],
+    source: Any,
     conn_id: str | None = None,
     *,
     allow_private_urls: bool = False,
@@ -79,8 +81,21 @@ def find_source(
     """
     found = find_sources(source, conn_id, allow_private_urls=allow_private_urls, roots=roots)
     if found.many:
-        raise GeminiInputError(f"Source {shown_url(os.fspath(source))!r} is a directory or a glob, not one file.")
+        shown = shown_url(location(source) or repr(source))
+        raise GeminiInputError(f"Source {shown!r} is a directory, a glob or a list, not one file.")
     return found.sources[0]
+
+
+def is_source_list(source: Any) -> bool:
+    """Return whether a source argument is a list of sources, so that a list of names is returned."""
+    return isinstance(source, Iterable) and location(source) is None and not isinstance(source, bytes | Mapping)
+
+
+def _location(source: Any) -> str:
+    where = location(source)
+    if where is None:
+        raise GeminiInputError(f"source must be a path, a URI, a URL or a list of these; got {source!r}.")
+    return where
 
 
 def is_url(where: str) -> bool:
@@ -114,18 +129,27 @@ def _find_local(where: str, roots: Sequence[str]) -> Found:
     elif os.path.lexists(path) and not where.endswith("/"):
         return Found([_local_file(path, roots)], many=False)
     elif glob.has_magic(where) and not where.endswith("/"):
-        fixed = path[: next(at for at, character in enumerate(path) if character in "*?[")]
-        candidates, top = glob.glob(path), os.path.dirname(fixed)
+        top = _existing_part(path)
+        candidates = glob.glob(os.path.join(glob.escape(top), os.path.relpath(path, top)))
     else:
         raise GeminiInputError(f"Source {_text(path)!r} does not exist on this worker.")
     kept = [candidate for candidate in sorted(candidates) if _is_wanted(candidate, top)]
     return Found([_local_file(candidate, roots) for candidate in kept], many=True)
 
 
+def _existing_part(path: str) -> str:
+    """Return the directory that a glob starts from; its name may look like a glob itself."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
+
+
 def _is_wanted(path: str, top: str) -> bool:
     """Return whether a file of a directory or a glob is uploaded; log why it is not if that may surprise."""
-    name = os.path.basename(path)
-    if name.startswith(".") or not os.path.isfile(path):
+    if not os.path.isfile(path):
+        return False
+    if os.path.basename(path).startswith("."):
+        log.info("Skipped %s: it is hidden", _text(path))
         return False
     if not _is_below(path, top):
         log.warning("Skipped %s: it is a link that leads out of %s", _text(path), _text(top))
@@ -167,7 +191,7 @@ def _local_file(path: str, roots: Sequence[str]) -> Source:
             size=status.st_size,
             fingerprint=(shown, str(status.st_size), str(status.st_mtime_ns)),
             open=lambda offset: _at(open(path, "rb", buffering=0), offset),
-            # A name that is not UTF-8 cannot be kept as text, and so not be found again.
+            # A name that was escaped cannot be found again.
             origin=UploadedFrom(shown, complete=shown == path),
             current=fingerprint,
         )
@@ -175,8 +199,9 @@ def _local_file(path: str, roots: Sequence[str]) -> Source:
 
 
 def _text(path: str) -> str:
-    """Return a path as text that every log and database takes; bytes that are not UTF-8 are escaped."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """Return a path as text that every log and database takes; bytes that are not UTF-8, and controls, are escaped."""
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _find_objects(where: str, conn_id: str | None) -> Found:
@@ -193,7 +218,9 @@ def _find_objects(where: str, conn_id: str | None) -> Found:
             listed = fs.glob(key, detail=True).values()
         else:
             listed = fs.ls(key.rstrip("/"), detail=True)
-        items = sorted((item for item in listed if item.get("type") == "file"), key=lambda item: item["name"])
+        # The list of an object, instead of a folder, is the object itself.
+        files = (item for item in listed if item.get("type") == "file" and item["name"] != key.rstrip("/"))
+        items = sorted(files, key=lambda item: item["name"])
         kept = [item for item in items if _is_wanted_object(item)]
         return Found([_object(fs, item, _uri(fs, where, item["name"]), conn_id) for item in kept], many=True)
 
@@ -209,18 +236,19 @@ def _info(fs: Any, key: str) -> Mapping[str, Any] | None:
 def _is_wanted_object(item: Mapping[str, Any]) -> bool:
     name = item["name"].rstrip("/").rpartition("/")[2]
     if name.startswith("."):
+        log.info("Skipped %s: it is hidden", shown_text(item["name"]))
         return False
     if item["name"].endswith("/") or not item.get("size"):
         # The marker of a folder, or of a finished job such as _SUCCESS.
-        log.info("Skipped %s: it is empty", item["name"])
+        log.info("Skipped %s: it is empty", shown_text(item["name"]))
         return False
     return True
 
 
 def _uri(fs: Any, where: str, key: str) -> str:
     """Return an object's URI in the scheme that the author has used, without the connection."""
-    bare = shown_url(fs.unstrip_protocol(key))
-    return f"{where.partition('://')[0]}://{bare.partition('://')[2]}"
+    # Not shown_url: a key may have a # or a ?.
+    return f"{where.partition('://')[0]}://{fs.unstrip_protocol(key).partition('://')[2]}"
 
 
 def _object(fs: Any, info: Mapping[str, Any], uri: str, conn_id: str | None) -> Source:
@@ -232,8 +260,8 @@ def _object(fs: Any, info: Mapping[str, Any], uri: str, conn_id: str | None) -> 
 
     return checked_size(
         Source(
-            uri=uri,
-            name=uri.rstrip("/").rpartition("/")[2],
+            uri=_text(uri),
+            name=_text(uri.rstrip("/").rpartition("/")[2]),
             size=int(info["size"]),
             fingerprint=_fingerprint(uri, info),
             # Not path.open(): other packages take what it returns for a path, and it does not always seek.
@@ -246,7 +274,8 @@ def _object(fs: Any, info: Mapping[str, Any], uri: str, conn_id: str | None) -> 
 
 def _fingerprint(uri: str, info: Mapping[str, Any]) -> tuple[str, ...]:
     version = next((str(info[key]) for key in _VERSION_KEYS if info.get(key)), "")
-    return (uri, str(info["size"]), version)
+    # Some storages quote an ETag if they are asked for one object, but not in a list.
+    return (uri, str(info["size"]), version.strip('"'))
 
 
 def _at(stream: Any, offset: int) -> Readable:

@@ -76,7 +76,7 @@ def _exchange(client: httpx.Client, session: UploadSession, content: HashedStrea
     try:
         response = client.post(request.url, headers=request.headers, content=body)
     except (httpx.RequestError, httpx.InvalidURL, UnicodeError, OverflowError, SourceBrokenError) as error:
-        # The last but two of these are a host or port, named by the service or kept, that cannot exist.
+        # UnicodeError and OverflowError: the service or the store names a host or port that cannot exist.
         session.broken(error)
     else:
         headers = {name.lower(): value for name, value in response.headers.items()}

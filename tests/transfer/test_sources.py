@@ -1,57 +1,261 @@
+"""Finding sources on this machine and in object storage."""
+
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 
 import pytest
+from airflow.sdk import ObjectStoragePath
+from transfer_store import ObjectStorage
 
-from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.transfer.sources import expand, find_source, is_many_sources
+from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
+from airflow_provider_gemini_files.files.reference import UploadedFrom
+from airflow_provider_gemini_files.transfer.source import Source
+from airflow_provider_gemini_files.transfer.sources import find_source, find_sources
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name in ("b.txt", "a.txt", "c.pdf", ".hidden"):
         (tmp_path / name).write_text(name)
+    (tmp_path / "empty.txt").touch()
     (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "d.txt").write_text("d")
     return tmp_path
 
 
-@pytest.mark.parametrize("form", ["{}", "file://{}"])
-def test_a_source_is_found_with_its_size_and_bytes(folder, form):
+@pytest.fixture
+def storage() -> ObjectStorage:
+    storage = ObjectStorage()
+    storage.put(**{"in/b.txt": b"bb", "in/a.txt": b"a.txt", "in/c.pdf": b"c", "in/below/d.txt": b"d"})
+    return storage
+
+
+def names(source: object, **options: object) -> list[str]:
+    """Return the names of the sources of an argument that stands for many."""
+    found = find_sources(source, **options)
+    assert found.many
+    return [one.name for one in found.sources]
+
+
+def content_of(source: Source, offset: int = 0) -> bytes:
+    with contextlib.closing(source.open(offset)) as stream:
+        return stream.read(100)
+
+
+# --- one file ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}", "local://{}"])
+def test_a_local_file_is_found_with_its_size_and_bytes(folder, form):
     source = find_source(form.format(folder / "a.txt"))
 
-    assert (source.name, source.size) == ("a.txt", 5)
-    with contextlib.closing(source.open(2)) as stream:
-        assert stream.read(10) == b"txt"
+    assert (source.uri, source.name, source.size) == (str(folder / "a.txt"), "a.txt", 5)
+    assert content_of(source, 2) == b"txt"
+
+
+def test_an_object_is_found_with_its_size_and_bytes(storage):
+    source = find_source(storage.uri("in/a.txt"))
+
+    assert (source.uri, source.name, source.size) == ("memory:///bucket/in/a.txt", "a.txt", 5)
+    assert content_of(source, 2) == b"txt"
+
+
+def test_path_objects_are_taken(folder, storage):
+    assert find_source(folder / "a.txt").name == "a.txt"
+    assert find_source(ObjectStoragePath(f"file://{folder}/a.txt")).name == "a.txt"
+    assert find_source(ObjectStoragePath(storage.uri("in/a.txt"))).origin.conn_id == storage.conn_id
+    assert names([folder / "a.txt", ObjectStoragePath(storage.uri("in/b.txt"))]) == ["a.txt", "b.txt"]
+
+
+def test_a_relative_path_is_kept_as_an_absolute_one(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+    assert find_source("a.txt").uri == str(folder / "a.txt")
+    assert find_source("a.txt").origin == UploadedFrom(str(folder / "a.txt"))
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
-def test_the_fingerprint_changes_with_the_source(folder, form):
+def test_the_fingerprint_changes_with_a_local_file(folder, form):
     where = form.format(folder / "a.txt")
-    before = find_source(where).fingerprint
-    assert find_source(where).fingerprint == before
+    found = find_source(where)
+    assert find_source(where).fingerprint == found.fingerprint == found.current()
 
     os.utime(folder / "a.txt", (1, 1))
 
-    assert find_source(where).fingerprint != before
+    assert find_source(where).fingerprint == found.current() != found.fingerprint
 
 
-@pytest.mark.parametrize("form", ["{}", "file://{}"])
-@pytest.mark.parametrize(
-    ("name", "says"), [("none.txt", "cannot be read on this worker|does not exist"), ("below", "directory")]
-)
-def test_what_is_no_file_is_refused(folder, form, name, says):
-    with pytest.raises(GeminiInputError, match=f"(?i){says}"):
-        find_source(form.format(folder / name))
+def test_the_fingerprint_changes_with_an_object(storage):
+    found = find_source(storage.uri("in/a.txt"))
+    assert found.current() == found.fingerprint
+
+    storage.put(**{"in/a.txt": b"A.TXT"})
+
+    assert find_source(storage.uri("in/a.txt")).fingerprint == found.current() != found.fingerprint
 
 
-def test_an_empty_source_is_refused(tmp_path):
-    (tmp_path / "empty").touch()
+def test_the_fingerprint_of_an_object_is_the_same_alone_and_in_a_list(storage):
+    listed = find_sources(storage.uri("in/")).sources[0]
 
-    with pytest.raises(GeminiInputError, match="is empty"):
-        find_source(tmp_path / "empty")
+    assert listed.fingerprint == find_source(storage.uri("in/a.txt")).fingerprint == listed.current()
+
+
+@pytest.mark.parametrize("source", [None, 5, b"/data/a.txt", {"name": "a"}, object(), [None], [["a"]]])
+def test_anything_else_is_refused(source):
+    with pytest.raises(GeminiInputError, match="source must be a path, a URI, a URL or a list of these"):
+        find_sources(source)
+
+
+# --- many files ----------------------------------------------------------------------------------------------------
+
+
+def test_a_list_a_directory_and_a_glob_stand_for_their_files(folder):
+    a, b = str(folder / "a.txt"), str(folder / "b.txt")
+
+    assert names([b, a]) == ["b.txt", "a.txt"]
+    assert names((folder / "a.txt",)) == ["a.txt"]
+    assert names(iter([a])) == ["a.txt"]
+    assert names(str(folder)) == ["a.txt", "b.txt", "c.pdf"]
+    assert names(folder / "*.txt") == ["a.txt", "b.txt"]
+    assert names([str(folder / "*.pdf"), a]) == ["c.pdf", "a.txt"]
+
+
+def test_a_folder_and_a_glob_of_objects_stand_for_their_objects(storage):
+    assert names(storage.uri("in/")) == ["a.txt", "b.txt", "c.pdf"]
+    assert names(storage.uri("in/*.txt")) == ["a.txt", "b.txt"]
+
+
+@pytest.mark.parametrize("form", ["{}", "{}/", "file://{}", "file://{}/"])
+def test_a_directory_is_many_files_however_it_is_written(folder, form):
+    assert names(form.format(folder)) == ["a.txt", "b.txt", "c.pdf"]
+
+
+@pytest.mark.parametrize("key", ["in", "in/"])
+def test_a_folder_of_objects_is_many_however_it_is_written(storage, key):
+    assert names(storage.uri(key)) == ["a.txt", "b.txt", "c.pdf"]
+
+
+def test_a_directory_with_one_file_is_still_many(folder):
+    assert names(folder / "below") == ["d.txt"]
+
+
+@pytest.mark.parametrize("source", ["{}", "{}/*", "file://{}/"])
+def test_a_directory_or_glob_is_not_one_source(folder, source):
+    with pytest.raises(GeminiInputError, match="is a directory, a glob or a list, not one file"):
+        find_source(source.format(folder))
+
+
+def test_hidden_and_empty_files_of_a_directory_are_skipped_with_a_line_in_the_log(folder, caplog):
+    with caplog.at_level(logging.INFO):
+        names(folder)
+
+    assert f"Skipped {folder}/.hidden: it is hidden" in caplog.messages
+    assert f"Skipped {folder}/empty.txt: it is empty" in caplog.messages
+
+
+def test_hidden_and_empty_objects_of_a_folder_are_skipped_with_a_line_in_the_log(storage, caplog):
+    storage.put(**{"in/": b"", "in/_SUCCESS": b"", "in/.hidden": b"x"})
+
+    with caplog.at_level(logging.INFO):
+        assert names(storage.uri("in/")) == ["a.txt", "b.txt", "c.pdf"]
+
+    assert sorted(caplog.messages) == [
+        "Skipped /bucket/in/.hidden: it is hidden",
+        "Skipped /bucket/in/: it is empty",
+        "Skipped /bucket/in/_SUCCESS: it is empty",
+    ]
+
+
+@pytest.mark.parametrize("source", [[], "{}/none*.txt", "{}/none"])
+def test_no_file_at_all_is_an_error(folder, source):
+    (folder / "none").mkdir()
+
+    with pytest.raises(GeminiInputError, match="No file matches source"):
+        find_sources(source.format(folder) if isinstance(source, str) else source)
+
+
+# --- names that look like something else ---------------------------------------------------------------------------
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path):
+    (tmp_path / "a[1].txt").write_text("x")
+
+    found = find_sources(tmp_path / "a[1].txt")
+
+    assert (found.many, found.sources[0].name) == (False, "a[1].txt")
+
+
+def test_an_object_whose_name_looks_like_a_glob_is_that_object(storage):
+    storage.put(**{"odd/[1].txt": b"x"})
+
+    found = find_sources(storage.uri("odd/[1].txt"))
+
+    assert (found.many, found.sources[0].name) == (False, "[1].txt")
+
+
+def test_a_directory_whose_name_looks_like_a_glob_is_that_directory(tmp_path):
+    (tmp_path / "in[1]").mkdir()
+    (tmp_path / "in[1]" / "a.txt").write_text("x")
+
+    assert names(tmp_path / "in[1]") == ["a.txt"]
+    assert names(tmp_path / "in[1]" / "*.txt") == ["a.txt"]
+
+
+@pytest.mark.parametrize("key", ["in/report#1.txt", "in/what?.txt"])
+def test_an_object_whose_name_looks_like_part_of_a_url_keeps_its_name(storage, key):
+    storage.put(**{key: b"x"})
+
+    source = find_source(storage.uri(key))
+
+    assert source.uri == f"memory:///bucket/{key}"
+    assert find_source(source.origin.uri, source.origin.conn_id).fingerprint == source.fingerprint
+
+
+def test_a_name_that_is_not_utf8_is_escaped_and_does_not_harm_the_others(tmp_path):
+    raw = os.path.join(os.fsencode(tmp_path), b"caf\xe9.txt")
+    with open(raw, "wb") as file:
+        file.write(b"x")
+    (tmp_path / "good.txt").write_text("y")
+
+    bad, good = find_sources(tmp_path).sources
+
+    assert (bad.name, good.name) == (r"caf\xe9.txt", "good.txt")
+    assert content_of(bad) == b"x"
+    # It cannot be found again by its escaped name.
+    assert bad.origin == UploadedFrom(str(tmp_path / r"caf\xe9.txt"), complete=False)
+    assert find_source(os.fsdecode(raw)).size == 1
+
+
+# --- what cannot be uploaded ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["{}/none.txt", "file://{}/none.txt", "{}/none/", "file://{}/none/", "{}/a.txt/"])
+def test_a_local_file_that_does_not_exist_is_refused(folder, where):
+    with pytest.raises(GeminiInputError, match="does not exist"):
+        find_sources(where.format(folder))
+
+
+@pytest.mark.parametrize("key", ["none.txt", "none/"])
+def test_an_object_that_does_not_exist_is_refused(storage, key):
+    with pytest.raises(GeminiInputError, match="does not exist"):
+        find_sources(storage.uri(key))
+
+
+def test_an_object_with_a_slash_after_its_name_is_not_a_folder(storage):
+    with pytest.raises(GeminiInputError, match="No file matches"):
+        find_sources(storage.uri("in/a.txt/"))
+
+
+def test_an_empty_source_is_refused(folder, storage):
+    storage.put(**{"in/empty.txt": b""})
+
+    for where in (folder / "empty.txt", storage.uri("in/empty.txt")):
+        with pytest.raises(GeminiInputError, match="is empty"):
+            find_source(where)
 
 
 def test_a_source_over_two_gib_is_refused(tmp_path):
@@ -62,36 +266,115 @@ def test_a_source_over_two_gib_is_refused(tmp_path):
         find_source(tmp_path / "large")
 
 
-def test_a_scheme_without_file_system_says_what_to_install():
-    with pytest.raises(GeminiInputError, match="no file system for gs://"):
+def test_a_pipe_is_refused_before_it_is_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(GeminiInputError, match="is not a regular file"):
+        find_source(tmp_path / "pipe")
+
+
+def test_a_pipe_in_a_directory_is_skipped(folder):
+    os.mkfifo(folder / "pipe")
+
+    assert names(folder) == ["a.txt", "b.txt", "c.pdf"]
+
+
+def test_a_link_that_leads_out_of_a_directory_is_not_followed(folder, tmp_path_factory, caplog):
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret.txt"
+    secret.write_text("secret")
+    (folder / "leak.txt").symlink_to(secret)
+    (folder / "alias.txt").symlink_to(folder / "a.txt")
+
+    assert names(folder) == ["a.txt", "alias.txt", "b.txt", "c.pdf"]
+    assert names(folder / "*.txt") == ["a.txt", "alias.txt", "b.txt"]
+    assert f"Skipped {folder}/leak.txt: it is a link that leads out of {folder}" in caplog.messages
+
+
+def test_a_link_that_leads_nowhere_is_refused(tmp_path):
+    (tmp_path / "dangling.txt").symlink_to(tmp_path / "none")
+
+    with pytest.raises(GeminiInputError, match="does not exist"):
+        find_source(tmp_path / "dangling.txt")
+
+
+# --- allowed directories -------------------------------------------------------------------------------------------
+
+
+def test_local_files_can_be_confined_to_directories(folder):
+    roots = [str(folder / "below")]
+
+    assert find_source(folder / "below" / "d.txt", roots=roots).name == "d.txt"
+    for where in (folder / "a.txt", f"file://{folder}/a.txt", folder / "below" / ".." / "a.txt", folder):
+        with pytest.raises(GeminiInputError, match="outside of the directories"):
+            find_sources(where, roots=roots)
+
+
+def test_a_link_does_not_lead_out_of_the_allowed_directories(folder):
+    (folder / "below" / "leak.txt").symlink_to(folder / "a.txt")
+
+    with pytest.raises(GeminiInputError, match="outside of the directories"):
+        find_source(folder / "below" / "leak.txt", roots=[str(folder / "below")])
+
+
+def test_a_directory_with_a_similar_name_is_not_allowed(folder):
+    (folder / "below2").mkdir()
+    (folder / "below2" / "a.txt").write_text("x")
+
+    with pytest.raises(GeminiInputError, match="outside of the directories"):
+        find_source(folder / "below2" / "a.txt", roots=[str(folder / "below")])
+
+
+# --- object storage ------------------------------------------------------------------------------------------------
+
+
+def test_the_connection_stays_with_each_object(storage):
+    # Reading without it would fail: the storage is attached under its connection only.
+    for source in find_sources(storage.uri("in/")).sources + find_sources(storage.uri("in/*.txt")).sources:
+        assert source.origin == UploadedFrom(source.uri, storage.conn_id)
+        assert content_of(source)
+        assert storage.conn_id not in source.uri
+
+
+def test_the_connection_of_the_argument_stays_with_the_object(storage):
+    source = find_source("memory:///bucket/in/a.txt", storage.conn_id)
+
+    assert source.origin == UploadedFrom("memory:///bucket/in/a.txt", storage.conn_id)
+
+
+def test_a_scheme_without_a_file_system_names_what_to_install():
+    with pytest.raises(GeminiInputError, match=r"no file system for gs:// .* the extra gcs"):
         find_source("gs://bucket/object")
 
 
-def test_a_list_a_folder_and_a_glob_stand_for_their_files(folder):
-    a, b, c = (str(folder / name) for name in ("a.txt", "b.txt", "c.pdf"))
+@pytest.mark.parametrize("key", ["in/a.txt", "in/", "in/*.txt"])
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (PermissionError("Forbidden"), GeminiInputError),
+        (ConnectionError("down"), GeminiServiceError),
+        (TimeoutError(), GeminiServiceError),
+    ],
+)
+def test_a_failure_of_the_storage_is_an_error_of_our_tree(storage, key, failure, kind):
+    storage.failure = failure
 
-    assert expand([b, a]) == [b, a]
-    assert expand(str(folder)) == [a, b, c]
-    assert expand(str(folder / "*.txt")) == [a, b]
-    assert expand([str(folder / "*.pdf"), a]) == [c, a]
+    with pytest.raises(kind) as failed:
+        find_sources(storage.uri(key))
 
-
-def test_a_folder_and_a_glob_of_object_storage_stand_for_their_files(folder):
-    a, b, c = (f"file://{folder / name}" for name in ("a.txt", "b.txt", "c.pdf"))
-
-    assert set(expand(f"file://{folder}/")) >= {a, b, c}
-    assert expand(f"file://{folder}/*.txt") == [a, b]
-
-
-@pytest.mark.parametrize("source", [[], "none*.txt"])
-def test_nothing_is_an_error(source):
-    with pytest.raises(GeminiInputError, match="No file matches"):
-        expand(source)
+    assert storage.conn_id not in str(failed.value)
 
 
-def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path):
-    (tmp_path / "a[1].txt").write_text("x")
-    where = str(tmp_path / "a[1].txt")
+# --- names in logs -------------------------------------------------------------------------------------------------
 
-    assert not is_many_sources(where)
-    assert expand(where) == [where]
+
+def test_control_characters_of_a_name_are_escaped(tmp_path, storage):
+    (tmp_path / "a\nERROR.txt").write_text("x")
+    storage.put(**{"in/a\x1b[31m.txt": b"x"})
+
+    local, remote = find_source(tmp_path / "a\nERROR.txt"), find_source(storage.uri("in/a\x1b[31m.txt"))
+
+    assert (local.name, local.origin.complete) == (r"a\nERROR.txt", False)
+    assert (remote.name, remote.uri) == (r"a\x1b[31m.txt", r"memory:///bucket/in/a\x1b[31m.txt")
+    assert content_of(local) == content_of(remote) == b"x"
+    # An object is found again by its exact key.
+    assert find_source(remote.origin.uri, remote.origin.conn_id).fingerprint == remote.fingerprint
