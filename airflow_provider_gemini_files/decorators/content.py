@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +51,8 @@ class _GeminiDecoratedOperator(DecoratedOperator, GeminiGenerateContentOperator)
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
         returned = self.python_callable(*self.op_args, **kwargs)
+        if inspect.iscoroutine(returned):
+            returned = asyncio.run(returned)
         self.prompt, self.contents = (returned, None) if isinstance(returned, str) else (None, returned)
         return GeminiGenerateContentOperator.execute(self, context)
 

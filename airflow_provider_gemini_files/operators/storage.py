@@ -33,7 +33,7 @@ class GeminiCleanupFilesOperator(GeminiOperator):
     :param dry_run: delete nothing, and report what would be deleted (templated).
     """
 
-    template_fields: Sequence[str] = ("policy", "is_dry_run", "gemini_conn_id")
+    template_fields: Sequence[str] = ("policy", "dry_run", "gemini_conn_id")
     operator_extra_links = (GeminiCleanupReportLink(),)
     template_fields_renderers = {"policy": "json"}  # noqa: RUF012
 
@@ -46,13 +46,13 @@ class GeminiCleanupFilesOperator(GeminiOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.policy = policy
-        # Not dry_run: Airflow has a method of that name.
-        self.is_dry_run = dry_run
+        # The same name as the argument, as mapped tasks need it; nothing of Airflow calls its method of this name.
+        self.dry_run = dry_run  # type: ignore[method-assign, assignment]
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the policy; then list, plan, delete and report."""
         report = self.hook.cleanup(
-            self._policy(), task_lookup(context["ti"]), dry_run=switch_of(self.is_dry_run, "dry_run")
+            self._policy(), task_lookup(context["ti"]), dry_run=switch_of(self.dry_run, "dry_run")
         )
         for line in report.table():
             self.log.info("%s", line)

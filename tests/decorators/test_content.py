@@ -36,6 +36,13 @@ def test_function_can_return_contents(emulator, context):
     assert task_of(question).execute(context).endswith("I was asked: two?\n2\nthree?")
 
 
+def test_async_function_is_awaited(emulator, context):
+    async def question():
+        return "what is awaited?"
+
+    assert task_of(question).execute(context).endswith("I was asked: what is awaited?")
+
+
 def test_function_receives_context_values_by_name(emulator, context, ti):
     def question(*, run_id, **_):
         return f"run {run_id}?"

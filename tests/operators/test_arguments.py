@@ -1,0 +1,60 @@
+"""What holds for the arguments of every operator and sensor."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from airflow.sdk import BaseOperator
+
+from airflow_provider_gemini_files.operators import content, files, storage
+from airflow_provider_gemini_files.sensors import files as file_sensors
+from airflow_provider_gemini_files.sensors import storage as storage_sensors
+
+OPERATORS = sorted(
+    {
+        kind
+        for module in (content, files, storage, file_sensors, storage_sensors)
+        for kind in vars(module).values()
+        if inspect.isclass(kind)
+        and issubclass(kind, BaseOperator)
+        and kind.__name__.startswith("Gemini")
+        and kind.__module__ == module.__name__
+    },
+    key=lambda kind: kind.__name__,
+)
+
+
+def arguments_of(kind: type[BaseOperator]) -> set[str]:
+    """Return the names of the arguments that the classes of this package take."""
+    classes = [one for one in kind.__mro__ if one.__module__.startswith("airflow_provider_gemini_files")]
+    return {name for one in classes for name in inspect.signature(one.__init__).parameters} - {"self", "args", "kwargs"}
+
+
+def test_all_operators_are_walked():
+    assert len(OPERATORS) >= 9
+
+
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_template_field_attribute_and_argument_have_one_name(kind):
+    # A mapped task finds the tasks it depends on by the arguments that are called like its template fields.
+    assert set(kind.template_fields) <= arguments_of(kind)
+
+
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_connection_is_templated(kind):
+    assert "gemini_conn_id" in kind.template_fields
+
+
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_arguments_are_documented(kind):
+    documented = " ".join(one.__doc__ or "" for one in kind.__mro__[:3])
+    inherited = {"poke_interval", "timeout"}
+
+    undocumented = {name for name in arguments_of(kind) - inherited if f":param {name}:" not in documented}
+    shared = {"files", "contents", "model", "system_instruction", "reupload_expired"}
+    assert (
+        not {name for name in undocumented if f"``{name}``" not in documented}
+        - shared
+        - {"gemini_conn_id", "deferrable"}
+    )
