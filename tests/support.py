@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import pendulum
@@ -155,3 +156,20 @@ def counting(runs: dict[str, str]) -> Callable[..., int]:
         return sum(states is None or state in states for state in found)
 
     return count
+
+
+def sent_to_models(emulator: GeminiEmulator, call: str = "generate") -> list[dict[str, Any]]:
+    """Return the bodies of the requests to models, spelled as the service documents them; the SDK's versions differ."""
+    return [_camel_case(entry["body"]) for entry in emulator.journal if entry["call"] == call]
+
+
+def _camel_case(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_camel_case(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    # The keys of a schema are those of its author.
+    return {
+        re.sub("_([a-z])", lambda found: found[1].upper(), key): item if "chema" in key else _camel_case(item)
+        for key, item in value.items()
+    }

@@ -91,7 +91,7 @@ class GeminiFile:
             display_name=display_name,
             source=resource.get("source"),
             owner=Owner.parse(display_name),
-            error={key: error[key] for key in ("code", "message") if key in error} if error else None,
+            error=_error(error) if error else None,
             conn_id=conn_id,
         )
 
@@ -171,6 +171,13 @@ def listed_files(files: Any) -> list[Any]:
 def is_many_files(files: Any) -> bool:
     """Return whether several files were given, so that several names are returned; None is not several."""
     return files is not None and not isinstance(files, str | Mapping | GeminiFile)
+
+
+def _error(error: Any) -> dict[str, Any]:
+    """Return the error of a FAILED file; some answer a text instead of an object."""
+    if isinstance(error, Mapping):
+        return {key: error[key] for key in ("code", "message") if key in error}
+    return {"message": str(error)}
 
 
 def _hex_sha256(encoded: str | None) -> str | None:
