@@ -109,11 +109,12 @@ class Answer:
             usage=usage_of(response.get("usageMetadata") or {}),
         )
 
-    def usable_text(self, *, keep_cut: bool = False) -> str:
+    def usable_text(self, *, keep_cut: bool = False, media_suffice: bool = False) -> str:
         """
         Return the text if it can be used.
 
         :param keep_cut: accept the text of an answer that was cut at its token limit.
+        :param media_suffice: return an empty text for an answer that has only media.
         :raises GeminiNoAnswerError: if a retry would end the same way: a blocked prompt or answer, an answer without
             text but with media or function calls.
         :raises GeminiUnusableAnswerError: if a retry may end better.
@@ -125,9 +126,14 @@ class Answer:
         text = self.text if self.text and self.text.strip() else None
         if self.finish_reason not in _COMPLETE and not (keep_cut and self.finish_reason == CUT and text):
             raise self._ended_early()
-        if text:
-            return text
+        if text or (media_suffice and self.media):
+            return text or ""
         raise self._no_text()
+
+    def other_kinds(self) -> str:
+        """Return how many parts of which kinds there are besides text and calls, as in ``2 image/png``."""
+        kinds = [*(one.mime_type for one in self.media), *self.other_parts]
+        return ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items())
 
     def _ended_early(self) -> GeminiFilesError:
         reason = str(self.finish_reason)
@@ -146,13 +152,11 @@ class Answer:
                 f"The model wants {', '.join(self.calls)} to be called instead of answering. Functions are not called "
                 "here: leave function_declarations out of generation_config's tools, or set tool_config's mode to NONE."
             )
-        kinds = [*(one.mime_type for one in self.media), *self.other_parts]
-        if kinds:
-            counted = ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items())
+        if kinds := self.other_kinds():
             return GeminiNoAnswerError(
-                f"The answer has no text, only: {counted}{self._details()}. Ask for text in the prompt and in "
-                "generation_config's response_modalities; media are in the media field of the Answer that "
-                "GeminiFilesHook.generate_content returns."
+                f"The answer has no text, only: {kinds}{self._details()}. Ask for text in the prompt and in "
+                "generation_config's response_modalities. To keep media, give the task an output_path, or use "
+                "GeminiFilesHook.generate_content, whose Answer has them in its media field."
             )
         what = "only whitespace" if self.text else "nothing"
         return GeminiUnusableAnswerError(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_gemini_files.common.redaction import shown_url
+from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.files.reference import GeminiFile
 
 #: Set by ``response_schema``, and so by nothing else; the SDK accepts both spellings.
 _SET_BY_SCHEMA = {
@@ -73,6 +77,57 @@ class ModelRequest:
                 raise GeminiInputError(f"{name} must be a text; got {text!r} ({type(text).__name__}).")
         _check_config(self.generation_config, self.schema)
         return self
+
+    def turns(self, files: Sequence[GeminiFile]) -> list[dict[str, Any]]:
+        """
+        Return the turns in the service's spelling.
+
+        :param files: the files of the contents, in the order of their names; their URIs and MIME types are used.
+        """
+        return self.contents.turns(dict(zip(self.contents.names, files, strict=True)))
+
+    def suspects(self, files: Sequence[GeminiFile]) -> str:
+        """
+        Return what of the request the service may refuse when it does not say why, in one sentence.
+
+        :param files: as for :meth:`turns`.
+        """
+        parts = [part for turn in self.turns(files) for part in turn["parts"]]
+        shown = [part["fileData"] for part in parts if "fileData" in part]
+        own = {file.uri for file in files}
+        types = {data.get("mimeType") for data in shown if data["fileUri"] in own}
+        inline = {part["inlineData"]["mimeType"] for part in parts if "inlineData" in part}
+        urls = [shown_url(data["fileUri"]) for data in shown if data["fileUri"] not in own]
+        found = {
+            "response_schema": _size_of(self.schema.json_schema) if self.schema else "",
+            "files of type": ", ".join(sorted(map(str, types))),
+            "inline data of type": ", ".join(sorted(inline)),
+            "URLs": ", ".join(urls),
+            "generation_config": ", ".join(sorted(self.generation_config or {})),
+            "model": self.model or "",
+        }
+        told = "; ".join(f"{name} {value}" for name, value in found.items() if value)
+        return f"What was sent and could be the cause: {told or 'only texts'}."
+
+
+def _size_of(json_schema: Mapping[str, Any]) -> str:
+    """Return size, depth and largest array bound of a schema; the service refuses large ones without a reason."""
+    size = human_bytes(len(json.dumps(json_schema).encode()))
+    nodes = list(_nodes(json_schema))
+    bounds = [node["maxItems"] for node, _ in nodes if isinstance(node.get("maxItems"), int)]
+    bound = f", maxItems up to {max(bounds)}" if bounds else ""
+    return f"of {size}, {max(depth for _, depth in nodes)} levels deep{bound} (try a smaller one)"
+
+
+def _nodes(value: Any, depth: int = 1) -> Iterator[tuple[Mapping[str, Any], int]]:
+    """Yield the objects within a JSON value, with their depth."""
+    if isinstance(value, Mapping):
+        yield value, depth
+        for inner in value.values():
+            yield from _nodes(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _nodes(inner, depth)
 
 
 def _check_config(generation_config: Any, schema: Schema | None) -> None:

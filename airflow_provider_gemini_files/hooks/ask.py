@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_gemini_files.content.answer import CUT, Answer, unique_sources
+from airflow_provider_gemini_files.content.answer import CUT, Answer, Media, unique_sources
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.content.schema import Schema
@@ -18,7 +18,8 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiInputError,
     GeminiUnusableAnswerError,
 )
-from airflow_provider_gemini_files.files.reference import GeminiFile
+from airflow_provider_gemini_files.files.naming import label_of
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile
 from airflow_provider_gemini_files.hooks.content import ContentCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
@@ -51,6 +52,7 @@ class AskOptions:
     :param repeat_unanswered: repeat a request that was sent but not answered, which may be billed twice.
     :param find_upload: finds the metadata of a file that is gone, so that its source is uploaded again; None: a file
         that is gone is an error.
+    :param media_suffice: accept an answer that has only media; a schema still requires text.
     :param on_response: called with the account of the call (see :class:`Asked`) after each response and before it is
         judged, as a useless answer has been paid for, too.
     """
@@ -61,6 +63,7 @@ class AskOptions:
     repeat_unanswered: bool = False
     find_upload: FindUpload | None = None
     on_response: Callable[[dict[str, Any]], None] | None = None
+    media_suffice: bool = False
 
     def __post_init__(self) -> None:
         if self.on_max_tokens not in get_args(OnMaxTokens):
@@ -72,13 +75,16 @@ class Asked:
     """
     A usable answer and its account.
 
-    :param value: the text, or the JSON value if a schema was given.
-    :param response: ``{"files", "model_version", "finish_reason", "usage"}``, and ``sources`` if the model searched;
-        ``usage`` includes the tokens of a repair.
+    :param value: the text, or the JSON value if a schema was given; an empty text if there are only media.
+    :param response: ``{"files", "shown", "model_version", "finish_reason", "usage"}``, and ``sources`` if the model
+        searched; ``usage`` includes the tokens of a repair, ``shown`` says of each file what it is: ``{"name",
+        "display_name", "uploaded_from"}``.
+    :param media: images, audio and other files of the answer.
     """
 
     value: Any
     response: dict[str, Any] = field(default_factory=dict)
+    media: tuple[Media, ...] = ()
 
 
 class Ask:
@@ -106,6 +112,7 @@ class Ask:
         self._options = options
         self._shown: list[GeminiFile] = []
         self._response: dict[str, Any] = {}
+        self._media: tuple[Media, ...] = ()
 
     def run(self) -> Asked:
         """
@@ -120,9 +127,8 @@ class Ask:
         self._check_input()
         schema = self._request.schema
         text = self._ask(self._request.contents, config)
-        if schema is None:
-            return Asked(text, self._response)
-        return Asked(self._judged(text, schema, config), self._response)
+        value = text if schema is None else self._judged(text, schema, config)
+        return Asked(value, self._response, self._media)
 
     def count(self) -> int:
         """Return the number of tokens of the request."""
@@ -137,15 +143,26 @@ class Ask:
     def _restored(self, name: str, error: GeminiFileGoneError) -> GeminiFile:
         """Return the file that takes the place of one that is gone."""
         find = self._options.find_upload
+        gone = find(name) if find else None
+        self._check_connection(name, gone or self._request.contents.files[name], error)
         if find is None:
             raise error
-        gone = find(name)
         if gone is None:
             raise GeminiFileGoneError(
                 f"{error} No upload task of this run has recorded where it came from, so it cannot be uploaded again "
                 "from here: clear the task that uploaded it."
             ) from error
         return self._reupload(gone)
+
+    def _check_connection(self, name: str, known: FileLike, error: GeminiFileGoneError) -> None:
+        """Refuse a file of another connection, of which a new copy would end up in the wrong project."""
+        theirs = known.get("conn_id") if isinstance(known, Mapping) else getattr(known, "conn_id", None)
+        ours = self._service.conn_id
+        if theirs not in (None, ours):
+            raise GeminiInputError(
+                f"{name} was uploaded through connection {theirs!r}, and this request goes through {ours!r}, whose key "
+                f"cannot see it: give both tasks the same gemini_conn_id. ({error})"
+            ) from error
 
     def _with_files(self, call: Callable[[list[GeminiFile]], T]) -> T:
         """Call with the files; if one has gone since it was looked up, look up all once more."""
@@ -192,7 +209,12 @@ class Ask:
             )
         )
         self._account(answer)
-        text = answer.usable_text(keep_cut=self._options.on_max_tokens == "keep" and request.schema is None)
+        free_form = request.schema is None
+        text = answer.usable_text(
+            keep_cut=self._options.on_max_tokens == "keep" and free_form,
+            media_suffice=self._options.media_suffice and free_form,
+        )
+        self._media = answer.media
         if answer.finish_reason == CUT:
             self._log.warning("The answer was cut at its limit of tokens; the text so far is kept.")
         return text
@@ -200,6 +222,7 @@ class Ask:
     def _account(self, answer: Answer) -> None:
         response = self._response
         response["files"] = [file.name for file in self._shown]
+        response["shown"] = [_described(file, self._request.contents.files.get(file.name)) for file in self._shown]
         response["model_version"] = answer.model_version
         response["finish_reason"] = answer.finish_reason
         response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage
@@ -208,6 +231,19 @@ class Ask:
         if self._options.on_response:
             self._options.on_response(dict(response))
         self._log.info("%s answered (%s): %s", answer.model_version, answer.finish_reason, in_words(answer.usage))
+        if kinds := answer.other_kinds():
+            self._log.info("Besides its text, the answer has: %s", kinds)
         for kind, modality, count in counts(answer.usage):
             tags = {"model": str(answer.model_version), "modality": modality}
             Stats.incr(f"gemini_files.generate.{kind}_tokens", count, tags=tags)
+
+
+def _described(file: GeminiFile, given: FileLike | None) -> dict[str, Any]:
+    """Return what a person needs to recognise a file, such as beside the answer about it."""
+    known = given.get("uploaded_from") if isinstance(given, Mapping) else getattr(given, "uploaded_from", None)
+    origin = file.uploaded_from or known
+    return {
+        "name": file.name,
+        "display_name": label_of(file.display_name),
+        "uploaded_from": origin.get("uri") if isinstance(origin, Mapping) else getattr(origin, "uri", None),
+    }

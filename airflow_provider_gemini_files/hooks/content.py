@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
 
@@ -14,6 +15,7 @@ from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileGoneError,
     GeminiFileNotActiveError,
+    GeminiInputError,
 )
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.service import GeminiService
@@ -26,6 +28,8 @@ T = TypeVar("T")
 #: that a file is refused for a moment after it has become ACTIVE.
 _JUST_ACTIVE_ATTEMPTS = 5
 _JUST_ACTIVE_BACKOFF = Backoff(initial=2.0, maximum=8.0)
+#: All that the service says about many requests that it does not accept.
+_NO_REASON = "Request contains an invalid argument"
 
 
 class ContentCalls:
@@ -65,11 +69,12 @@ class ContentCalls:
 
         checked = config or self.config_of(request)
         model = request.model or self._service.connection.model
-        turns = _turns(request, files)
+        turns = request.turns(files)
         connection = self._service.connection
-        response = self._just_active(
-            lambda: sdk.generate_content(self._service.client, connection, model, turns, checked), repeat_unanswered
-        )
+        with _suspects_named(request, files):
+            response = self._just_active(
+                lambda: sdk.generate_content(self._service.client, connection, model, turns, checked), repeat_unanswered
+            )
         lineage.shown(self._service.hook, self._service.conn_id, files)
         return Answer.from_api(response)
 
@@ -84,10 +89,11 @@ class ContentCalls:
 
         connection = self._service.connection
         model = request.model or connection.model
-        turns = _turns(request, files)
+        turns = request.turns(files)
         if request.system_instruction:
             turns = [{"role": "user", "parts": [{"text": request.system_instruction}]}, *turns]
-        return self._just_active(lambda: sdk.count_tokens(self._service.client, connection, model, turns), True)
+        with _suspects_named(request, files):
+            return self._just_active(lambda: sdk.count_tokens(self._service.client, connection, model, turns), True)
 
     def _just_active(self, function: Callable[[], T], repeat_unanswered: bool) -> T:
         """Call about ACTIVE files; some are refused for a while after they have become so."""
@@ -106,6 +112,12 @@ class ContentCalls:
         return retrying(lambda: self._service.call(function, repeat_unanswered=repeat_unanswered))
 
 
-def _turns(request: ModelRequest, files: Sequence[GeminiFile]) -> list[dict[str, Any]]:
-    """Return the turns in the service's spelling, with the files' URIs and MIME types."""
-    return request.contents.turns(dict(zip(request.contents.names, files, strict=True)))
+@contextmanager
+def _suspects_named(request: ModelRequest, files: Sequence[GeminiFile]) -> Iterator[None]:
+    """Add to an error without a reason what in the request could be it."""
+    try:
+        yield
+    except GeminiInputError as error:
+        if _NO_REASON not in str(error):
+            raise
+        raise GeminiInputError(f"{error} {request.suspects(files)}") from error

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.content.answer import Media
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.hooks.ask import AskOptions, OnMaxTokens
+from airflow_provider_gemini_files.hooks.ask import Asked, AskOptions, OnMaxTokens
 from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator, text_of, whole_number_of
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
@@ -104,12 +106,15 @@ class GeminiGenerateContentOperator(_ModelOperator):
         a cut answer fails all the same.
     :param max_input_tokens: fail before anything is spent if the request has more tokens (templated).
     :param output_path: where the answer is written, as UTF-8 text or as JSON: a local path, or a URI that Airflow's
-        ObjectStoragePath takes. What is there is replaced (templated).
+        ObjectStoragePath takes. What is there is replaced. Media of the answer are written beside its text; of an
+        answer without text, the first is written to the path itself (templated).
     :param output_conn_id: connection of the object storage; its provider's default if None (templated).
     :param reupload_expired: upload a file that is gone again, from the source that its upload task in this run has
         recorded.
     :param repeat_unanswered: repeat a request that was sent but not answered within this attempt of the task; it may
         be billed twice.
+    :param with_source: return ``{"answer", "files", "map_index"}``: the answer, and what it is about, so that answers
+        of mapped tasks are not matched by position with inputs of which some have failed.
     """
 
     template_fields: Sequence[str] = (
@@ -135,6 +140,7 @@ class GeminiGenerateContentOperator(_ModelOperator):
         output_path: Any = None,
         output_conn_id: str | None = None,
         repeat_unanswered: bool = False,
+        with_source: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -147,6 +153,7 @@ class GeminiGenerateContentOperator(_ModelOperator):
         self.output_path = output_path
         self.output_conn_id = output_conn_id
         self.repeat_unanswered = repeat_unanswered
+        self.with_source = with_source
         self._has_output_path = output_path is not None
 
     def execute(self, context: Context) -> Any:
@@ -162,20 +169,39 @@ class GeminiGenerateContentOperator(_ModelOperator):
             max_input_tokens=self._most_tokens(),
             repeat_unanswered=self.repeat_unanswered,
             on_response=lambda response: ti.xcom_push("response", response),
+            media_suffice=output is not None,
         )
         asked = self.hook.asking(request, options).run()
         if output is None:
-            return self._fitting(asked.value)
-        text = _as_text(asked.value)
+            answer = self._fitting(asked.value)
+        else:
+            answer = output.uri
+            ti.xcom_push("response", asked.response | self._written(asked, output))
+        if not self.with_source:
+            return answer
+        return {"answer": answer, "files": asked.response["shown"], "map_index": ti.map_index}
+
+    def _written(self, asked: Asked, output: Output) -> dict[str, Any]:
+        """Write an answer, and return what XCom ``response`` says about it."""
+        text, media = _as_text(asked.value), asked.media
+        # An answer without text has only media, and the first of them takes its place.
+        beside = media if text else media[1:]
+        places = [output, *(output.beside(f"-{at}{_suffix_of(one)}") for at, one in enumerate(beside, 1))]
+        contents = [text or media[0].data, *(one.data for one in beside)]
         try:
-            output.write(text)
+            for place, content in zip(places, contents, strict=True):
+                place.write(content)
         except Exception:
             self._rescue(text)
             raise
-        lineage.written(self.hook, output.uri)
-        self.log.info("The answer, %s, is in %s", human_bytes(len(text.encode())), output.uri)
-        ti.xcom_push("response", asked.response | {"output": output.uri, "head": text[:_HEAD]})
-        return output.uri
+        for place, content in zip(places, contents, strict=True):
+            lineage.written(self.hook, place.uri)
+            size = len(content.encode() if isinstance(content, str) else content)
+            self.log.info("The answer, %s, is in %s", human_bytes(size), place.uri)
+        told: dict[str, Any] = {"output": output.uri, "head": text[:_HEAD]}
+        if media:
+            told["media"] = [place.uri for place in places[-len(media) :]]
+        return told
 
     def _output(self) -> Output | None:
         if not self._has_output_path:
@@ -230,6 +256,11 @@ class GeminiCountTokensOperator(_ModelOperator):
 
 def _as_text(answer: Any) -> str:
     return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+
+
+def _suffix_of(media: Media) -> str:
+    # Python's own table, which is the same on every worker.
+    return mimetypes.MimeTypes().guess_extension(media.mime_type.partition(";")[0]) or ".bin"
 
 
 def _is_xcom_in_database() -> bool:

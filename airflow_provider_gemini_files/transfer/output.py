@@ -24,16 +24,27 @@ class Output:
         if not isinstance(given, str) or not given.strip() or given.endswith("/"):
             raise GeminiInputError(f"output_path must be the path or URI of a file, got {where!r}.")
         #: The URI that tasks return.
+        self._conn_id = conn_id
         self.uri = given if "://" in given else f"file://{os.path.abspath(os.path.expanduser(given))}"
         self._path = object_path(self.uri, conn_id, "output_path")
 
-    def write(self, text: str) -> None:
+    def beside(self, ending: str) -> Output:
         """
-        Write a text as UTF-8. Readers see the former content, or all of the new one.
+        Return the destination of something that belongs to the answer.
+
+        :param ending: what follows the name without its suffix: ``-1.png`` beside ``answer.txt`` is ``answer-1.png``.
+        """
+        folder, slash, name = self.uri.rpartition("/")
+        return Output(f"{folder}{slash}{name.rpartition('.')[0] or name}{ending}", self._conn_id)
+
+    def write(self, content: str | bytes) -> None:
+        """
+        Write bytes, or a text as UTF-8. Readers see the former content, or all of the new one.
 
         :raises GeminiServiceError: if it cannot be written.
         """
-        fs, path, data = self._path.fs, self._path.path, text.encode()
+        fs, path = self._path.fs, self._path.path
+        data = content.encode() if isinstance(content, str) else content
         try:
             if self._path.protocol not in ("file", "local"):
                 # Object stores show an object only when it is complete.
