@@ -1,12 +1,12 @@
-# Needs Python >= 3.11 and make; everything else is put into .venv.
+# Needs Python >= 3.11 and make; everything else is installed into .venv (and node_modules, for `make page`).
 PYTHON ?= python3
 BIN := .venv/bin
 MADE := .venv/made
 PORT ?= 8080
 
-.PHONY: help install demo test up check bench conformance package matrix clean
+.PHONY: help install demo test up check tables page bench conformance package matrix clean
 
-help:  ## Say what there is
+help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 $(MADE): pyproject.toml
@@ -16,21 +16,37 @@ $(MADE): pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable . --group dev
 	@touch $@
 
-install: $(MADE)  ## Make .venv
+install: $(MADE)  ## Create .venv
 
 demo: $(MADE)  ## Run the quickstart in real Airflow; GEMINI_API_KEY set: on the real service
 	@$(BIN)/python scripts/demo.py
 
-test: $(MADE)  ## Run the test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(MADE)  ## Run the test suite and measure its coverage
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 up: $(MADE)  ## Run Airflow with its UI and the example Dags against the emulator, until Ctrl-C
 	@$(BIN)/python scripts/up.py --port $(PORT)
 
-check: $(MADE)  ## Lint, format check, types
+check: $(MADE)  ## Lint, check format, types, imports, docstrings, spelling, dependencies, tables
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	@# What pydoclint says about parameters that are documented; its other findings do not apply here (pyproject.toml).
+	! $(BIN)/pydoclint airflow_provider_gemini_files 2>&1 | grep -E 'DOC0|DOC102|DOC104|DOC3|docstring but not in the|^Error:|Traceback'
+	$(BIN)/codespell
+	$(BIN)/deptry .
+	$(BIN)/python scripts/tables.py --check
+
+tables: $(MADE)  ## Write the tables of settings in README.md and docs/
+	$(BIN)/python scripts/tables.py
+
+page: node_modules  ## Lint, check format and types of the page's scripts
+	npm run --silent check
+
+node_modules: package.json
+	npm install --silent --no-audit --no-fund
+	@touch $@
 
 bench: $(MADE)  ## Print the measured ratios
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
@@ -39,11 +55,11 @@ conformance: $(MADE)  ## Run the tests of Google's own SDK against the emulator
 	$(BIN)/uv run --quiet --no-project --python $(BIN)/python --with-editable '.[emulator]' --with pytest \
 		--with pytest-asyncio --with aiohttp python scripts/sdk_conformance.py
 
-package: $(MADE)  ## Build wheel and sdist, install each alone and beside the Google provider
-	$(BIN)/python scripts/package.py
+package: $(MADE)  ## Build wheel and sdist, install them alone and with each extra; ARGS=--short
+	$(BIN)/python scripts/package.py $(ARGS)
 
-matrix: $(MADE)  ## Run the tests with each Airflow and SDK that is supported
-	$(BIN)/python scripts/matrix.py
+matrix: $(MADE)  ## Run the tests with the lowest and newest Airflow and SDK; ARGS="--airflow lowest"
+	$(BIN)/python scripts/matrix.py $(ARGS)
 
-clean:  ## Remove what the other targets have made
-	rm -rf .venv .venv-* dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## Remove what the other targets have created
+	rm -rf .venv .venv-* node_modules dist build htmlcov .coverage* .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

@@ -134,6 +134,7 @@ class GeminiServiceError(GeminiFilesError):
     The service, a gateway or the network failed, or answered something that cannot be read.
 
     :param unanswered: the request was sent as a whole and got no answer, so it may have been carried out and billed.
+    :param unreachable: no connection to the service could be opened, or it broke.
     """
 
     def __init__(
@@ -142,7 +143,9 @@ class GeminiServiceError(GeminiFilesError):
         retry_after: float | None = None,
         *,
         unanswered: bool = False,
+        unreachable: bool = False,
         errors: Sequence[GeminiFilesError] = (),
     ) -> None:
         super().__init__(message, retry_after, errors=errors)
         self.unanswered = unanswered
+        self.unreachable = unreachable

@@ -4,29 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_gemini_files.hooks.extras import (
-    CONN_TYPE,
-    DEFAULT_HOST,
-    HOOK_NAME,
-    KEY_VARIABLES,
-    form_fields,
-)
+from airflow_provider_gemini_files.hooks.extras import connection_type
 
 _PACKAGE = "airflow_provider_gemini_files"
 _INTEGRATION = "Google Gemini Files"
-
-#: The connection form; Airflow 3.2 and later read it here, 3.1 through the hook.
-CONNECTION_TYPE: dict[str, Any] = {
-    "connection-type": CONN_TYPE,
-    "hook-class-name": f"{_PACKAGE}.hooks.gemini_files.GeminiFilesHook",
-    "hook-name": HOOK_NAME,
-    "ui-field-behaviour": {
-        "hidden-fields": ["schema", "port", "login"],
-        "relabeling": {"password": "API key", "host": "Base URL"},
-        "placeholders": {"password": f"empty: {' or '.join(KEY_VARIABLES)} of the workers", "host": DEFAULT_HOST},
-    },
-    "conn-fields": form_fields(),
-}
 
 
 def _modules(*names: str) -> list[dict[str, Any]]:
@@ -52,7 +33,7 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": _modules("triggers.files", "triggers.storage"),
         "cli": [f"{_PACKAGE}.cli.get_commands"],
         "bundles": _modules("dags.bundle"),
-        "connection-types": [CONNECTION_TYPE],
+        "connection-types": [connection_type()],
         "asset-uris": [
             {
                 "schemes": ["gemini-files"],

@@ -1,16 +1,25 @@
-"""What parsing a Dag pays for this provider's modules, and what a small task pays, which is a process of its own."""
+"""
+What this provider adds to a process of Airflow: by importing its operators, and by one small task.
+
+The baseline is a task process before it knows this provider: Airflow's task runner and ``airflow.sdk`` are imported,
+and nothing else. Whatever is loaded on top counts as ours, even if another provider would load it as well. That
+includes Airflow's lineage collector. Its first use reads the metadata of all installed providers, so it costs more the
+more of them there are: run this in an environment with a large provider. The output names those that are installed.
+"""
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import distributions
 from pathlib import Path
 
+import airflow_provider_gemini_files
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 
 RUNS = 5
@@ -20,17 +29,30 @@ MODULES = (
     "airflow_provider_gemini_files.sensors.files",
     "airflow_provider_gemini_files.triggers.files",
 )
-_LINE = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| (\s*)(\S+)")
-#: What any task has paid for before it begins, and the life of a small file as tasks of ours and of the SDK live it.
-_ANYWAY = """
-import sys
-import httpx
-from airflow.providers.common.compat.sdk import get_hook_lineage_collector
-from airflow.sdk import BaseHook
-get_hook_lineage_collector()
-BaseHook.get_connection("gemini_default")
+#: Installs many hundred modules and much metadata; one of them is enough for a fair environment.
+LARGE_PROVIDERS = {
+    "apache-airflow-providers-google",
+    "apache-airflow-providers-amazon",
+    "apache-airflow-providers-microsoft-azure",
+}
+_BASELINE = """
+import airflow.sdk.execution_time.task_runner
+from airflow.sdk import DAG, BaseHook, BaseOperator
 """
+_IMPORT = f"""
+import json, sys, time
+start = time.process_time()
+{_BASELINE}
+baseline, before = time.process_time() - start, set(sys.modules)
+start = time.process_time()
+import {", ".join(MODULES)}
+ours, added = time.process_time() - start, set(sys.modules) - before
+foreign = [name for name in added if name.split(".")[0] != "airflow_provider_gemini_files"]
+print(json.dumps({{"baseline": baseline, "ours": ours, "modules": len(added), "foreign": len(foreign)}}))
+"""
+#: The life of one small file.
 _OURS = """
+import sys
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 hook = GeminiFilesHook()
 file = hook.upload_file(sys.argv[1])
@@ -38,6 +60,7 @@ hook.get_file(file)
 hook.delete_file(file)
 """
 _SDK = """
+import sys
 from google import genai
 conn = BaseHook.get_connection("gemini_default")
 client = genai.Client(api_key=conn.password, http_options={"base_url": conn.host})
@@ -45,29 +68,31 @@ file = client.files.upload(file=sys.argv[1])
 client.files.get(name=file.name)
 client.files.delete(name=file.name)
 """
+_LINEAGE = """
+from airflow.providers.common.compat.sdk import get_hook_lineage_collector
+get_hook_lineage_collector()
+"""
+_SCRIPTS = {
+    "nothing": "",
+    "ours": _OURS,
+    "lineage collector": _LINEAGE,
+    "SDK": _SDK,
+    "SDK, with lineage": _LINEAGE + _SDK,
+}
 
 
-def seconds() -> tuple[float, float]:
-    """Import in a fresh process; return the seconds of ``airflow.sdk``, and of our modules after it."""
-    code = f"import airflow.sdk\nimport {', '.join(MODULES)}"
-    run = subprocess.run([sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True)
-    total = {"airflow.sdk": 0.0, "ours": 0.0}
-    part = "airflow.sdk"
-    for line in run.stderr.splitlines():
-        match = _LINE.match(line)
-        if match is None:
-            continue
-        self_time, _, indent, name = match.groups()
-        total[part] += int(self_time) / 1e6
-        # A module's line comes after those of what it imports.
-        if name == "airflow.sdk" and len(indent) == 0:
-            part = "ours"
-    return total["airflow.sdk"], total["ours"]
+def imports() -> dict[str, float]:
+    """Return the medians of an import in fresh processes: seconds of CPU, and numbers of modules."""
+    runs = []
+    for _ in range(RUNS):
+        run = subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, text=True, check=True)
+        runs.append(json.loads(run.stdout.splitlines()[-1]))
+    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
 
 def cost(script: str, path: Path) -> tuple[float, float]:
-    """Run a script in a fresh process; return its seconds of CPU, and MiB at its peak."""
-    process = subprocess.Popen([sys.executable, "-c", _ANYWAY + script, str(path)], stdout=subprocess.DEVNULL)
+    """Run a script after the baseline in a fresh process; return its seconds of CPU, and MiB at its peak."""
+    process = subprocess.Popen([sys.executable, "-c", _BASELINE + script, str(path)], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise RuntimeError("the script failed")
@@ -75,17 +100,18 @@ def cost(script: str, path: Path) -> tuple[float, float]:
 
 
 def tasks() -> dict[str, tuple[float, float]]:
-    """Return the median cost of each kind of task."""
-    scripts = {"nothing": "", "ours": _OURS, "the SDK": _SDK}
+    """Return the median cost of each script."""
     with GeminiEmulator() as emulator, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "note.txt"
         path.write_text("some words")
         fields = {"conn_type": "gemini", "host": emulator.base_url, "password": "any-key"}
         os.environ |= {"AIRFLOW_CONN_GEMINI_DEFAULT": json.dumps(fields), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-        costs: dict[str, list[tuple[float, float]]] = {name: [] for name in scripts}
-        # By turns, so that whatever else the machine does hits all alike.
+        for script in _SCRIPTS.values():
+            cost(script, path)  # writes the bytecode of every module that it imports
+        costs: dict[str, list[tuple[float, float]]] = {name: [] for name in _SCRIPTS}
+        # Alternate, so that other load on the machine affects all scripts alike.
         for _ in range(RUNS):
-            for name, script in scripts.items():
+            for name, script in _SCRIPTS.items():
                 costs[name].append(cost(script, path))
     return {
         name: (statistics.median(cpu for cpu, _ in runs), statistics.median(mib for _, mib in runs))
@@ -94,17 +120,32 @@ def tasks() -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    """Print the medians and their ratios."""
-    runs = [seconds() for _ in range(RUNS)]
-    sdk, ours = (statistics.median(column) for column in zip(*runs, strict=True))
-    print(f"import airflow.sdk             {sdk:6.3f} s  (median of {RUNS})")
-    print(f"then all operator modules     +{ours:6.3f} s  ratio {ours / sdk:.3f}")
-    print("\na process that uploads, gets and deletes a small file, beside one that does nothing:")
+    """Print the medians."""
+    compileall.compile_dir(Path(airflow_provider_gemini_files.__file__).parent, quiet=1)
+    providers = {
+        name for found in distributions() if (name := found.metadata["Name"]).startswith("apache-airflow-providers-")
+    }
+    large = sorted(providers & LARGE_PROVIDERS)
+    print(
+        f"{len(providers)} other providers are installed; large ones: {', '.join(large) or 'none, so lineage is cheap'}"
+    )
+
     costs = tasks()
+    imported = imports()
+    print(f"\nCPU of imports (median of {RUNS}, compiled bytecode):")
+    print(f"  a task process without this provider   {imported['baseline']:6.3f} s")
+    print(
+        f"  + operators, sensor and trigger        {imported['ours']:6.3f} s  ratio "
+        f"{imported['ours'] / imported['baseline']:.3f}, {imported['modules']:.0f} modules, "
+        f"{imported['foreign']:.0f} of them not ours"
+    )
+
+    print("\nA task process that uploads, gets and deletes a small file, beyond one that does nothing:")
     cpu, mib = costs.pop("nothing")
     for name, (its_cpu, its_mib) in costs.items():
-        print(f"  {name:8} +{its_cpu - cpu:6.3f} s of CPU  +{its_mib - mib:4.0f} MiB")
-    print(f"  the SDK / ours: {(costs['the SDK'][0] - cpu) / (costs['ours'][0] - cpu):.1f} times the CPU")
+        print(f"  {name:18} +{its_cpu - cpu:6.3f} s of CPU  +{its_mib - mib:4.0f} MiB")
+    for name in ("SDK", "SDK, with lineage"):
+        print(f"  {name} / ours: {(costs[name][0] - cpu) / (costs['ours'][0] - cpu):.1f} times the CPU")
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def unreachable(error: Exception, doing: str, where: str, secrets: Sequence[str]
     :param where: the address that was called, and the proxy if there is one.
     """
     what = f"{type(error).__name__}: {shown_text(error, secrets)}" if str(error) else type(error).__name__
-    return GeminiServiceError(f"Cannot {doing}: {where} cannot be reached ({what}).")
+    return GeminiServiceError(f"Cannot {doing}: {where} cannot be reached ({what}).", unreachable=True)
 
 
 def retry_after_of(response: ApiResponse, *, clock: Clock = SYSTEM_CLOCK) -> float | None:

@@ -77,10 +77,20 @@ class ConnectionExtras(BaseModel):
     )
 
 
-def form_fields() -> dict[str, Any]:
-    """Return the fields of Airflow's connection form, in the form of a provider's metadata."""
+def connection_type() -> dict[str, Any]:
+    """Return the connection type and its form, in the form of a provider's metadata."""
     properties = ConnectionExtras.model_json_schema()["properties"]
-    return {name: _form_field(name, shape) for name, shape in properties.items()}
+    return {
+        "connection-type": CONN_TYPE,
+        "hook-class-name": "airflow_provider_gemini_files.hooks.gemini_files.GeminiFilesHook",
+        "hook-name": HOOK_NAME,
+        "ui-field-behaviour": {
+            "hidden-fields": ["schema", "port", "login"],
+            "relabeling": {"password": "API key", "host": "Base URL"},
+            "placeholders": {"password": f"empty: {' or '.join(KEY_VARIABLES)} of the workers", "host": DEFAULT_HOST},
+        },
+        "conn-fields": {name: _form_field(name, shape) for name, shape in properties.items()},
+    }
 
 
 def _form_field(name: str, shape: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from airflow_provider_gemini_files.hooks.connection import (
     GeminiConnection,
 )
 from airflow_provider_gemini_files.hooks.content import ContentCalls
+from airflow_provider_gemini_files.hooks.extras import connection_type
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
 from airflow_provider_gemini_files.hooks.storage import StorageCalls
@@ -68,9 +69,7 @@ class GeminiFilesHook(BaseHook):
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Return the connection form for Airflow 3.1; later versions read it from the provider's metadata."""
-        from airflow_provider_gemini_files.provider_info import CONNECTION_TYPE
-
-        behaviour = CONNECTION_TYPE["ui-field-behaviour"]
+        behaviour = connection_type()["ui-field-behaviour"]
         return {
             "hidden_fields": behaviour["hidden-fields"],
             "relabeling": behaviour["relabeling"],

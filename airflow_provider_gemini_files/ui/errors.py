@@ -8,7 +8,12 @@ from enum import StrEnum
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_gemini_files.common.redaction import shown_text
-from airflow_provider_gemini_files.exceptions import GeminiAuthError, GeminiFilesError, GeminiInputError
+from airflow_provider_gemini_files.exceptions import (
+    GeminiAuthError,
+    GeminiFilesError,
+    GeminiInputError,
+    GeminiServiceError,
+)
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
 
@@ -56,11 +61,10 @@ def _api_key(hook: GeminiFilesHook) -> str:
 
 
 def _kind(error: GeminiFilesError) -> ErrorKind:
-    import httpx
-
     if isinstance(error, GeminiInputError):
         missing = isinstance(error.__cause__, AirflowNotFoundException)
         return ErrorKind.MISSING_CONNECTION if missing else ErrorKind.INVALID_CONNECTION
     if isinstance(error, GeminiAuthError):
         return ErrorKind.API_KEY
-    return ErrorKind.UNREACHABLE if isinstance(error.__cause__, httpx.TransportError) else ErrorKind.SERVICE
+    unreachable = isinstance(error, GeminiServiceError) and error.unreachable
+    return ErrorKind.UNREACHABLE if unreachable else ErrorKind.SERVICE

@@ -9,31 +9,35 @@ import logging
 from dataclasses import replace
 
 import pytest
-from support import API_KEY
+from support import API_KEY, FakeClock
 
 from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files.common.concurrency import CONCURRENCY
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.naming import Owner, is_shared
 from airflow_provider_gemini_files.hooks import uploads
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.transfer.session import UploadSession
+from airflow_provider_gemini_files.transfer.memory import MIN_REMEMBERED_BYTES
 from airflow_provider_gemini_files.transfer.source import Source
 from airflow_provider_gemini_files.transfer.sources import find_source
 from airflow_provider_gemini_files.transfer.upload import Upload
 
 NAME = "files/af0123"
-GONE = {"error": {"code": 403, "message": "You do not have permission to access the File x or it may not exist."}}
+OWNER = Owner("d", "r", "t", deployment="prod")
+GONE = {
+    "error": {
+        "code": 403,
+        "status": "PERMISSION_DENIED",
+        "message": "You do not have permission to access the File x or it may not exist.",
+    }
+}
 HOUR = 3600
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(mocker):
-    """Let no test wait out a back-off."""
-    return mocker.patch("airflow_provider_gemini_files.transfer.session._MAX_DELAY_SECONDS", 0.01)
-
-
-def paths(emulator, method: str) -> list[str]:
-    return [entry["path"] for entry in emulator.journal if entry["method"] == method]
+@pytest.fixture
+def hook(emulator, clock) -> GeminiFilesHook:
+    """Return a hook that pauses by the test's clock."""
+    return GeminiFilesHook(clock=clock)
 
 
 def calls(emulator) -> list[str]:
@@ -41,58 +45,56 @@ def calls(emulator) -> list[str]:
 
 
 def test_upload_verifies_and_returns_the_file(hook, emulator, text_file):
-    file = hook.upload_file(text_file, owner=Owner("d", "r", "t"))
+    file = hook.upload_file(text_file, owner=OWNER)
 
     assert file == hook.get_file(file)
-    assert file.state == "ACTIVE"
-    assert file.size_bytes == 20
+    assert (file.state, file.size_bytes, file.conn_id) == ("ACTIVE", 20, "gemini_default")
     assert file.sha256 == hashlib.sha256(text_file.read_bytes()).hexdigest()
-    assert file.display_name == "note.txt [airflow dag=d run=r task=t]"
-    assert file.owner == Owner("d", "r", "t")
+    assert file.display_name == "note.txt [airflow in=prod dag=d run=r task=t]"
+    assert file.owner == OWNER
 
 
-def test_upload_takes_names_that_the_sdk_does_not(hook, tmp_path):
+def test_upload_sends_names_that_the_sdk_does_not(hook, emulator, tmp_path):
     path = tmp_path / "Tür - 日本.v2.txt"
     path.write_text("ü")
 
     assert hook.upload_file(path).display_name == "Tür - 日本.v2.txt"
+    assert emulator.journal[0]["body"]["file"]["displayName"] == "Tür - 日本.v2.txt"
 
 
-def test_upload_streams_what_is_larger_than_a_read(hook, tmp_path):
+def test_upload_streams_a_source_that_is_larger_than_one_read(hook, tmp_path):
     path = tmp_path / "large.txt"
     path.write_bytes(b"0123456789" * 300_000)
 
     assert hook.upload_file(path).size_bytes == 3_000_000
 
 
-def test_upload_of_a_name_that_is_there_sends_nothing(hook, emulator, text_file):
+def test_upload_sends_nothing_if_the_named_file_exists(hook, emulator, text_file):
     first = hook.upload_file(text_file, name=NAME)
     emulator.clear_journal()
 
-    again = hook.upload_file(text_file, name=NAME)
-
-    assert again == first
-    assert paths(emulator, "POST") == []
+    assert hook.upload_file(text_file, name=NAME) == first
+    assert calls(emulator) == ["get"]
 
 
-def test_upload_replaces_a_file_of_that_name_and_another_size(hook, emulator, text_file):
-    hook.upload_file(text_file, name=NAME)
+def test_upload_replaces_the_owners_file_of_that_name_and_another_size(hook, emulator, text_file):
+    hook.upload_file(text_file, name=NAME, owner=OWNER)
     text_file.write_text("longer than it was before")
 
-    assert hook.upload_file(text_file, name=NAME).size_bytes == 25
+    assert hook.upload_file(text_file, name=NAME, owner=OWNER).size_bytes == 25
     assert emulator.usage() == {"files": 1, "bytes": 25}
 
 
 def test_two_tasks_racing_for_a_name_end_with_one_file(hook, emulator, text_file):
-    winner = GeminiFilesHook().upload_file(text_file, name=NAME)
+    winner = GeminiFilesHook().upload_file(text_file, name=NAME, owner=OWNER)
     # What the loser saw before the winner had finished.
     emulator.faults.add("get", "status", status=403, body=GONE)
 
-    assert hook.upload_file(text_file, name=NAME) == winner
+    assert hook.upload_file(text_file, name=NAME, owner=OWNER) == winner
     assert emulator.usage()["files"] == 1
 
 
-def test_a_name_that_a_ghost_has_falls_back_to_a_name_of_the_service(hook, emulator, text_file):
+def test_upload_takes_a_name_of_the_service_if_its_own_is_taken_by_an_invisible_file(hook, emulator, text_file):
     hook.upload_file(text_file, name=NAME)
     emulator.faults.add("get", "status", times=2, status=403, body=GONE)
 
@@ -103,7 +105,7 @@ def test_a_name_that_a_ghost_has_falls_back_to_a_name_of_the_service(hook, emula
 
 
 @pytest.mark.parametrize(("fault", "says"), [("wrong_hash", "20 bytes with sha256"), ("wrong_size", "21 bytes")])
-def test_an_upload_that_arrives_damaged_is_deleted_and_told(hook, emulator, text_file, fault, says):
+def test_upload_deletes_a_file_that_arrived_damaged(hook, emulator, text_file, fault, says):
     emulator.faults.add("finalize", fault)
     sha256 = hashlib.sha256(text_file.read_bytes()).hexdigest()
 
@@ -113,75 +115,9 @@ def test_an_upload_that_arrives_damaged_is_deleted_and_told(hook, emulator, text
     assert emulator.usage()["files"] == 0
 
 
-def test_a_source_that_shrinks_while_it_is_read_is_told(hook, text_file):
-    source = find_source(text_file)
-    text_file.write_text("short")
-
-    with pytest.raises(e.GeminiInputError, match="ends at 5 of 20 bytes"):
-        hook.upload_file(source)
-
-
-def test_full_storage_is_its_own_error_and_not_tried_again(connect, gemini_emulator, text_file):
-    gemini_emulator.settings.quota_bytes = 10
-    connect(host=gemini_emulator.base_url)
-
-    with pytest.raises(e.GeminiStorageFullError, match=r"needs 20 B; 0 files use 0 B of 20\.0 GiB"):
-        GeminiFilesHook().upload_file(text_file)
-
-    assert len(paths(gemini_emulator, "POST")) == 1
-
-
-def test_an_unsupported_type_is_refused_with_the_services_words(hook, text_file):
+def test_upload_refuses_a_type_with_the_words_of_the_service(hook, text_file):
     with pytest.raises(e.GeminiInputError, match="Unsupported MIME type: bad/type"):
         hook.upload_file(text_file, mime_type="bad/type")
-
-
-def test_the_upload_session_of_a_large_file_is_masked_in_logs(hook, tmp_path, mocker):
-    mask = mocker.patch.object(uploads, "mask_secret", autospec=True)
-    (tmp_path / "large.txt").write_bytes(b"x" * (uploads.WORTH_BYTES + 1))
-
-    hook.upload_file(tmp_path / "large.txt")
-
-    assert any("upload_id=" in call.args[0] for call in mask.call_args_list)
-
-
-def test_no_upload_session_is_logged_wherever_it_leads(hook, emulator, text_file, caplog, mocker):
-    # A gateway may answer with a session on another host than the connection's.
-    elsewhere = emulator.base_url.replace("127.0.0.1", "localhost")
-    started = UploadSession._started
-
-    def start_elsewhere(session: UploadSession, headers: dict[str, str]) -> None:
-        url = headers["x-goog-upload-url"].replace(emulator.base_url, elsewhere)
-        started(session, {**headers, "x-goog-upload-url": url})
-
-    mocker.patch.object(UploadSession, "_started", start_elsewhere)
-    with caplog.at_level(logging.DEBUG):
-        hook.upload_file(text_file)
-
-    assert calls(emulator) == ["start", "finalize"]
-    assert "upload_id" not in caplog.text
-
-
-def test_full_storage_tells_what_fills_it(hook, emulator, text_file):
-    hook.upload_bytes(b"x" * 1000, "a.txt", owner=Owner("d", "r", "t"))
-    other = hook.upload_bytes(b"x" * 24, "b.txt")
-    emulator.faults.add("upload", "storage_full")
-
-    with pytest.raises(e.GeminiStorageFullError) as full:
-        hook.upload_file(text_file)
-
-    assert f"{text_file} needs 20 B; 2 files use 1.0 KiB of 20.0 GiB, 1 of them uploaded by Airflow" in str(full.value)
-    assert f"the first expires at {other.expiration_time[:10]}" in str(full.value)
-    assert emulator.usage()["files"] == 2
-
-
-def test_full_storage_is_told_even_where_no_list_can_be_had(hook, emulator, text_file, mocker):
-    mocker.patch("tenacity.nap.time.sleep", autospec=True)
-    emulator.faults.add("start", "storage_full")
-    emulator.faults.add("list", "outage", times=2)
-
-    with pytest.raises(e.GeminiStorageFullError, match=r"Waiting does not free it.*needs 20 B"):
-        hook.upload_file(text_file)
 
 
 @pytest.mark.parametrize(
@@ -192,26 +128,185 @@ def test_full_storage_is_told_even_where_no_list_can_be_had(hook, emulator, text
         ({"mime_type": "pdf"}, "a type like"),
     ],
 )
-def test_what_cannot_go_well_is_refused_without_a_request(hook, emulator, text_file, options, says):
+def test_uploads_that_cannot_succeed_are_refused_before_anything_is_sent(hook, emulator, text_file, options, says):
     with pytest.raises(e.GeminiInputError, match=says):
         hook.upload_files([Upload(find_source(text_file)), Upload(find_source(text_file), **options)])
 
     assert emulator.journal == []
 
 
+def test_uploads_are_confined_to_the_allowed_directories(hook, emulator, text_file, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__GEMINI_FILES__ALLOWED_LOCAL_PATHS", f"/no/such, {text_file.parent}/below")
+
+    with pytest.raises(e.GeminiInputError, match="outside of the directories"):
+        hook.upload_file(text_file)
+
+    monkeypatch.setenv("AIRFLOW__GEMINI_FILES__ALLOWED_LOCAL_PATHS", str(text_file.parent))
+    assert hook.upload_file(text_file).size_bytes == 20
+
+
 def test_bytes_are_uploaded(hook):
-    file = hook.upload_bytes("grüße".encode(), "grüße.txt", owner=Owner("d", "r", "t"))
+    file = hook.upload_bytes("grüße".encode(), "grüße.txt", owner=OWNER)
 
-    assert (file.size_bytes, file.mime_type, file.owner) == (7, "text/plain", Owner("d", "r", "t"))
+    assert (file.size_bytes, file.mime_type, file.owner) == (7, "text/plain", OWNER)
+    assert file.uploaded_from is None
 
 
-def test_the_type_is_told_by_the_content_where_the_name_does_not(hook, tmp_path, video_file):
+def test_the_content_tells_the_type_if_the_name_does_not(hook, tmp_path, video_file):
     (tmp_path / "clip").write_bytes(video_file.read_bytes())
 
     assert hook.upload_file(tmp_path / "clip").mime_type == "video/mp4"
 
 
-def test_what_was_sent_is_counted(hook, emulator, text_file, monkeypatch):
+def test_a_source_that_breaks_off_is_read_on_from_there(hook, emulator, tmp_path):
+    """A source that cannot seek and fails once: what the service has is not read into the request again."""
+    content = bytes(range(256)) * 4 * 4096
+    opened: list[int] = []
+
+    class Stream(io.RawIOBase):
+        def __init__(self, offset: int) -> None:
+            self._at = offset
+
+        def readinto(self, buffer):
+            if len(opened) == 1 and self._at > 1_500_000:
+                raise TimeoutError("the storage hangs")
+            data = content[self._at : self._at + len(buffer)]
+            buffer[: len(data)] = data
+            self._at += len(data)
+            return len(data)
+
+    def open_at(offset: int) -> Stream:
+        opened.append(offset)
+        return Stream(offset)
+
+    emulator.settings.granularity = 256 * 1024
+    source = Source("x://a.txt", "a.txt", len(content), ("1",), open_at)
+
+    assert hook.upload_file(source, mime_type="text/plain").sha256 == hashlib.sha256(content).hexdigest()
+    assert opened[0] == 0
+    assert len(opened) > 1
+    assert all(0 < offset <= 2 * 1024**2 for offset in opened[1:])
+
+
+# --- what the service asks for -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["start", "finalize"])
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_upload_waits_as_long_as_the_service_asks(hook, emulator, clock, text_file, method, status):
+    emulator.faults.add(method, "status", status=status, body="<html>busy", headers={"Retry-After": "9"})
+
+    hook.upload_file(text_file)
+
+    assert clock.slept == [9]
+    assert emulator.usage()["files"] == 1
+
+
+@pytest.mark.parametrize("action", ["rate_limit", "daily_quota"])
+def test_an_upload_does_not_wait_for_more_than_a_minute(hook, emulator, clock, text_file, action):
+    emulator.faults.add("start", action, seconds=3600)
+
+    with pytest.raises(e.GeminiRateLimitError) as failed:
+        hook.upload_file(text_file)
+
+    assert failed.value.retry_after > 60
+    assert clock.slept == []
+    assert calls(emulator) == ["start"]
+
+
+def test_the_delay_that_the_service_asks_for_is_known_of_several_uploads(hook, emulator, many):
+    emulator.faults.add("start", "rate_limit", seconds=3600)
+
+    with pytest.raises(e.GeminiRateLimitError) as failed:
+        hook.upload_files(many)
+
+    assert failed.value.retry_after == 3600
+    assert [type(error) for error in failed.value.errors] == [e.GeminiRateLimitError]
+    assert emulator.usage()["files"] == len(many) - 1
+
+
+def test_a_page_of_a_gateway_is_not_a_refusal(hook, emulator, text_file):
+    emulator.faults.add("start", "status", status=404, body="<html>Not found", content_type="text/html")
+
+    assert hook.upload_file(text_file).size_bytes == 20
+
+
+# --- full storage --------------------------------------------------------------------------------------------------
+
+
+def test_full_storage_is_not_tried_again(connect, gemini_emulator, text_file):
+    gemini_emulator.settings.quota_bytes = 10
+    connect(host=gemini_emulator.base_url)
+
+    with pytest.raises(e.GeminiStorageFullError, match=r"20 B are missing; 0 files use 0 B of 20\.0 GiB") as full:
+        GeminiFilesHook().upload_file(text_file)
+
+    assert full.value.missing_bytes == 20
+    assert calls(gemini_emulator) == ["start", "list"]
+
+
+def test_full_storage_names_what_fills_it(hook, emulator, text_file):
+    hook.upload_bytes(b"x" * 1000, "a.txt", owner=OWNER)
+    other = hook.upload_bytes(b"x" * 24, "b.txt")
+    emulator.faults.add("upload", "storage_full")
+
+    with pytest.raises(e.GeminiStorageFullError) as full:
+        hook.upload_file(text_file)
+
+    assert "2 files use 1.0 KiB of 20.0 GiB, 1 of them uploaded by Airflow" in str(full.value)
+    assert f"the next expires at {other.expiration_time[:10]}" in str(full.value)
+    assert emulator.usage()["files"] == 2
+
+
+def test_full_storage_is_reported_even_if_the_files_cannot_be_listed(hook, emulator, text_file):
+    emulator.faults.add("start", "storage_full")
+    emulator.faults.add("list", "outage", times=2)
+
+    with pytest.raises(e.GeminiStorageFullError, match=r"20 B are missing; the usage cannot be read") as full:
+        hook.upload_file(text_file)
+
+    assert full.value.missing_bytes == 20
+
+
+# --- logs and metrics ----------------------------------------------------------------------------------------------
+
+
+def test_the_session_url_of_a_large_file_is_masked_in_logs(hook, tmp_path, mocker):
+    mask = mocker.patch.object(uploads, "mask_secret", autospec=True)
+    (tmp_path / "large.txt").write_bytes(b"x" * (MIN_REMEMBERED_BYTES + 1))
+
+    hook.upload_file(tmp_path / "large.txt")
+
+    assert any("upload_id=" in call.args[0] for call in mask.call_args_list)
+
+
+def test_no_session_url_is_logged_wherever_it_leads(hook, emulator, text_file, caplog):
+    # A gateway may answer with a session on another host than the connection's.
+    elsewhere = emulator.base_url.replace("127.0.0.1", "localhost")
+    url = f"{elsewhere}/upload/v1beta/files?upload_id=capability&upload_protocol=resumable"
+    headers = {"x-goog-upload-url": url, "x-goog-upload-status": "active"}
+    emulator.faults.add("start", "status", status=200, body={}, headers=headers)
+
+    with caplog.at_level(logging.DEBUG):
+        hook.upload_file(text_file)
+
+    # The session does not exist there, and is replaced.
+    assert calls(emulator) == ["start", "finalize", "start", "finalize"]
+    assert "capability" not in caplog.text
+
+
+def test_a_name_cannot_write_lines_or_folds_into_the_log(emulator, tmp_path, mocker):
+    log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+    (tmp_path / "::group::a\n::endgroup::.txt").write_text("x")
+
+    GeminiFilesHook().upload_file(tmp_path / "::group::a\n::endgroup::.txt")
+
+    lines = [call.args[0] % call.args[1:] for call in log.info.call_args_list]
+    assert all("\n" not in line for line in lines)
+    assert [line[:12] for line in lines if line.startswith("::")] == ["::group::Upl", "::endgroup::"]
+
+
+def test_sent_bytes_and_files_are_counted(hook, emulator, text_file, monkeypatch):
     counted: list[tuple[str, int]] = []
     timed: list[str] = []
 
@@ -229,44 +324,12 @@ def test_what_was_sent_is_counted(hook, emulator, text_file, monkeypatch):
     hook.upload_file(text_file, name=NAME)
 
     # The broken request counts, too; the second upload sends nothing.
-    assert counted == [
-        ("gemini_files.upload.resumes", 1),
+    assert sorted(counted) == [
         ("gemini_files.upload.bytes", 40),
         ("gemini_files.upload.files", 1),
+        ("gemini_files.upload.resumes", 1),
     ]
     assert timed == ["gemini_files.upload.seconds"] * 2
-
-
-def test_a_source_that_breaks_off_is_read_on(hook, emulator, tmp_path):
-    """A source that cannot seek and fails once: what the service has is not read into the request again."""
-    content = bytes(range(256)) * 4 * 4096
-    opened: list[int] = []
-
-    class Stream(io.RawIOBase):
-        def __init__(self, offset: int) -> None:
-            self._at = offset
-
-        def readinto(self, buffer):
-            if len(opened) == 1 and self._at > 1_500_000:
-                raise TimeoutError("the storage hangs")
-            data = content[self._at : self._at + len(buffer)]
-            buffer[: len(data)] = data
-            self._at += len(data)
-            return len(data)
-
-        def close(self) -> None:
-            """Nothing to let go of."""
-
-    def open_at(offset: int) -> Stream:
-        opened.append(offset)
-        return Stream(offset)
-
-    emulator.settings.granularity = 256 * 1024
-    source = Source("x://a.txt", "a.txt", len(content), ("1",), open_at)
-
-    assert hook.upload_file(source).sha256 == hashlib.sha256(content).hexdigest()
-    assert len(opened) == 2
-    assert 0 < opened[1] <= 2 * 1024**2
 
 
 # --- sharing and expiry --------------------------------------------------------------------------------------------
@@ -275,14 +338,14 @@ def test_a_source_that_breaks_off_is_read_on(hook, emulator, tmp_path):
 def test_the_same_bytes_are_shared_whatever_they_are_called(hook, emulator, text_file, tmp_path):
     (tmp_path / "copy.txt").write_bytes(text_file.read_bytes())
 
-    first = hook.upload_file(text_file, share=True, owner=Owner("d", "r", "t"))
-    again = GeminiFilesHook().upload_file(tmp_path / "copy.txt", share=True, owner=Owner("d2", "r2", "t2"))
+    first = hook.upload_file(text_file, share=True, owner=OWNER)
+    again = GeminiFilesHook().upload_file(tmp_path / "copy.txt", share=True, owner=replace(OWNER, run_id="r2"))
 
     assert again == first
     assert is_shared(first.display_name)
     assert first.owner is None
     assert emulator.usage()["files"] == 1
-    assert calls(emulator).count("upload") + calls(emulator).count("finalize") == 1
+    assert calls(emulator).count("finalize") == 1
 
 
 def test_another_type_of_the_same_bytes_is_another_file(hook, emulator, text_file):
@@ -292,30 +355,35 @@ def test_another_type_of_the_same_bytes_is_another_file(hook, emulator, text_fil
     assert emulator.usage()["files"] == 2
 
 
-@pytest.mark.parametrize("how", [{"name": NAME}, {"share": True}])
-def test_a_file_that_expires_soon_is_left_alone_and_its_successor_is_found(hook, emulator, text_file, how):
-    # What is left is told by the clock of the worker, which does not move here.
-    long = 48.5 * HOUR
-    old = hook.upload_file(text_file, **how)
-    emulator.clock.advance(HOUR)
+def test_another_deployment_has_its_own_file_of_the_same_bytes(hook, emulator, text_file):
+    for deployment in ("staging", "prod"):
+        hook.upload_file(text_file, share=True, owner=replace(OWNER, deployment=deployment))
 
-    successor = hook.upload_file(text_file, min_remaining_ttl=long, **how)
-
-    assert successor.name != old.name
-    assert hook.upload_file(text_file, min_remaining_ttl=long, **how) == successor
     assert emulator.usage()["files"] == 2
 
 
-def test_a_shared_successor_is_found_when_the_first_is_gone(hook, emulator, text_file):
+@pytest.mark.parametrize("how", [{"name": NAME, "owner": OWNER}, {"share": True}], ids=["named", "shared"])
+def test_a_file_that_expires_soon_is_left_alone_and_its_successor_is_found(hook, emulator, clock, text_file, how):
+    old = hook.upload_file(text_file, **how)
+    clock.advance(47 * HOUR + 1)
+
+    successor = hook.upload_file(text_file, **how)
+
+    assert successor.name != old.name
+    assert hook.upload_file(text_file, **how) == successor
+    assert emulator.usage()["files"] == 2
+
+
+def test_a_shared_successor_is_found_when_the_first_is_gone(hook, clock, text_file):
     old = hook.upload_file(text_file, share=True)
-    emulator.clock.advance(HOUR)
-    successor = hook.upload_file(text_file, share=True, min_remaining_ttl=48.5 * HOUR)
+    clock.advance(47 * HOUR + 1)
+    successor = hook.upload_file(text_file, share=True)
     hook.delete_file(old)
 
     assert hook.upload_file(text_file, share=True) == successor
 
 
-@pytest.mark.parametrize("how", [{"name": NAME}, {"share": True}])
+@pytest.mark.parametrize("how", [{"name": NAME, "owner": OWNER}, {"share": True}], ids=["named", "shared"])
 def test_a_file_that_has_failed_is_replaced(hook, emulator, text_file, how):
     emulator.faults.add("finalize", "fail_processing")
     failed = hook.upload_file(text_file, **how)
@@ -339,14 +407,14 @@ def many(tmp_path) -> list[Upload]:
     return uploads
 
 
-def test_many_are_uploaded_in_order_over_few_connections(hook, emulator, many):
+def test_many_are_uploaded_in_order(hook, emulator, many):
     files = hook.upload_files(many)
 
     assert [file.size_bytes for file in files] == [number + 1 for number in range(30)]
     assert emulator.usage()["files"] == 30
 
 
-def test_some_that_fail_keep_no_other_and_a_retry_sends_only_what_is_missing(hook, emulator, many):
+def test_one_that_fails_does_not_stop_the_others_and_a_retry_sends_only_the_rest(hook, emulator, many):
     for number in (3, 5):
         many[number] = replace(many[number], mime_type="bad/type")
 
@@ -354,9 +422,9 @@ def test_some_that_fail_keep_no_other_and_a_retry_sends_only_what_is_missing(hoo
         hook.upload_files(many)
 
     message = str(failed.value)
-    assert "2 uploads failed: " in message
+    assert len(failed.value.errors) == 2
     assert all(f"{many[number].source.uri}: Cannot upload '{number}.txt" in message for number in (3, 5))
-    assert "28 files are there and stay: files/af0, files/af1, files/af2, files/af4" in message
+    assert "28 files are uploaded and stay: files/af0, files/af1, files/af2, files/af4" in message
     assert message.endswith("A retry finds them again.")
     emulator.clear_journal()
 
@@ -364,13 +432,25 @@ def test_some_that_fail_keep_no_other_and_a_retry_sends_only_what_is_missing(hoo
     assert calls(emulator).count("start") == 2
 
 
-def test_after_full_storage_nothing_more_is_begun(hook, emulator, many):
-    emulator.faults.add("start", "storage_full", times=1000)
+def test_an_error_that_a_retry_can_mend_makes_the_whole_one_of_that_kind(hook, emulator, many):
+    many[3] = replace(many[3], mime_type="bad/type")
+    emulator.faults.add("start", "rate_limit", seconds=3600)
 
-    with pytest.raises(e.GeminiStorageFullError, match="none went well"):
+    with pytest.raises(e.GeminiFilesError) as failed:
         hook.upload_files(many)
 
-    assert calls(emulator).count("start") <= 2 * uploads.CONCURRENCY
+    assert type(failed.value) is e.GeminiRateLimitError
+    assert {type(error) for error in failed.value.errors} == {e.GeminiRateLimitError, e.GeminiInputError}
+
+
+def test_no_upload_is_begun_once_the_storage_is_full(hook, emulator, many):
+    emulator.faults.add("start", "storage_full", times=None)
+
+    with pytest.raises(e.GeminiStorageFullError, match="none succeeded") as full:
+        hook.upload_files(many)
+
+    assert full.value.missing_bytes == sum(upload.source.size for upload in many)
+    assert calls(emulator).count("start") <= 2 * CONCURRENCY
     emulator.faults.clear()
 
 
@@ -401,7 +481,7 @@ def patient_hook(service):
     with pytest.MonkeyPatch.context() as patch:
         fields = {"conn_type": "gemini", "password": API_KEY, "host": service.base_url, "extra": {"max_retries": 3}}
         patch.setenv("AIRFLOW_CONN_GEMINI_DEFAULT", json.dumps(fields))
-        hook = GeminiFilesHook()
+        hook = GeminiFilesHook(clock=FakeClock(service))
         assert hook.connection.max_retries == 3
     return hook
 
@@ -416,7 +496,7 @@ def test_every_fault_ends_in_one_correct_file_or_one_clear_error(
     source = tmp_path / "größe.txt"
     source.write_bytes(CONTENT)
     if method == "query":
-        # Nobody asks before something went wrong.
+        # Nothing is asked before something went wrong.
         service.faults.add("upload", "reset", after_bytes=600_000)
     if method == "upload":
         # An upload is one request with its end; it comes alone only in pieces.
@@ -432,7 +512,7 @@ def test_every_fault_ends_in_one_correct_file_or_one_clear_error(
             assert service.usage()["files"] == 0
     assert service.faults.unused() == []
     if named and file is None:
-        # What a retry of the task then finds, or makes.
+        # What a retry of the task then finds or creates.
         file = patient_hook.upload_file(source, name=NAME)
     assert service.usage()["files"] <= 1
     if file is not None:
@@ -440,7 +520,7 @@ def test_every_fault_ends_in_one_correct_file_or_one_clear_error(
         assert file.sha256 == hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_a_finalize_lost_with_its_session_makes_no_second_file(service, patient_hook, text_file):
+def test_a_finalize_lost_with_its_session_creates_no_second_file(service, patient_hook, text_file):
     service.reset()
     service.faults.add("finalize", "lose_answer")
     service.faults.add("query", "status", status=404, body="Upload not found.")

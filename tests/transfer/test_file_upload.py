@@ -1,0 +1,198 @@
+"""Sources that change, and files that another upload has created, over HTTP against the emulator."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support import FakeClock
+from transfer_store import ObjectStorage
+
+from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files.files.naming import Owner
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.transfer.source import Source
+from airflow_provider_gemini_files.transfer.sources import find_source
+
+NAME = "files/af0123"
+OWNER = Owner("d", "r", "t", deployment="prod")
+#: As long as the text of ``text_file``.
+REWRITTEN = "A NOTE OF SOME WORDS"
+_TIMES = itertools.count(1)
+
+
+@pytest.fixture
+def hook(emulator) -> GeminiFilesHook:
+    return GeminiFilesHook(clock=FakeClock(emulator))
+
+
+def calls(emulator) -> list[str]:
+    return [entry["call"] for entry in emulator.journal]
+
+
+def changing(path: Path, *changes: Callable[[], object]) -> Source:
+    """Return a source that changes each time when some of it has been read, as often as there are changes."""
+    source, left = find_source(path), list(changes)
+
+    class Stream:
+        def __init__(self, offset: int) -> None:
+            self._inner = source.open(offset)
+
+        def read(self, size: int, /) -> bytes:
+            data = self._inner.read(min(size, 4))
+            if data and left:
+                left.pop(0)()
+            return data
+
+        def close(self) -> None:
+            self._inner.close()
+
+    # The type is told by the first bytes, which are not part of the upload.
+    reads = iter([source.open])
+    return replace(source, open=lambda offset: next(reads, Stream)(offset))
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Write a file, and give it a time of change that it never had; those of the system are coarse."""
+    path.write_text(text)
+    os.utime(path, ns=(0, next(_TIMES)))
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# --- sources that change -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["a longer note of many more words", "A NOTE OF SOME WORDS"], ids=["grown", "rewritten"]
+)
+@pytest.mark.parametrize("how", [{}, {"name": NAME}, {"share": True}], ids=["new", "named", "shared"])
+def test_a_source_that_changes_while_it_is_read_is_uploaded_as_it_is_then(hook, emulator, text_file, text, how):
+    file = hook.upload_file(changing(text_file, lambda: rewrite(text_file, text)), **how)
+
+    assert file.sha256 == sha256(text_file)
+    assert file.size_bytes == len(text)
+    assert emulator.usage() == {"files": 1, "bytes": len(text)}
+
+
+def test_a_source_that_becomes_shorter_while_it_is_read_is_read_again(hook, emulator, text_file):
+    file = hook.upload_file(changing(text_file, lambda: rewrite(text_file, "short")))
+
+    assert file.sha256 == sha256(text_file)
+    assert emulator.usage() == {"files": 1, "bytes": 5}
+
+
+def test_a_source_that_never_rests_is_an_error_and_leaves_no_file(hook, emulator, text_file):
+    def change() -> None:
+        rewrite(text_file, "x" * 20)
+
+    with pytest.raises(e.GeminiIntegrityError, match="changed each of the 3 times it was read"):
+        hook.upload_file(changing(text_file, *[change] * 40))
+
+    assert emulator.usage()["files"] == 0
+    assert calls(emulator).count("start") == 3
+
+
+def test_a_source_that_becomes_empty_is_refused_and_leaves_no_file(hook, emulator, text_file):
+    with pytest.raises(e.GeminiInputError, match="is empty"):
+        hook.upload_file(changing(text_file, lambda: rewrite(text_file, "")))
+
+    assert emulator.usage()["files"] == 0
+
+
+def test_a_source_that_is_deleted_once_it_was_read_is_uploaded(hook, emulator, text_file):
+    expected = sha256(text_file)
+    found = find_source(text_file)
+
+    file = hook.upload_file(replace(found, current=lambda: text_file.unlink() or found.current()))
+
+    assert file.sha256 == expected
+    assert emulator.usage()["files"] == 1
+
+
+def test_an_object_that_is_replaced_while_it_is_read_is_uploaded_as_it_is_then(hook, emulator):
+    storage = ObjectStorage()
+    storage.put(**{"a.txt": b"old old"})
+    source = find_source(storage.uri("a.txt"))
+    seen = iter([lambda: storage.put(**{"a.txt": b"new new"})])
+
+    file = hook.upload_file(replace(source, current=lambda: (next(seen, lambda: None)(), source.current())[1]))
+
+    assert file.sha256 == hashlib.sha256(b"new new").hexdigest()
+    assert emulator.usage()["files"] == 1
+
+
+def test_a_shared_file_has_the_name_of_the_bytes_that_were_sent(hook, emulator, text_file):
+    changed = "A NOTE OF SOME WORDS"
+    before = text_file.read_text()
+    shared = hook.upload_file(changing(text_file, *[lambda: None] * 6, lambda: rewrite(text_file, changed)), share=True)
+    rewrite(text_file, before)
+
+    assert hook.upload_file(text_file, share=True).name != shared.name
+    rewrite(text_file, REWRITTEN)
+    assert hook.upload_file(text_file, share=True).name == shared.name
+
+
+# --- files of others -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", ["other words, longer", REWRITTEN], ids=["other size", "same size"])
+def test_a_chosen_name_never_replaces_or_adopts_the_file_of_a_stranger(hook, emulator, text_file, content):
+    stranger = hook.upload_bytes(content.encode(), "s.txt")
+    emulator.clear_journal()
+
+    with pytest.raises(e.GeminiNameTakenError, match="is left alone"):
+        hook.upload_file(text_file, name=stranger.name)
+
+    assert hook.get_file(stranger) == stranger
+    assert {"delete", "start"}.isdisjoint(calls(emulator))
+
+
+def test_a_chosen_name_adopts_a_file_of_the_same_bytes_and_type(hook, text_file):
+    first = hook.upload_file(text_file, name=NAME)
+
+    assert hook.upload_file(text_file, name=NAME) == first
+    with pytest.raises(e.GeminiNameTakenError):
+        hook.upload_file(text_file, name=NAME, mime_type="text/csv")
+
+
+def test_a_task_leaves_the_file_of_another_task_alone(hook, emulator, text_file):
+    other = hook.upload_bytes(b"other words", "s.txt", owner=OWNER)
+
+    file = hook.upload_file(text_file, name=other.name, owner=replace(OWNER, task_id="t2"))
+
+    assert file.name != other.name
+    assert emulator.usage()["files"] == 2
+
+
+# --- the service's response ----------------------------------------------------------------------------------------
+
+
+def test_a_response_with_a_file_that_cannot_be_read_is_an_error_of_our_tree(hook, emulator, text_file):
+    body = json.dumps({"file": {"name": NAME, "sizeBytes": "5.0"}})
+    emulator.faults.add("finalize", "status", status=200, body=body, headers={"x-goog-upload-status": "final"})
+
+    with pytest.raises(e.GeminiServiceError, match="returned a file that cannot be read"):
+        hook.upload_file(text_file)
+
+
+def test_the_bytes_are_sent_with_type_size_and_names(hook, emulator, text_file):
+    hook.upload_file(text_file, name=NAME, owner=OWNER)
+
+    start = next(entry for entry in emulator.journal if entry["call"] == "start")
+    assert start["body"]["file"] == {
+        "name": NAME,
+        "displayName": "note.txt [airflow in=prod dag=d run=r task=t]",
+        "mimeType": "text/plain",
+        "sizeBytes": "20",
+    }
+    finalize = next(entry for entry in emulator.journal if entry["call"] == "finalize")
+    assert (finalize["command"], finalize["offset"], finalize["body"]) == ("upload, finalize", "0", {"bytes": 20})
