@@ -16,7 +16,13 @@ export const KINDS = {
 };
 
 /** @type {Record<RunState, Kind>} */
-const KIND_OF_RUN = { running: "running", unknown: "running", finished: "finished", gone: "finished", elsewhere: "foreign" };
+const KIND_OF_RUN = {
+  running: "running",
+  unknown: "running",
+  finished: "finished",
+  gone: "finished",
+  elsewhere: "foreign",
+};
 
 /**
  * Return the file of a row.

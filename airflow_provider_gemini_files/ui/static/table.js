@@ -22,7 +22,13 @@ const COLUMNS = [
 const PAGE_SIZES = [25, 50, 100, 250];
 /** Files that expire in less than this are highlighted. */
 const SOON_SECONDS = 3600;
-const RUN_STATES = { running: "Active", finished: "Finished", gone: "Not found", unknown: "State unknown", elsewhere: "Another deployment" };
+const RUN_STATES = {
+  running: "Active",
+  finished: "Finished",
+  gone: "Not found",
+  unknown: "State unknown",
+  elsewhere: "Another deployment",
+};
 
 export class FileTable {
   /**
