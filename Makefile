@@ -45,7 +45,7 @@ page: node_modules  ## Lint, check format and types of the page's scripts
 	npm run --silent check
 
 node_modules: package.json
-	npm install --silent --no-audit --no-fund
+	npm install --silent --no-audit --no-fund --no-package-lock
 	@touch $@
 
 bench: $(MADE)  ## Print the measured ratios
