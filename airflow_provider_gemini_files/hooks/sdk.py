@@ -154,8 +154,12 @@ def count_tokens(client: genai.Client, connection: GeminiConnection, model: str,
     """Return the number of tokens of what would be sent."""
     contents: list[Any] = content_of(turns)
     config = types.CountTokensConfig(http_options=_QUICK)
-    with _our_errors(f"count tokens with {model}", connection):
-        return client.models.count_tokens(model=model, contents=contents, config=config).total_tokens or 0
+    doing = f"count tokens with {model}"
+    with _our_errors(doing, connection):
+        total = client.models.count_tokens(model=model, contents=contents, config=config).total_tokens
+    if total is None:
+        raise GeminiServiceError(f"Cannot {doing}: the response has no count. A retry can succeed.")
+    return total
 
 
 def content_of(turns: list[dict[str, Any]]) -> list[types.Content]:

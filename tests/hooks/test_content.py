@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import importlib.util
+import json
 import math
 
-import httpx
 import pytest
-from google.genai import errors, models, types
+from google.genai import models
+from support import API_KEY, FakeClock, sent_to_models
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.hooks import sdk
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
 
 @pytest.fixture
-def slept(mocker) -> list[float]:
-    """Let no test wait out a back-off; return how long each would have been."""
-    sleep = mocker.patch("tenacity.nap.time.sleep", autospec=True)
-    waits: list[float] = []
-    sleep.side_effect = waits.append
-    return waits
+def hook(emulator, clock) -> GeminiFilesHook:
+    return GeminiFilesHook(clock=clock)
+
+
+@pytest.fixture
+def slept(clock: FakeClock) -> list[float]:
+    """Return the seconds of each sleep."""
+    return clock.slept
 
 
 def asked(emulator) -> list[str]:
@@ -36,7 +42,7 @@ def quota_error(quota_id: str, delay: str) -> dict:
     return {"error": {"code": 429, "message": "quota", "status": "RESOURCE_EXHAUSTED", "details": details}}
 
 
-def test_the_model_sees_the_files_in_order_and_then_the_prompt(hook, emulator, text_file, tmp_path):
+def test_model_is_sent_the_files_in_order_and_then_the_prompt(hook, emulator, text_file, tmp_path):
     other = tmp_path / "other.csv"
     other.write_text("1,2")
     files = [hook.upload_file(path) for path in (text_file, other)]
@@ -50,11 +56,22 @@ def test_the_model_sees_the_files_in_order_and_then_the_prompt(hook, emulator, t
         "I was instructed: be short",
         "I was asked: what is it?",
     ]
+    [body] = sent_to_models(emulator)
+    assert body["contents"] == [
+        {
+            "role": "user",
+            "parts": [
+                {"fileData": {"fileUri": files[0].uri, "mimeType": "text/plain"}},
+                {"fileData": {"fileUri": files[1].uri, "mimeType": "text/csv"}},
+                {"text": "what is it?"},
+            ],
+        }
+    ]
     assert answer.finish_reason == "STOP"
     assert answer.usage["total"] == answer.usage["prompt"] + answer.usage["answer"] > 0
 
 
-def test_all_that_can_be_shown_arrives(hook, emulator, text_file):
+def test_every_kind_of_part_and_turn_is_sent(hook, emulator, text_file):
     file = hook.upload_file(text_file)
     contents = Contents.parse(
         contents=[
@@ -66,15 +83,36 @@ def test_all_that_can_be_shown_arrives(hook, emulator, text_file):
         prompt="why?",
     )
 
-    lines = str(hook.generate_content(contents, [file]).text).splitlines()
+    hook.generate_content(contents, [file])
 
-    assert lines[1].startswith("1. inline text/plain, 12 bytes")
-    assert lines[2].startswith("2. https://www.youtube.com/watch?v=9hE5-98ZeCg")
-    assert lines[3].startswith(f"3. {file.name} text/plain, 20 bytes")
-    assert lines[4:] == ["I was asked: first", "an answer", "why?"]
+    [body] = sent_to_models(emulator)
+    assert body["contents"] == [
+        {
+            "role": "user",
+            "parts": [
+                {"text": "first"},
+                {"inlineData": {"data": base64.urlsafe_b64encode(b"inline bytes").decode(), "mimeType": "text/plain"}},
+            ],
+        },
+        {"role": "model", "parts": [{"text": "an answer"}]},
+        {
+            "role": "user",
+            "parts": [
+                {
+                    "fileData": {"fileUri": "https://www.youtube.com/watch?v=9hE5-98ZeCg"},
+                    "videoMetadata": {"startOffset": "5s"},
+                },
+                {
+                    "fileData": {"fileUri": file.uri, "mimeType": "text/plain"},
+                    "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"},
+                },
+                {"text": "why?"},
+            ],
+        },
+    ]
 
 
-def test_how_a_file_is_looked_at_is_said_in_the_sdk_s_own_types():
+def test_view_options_are_fields_of_the_sdks_types():
     turn = {
         "role": "user",
         "parts": [
@@ -101,42 +139,32 @@ def test_how_a_file_is_looked_at_is_said_in_the_sdk_s_own_types():
         ({"temperature": "hot", "no_such_field": 1}, r"generation_config is not valid: temperature: .*; no_such_field"),
         ({"safety_settings": [{"kategory": "x"}]}, r"safety_settings\.0\.kategory"),
         ({"thinking_config": {"thinking_budget": "much"}}, r"thinking_config\.thinking_budget"),
-        ({"http_options": {"base_url": "https://elsewhere"}}, "the connection says how"),
-        ({"httpOptions": {}}, "the connection says how"),
-        ("temperature=1", "is a dict of fields"),
+        ({"http_options": {"base_url": "https://elsewhere"}}, "the connection decides how"),
+        ({"httpOptions": {}}, "the connection decides how"),
+        ("temperature=1", "must be a dict of fields"),
     ],
 )
-def test_a_configuration_that_is_wrong_is_refused_before_anything_is_sent(hook, emulator, config, told):
+def test_wrong_configuration_is_refused_before_anything_is_sent(hook, emulator, config, told):
     with pytest.raises(e.GeminiInputError, match=told):
         hook.generate_content("x", generation_config=config)
 
     assert emulator.journal == []
 
 
-def test_a_field_that_the_api_does_not_have_is_refused_before_anything_is_sent(hook, emulator):
+def test_field_of_another_api_is_refused_before_anything_is_sent(hook, emulator):
     with pytest.raises(e.GeminiInputError, match=r"generation_config cannot be sent: audio_timestamp .*not"):
         hook.generate_content("x", generation_config={"audio_timestamp": True})
 
     assert emulator.journal == []
 
 
-@pytest.mark.parametrize(("call", "method"), [("generate", "generate_content"), ("count_tokens", "count_tokens")])
-def test_an_answer_that_is_no_answer_is_asked_for_again(hook, emulator, slept, call, method):
-    emulator.faults.add(call, "status", status=200, body="<html>", times=2)
-
-    with pytest.raises(e.GeminiServiceError, match="cannot be read"):
-        getattr(hook, method)("x")
-
-    assert asked(emulator) == [call, call]
-
-
 @pytest.mark.parametrize("field", ["response_mime_type", "response_schema", "response_json_schema", "responseSchema"])
-def test_a_schema_is_given_once(hook, emulator, field):
+def test_schema_is_given_once(hook, emulator, field):
     with pytest.raises(e.GeminiInputError, match=f"response_schema sets {field}"):
         hook.generate_content("x", schema=Schema.of({"type": "object"}), generation_config={field: "x"})
 
 
-def test_the_rest_of_the_configuration_is_the_sdk_s(hook, emulator):
+def test_configuration_is_sent_as_given(hook, emulator):
     config = {
         "temperature": 0,
         "max_output_tokens": 10,
@@ -146,19 +174,34 @@ def test_the_rest_of_the_configuration_is_the_sdk_s(hook, emulator):
         "tools": [{"google_search": {}}, {"url_context": {}}, {"code_execution": {}}],
     }
 
-    assert hook.generate_content("x", generation_config=config).text
+    hook.generate_content("x", generation_config=config)
+
+    [body] = sent_to_models(emulator)
+    assert body["generationConfig"] == {
+        "temperature": 0,
+        "maxOutputTokens": 10,
+        "mediaResolution": "MEDIA_RESOLUTION_LOW",
+        "thinkingConfig": {"thinkingBudget": 0},
+    }
+    assert body["safetySettings"] == [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]
+    assert body["tools"] == [{"googleSearch": {}}, {"urlContext": {}}, {"codeExecution": {}}]
 
 
-def test_an_answer_follows_a_schema(hook, emulator):
+def test_schema_is_sent_and_the_answer_follows_it(hook, emulator):
     schema = Schema.of({"type": "object", "properties": {"crates": {"type": "integer"}}, "required": ["crates"]})
 
     value, wrong = schema.judge(hook.generate_content("how many?", schema=schema).usable_text())
 
     assert wrong is None
     assert isinstance(value["crates"], int)
+    [body] = sent_to_models(emulator)
+    assert body["generationConfig"] == {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": schema.json_schema,
+    }
 
 
-def test_a_model_that_does_not_exist_is_told(hook):
+def test_unknown_model_is_an_input_error(hook):
     with pytest.raises(e.GeminiInputError, match=r"gemini-1\.5-flash.* not found.*Check the model"):
         hook.generate_content("x", model="gemini-1.5-flash")
 
@@ -170,20 +213,23 @@ def test_a_model_that_does_not_exist_is_told(hook):
         ({"action": "forbidden"}, e.GeminiAuthError, 1),
         ({"action": "key_blocked"}, e.GeminiAuthError, 1),
         ({"action": "referrer_blocked"}, e.GeminiAuthError, 1),
+        ({"action": "echo_key"}, e.GeminiAuthError, 1),
         ({"action": "short_deadline"}, e.GeminiInputError, 1),
         ({"action": "overloaded", "times": 2}, e.GeminiServiceError, 2),
         ({"action": "outage", "times": 2}, e.GeminiServiceError, 2),
         ({"action": "internal", "times": 2}, e.GeminiServiceError, 2),
         ({"action": "rate_limit", "seconds": 7, "times": 2}, e.GeminiRateLimitError, 2),
         ({"action": "exhausted", "times": 2}, e.GeminiRateLimitError, 2),
+        ({"action": "daily_quota"}, e.GeminiRateLimitError, 1),
+        ({"action": "no_quota"}, e.GeminiAuthError, 1),
+        ({"action": "no_free_tier"}, e.GeminiAuthError, 1),
+        ({"action": "credits_depleted"}, e.GeminiAuthError, 1),
         ({"action": "storage_full"}, e.GeminiStorageFullError, 1),
         ({"action": "gone", "times": 5}, e.GeminiFileGoneError, 5),
         ({"action": "not_active", "times": 5}, e.GeminiFileNotActiveError, 5),
-        ({"action": "status", "status": 400, "body": "Upload has already been terminated.", "times": 2},
+        ({"action": "status", "status": 404, "body": "<html>", "times": 2}, e.GeminiServiceError, 2),
+        ({"action": "status", "status": 401, "body": {"error": {"message": "no team"}}, "times": 2},
          e.GeminiServiceError, 2),
-        ({"action": "status", "status": 404, "body": "<html>"}, e.GeminiInputError, 1),
-        ({"action": "status", "status": 401, "body": {"error": {"message": "OVERLOADED_CREDENTIALS"}}},
-         e.GeminiAuthError, 1),
         ({"action": "rate_limit", "seconds": 3600}, e.GeminiRateLimitError, 1),
         ({"action": "status", "status": 429, "body": quota_error("GenerateRequestsPerMinute", f"{2**63 - 1}s")},
          e.GeminiRateLimitError, 1),
@@ -191,7 +237,7 @@ def test_a_model_that_does_not_exist_is_told(hook):
          e.GeminiRateLimitError, 1),
     ],
 )  # fmt: skip
-def test_each_error_is_what_it_means_and_asked_again_only_where_that_helps(hook, emulator, slept, fault, kind, calls):
+def test_each_error_has_its_class_and_is_repeated_only_if_that_can_help(hook, emulator, slept, fault, kind, calls):
     emulator.faults.add("generate", **fault)
 
     with pytest.raises(e.GeminiFilesError) as told:
@@ -201,9 +247,10 @@ def test_each_error_is_what_it_means_and_asked_again_only_where_that_helps(hook,
     assert len(asked(emulator)) == calls
     assert len(slept) == calls - 1
     assert max(slept, default=0) <= 60
+    assert API_KEY not in str(told.value)
 
 
-def test_the_delay_the_service_asks_for_is_waited(hook, emulator, slept):
+def test_delay_that_the_service_asks_for_is_followed(hook, emulator, slept):
     emulator.faults.add("generate", "rate_limit", seconds=7)
 
     assert hook.generate_content("x").text
@@ -211,7 +258,7 @@ def test_the_delay_the_service_asks_for_is_waited(hook, emulator, slept):
 
 
 @pytest.mark.parametrize(("seconds", "retry_after"), [(3600, 3600.0), (2**63 - 1, math.inf)])
-def test_a_delay_that_is_too_long_for_a_try_is_left_to_the_next(hook, emulator, slept, seconds, retry_after):
+def test_delay_of_more_than_a_minute_ends_the_attempt_with_retry_after(hook, emulator, slept, seconds, retry_after):
     emulator.faults.add("generate", "status", status=429, body=quota_error("GenerateRequestsPerMinute", f"{seconds}s"))
 
     with pytest.raises(e.GeminiRateLimitError) as told:
@@ -221,29 +268,170 @@ def test_a_delay_that_is_too_long_for_a_try_is_left_to_the_next(hook, emulator, 
     assert slept == []
 
 
-def test_the_delay_of_the_header_is_waited(hook, slept, mocker):
-    busy = httpx.Response(503, headers={"retry-after": "9"}, request=httpx.Request("POST", "http://host"))
-    answers = [errors.ServerError(503, {"error": {"message": "busy"}}, busy), types.GenerateContentResponse()]
-    mocker.patch.object(models.Models, "generate_content", autospec=True, side_effect=answers)
+def test_retry_after_header_is_followed(hook, emulator, slept):
+    emulator.faults.add("generate", "status", status=503, body="busy", headers={"Retry-After": "9"})
 
     hook.generate_content("x")
 
     assert slept == [9.0]
 
 
+@pytest.mark.parametrize(
+    ("action", "advice"),
+    [
+        ("no_quota", "no quota at all for this model.*choose another model, or a plan"),
+        ("no_free_tier", "no quota at all for this model.*choose another model, or a plan"),
+        ("credits_depleted", "Add credits or billing to the key's project"),
+    ],
+)
+def test_quota_that_no_time_brings_back_is_permanent_and_says_what_to_do(hook, emulator, slept, action, advice):
+    emulator.faults.add("generate", action)
+
+    with pytest.raises(e.GeminiAuthError, match=advice) as raised:
+        hook.generate_content("x")
+
+    assert raised.value.retry_after is None
+    assert slept == []
+
+
+class TestPaidRequests:
+    UNANSWERED = pytest.mark.parametrize(
+        "fault",
+        [
+            {"action": "reset"},
+            {"action": "lose_answer"},
+            {"action": "status", "status": 504, "body": "upstream request timeout"},
+            {"action": "status", "status": 200, "body": "<html>"},
+            {"action": "status", "status": 200, "body": ["a list"]},
+        ],
+    )
+
+    @UNANSWERED
+    def test_request_without_an_answer_is_not_repeated(self, hook, emulator, slept, fault):
+        emulator.faults.add("generate", **fault)
+
+        with pytest.raises(e.GeminiServiceError) as raised:
+            hook.generate_content("x")
+
+        assert raised.value.unanswered
+        assert asked(emulator) == ["generate"]
+        assert slept == []
+
+    @UNANSWERED
+    def test_request_without_an_answer_is_repeated_if_that_is_allowed(self, hook, emulator, fault):
+        emulator.faults.add("generate", **fault)
+
+        assert hook.generate_content("x", repeat_unanswered=True).text
+        assert asked(emulator) == ["generate", "generate"]
+
+    @UNANSWERED
+    def test_counting_tokens_costs_nothing_and_is_repeated(self, hook, emulator, fault):
+        emulator.faults.add("count_tokens", **fault)
+
+        assert hook.count_tokens("x" * 8) == 2
+        assert asked(emulator) == ["count_tokens", "count_tokens"]
+
+    def test_broken_connection_is_named_as_such(self, hook, emulator):
+        emulator.faults.add("generate", "lose_answer")
+
+        with pytest.raises(
+            e.GeminiServiceError,
+            match=rf"the connection broke before the answer came .* sent to {emulator.base_url} and may have been",
+        ):
+            hook.generate_content("x")
+
+    def test_timeout_is_named_with_its_seconds(self, hook, mocker):
+        # A request cannot time out in less than 10 seconds.
+        client = importlib.import_module("httpx2" if importlib.util.find_spec("httpx2") else "httpx")
+        timeout = client.ReadTimeout("timed out")
+        mocker.patch.object(models.Models, "generate_content", autospec=True, side_effect=timeout)
+
+        with pytest.raises(e.GeminiServiceError, match=r"no answer within 600 s\. .*may have been carried out and"):
+            hook.generate_content("x")
+
+    def test_service_that_was_not_reached_has_billed_nothing(self, connect, clock):
+        connect(host="http://127.0.0.1:9", extra={"max_retries": 2})
+
+        with pytest.raises(e.GeminiServiceError, match=r"http://127\.0\.0\.1:9 cannot be reached") as raised:
+            GeminiFilesHook(clock=clock).generate_content("x")
+
+        assert not raised.value.unanswered
+        assert len(clock.slept) == 2
+
+
+REASONLESS = {"error": {"code": 400, "message": "Request contains an invalid argument.", "status": "INVALID_ARGUMENT"}}
+
+
+class TestReasonlessRefusal:
+    def test_everything_that_could_be_the_cause_is_named(self, hook, emulator, text_file):
+        file = hook.upload_file(text_file)
+        emulator.faults.add("generate", "status", status=400, body=REASONLESS)
+        schema = Schema.of({"type": "array", "maxItems": 600, "items": {"type": "string"}})
+        contents = Contents.parse(
+            "x", [file.name, {"url": "https://example.com/a?token=s3cret"}, {"data": b"%PDF-1.4"}]
+        )
+
+        with pytest.raises(e.GeminiInputError, match=r"contains an invalid argument") as raised:
+            hook.generate_content(contents, [file], model="gemini-x", generation_config={"top_k": 3}, schema=schema)
+
+        told = str(raised.value)
+        causes = (
+            f"response_schema of {len(json.dumps(schema.json_schema))} B, 2 levels deep, maxItems up to 600",
+            "files of type text/plain",
+            "inline data of type application/pdf",
+            "URLs https://example.com/a",
+            "generation_config top_k",
+            "model gemini-x",
+        )
+        for cause in causes:
+            assert cause in told
+        assert "s3cret" not in told
+        assert len(asked(emulator)) == 1
+
+    def test_refusal_with_a_reason_is_left_as_it_is(self, hook, emulator):
+        emulator.faults.add("generate", "short_deadline")
+
+        with pytest.raises(e.GeminiInputError) as raised:
+            hook.generate_content("x")
+
+        assert "could be the cause" not in str(raised.value)
+
+    def test_counting_names_them_too(self, hook, emulator):
+        emulator.faults.add("count_tokens", "status", status=400, body=REASONLESS)
+
+        with pytest.raises(e.GeminiInputError, match="could be the cause: model gemini-x"):
+            hook.count_tokens("x", model="gemini-x")
+
+
+class TestWhatTheSdkDrops:
+    def test_finish_message_is_read_from_the_response(self, hook, emulator):
+        emulator.answers.add("", finish_reason="MALFORMED_FUNCTION_CALL", finish_message="Malformed call: f(")
+
+        assert hook.generate_content("x").finish_message == "Malformed call: f("
+
+    def test_media_of_an_answer_are_decoded(self, hook, emulator):
+        image = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(b"a picture").decode()}}
+        emulator.answers.add(parts=[{"text": "see"}, image])
+
+        answer = hook.generate_content("x")
+
+        assert answer.text == "see"
+        assert [(one.mime_type, one.data) for one in answer.media] == [("image/png", b"a picture")]
+
+
 @pytest.mark.parametrize("action", ["not_active", "gone"])
 @pytest.mark.parametrize("call", ["generate", "count_tokens"])
-def test_a_file_that_has_just_become_active_is_waited_for_briefly(hook, emulator, slept, text_file, action, call):
+def test_file_that_is_refused_just_after_it_became_active_is_sent_again(hook, emulator, slept, text_file, action, call):
     file = hook.upload_file(text_file)
     emulator.faults.add(call, action, file_id=file.name.removeprefix("files/"), times=3)
 
     result = hook.generate_content("x", [file]) if call == "generate" else hook.count_tokens("x", [file])
 
     assert result
-    assert slept == [1, 2, 4]
+    assert slept == [2, 4, 8]
 
 
-def test_what_is_asked_is_counted_with_the_instruction(hook, emulator, text_file):
+def test_system_instruction_is_counted(hook, emulator, text_file):
     file = hook.upload_file(text_file)
 
     bare = hook.count_tokens("x" * 40, [file])
@@ -254,9 +442,9 @@ def test_what_is_asked_is_counted_with_the_instruction(hook, emulator, text_file
     assert asked(emulator) == ["count_tokens", "count_tokens"]
 
 
-def test_what_is_waited_for_is_logged(hook, emulator, slept, capsys):
+def test_repetition_is_logged(hook, emulator, slept, capsys):
     emulator.faults.add("generate", "not_active", file_id="x")
 
     hook.generate_content("x")
 
-    assert "It was ACTIVE a moment ago: asking again in 1 s." in capsys.readouterr().out
+    assert "It was ACTIVE a moment ago: asking again in 2 s." in capsys.readouterr().out

@@ -332,6 +332,6 @@ def redirecting() -> Iterator[tuple[str, list[str]]]:
             """Log nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Redirects) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", keys
         server.shutdown()
