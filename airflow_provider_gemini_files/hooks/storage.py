@@ -49,17 +49,24 @@ class StorageCalls:
         :raises GeminiFilesError: as :meth:`Wait.check` does.
         """
         clock = self._service.clock
-        while True:
-            try:
-                seen: StorageUsage | GeminiFilesError = self.usage()
-            except GeminiFilesError as error:
-                seen = error
+        while not self.poll(wait):
             now = clock.now()
-            wait.see(wait.name, seen, now)
-            if wait.check(now):
-                return wait.ready()[0]
             self._log.info(wait.describe(now))
             clock.sleep(wait.next_poll(now) - now)
+        return wait.ready()[0]
+
+    def poll(self, wait: FreeSpaceWait) -> bool:
+        """
+        Poll the usage once, and return whether there is enough free space.
+
+        :raises GeminiFilesError: as :meth:`Wait.check` does.
+        """
+        try:
+            seen: StorageUsage | GeminiFilesError = self.usage()
+        except GeminiFilesError as error:
+            seen = error
+        wait.see(wait.name, seen, self._service.clock.now())
+        return wait.check(self._service.clock.now())
 
     def cleanup(self, policy: RetentionPolicy, lookup: RunLookup, *, dry_run: bool = False) -> CleanupReport:
         """

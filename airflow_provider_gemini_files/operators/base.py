@@ -47,6 +47,16 @@ def owner_of(context: Context) -> Owner:
     return Owner(ti.dag_id, ti.run_id, ti.task_id, map_index, deployment.of_task())
 
 
+def deadline_of(task: BaseOperator, now: float, timeout: float) -> float:
+    """
+    Return when a wait of a task fails, in seconds since the epoch: after its timeout or its ``execution_timeout``.
+
+    Airflow does not apply ``execution_timeout`` to a deferred task.
+    """
+    limit = task.execution_timeout
+    return now + (timeout if limit is None else min(timeout, limit.total_seconds()))
+
+
 def text_of(value: Any, name: str) -> str | None:
     """
     Return a text argument; None if it is empty, as from a null Param in a template.

@@ -210,7 +210,9 @@ class GeminiGenerateContentOperator(_ModelOperator):
         path = self.output_path if not isinstance(self.output_path, str) else text_of(self.output_path, "output_path")
         if path is None:
             raise GeminiInputError(f"output_path is empty after its template was rendered: {self.output_path!r}.")
-        return Output(path, text_of(self.output_conn_id, "output_conn_id"))
+        output = Output(path, text_of(self.output_conn_id, "output_conn_id"))
+        output.check()
+        return output
 
     def _most_tokens(self) -> int | None:
         # An empty template sets no limit.

@@ -29,7 +29,7 @@ from airflow_provider_gemini_files.files.selection import FileFilter
 from airflow_provider_gemini_files.files.state import FileWait
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import GeminiOperator, owner_of, text_of
+from airflow_provider_gemini_files.operators.base import GeminiOperator, deadline_of, owner_of, text_of
 from airflow_provider_gemini_files.operators.quota import OnQuota, QuotaWait, refuse_too_large
 from airflow_provider_gemini_files.operators.resume import QuotaResume, UploadResume
 from airflow_provider_gemini_files.runs import task_lookup
@@ -126,12 +126,12 @@ class GeminiUploadFileOperator(GeminiOperator):
     def execute(self, context: Context) -> Any:
         """Upload; then wait, if asked to."""
         now = self.clock.now()
-        return self._execute(context, self._quota_wait(QuotaResume(now, now + self.quota_timeout)))
+        return self._execute(context, self._quota_wait(QuotaResume(now, deadline_of(self, now, self.quota_timeout))))
 
     def execute_with_free_space(self, context: Context, event: Event | None, **arguments: Any) -> Any:
         """Upload what is missing, because there is free space now."""
         now = self.clock.now()
-        resume = QuotaResume.read(event, arguments) or QuotaResume(now, now + self.quota_timeout)
+        resume = QuotaResume.read(event, arguments) or QuotaResume(now, deadline_of(self, now, self.quota_timeout))
         quota = self._quota_wait(resume)
         try:
             usage_of(event)
@@ -230,7 +230,7 @@ class GeminiUploadFileOperator(GeminiOperator):
 
     def _wait(self, context: Context, files: list[GeminiFile], *, many: bool) -> Any:
         now = self.clock.now()
-        schedule = Schedule(now, now + self.wait_timeout, self.poll_interval, self.max_poll_interval)
+        schedule = Schedule(now, deadline_of(self, now, self.wait_timeout), self.poll_interval, self.max_poll_interval)
         wait = FileWait([file.name for file in files], schedule)
         for file in files:
             wait.see(file.name, file, now)
@@ -241,7 +241,7 @@ class GeminiUploadFileOperator(GeminiOperator):
                 gemini_conn_id=self.gemini_conn_id,
                 file_names=[file.name for file in files],
                 began=now,
-                deadline=now + self.wait_timeout,
+                deadline=deadline_of(self, now, self.wait_timeout),
                 poll_interval=self.poll_interval,
                 max_poll_interval=self.max_poll_interval,
                 resume=resume.to_dict(),

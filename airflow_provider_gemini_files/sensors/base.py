@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, conf
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    conf,
+)
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
-from airflow_provider_gemini_files.exceptions import GeminiWaitTimeoutError
+from airflow_provider_gemini_files.exceptions import (
+    GeminiFilesError,
+    GeminiPermanentError,
+    GeminiWaitTimeoutError,
+)
 from airflow_provider_gemini_files.files.events import Event
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.operators.base import deadline_of
 from airflow_provider_gemini_files.operators.labels import MapIndexLabel
 from airflow_provider_gemini_files.triggers.base import GeminiTrigger
 
@@ -62,14 +74,15 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
         """Poll; then wait in this worker, or in the triggerer."""
         if not self.deferrable:
             return super().execute(context)
-        polled: PokeReturnValue | bool = self.poke(context)
+        with self._same_outcome():
+            polled = self._first_poll(context)
         if isinstance(polled, PokeReturnValue) and polled.is_done:
             return polled.xcom_value
         now = SYSTEM_CLOCK.now()
         trigger = self.trigger(
             gemini_conn_id=self.gemini_conn_id,
             began=now,
-            deadline=now + self.timeout,
+            deadline=deadline_of(self, now, self.timeout),
             poll_interval=self.poke_interval,
             max_poll_interval=self._longest_pause(),
         )
@@ -77,11 +90,38 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Event | None, **_: Any) -> Any:
         """Return the result of the trigger's event."""
+        with self._same_outcome():
+            try:
+                return self.result_of(event)
+            except GeminiWaitTimeoutError as error:
+                # Airflow's own error of a sensor's timeout, on which soft_fail and retries depend.
+                raise AirflowSensorTimeout(str(error)) from error
+
+    def _first_poll(self, context: Context) -> PokeReturnValue | bool:
         try:
-            return self.result_of(event)
-        except GeminiWaitTimeoutError as error:
-            # Airflow's own error of a sensor's timeout, on which soft_fail and retries depend.
-            raise AirflowSensorTimeout(str(error)) from error
+            return self.poke(context)
+        except GeminiPermanentError:
+            raise
+        except GeminiFilesError as error:
+            if not self.silent_fail:
+                raise
+            self.log.error("The first poll failed: %s", error)
+            return False
+
+    @contextmanager
+    def _same_outcome(self) -> Iterator[None]:
+        """Skip the task for the errors and settings for which Airflow's own loop of pokes skips it."""
+        try:
+            yield
+        except (AirflowSensorTimeout, AirflowFailException) as error:
+            if self.soft_fail or self.never_fail:
+                setting = "soft_fail" if self.soft_fail else "never_fail"
+                raise AirflowSkipException(f"Skipping due to {setting} is set to True.") from error
+            raise
+        except GeminiFilesError as error:
+            if self.never_fail:
+                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+            raise
 
     def _longest_pause(self) -> float:
         longest: Any = self.max_wait

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import PokeReturnValue
 
-from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
+from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.files.events import Event, usage_of
+from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
 from airflow_provider_gemini_files.operators.base import whole_number_of
 from airflow_provider_gemini_files.sensors.base import GeminiSensor
 from airflow_provider_gemini_files.triggers.storage import GeminiStorageCapacityTrigger
@@ -45,12 +48,19 @@ class GeminiStorageCapacitySensor(GeminiSensor):
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
         self.needed_bytes = needed_bytes
 
+    @cached_property
+    def _wait(self) -> FreeSpaceWait:
+        return FreeSpaceWait(self._needed(), Schedule(SYSTEM_CLOCK.now()))
+
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once."""
-        needed = self._needed()
-        usage = self.hook.usage()
-        self.log.info("%s of free space needed: %s", human_bytes(needed), usage)
-        return PokeReturnValue(is_done=usage.free_bytes >= needed, xcom_value=usage.to_dict())
+        is_done = self.hook.storage.poll(self._wait)
+        if not is_done:
+            self.log.info(self._wait.describe(SYSTEM_CLOCK.now()))
+            return PokeReturnValue(is_done=False)
+        [usage] = self._wait.ready()
+        self.log.info("%s: %s", self._wait.name, usage)
+        return PokeReturnValue(is_done=True, xcom_value=usage.to_dict())
 
     def trigger(self, **common: Any) -> GeminiStorageCapacityTrigger:
         """Return the trigger that continues the wait."""

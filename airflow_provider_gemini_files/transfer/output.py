@@ -6,8 +6,8 @@ import os
 import secrets
 from typing import Any
 
-from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
-from airflow_provider_gemini_files.transfer.object_storage import object_path
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.transfer.object_storage import object_path, storage_errors
 
 
 class Output:
@@ -41,12 +41,13 @@ class Output:
         """
         Write bytes, or a text as UTF-8. Readers see the former content, or all of the new one.
 
-        :raises GeminiServiceError: if it cannot be written.
+        :raises GeminiInputError: if it must not be written.
+        :raises GeminiServiceError: if its storage failed.
         """
         fs, path = self._path.fs, self._path.path
         data = content.encode() if isinstance(content, str) else content
-        try:
-            if self._path.protocol not in ("file", "local"):
+        with storage_errors(self.uri, "output_path"):
+            if not self._is_local:
                 # Object stores show an object only when it is complete.
                 fs.pipe_file(path, data)
                 return
@@ -58,7 +59,33 @@ class Output:
             finally:
                 if os.path.exists(beside):
                     os.remove(beside)
-        except OSError as error:
-            raise GeminiServiceError(
-                f"{self.uri} cannot be written: {error}. A retry sends the request again."
-            ) from error
+
+    @property
+    def _is_local(self) -> bool:
+        return self._path.protocol in ("file", "local")
+
+    def check(self) -> None:
+        """
+        Look at the destination before anything is paid for; nothing is written.
+
+        :raises GeminiInputError: if the local folder cannot be written to, or the bucket does not exist.
+        """
+        path = self._path.path
+        if self._is_local:
+            folder = os.path.dirname(path)
+            while not os.path.lexists(folder) and os.path.dirname(folder) != folder:
+                folder = os.path.dirname(folder)
+            if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+                raise GeminiInputError(
+                    f"output_path {self.uri!r} cannot be written: {folder} is not a writable folder."
+                )
+            return
+        bucket = path.lstrip("/").partition("/")[0]
+        try:
+            with storage_errors(self.uri, "output_path"):
+                exists = self._path.fs.exists(bucket)
+        except GeminiInputError:
+            # Without the right to look at the bucket, the right to write into it can still be there.
+            return
+        if not exists:
+            raise GeminiInputError(f"output_path {self.uri!r}: there is no {bucket!r} in this storage.")

@@ -27,7 +27,7 @@ def test_failed_write_keeps_the_former_content(tmp_path, mocker):
     path.write_text("before")
     mocker.patch("airflow_provider_gemini_files.transfer.output.os.replace", autospec=True, side_effect=OSError("full"))
 
-    with pytest.raises(GeminiServiceError, match="cannot be written: full"):
+    with pytest.raises(GeminiServiceError, match="its storage failed .OSError: full"):
         Output(f"file://{path}").write("after")
 
     assert path.read_text() == "before"
@@ -54,3 +54,37 @@ def test_path_that_is_not_a_file_is_refused(where):
 def test_scheme_without_a_file_system_is_refused():
     with pytest.raises(GeminiInputError, match="output_path 'gs://bucket/x': no file system for gs://"):
         Output("gs://bucket/x")
+
+
+def test_unwritable_folder_is_refused_before_anything_is_asked(tmp_path):
+    (tmp_path / "file").write_text("x")
+
+    with pytest.raises(GeminiInputError, match="is not a writable folder"):
+        Output(tmp_path / "file" / "answer.txt").check()
+    Output(tmp_path / "new" / "folder" / "answer.txt").check()
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_missing_bucket_is_refused_before_anything_is_asked(exists, mocker):
+    store = mocker.create_autospec(AbstractFileSystem, instance=True)
+    store.exists.return_value = exists
+    path = mocker.create_autospec(ObjectStoragePath, instance=True, fs=store, path="bucket/in/a.txt", protocol="s3")
+    mocker.patch("airflow_provider_gemini_files.transfer.output.object_path", autospec=True, return_value=path)
+
+    if exists:
+        Output("s3://bucket/in/a.txt").check()
+    else:
+        with pytest.raises(GeminiInputError, match="there is no 'bucket' in this storage"):
+            Output("s3://bucket/in/a.txt").check()
+    store.exists.assert_called_once_with("bucket")
+
+
+def test_missing_right_to_write_is_permanent(mocker):
+    store = mocker.create_autospec(AbstractFileSystem, instance=True)
+    store.pipe_file.side_effect = PermissionError("denied")
+    path = mocker.create_autospec(ObjectStoragePath, instance=True, fs=store, path="bucket/a.txt", protocol="s3")
+    mocker.patch("airflow_provider_gemini_files.transfer.output.object_path", autospec=True, return_value=path)
+
+    with pytest.raises(GeminiInputError, match="no right to access it: denied"):
+        Output("s3://bucket/a.txt").write("text")
