@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import Stats, conf
@@ -20,7 +21,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiInputError,
     GeminiStorageFullError,
 )
-from airflow_provider_gemini_files.files.naming import is_new_file_name, is_shared, label_of
+from airflow_provider_gemini_files.files.naming import deployment_of, is_new_file_name, is_shared, label_of
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 from airflow_provider_gemini_files.hooks import request_log
@@ -109,10 +110,12 @@ class UploadCalls:
             name=gone.name,
             owner=gone.owner,
             share=is_shared(gone.display_name),
+            deployment=deployment_of(gone.display_name),
         )
         [uploaded] = self.upload_files([upload])
         self._warn_of_changes(gone, uploaded, origin.uri)
-        return self._files.wait_for_file(uploaded, timeout=_ACTIVE_WITHIN_SECONDS)
+        active = self._files.wait_for_file(uploaded, timeout=_ACTIVE_WITHIN_SECONDS)
+        return replace(active, uploaded_from=uploaded.uploaded_from)
 
     def _tools(self, client: httpx.Client, progress: Progress, store: StateStore | None) -> Tools:
         return Tools(

@@ -25,6 +25,7 @@ class Upload:
     :param share: all runs that upload the same bytes as the same type share one file; the source is then read twice.
     :param owner: the task instance that the file belongs to; None if it belongs to nobody.
     :param min_remaining_ttl: seconds; an existing file that expires sooner is not used, and is left alone.
+    :param deployment: identity of the Airflow deployment that the file belongs to; that of the owner if None.
     """
 
     source: Source
@@ -34,24 +35,22 @@ class Upload:
     share: bool = False
     owner: Owner | None = None
     min_remaining_ttl: float = DEFAULT_MIN_REMAINING_TTL
-
-    @property
-    def deployment(self) -> str | None:
-        """Return the Airflow deployment that the file belongs to; None if it belongs to nobody."""
-        return self.owner.deployment if self.owner else None
+    deployment: str | None = None
 
     def settled(self) -> Upload:
         """
-        Return the upload with name, type and display name decided, for which nothing is sent.
+        Return the upload with name, type, display name and deployment decided, for which nothing is sent.
 
         :raises GeminiInputError: if one of them cannot be used.
         """
         source = self.source
+        deployment = self.deployment or (self.owner.deployment if self.owner else None)
         return replace(
             self,
+            deployment=deployment,
             name=self.name and parse_name(self.name),
             mime_type=mime_type_of(source.name, self.mime_type, lambda: head_of(source)),
             display_name=display_name_for(
-                self.display_name or source.name, self.owner, shared=self.share, deployment=self.deployment
+                self.display_name or source.name, self.owner, shared=self.share, deployment=deployment
             ),
         )

@@ -6,53 +6,78 @@ import os
 from dataclasses import replace
 
 import pytest
+from transfer_store import ObjectStorage
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.naming import Owner, is_shared
 from airflow_provider_gemini_files.files.reference import GeminiFile, UploadedFrom
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.transfer.sources import find_source
 
-OWNER = Owner("a_dag", "a_run", "upload", 3)
+OWNER = Owner("a_dag", "a_run", "upload", 3, deployment="prod")
 THREE_DAYS = 72 * 3600
 
 
 @pytest.fixture
-def gone(hook, emulator, text_file) -> GeminiFile:
-    """Return the metadata of a file that has expired."""
+def hook(emulator, clock) -> GeminiFilesHook:
+    """Return a hook that pauses by the test's clock."""
+    return GeminiFilesHook(clock=clock)
+
+
+@pytest.fixture
+def gone(hook, clock, text_file) -> GeminiFile:
+    """Return the metadata of a file that has expired, as it comes out of XCom."""
     file = hook.upload_file(text_file, name="files/af0123", owner=OWNER)
-    emulator.clock.advance(THREE_DAYS)
+    clock.advance(THREE_DAYS)
     return GeminiFile.from_dict(file.to_dict())
 
 
-def test_it_has_the_name_the_owner_and_the_type_it_had(hook, emulator, gone):
-    made = hook.reupload_file(gone)
+@pytest.fixture
+def logged(mocker) -> list[str]:
+    """Return the warnings of hooks that are created from now on."""
+    lines: list[str] = []
+    log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+    log.warning.side_effect = lambda text, *values: lines.append(text % values)
+    return lines
 
-    assert made.name == gone.name
-    assert made.owner == OWNER
-    assert made.display_name == gone.display_name
-    assert (made.mime_type, made.sha256, made.state) == (gone.mime_type, gone.sha256, "ACTIVE")
+
+def test_it_has_the_name_the_owner_and_the_type_that_it_had(hook, emulator, gone):
+    created = hook.reupload_file(gone)
+
+    assert created.name == gone.name
+    assert created.owner == OWNER
+    assert created.display_name == gone.display_name
+    assert (created.mime_type, created.sha256, created.state) == (gone.mime_type, gone.sha256, "ACTIVE")
     assert emulator.usage()["files"] == 1
 
 
-def test_a_video_is_waited_for(hook, emulator, video_file, mocker):
+def test_it_is_waited_for_until_it_is_active(hook, emulator, clock, video_file):
     emulator.settings.video_seconds = 12
     gone = hook.upload_file(video_file)
-    emulator.clock.advance(THREE_DAYS)
-    sleep = mocker.patch("airflow_provider_gemini_files.hooks.files.time.sleep", autospec=True)
-    sleep.side_effect = emulator.clock.advance
+    clock.advance(THREE_DAYS)
+    before = clock.passed
 
     assert hook.reupload_file(gone).state == "ACTIVE"
-    assert 12 <= sum(call.args[0] for call in sleep.call_args_list) < 30
+    assert 12 <= clock.passed - before < 30
 
 
-def test_what_all_runs_share_stays_shared(hook, emulator, text_file):
+def test_a_shared_file_stays_shared(hook, clock, text_file):
     gone = hook.upload_file(text_file, share=True)
-    emulator.clock.advance(THREE_DAYS)
+    clock.advance(THREE_DAYS)
 
-    made = hook.reupload_file(gone)
+    created = hook.reupload_file(gone)
 
-    assert made.name == gone.name
-    assert is_shared(made.display_name)
+    assert created.name == gone.name
+    assert is_shared(created.display_name)
+
+
+def test_a_shared_file_stays_in_its_deployment(hook, clock, text_file):
+    gone = hook.upload_file(text_file, share=True, owner=OWNER)
+    clock.advance(THREE_DAYS)
+
+    created = hook.reupload_file(gone)
+
+    assert (created.name, created.display_name) == (gone.name, gone.display_name)
 
 
 def test_two_tasks_that_upload_it_again_end_with_one_file(hook, emulator, gone):
@@ -62,47 +87,67 @@ def test_two_tasks_that_upload_it_again_end_with_one_file(hook, emulator, gone):
     assert emulator.usage()["files"] == 1
 
 
-def test_a_source_that_has_changed_is_uploaded_with_a_warning(hook, emulator, gone, text_file, capsys):
+def test_an_object_is_found_again_with_its_connection(hook, emulator, clock):
+    storage = ObjectStorage()
+    storage.put(**{"in/a.txt": b"text"})
+    gone = hook.upload_file(storage.uri("in/a.txt"))
+    clock.advance(THREE_DAYS)
+
+    created = hook.reupload_file(GeminiFile.from_dict(gone.to_dict()))
+
+    assert created.sha256 == gone.sha256
+    assert created.uploaded_from == UploadedFrom("memory:///bucket/in/a.txt", storage.conn_id)
+
+
+def test_a_source_that_has_changed_is_uploaded_with_a_warning(logged, emulator, clock, gone, text_file):
     text_file.write_text("another note of more words")
 
-    made = hook.reupload_file(gone)
+    created = GeminiFilesHook(clock=clock).reupload_file(gone)
 
-    assert made.size_bytes == 26
-    assert f"{text_file} has changed since {gone.name} was uploaded from it" in capsys.readouterr().out
+    assert created.size_bytes == 26
+    assert any(f"{text_file} has changed since {gone.name} was uploaded from it" in line for line in logged)
 
 
-def test_another_name_is_told_where_the_old_one_cannot_be_had(hook, emulator, gone, capsys):
+def test_a_new_name_is_logged_if_the_old_one_cannot_be_used_again(logged, emulator, clock, gone):
     emulator.faults.add("start", "already_exists")
 
-    made = hook.reupload_file(gone)
+    created = GeminiFilesHook(clock=clock).reupload_file(gone)
 
-    assert made.name != gone.name
-    assert made.owner == OWNER
-    assert f"{made.name} stands for {gone.name}" in capsys.readouterr().out
+    assert created.name != gone.name
+    assert created.owner == OWNER
+    assert any(f"{created.name} takes the place of {gone.name}" in line for line in logged)
 
 
 @pytest.mark.parametrize(
     ("origin", "why"),
     [
-        (None, "what it was uploaded from is not known"),
+        (None, "its source is not known"),
         (UploadedFrom("/no/such/file.txt"), "its source cannot be read again: Source '/no/such/file.txt'"),
         (UploadedFrom("gs://bucket/a.txt", "a_connection"), "no file system for gs://"),
-        (UploadedFrom("https://host/a.txt", complete=False), "came from 'https://host/a.txt', whose user or query"),
+        (UploadedFrom("https://host/a.txt", complete=False), "it came from 'https://host/a.txt', of which the user"),
         (UploadedFrom("http://127.0.0.1:9/a.txt"), "not a public address"),
+        (UploadedFrom("/etc/"), "is a directory"),
     ],
 )
-def test_what_cannot_be_uploaded_again_names_source_and_task(hook, emulator, gone, origin, why):
-    started = len(emulator.journal)
+def test_an_upload_that_cannot_be_repeated_names_source_and_task(hook, emulator, gone, origin, why):
+    emulator.clear_journal()
 
-    with pytest.raises(e.GeminiFileGoneError) as told:
+    with pytest.raises(e.GeminiFileGoneError) as failed:
         hook.reupload_file(replace(gone, uploaded_from=origin))
 
-    assert why in str(told.value)
-    assert "files/af0123 (note.txt) is gone" in str(told.value)
-    assert str(told.value).endswith(
-        "Clear task 'upload' (map index 3) of run 'a_run', which uploads it anew, and then this one."
+    assert why in str(failed.value)
+    assert "files/af0123 (note.txt) is gone" in str(failed.value)
+    assert str(failed.value).endswith(
+        "Clear task 'upload' (map index 3) of run 'a_run', which uploads it again, and then this one."
     )
-    assert len(emulator.journal) == started
+    assert emulator.journal == []
+
+
+def test_a_source_outside_of_the_allowed_directories_is_not_read_again(hook, gone, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__GEMINI_FILES__ALLOWED_LOCAL_PATHS", "/no/such")
+
+    with pytest.raises(e.GeminiFileGoneError, match="outside of the directories"):
+        hook.reupload_file(gone)
 
 
 def test_a_source_that_has_become_empty_is_refused_as_an_upload_would_be(hook, gone, text_file):
@@ -112,18 +157,12 @@ def test_a_source_that_has_become_empty_is_refused_as_an_upload_would_be(hook, g
         hook.reupload_file(gone)
 
 
-def test_where_a_file_came_from_is_kept_without_what_may_be_secret(text_file, mocker):
+def test_the_origin_is_kept_without_its_secret_parts(text_file, mocker):
     page = replace(find_source(text_file), uri="https://host/a.txt")
     mocker.patch("airflow_provider_gemini_files.transfer.web.find", autospec=True, return_value=page)
 
     assert find_source(os.path.relpath(text_file)).origin == UploadedFrom(str(text_file))
-    assert find_source(f"file://{text_file}", "a_connection").origin == UploadedFrom(
-        f"file://{text_file}", "a_connection"
-    )
+    assert find_source(f"file://{text_file}", "a_connection").origin == UploadedFrom(str(text_file))
     assert find_source("https://host/a.txt#page=2").origin == UploadedFrom("https://host/a.txt")
     for secret in ("https://user:word@host/a.txt", "https://host/a.txt?token=x"):
         assert find_source(secret).origin == UploadedFrom("https://host/a.txt", complete=False)
-
-
-def test_bytes_of_memory_have_no_source_to_go_back_to(hook):
-    assert hook.upload_bytes(b"some", "a.txt").uploaded_from is None

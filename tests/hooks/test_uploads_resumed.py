@@ -1,54 +1,63 @@
-"""An upload that one try of a task begins and another finishes, through the task state store."""
+"""An upload that one attempt of a task begins and another finishes, through the task state store."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from support import FakeClock
 from transfer_store import Store
 
 from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.transfer import session
+from airflow_provider_gemini_files.transfer.memory import MIN_REMEMBERED_BYTES
 from airflow_provider_gemini_files.transfer.sources import find_source
 from airflow_provider_gemini_files.transfer.upload import Upload
 
 crypto = pytest.importorskip("airflow.sdk.crypto", reason="Airflow keeps no task state before 3.3")
 MIB = 1024**2
+NAME = "files/af1"
 
 
 @pytest.fixture(autouse=True)
-def fernet(mocker):
+def fernet(mocker) -> Fernet:
     """Give Airflow a Fernet key."""
-    made = crypto._RealFernet(Fernet(Fernet.generate_key()))
-    mocker.patch.object(crypto, "get_fernet", autospec=True, return_value=made)
+    fernet = Fernet(Fernet.generate_key())
+    mocker.patch.object(crypto, "get_fernet", autospec=True, return_value=crypto._RealFernet(fernet))
+    return fernet
 
 
 @pytest.fixture
-def large(tmp_path):
-    """Return a file of 10 MiB, no two of its blocks alike."""
+def large(tmp_path) -> Path:
+    """Return a file of 10 MiB in which no two blocks are equal."""
     path = tmp_path / "large.txt"
     path.write_bytes(b"".join(b"%015d\n" % number for number in range(10 * MIB // 16)))
     return path
 
 
 @pytest.fixture
-def store(emulator, large, connect):
-    """Return what a first try left that broke off after 6 MiB, and could not even ask."""
+def store(emulator, large, connect) -> Store:
+    """Return what a first attempt has left that broke off after 6 MiB, without retries."""
     connect(host=emulator.base_url, extra={"max_retries": 0})
     emulator.settings.granularity = MIB
     emulator.faults.add("upload", "reset", after_bytes=6 * MIB + 5)
     store = Store()
-    with pytest.raises(e.GeminiServiceError, match="broke off"):
-        GeminiFilesHook().upload_files([Upload(find_source(large), name="files/af1")], store=store)
+    with pytest.raises(e.GeminiServiceError, match="failed"):
+        attempt(store, large)
     assert len(store.kept) == 1
     emulator.clear_journal()
     return store
 
 
-def again(store, large, **options):
-    [file] = GeminiFilesHook().upload_files([Upload(find_source(large), name="files/af1", **options)], store=store)
+def attempt(store: Store | None, path: Path, clock: FakeClock | None = None, **options: object) -> GeminiFile:
+    """Upload a file as one attempt of a task does."""
+    hook = GeminiFilesHook(clock=clock or FakeClock())
+    [file] = hook.upload_files([Upload(find_source(path), **{"name": NAME, **options})], store=store)
     return file
 
 
@@ -56,46 +65,53 @@ def sends(emulator) -> list[tuple[str, str | None]]:
     return [(entry["call"], entry.get("offset")) for entry in emulator.journal if entry["method"] == "POST"]
 
 
-def test_the_next_try_sends_the_rest_only(emulator, store, large):
-    file = again(store, large)
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_next_attempt_sends_only_the_rest(emulator, store, large):
+    file = attempt(store, large)
 
     assert sends(emulator) == [("query", None), ("finalize", str(6 * MIB))]
-    assert file.sha256 == hashlib.sha256(large.read_bytes()).hexdigest()
+    assert file.sha256 == digest(large)
     assert emulator.usage() == {"files": 1, "bytes": 10 * MIB}
     assert store.kept == {}
 
 
-def test_a_source_that_changed_is_sent_anew(emulator, store, large):
+def test_a_source_that_has_changed_is_sent_as_a_whole(emulator, store, large):
     large.write_bytes(b"x" * 10 * MIB)
 
-    file = again(store, large)
+    file = attempt(store, large)
 
     assert sends(emulator) == [("start", None), ("finalize", "0")]
-    assert file.sha256 == hashlib.sha256(b"x" * 10 * MIB).hexdigest()
+    assert file.sha256 == digest(large)
 
 
 def test_another_type_is_another_upload(emulator, store, large):
-    assert again(store, large, mime_type="text/csv").mime_type == "text/csv"
+    assert attempt(store, large, mime_type="text/csv").mime_type == "text/csv"
     assert sends(emulator)[0] == ("start", None)
 
 
-def test_a_session_that_died_meanwhile_is_replaced(emulator, store, large):
-    emulator.clock.advance(8 * 86400)
+def test_nothing_is_resumed_without_a_store(emulator, store, large):
+    attempt(None, large)
 
-    again(store, large)
-
-    assert sends(emulator) == [("query", None), ("start", None), ("finalize", "0")]
+    assert sends(emulator) == [("start", None), ("finalize", "0")]
 
 
-def test_a_try_that_died_right_after_its_end_sends_nothing(emulator, store, large):
+def test_a_small_file_is_not_remembered(hook, text_file):
+    assert text_file.stat().st_size < MIN_REMEMBERED_BYTES
+
+    attempt(Store(broken=True), text_file)
+
+
+def test_an_attempt_that_died_right_after_its_end_sends_nothing(emulator, store, large):
     kept = dict(store.kept)
-    first = again(store, large)
+    first = attempt(store, large)
     store.kept = kept
     emulator.clear_journal()
-    # The file is not found by its name, but the session tells of it.
-    [file] = GeminiFilesHook().upload_files(
-        [Upload(find_source(large), name="files/af1", min_remaining_ttl=10**9)], store=store
-    )
+
+    # The file is not looked up by its name, but the session names it.
+    file = attempt(store, large, min_remaining_ttl=10**9)
 
     assert file == first
     assert sends(emulator) == [("query", None)]
@@ -103,19 +119,124 @@ def test_a_try_that_died_right_after_its_end_sends_nothing(emulator, store, larg
 
 def test_a_file_that_was_deleted_after_its_end_is_sent_again(emulator, store, large):
     kept = dict(store.kept)
-    GeminiFilesHook().delete_file(again(store, large))
+    GeminiFilesHook().delete_file(attempt(store, large))
     store.kept = kept
     emulator.clear_journal()
 
-    file = again(store, large)
+    file = attempt(store, large)
 
-    assert file == GeminiFilesHook().get_file("af1")
+    assert file == GeminiFilesHook().get_file(NAME)
     assert sends(emulator) == [("query", None), ("start", None), ("finalize", "0")]
 
 
-def test_a_small_file_is_not_worth_remembering(hook, text_file):
-    store = Store(broken=True)
+# --- a remembered upload can always end: at the latest with the second attempt, with one file ------------------------
 
-    hook.upload_files([Upload(find_source(text_file))], store=store)
 
-    assert text_file.stat().st_size < session.DEFAULT_GRANULARITY
+def assert_ends_with_one_file(emulator, store: Store, path: Path, **options: object) -> None:
+    try:
+        file = attempt(store, path, **options)
+    except e.GeminiFilesError:
+        file = attempt(store, path, **options)
+    assert file.sha256 == digest(path)
+    assert emulator.usage() == {"files": 1, "bytes": path.stat().st_size}
+
+
+def test_a_session_that_has_expired_is_replaced(emulator, store, large):
+    emulator.clock.advance(8 * 86400)
+
+    attempt(store, large)
+
+    assert sends(emulator) == [("query", None), ("start", None), ("finalize", "0")]
+
+
+def test_a_session_that_is_final_and_names_no_file_finds_the_file_by_its_name(emulator, store, large):
+    kept = dict(store.kept)
+    first = attempt(store, large)
+    store.kept = kept
+    answer = {"status": 200, "body": {}, "headers": {"x-goog-upload-status": "final"}}
+    emulator.faults.add("query", "status", **answer, times=None)
+    emulator.faults.add("get", "gone", file_id=NAME.removeprefix("files/"))
+
+    assert attempt(store, large) == first
+    assert_ends_with_one_file(emulator, store, large)
+
+
+def test_a_session_that_is_final_without_a_file_is_replaced(emulator, store, large):
+    answer = {"status": 200, "body": {}, "headers": {"x-goog-upload-status": "final"}}
+    emulator.faults.add("query", "status", **answer, times=None)
+
+    assert_ends_with_one_file(emulator, store, large)
+
+
+def test_a_session_that_has_received_more_than_the_source_has_is_replaced(emulator, store, large):
+    headers = {"x-goog-upload-status": "active", "x-goog-upload-size-received": str(11 * MIB)}
+    emulator.faults.add("query", "status", status=200, body="", headers=headers, times=None)
+
+    assert_ends_with_one_file(emulator, store, large)
+
+
+@pytest.mark.parametrize("max_retries", [0, 2])
+@pytest.mark.parametrize("fault", [("outage", {}), ("reset", {}), ("storage_full", {}), ("status", {"status": 403})])
+def test_a_session_that_only_fails_is_replaced(emulator, connect, store, large, fault, max_retries):
+    connect(host=emulator.base_url, extra={"max_retries": max_retries})
+    emulator.faults.add("query", fault[0], **fault[1], times=None)
+
+    assert_ends_with_one_file(emulator, store, large)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9/upload?upload_id=1",
+        "http://gone.invalid/upload?upload_id=1",
+        "http://" + "a" * 70 + "/upload",
+        "http://127.0.0.1:99999/upload",
+        "http://[broken/upload",
+        "ftp://host/upload",
+        "garbage",
+        "",
+    ],
+)
+def test_a_session_on_a_host_that_is_dead_or_cannot_exist_is_replaced(emulator, store, large, fernet, url):
+    [(key, value)] = store.kept.items()
+    store.kept[key] = json.dumps(json.loads(value) | {"url": fernet.encrypt(url.encode()).decode()})
+
+    assert_ends_with_one_file(emulator, store, large)
+
+
+@pytest.mark.parametrize("garbage", [None, 5, "text", [], {}, {"url": "x"}, "wrong key", "no time"])
+def test_garbage_in_the_store_costs_only_the_resume(emulator, store, large, garbage):
+    [(key, value)] = store.kept.items()
+    if garbage == "wrong key":
+        garbage = json.loads(value) | {"url": Fernet(Fernet.generate_key()).encrypt(b"x").decode()}
+    if garbage == "no time":
+        garbage = json.loads(value) | {"created": "yesterday"}
+    store.kept[key] = json.dumps(garbage)
+
+    attempt(store, large)
+
+    assert sends(emulator) == [("start", None), ("finalize", "0")]
+    assert emulator.usage()["files"] == 1
+
+
+@pytest.mark.parametrize("method", ["start", "finalize", "query"])
+@pytest.mark.parametrize("action", ["lose_answer", "no_upload_status", "internal"])
+def test_one_more_fault_in_the_second_attempt_still_ends_with_one_file(emulator, store, large, method, action):
+    if method == "start":
+        emulator.clock.advance(8 * 86400)
+    emulator.faults.add(method, action)
+
+    assert_ends_with_one_file(emulator, store, large)
+
+
+def test_an_upload_that_chooses_a_random_name_in_each_attempt_ends_with_one_file(emulator, connect, large):
+    connect(host=emulator.base_url, extra={"max_retries": 0})
+    emulator.settings.granularity = MIB
+    emulator.faults.add("upload", "reset", after_bytes=6 * MIB)
+    store, upload = Store(), Upload(find_source(large))
+    with pytest.raises(e.GeminiServiceError):
+        GeminiFilesHook(clock=FakeClock()).upload_files([replace(upload)], store=store)
+
+    GeminiFilesHook(clock=FakeClock()).upload_files([replace(upload)], store=store)
+
+    assert emulator.usage()["files"] == 1
