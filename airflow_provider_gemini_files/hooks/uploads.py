@@ -77,7 +77,8 @@ class UploadCalls:
         self._raise_for_failures(outcomes)
         files = [outcome.result.file for outcome in outcomes if outcome.result]
         Stats.timing("gemini_files.upload.seconds", progress.seconds() * 1000)
-        self._log.info("%s", progress.summary())
+        name = f"{files[0].name} ({files[0].state}): " if len(files) == 1 else ""
+        self._log.info("%s%s", name, progress.summary())
         lineage.uploaded(self._service.hook, self._service.conn_id, files)
         return files
 

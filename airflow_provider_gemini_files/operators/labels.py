@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
+from airflow_provider_gemini_files.files.naming import label_of
 
 #: The arguments that can name a task's files; the first that is set is used.
 _FILES = ("source", "file_name", "files")
@@ -33,15 +35,18 @@ class MapIndexLabel:
 
 
 def _label_of_files(about: Any) -> str:
-    many = list(about) if isinstance(about, list | tuple | set) else [about] if about else []
+    # A sequence of Airflow's XComs is read, instead of being named by its type.
+    is_many = isinstance(about, Iterable) and not isinstance(about, str | bytes | Mapping | os.PathLike)
+    many = list(about) if is_many else [about] if about else []
     if not many:
         return ""
     return _label(many[0]) if len(many) == 1 else f"{_label(many[0])} and {len(many) - 1} more"
 
 
 def _label(about: Any) -> str:
-    if isinstance(about, dict):
-        about = about.get("name")
+    if isinstance(about, Mapping):
+        # The display name of a file's metadata says more than its random name.
+        about = label_of(about.get("display_name")) or about.get("name") or about.get("file") or ""
     text = os.fspath(about) if isinstance(about, os.PathLike) else str(about)
     text = shown_text(shown_url(text))
     # With its folder, which tells files of one name apart, and keeps a Dag with render_template_as_native_obj from
