@@ -16,7 +16,7 @@ FULL = usage_of(
 )
 
 
-def test_tokens_are_counted_by_kind_and_modality():
+def test_usage_counts_tokens_by_kind_and_modality():
     assert FULL == {
         "prompt": 100,
         "answer": 7,
@@ -28,7 +28,7 @@ def test_tokens_are_counted_by_kind_and_modality():
     }
 
 
-def test_what_is_not_told_is_zero():
+def test_missing_counts_are_zero():
     nothing = usage_of({})
 
     assert nothing == {
@@ -38,14 +38,14 @@ def test_what_is_not_told_is_zero():
     assert sum_of(nothing, FULL) == FULL
 
 
-def test_two_calls_cost_the_sum():
+def test_usage_of_two_calls_is_their_sum():
     both = sum_of(FULL, FULL)
 
     assert both["total"] == 228
     assert both["by_modality"] == {"prompt": {"TEXT": 20, "VIDEO": 180}, "cached": {"VIDEO": 180}}
 
 
-def test_counts_are_split_where_the_service_splits_them():
+def test_counts_are_split_by_modality_if_the_service_splits_them():
     assert list(counts(FULL)) == [
         ("prompt", "TEXT", 10),
         ("prompt", "VIDEO", 90),
@@ -56,7 +56,11 @@ def test_counts_are_split_where_the_service_splits_them():
     ]
 
 
-def test_the_log_has_a_line_of_it():
+def test_log_line_names_every_kind_that_was_counted():
     assert in_words(FULL) == (
-        "100 tokens in (TEXT 10, VIDEO 90), 7 out, 3 of thought, 90 of those in from a cache, 4 from tools"
+        "100 tokens in (TEXT 10, VIDEO 90), 7 out, 3 of thoughts, 90 of the input from a cache, 4 from tools"
     )
+
+
+def test_log_line_omits_kinds_that_were_not_counted():
+    assert in_words(usage_of({"promptTokenCount": 3, "candidatesTokenCount": 1})) == "3 tokens in, 1 out"
