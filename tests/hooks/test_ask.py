@@ -159,7 +159,7 @@ class TestUselessAnswers:
     def test_answer_without_content_is_not_a_success(self, hook, emulator, text):
         emulator.answers.add(text)
 
-        with pytest.raises(e.GeminiUnusableAnswerError, match="The model answered (nothing|only whitespace)"):
+        with pytest.raises(e.GeminiUnusableAnswerError, match=r"The model answered (nothing|only whitespace)"):
             hook.ask("x")
 
     def test_usable_candidate_is_used_although_the_first_is_blocked(self, hook, emulator):

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
 from airflow.providers.common.compat.sdk import Stats
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
+from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.execution_time import xcom
 from google.genai.types import BlockedReason, FinishReason
 from pydantic import BaseModel
+from support import FakeClock, sent_to_models
 
 from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators import content
 from airflow_provider_gemini_files.operators.content import GeminiCountTokensOperator, GeminiGenerateContentOperator
+from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
+from airflow_provider_gemini_files.transfer.output import Output
 
 
 class Count(BaseModel):
@@ -29,7 +36,7 @@ def calls(emulator) -> list[str]:
     return [entry["call"] for entry in emulator.journal]
 
 
-def test_the_answer_shows_what_the_model_saw_and_the_bill_is_pushed(emulator, hook, context, ti, text_file):
+def test_answer_is_returned_and_its_account_pushed(emulator, hook, context, ti, text_file):
     file = hook.upload_file(text_file)
 
     text = ask(prompt="what?", files=file.name, model="gemini-3.8-pro").execute(context)
@@ -41,12 +48,18 @@ def test_the_answer_shows_what_the_model_saw_and_the_bill_is_pushed(emulator, ho
         "model_version": "gemini-3.8-pro",
         "finish_reason": "STOP",
         "files": [file.name],
+        "shown": [{"name": file.name, "display_name": "note.txt", "uploaded_from": None}],
     }
+    [body] = sent_to_models(emulator)
+    assert body["contents"][0]["parts"] == [
+        {"fileData": {"fileUri": file.uri, "mimeType": "text/plain"}},
+        {"text": "what?"},
+    ]
     assert usage["total"] == usage["prompt"] + usage["answer"] > 0
     assert usage["by_modality"] == {"prompt": {"TEXT": usage["prompt"]}}
 
 
-def test_the_model_of_the_connection_is_used_where_none_is_named(connect, gemini_emulator, context, ti):
+def test_model_of_the_connection_is_used_if_none_is_given(connect, gemini_emulator, context, ti):
     connect(host=gemini_emulator.base_url, extra={"model": "gemini-of-the-house"})
 
     ask(prompt="what?", model="").execute(context)
@@ -57,10 +70,10 @@ def test_the_model_of_the_connection_is_used_where_none_is_named(connect, gemini
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"prompt": ""}, "prompt is a text"),
-        ({"prompt": "  "}, "prompt is a text"),
-        ({"prompt": ["a"]}, "prompt is a text"),
-        ({}, "nothing to ask"),
+        ({"prompt": ""}, "prompt"),
+        ({"prompt": "  "}, "prompt"),
+        ({"prompt": ["a"]}, "prompt must be a text"),
+        ({}, "nothing to"),
         ({"prompt": "x", "files": []}, "empty list"),
         ({"contents": [{"text": "x"}]}, r"contents\[0\]"),
         ({"prompt": "x", "generation_config": {"temperatur": 1}}, "temperatur"),
@@ -68,14 +81,14 @@ def test_the_model_of_the_connection_is_used_where_none_is_named(connect, gemini
         ({"prompt": "x", "output_path": "gs://bucket/x"}, "no file system"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_before_anything_is_sent(emulator, context, arguments, told):
+def test_unusable_argument_is_refused_before_anything_is_sent(emulator, context, arguments, told):
     with pytest.raises(e.GeminiInputError, match=told):
         ask(**arguments).execute(context)
 
     assert emulator.journal == []
 
 
-def test_files_of_a_task_that_has_pushed_nothing_are_not_silently_left_out(emulator, context):
+def test_files_of_a_task_that_pushed_nothing_are_an_error(emulator, context):
     operator = ask(prompt="what?", files="{{ ti.xcom_pull('upload') }}")
     # As rendering leaves the output of a task that was skipped.
     operator.files = None
@@ -84,14 +97,14 @@ def test_files_of_a_task_that_has_pushed_nothing_are_not_silently_left_out(emula
         operator.execute(context)
 
 
-def test_the_fields_an_author_varies_are_templated():
+def test_fields_that_an_author_varies_are_templated():
     assert set(GeminiGenerateContentOperator.template_fields) == {
         "prompt", "files", "contents", "model", "system_instruction", "gemini_conn_id", "generation_config",
         "max_input_tokens", "output_path", "output_conn_id",
     }  # fmt: skip
 
 
-def test_files_and_contents_are_rendered_wherever_they_hold_a_template(emulator, hook, context, text_file):
+def test_templates_within_files_contents_and_configuration_are_rendered(emulator, hook, context, text_file):
     file = hook.upload_file(text_file)
     operator = ask(
         contents=[{"role": "user", "parts": ["about {{ params.topic }}"]}, {"role": "model", "parts": ["yes"]}],
@@ -103,22 +116,34 @@ def test_files_and_contents_are_rendered_wherever_they_hold_a_template(emulator,
 
     operator.render_template_fields({"params": params})
 
-    answer = operator.execute(context)
-    assert f"1. {file.name}" in answer
-    assert answer.endswith("I was asked: about crates\nyes\ncrates?")
+    operator.execute(context)
 
-
-# --- schemas -----------------------------------------------------------------------------------------------------
+    [body] = sent_to_models(emulator)
+    assert body["contents"] == [
+        {"role": "user", "parts": [{"text": "about crates"}]},
+        {"role": "model", "parts": [{"text": "yes"}]},
+        {
+            "role": "user",
+            "parts": [
+                {
+                    "fileData": {"fileUri": file.uri, "mimeType": "text/plain"},
+                    "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"},
+                },
+                {"text": "crates?"},
+            ],
+        },
+    ]
+    assert body["generationConfig"] == {"temperature": 0}
 
 
 @pytest.mark.parametrize("schema", [Count, Count.model_json_schema()])
-def test_an_answer_that_follows_a_schema_is_returned_as_its_value(emulator, context, ti, schema):
+def test_answer_that_follows_a_schema_is_returned_as_its_value(emulator, context, ti, schema):
     emulator.answers.add('{"crates": 5}')
 
     assert ask(prompt="how many?", response_schema=schema).execute(context) == {"crates": 5}
 
 
-def test_an_answer_that_does_not_follow_it_is_asked_again_by_a_retry(emulator, context, ti):
+def test_answer_that_does_not_follow_the_schema_is_left_to_a_retry(emulator, context, ti):
     emulator.answers.add('{"crates": "many"}')
 
     with pytest.raises(e.GeminiUnusableAnswerError, match=r"crates: .*It begins: '\{\"crates\": \"many\"\}'"):
@@ -128,33 +153,16 @@ def test_an_answer_that_does_not_follow_it_is_asked_again_by_a_retry(emulator, c
     assert ti.pushed["response"]["usage"]["total"] > 0
 
 
-def test_a_repair_shows_the_model_what_is_wrong_and_both_calls_are_accounted_for(emulator, context, ti, mocker):
-    asked = mocker.spy(GeminiFilesHook, "generate_content")
+def test_account_of_a_repair_includes_both_calls(emulator, context, ti):
     emulator.answers.add('{"crates": "many"}')
     emulator.answers.add('{"crates": 5}')
 
     value = ask(prompt="how many?", response_schema=Count, repair_answer=True).execute(context)
 
     assert value == {"crates": 5}
-    first, second = (call.args[1].turns({}) for call in asked.call_args_list)
-    assert second[:1] == first
-    assert second[1] == {"role": "model", "parts": [{"text": '{"crates": "many"}'}]}
-    assert "crates: Input should be a valid integer" in second[2]["parts"][0]["text"]
-    billed = [call.usage for call in asked.spy_return_list]
-    assert ti.pushed["response"]["usage"]["total"] == sum(usage["total"] for usage in billed)
-
-
-def test_one_repair_is_tried_and_no_more(emulator, context):
-    for _ in range(2):
-        emulator.answers.add("no json")
-
-    with pytest.raises(e.GeminiUnusableAnswerError, match="does not follow response_schema"):
-        ask(prompt="how many?", response_schema=Count, repair_answer=True).execute(context)
-
-    assert calls(emulator) == ["generate"] * 2
-
-
-# --- answers of no use -------------------------------------------------------------------------------------------
+    first, second = sent_to_models(emulator)
+    assert second["contents"][0] == first["contents"][0]
+    assert ti.pushed["response"]["usage"]["prompt"] > 2 * len("how many?") // 4
 
 
 @pytest.mark.parametrize(
@@ -166,9 +174,10 @@ def test_one_repair_is_tried_and_no_more(emulator, context):
         ({"finish_reason": "MAX_TOKENS", "text": "part"}, e.GeminiNoAnswerError, "MAX_TOKENS.*begins: 'part'"),
         ({"finish_reason": "MALFORMED_FUNCTION_CALL"}, e.GeminiUnusableAnswerError, "MALFORMED_FUNCTION_CALL"),
         ({"empty": True}, e.GeminiUnusableAnswerError, "answered nothing"),
+        ({"text": " \n", "finish_reason": "STOP"}, e.GeminiUnusableAnswerError, "answered only whitespace"),
     ],
 )
-def test_an_answer_of_no_use_fails_and_is_accounted_for(emulator, context, ti, scripted, kind, told):
+def test_unusable_answer_fails_and_its_account_is_pushed(emulator, context, ti, scripted, kind, told):
     emulator.answers.add(**scripted)
 
     with pytest.raises(kind, match=told):
@@ -178,7 +187,7 @@ def test_an_answer_of_no_use_fails_and_is_accounted_for(emulator, context, ti, s
     assert ti.pushed["response"]["finish_reason"] == (scripted.get("finish_reason"))
 
 
-def test_every_reason_that_the_sdk_knows_for_an_end_is_told(emulator, context):
+def test_every_finish_reason_of_the_sdk_is_an_error_that_names_it(emulator, context):
     reasons = {reason.name for reason in FinishReason} - {"STOP", "FINISH_REASON_UNSPECIFIED"}
     permanent = set()
     for reason in sorted(reasons):
@@ -192,33 +201,30 @@ def test_every_reason_that_the_sdk_knows_for_an_end_is_told(emulator, context):
     assert not {"RECITATION", "OTHER", "MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE"} & permanent
 
 
-def test_every_reason_that_the_sdk_knows_for_a_block_is_told(emulator, context):
+def test_every_block_reason_of_the_sdk_is_an_error_that_names_it(emulator, context):
     for reason in sorted({reason.name for reason in BlockedReason} - {"BLOCKED_REASON_UNSPECIFIED"}):
         emulator.answers.add(block_reason=reason)
         with pytest.raises(e.GeminiNoAnswerError, match=f"blocked: {reason}"):
             ask(prompt="x").execute(context)
 
 
-def test_a_cut_answer_is_kept_where_one_wants_it(emulator, context, ti):
+def test_cut_answer_is_kept_on_request(emulator, context, ti):
     emulator.answers.add("part", finish_reason="MAX_TOKENS")
 
     assert ask(prompt="x", on_max_tokens="keep").execute(context) == "part"
     assert ti.pushed["response"]["finish_reason"] == "MAX_TOKENS"
 
 
-def test_a_cut_answer_never_follows_a_schema(emulator, context):
+def test_cut_answer_never_follows_a_schema(emulator, context):
     emulator.answers.add('{"crates": 5}', finish_reason="MAX_TOKENS")
 
     with pytest.raises(e.GeminiNoAnswerError, match="MAX_TOKENS"):
         ask(prompt="x", on_max_tokens="keep", response_schema=Count).execute(context)
 
 
-def test_what_to_do_about_a_cut_answer_is_one_of_two():
+def test_unknown_on_max_tokens_is_refused_when_the_dag_is_parsed():
     with pytest.raises(e.GeminiInputError, match="'fail' or 'keep'; got 'ignore'"):
         ask(prompt="x", on_max_tokens="ignore")
-
-
-# --- accounting --------------------------------------------------------------------------------------------------
 
 
 def test_tokens_are_counted_as_metrics_by_kind_model_and_modality(emulator, hook, context, video_file, mocker):
@@ -241,26 +247,26 @@ def test_tokens_are_counted_as_metrics_by_kind_model_and_modality(emulator, hook
 
 
 @pytest.mark.parametrize("most", [9, "9"])
-def test_a_question_that_costs_too_much_is_not_asked(emulator, context, most):
-    with pytest.raises(e.GeminiInputError, match="has 10 tokens, and max_input_tokens is 9: nothing was asked"):
+def test_request_over_its_limit_is_not_sent(emulator, context, most):
+    with pytest.raises(e.GeminiInputError, match="has 10 tokens, and max_input_tokens is 9: no model was asked"):
         ask(prompt="x" * 40, max_input_tokens=most).execute(context)
 
     assert calls(emulator) == ["count_tokens"]
 
 
 @pytest.mark.parametrize(("most", "counted"), [(10, True), ("10", True), (None, False), ("", False)])
-def test_a_question_within_its_limit_is_asked(emulator, context, most, counted):
+def test_request_within_its_limit_is_sent(emulator, context, most, counted):
     ask(prompt="x" * 40, max_input_tokens=most).execute(context)
 
     assert calls(emulator) == ["count_tokens"] * counted + ["generate"]
 
 
-def test_a_limit_that_is_no_number_is_refused(emulator, context):
-    with pytest.raises(e.GeminiInputError, match="whole number, got 'few'"):
+def test_limit_that_is_not_a_number_is_refused(emulator, context):
+    with pytest.raises(e.GeminiInputError, match="max_input_tokens must be a whole number, at least 1; got 'few'"):
         ask(prompt="x", max_input_tokens="few").execute(context)
 
 
-def test_tokens_are_counted_without_being_spent(emulator, hook, context, text_file):
+def test_counting_sends_nothing_to_generate(emulator, hook, context, text_file):
     file = hook.upload_file(text_file)
     operator = GeminiCountTokensOperator(task_id="count", prompt="x" * 40, files=file.name, system_instruction="y" * 40)
 
@@ -268,10 +274,7 @@ def test_tokens_are_counted_without_being_spent(emulator, hook, context, text_fi
     assert calls(emulator)[-2:] == ["get", "count_tokens"]
 
 
-# --- where answers go --------------------------------------------------------------------------------------------
-
-
-def test_an_answer_is_written_and_its_uri_returned(emulator, context, ti, tmp_path):
+def test_answer_is_written_and_its_uri_returned(emulator, context, ti, tmp_path):
     emulator.answers.add("long " * 1000)
     path = tmp_path / "answers" / "one.txt"
 
@@ -283,7 +286,7 @@ def test_an_answer_is_written_and_its_uri_returned(emulator, context, ti, tmp_pa
     assert ti.pushed["response"]["finish_reason"] == "STOP"
 
 
-def test_a_value_is_written_as_json(emulator, context, tmp_path):
+def test_value_is_written_as_json(emulator, context, tmp_path):
     emulator.answers.add('{"crates": 5}')
 
     ask(prompt="x", response_schema=Count, output_path=tmp_path / "one.json").execute(context)
@@ -291,7 +294,7 @@ def test_a_value_is_written_as_json(emulator, context, tmp_path):
     assert json.loads((tmp_path / "one.json").read_text()) == {"crates": 5}
 
 
-def test_an_answer_too_large_for_xcom_says_what_to_do_and_is_not_lost(emulator, context, ti, capsys):
+def test_answer_too_large_for_xcom_is_logged_in_full_with_advice(emulator, context, ti, capsys):
     line = "a line of the answer that was paid for"
     emulator.answers.add(f"{line}\n" * 2000)
 
@@ -302,7 +305,7 @@ def test_an_answer_too_large_for_xcom_says_what_to_do_and_is_not_lost(emulator, 
     assert ti.pushed["response"]["usage"]["answer"] > 0
 
 
-def test_what_a_search_has_found_is_told(emulator, hook, context, ti, text_file):
+def test_sources_of_a_search_are_pushed(emulator, hook, context, ti, text_file):
     stores = hook.client.file_search_stores
     store = stores.create()
     stores.import_file(
@@ -318,23 +321,29 @@ def test_what_a_search_has_found_is_told(emulator, hook, context, ti, text_file)
     assert "sources" not in ti.pushed["response"]
 
 
-def test_an_answer_that_xcom_does_not_get_may_be_of_any_size(emulator, context):
+def test_answer_that_is_not_pushed_may_have_any_size(emulator, context):
     emulator.answers.add("x" * 100_000)
 
     assert len(ask(prompt="x", do_xcom_push=False).execute(context)) == 100_000
 
 
-def test_an_answer_that_cannot_be_written_is_not_lost(emulator, context, tmp_path, capsys):
-    emulator.answers.add("an answer that was paid for")
+def test_path_that_cannot_be_written_is_refused_before_anything_is_sent(emulator, context, tmp_path):
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(e.GeminiServiceError, match="cannot be written"):
+    with pytest.raises(e.GeminiInputError, match="cannot be written"):
         ask(prompt="x", output_path=tmp_path / "file" / "one.txt").execute(context)
 
+    assert emulator.journal == []
+
+
+def test_answer_that_cannot_be_written_is_logged_in_full(emulator, context, tmp_path, capsys, mocker):
+    emulator.answers.add("an answer that was paid for")
+    mocker.patch.object(Output, "write", autospec=True, side_effect=e.GeminiServiceError("The disk is full."))
+
+    with pytest.raises(e.GeminiServiceError, match="The disk is full"):
+        ask(prompt="x", output_path=tmp_path / "one.txt").execute(context)
+
     assert "an answer that was paid for" in capsys.readouterr().out
-
-
-# --- files that are gone -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -344,11 +353,12 @@ def cleared(context, hook, emulator, text_file):
     emulator.clock.advance(72 * 3600)
     with DAG("a_dag"):
         task = EmptyOperator(task_id="ask")
-        EmptyOperator(task_id="upload") >> task
+        upload = GeminiUploadFileOperator(task_id="upload", source="/data/note.txt")
+        [upload, EmptyOperator(task_id="other")] >> task
     return {**context, "task": task}, file
 
 
-def test_a_file_that_is_gone_is_uploaded_again(cleared, ti, capsys):
+def test_file_that_is_gone_is_uploaded_again_from_its_record(cleared, ti, capsys):
     context, file = cleared
     ti.upstream["upload", "file"] = [file.to_dict()]
 
@@ -358,39 +368,42 @@ def test_a_file_that_is_gone_is_uploaded_again(cleared, ti, capsys):
     assert f"{file.name} is gone: uploading {file.uploaded_from.uri} again" in capsys.readouterr().out
 
 
-def test_also_by_what_the_task_was_given_and_to_count(cleared):
+def test_file_is_uploaded_again_to_be_counted(cleared, ti):
+    context, file = cleared
+    ti.upstream["upload", "file"] = [file.to_dict()]
+
+    assert GeminiCountTokensOperator(task_id="count", prompt="x" * 8, files=file.name).execute(context) == 7
+
+
+@pytest.mark.parametrize("as_given", [GeminiFile.to_dict, lambda file: file.name])
+def test_file_that_no_upload_task_has_recorded_is_not_uploaded_again(cleared, emulator, as_given):
     context, file = cleared
 
-    assert GeminiCountTokensOperator(task_id="count", prompt="x" * 8, files=file.to_dict()).execute(context) == 7
+    with pytest.raises(e.GeminiFileGoneError, match=rf"{file.name}.*No upload task of this run has recorded"):
+        ask(prompt="x", files=as_given(file)).execute(context)
+
+    assert emulator.usage()["files"] == 0
 
 
-@pytest.mark.parametrize("arguments", [{}, {"max_input_tokens": 1000}])
-def test_also_where_it_goes_between_the_look_and_the_question(context, hook, emulator, text_file, mocker, arguments):
-    file = hook.upload_file(text_file, name="files/af0123")
-    mocker.patch("tenacity.nap.time.sleep", autospec=True)
-    active_files = GeminiFilesHook.active_files
-
-    def looked_up(*args):
-        found = active_files(*args)
-        if "delete" not in calls(emulator):
-            hook.delete_file(file)
-        return found
-
-    mocker.patch.object(GeminiFilesHook, "active_files", autospec=True, side_effect=looked_up)
-
-    text = ask(prompt="x", files=file.to_dict(), **arguments).execute(context)
-
-    assert f"{file.name} text/plain, 20 bytes" in text
-
-
-def test_nobody_knows_where_it_came_from(cleared):
+def test_file_that_another_task_claims_to_have_uploaded_is_not_uploaded_again(cleared, ti, emulator):
     context, file = cleared
+    ti.upstream["other", "file"] = [file.to_dict()]
 
-    with pytest.raises(e.GeminiFileGoneError, match=rf"{file.name}.*Neither what the task was given nor the XCom"):
+    with pytest.raises(e.GeminiFileGoneError, match="No upload task of this run"):
         ask(prompt="x", files=file.name).execute(context)
 
 
-def test_it_is_not_uploaded_again_where_one_does_not_want_it(cleared, ti, emulator):
+def test_file_of_another_connection_is_an_error_that_names_both(cleared, ti, emulator):
+    context, file = cleared
+    ti.upstream["upload", "file"] = [file.to_dict() | {"conn_id": "gemini_other"}]
+
+    with pytest.raises(e.GeminiInputError, match=r"connection 'gemini_other'.*goes through 'gemini_default'"):
+        ask(prompt="x", files=file.name).execute(context)
+
+    assert emulator.usage()["files"] == 0
+
+
+def test_file_is_not_uploaded_again_if_that_is_switched_off(cleared, ti, emulator):
     context, file = cleared
     ti.upstream["upload", "file"] = [file.to_dict()]
 
@@ -400,5 +413,144 @@ def test_it_is_not_uploaded_again_where_one_does_not_want_it(cleared, ti, emulat
     assert emulator.usage()["files"] == 0
 
 
-def test_the_limit_of_xcom_has_room_in_a_small_column():
+class OtherXCom(BaseXCom):
+    """Stands for a backend of object storage."""
+
+
+def test_backend_of_object_storage_takes_answers_of_any_size(emulator, context, mocker):
+    mocker.patch.object(xcom, "XCom", OtherXCom)
+    emulator.answers.add("x" * 100_000)
+
+    assert len(ask(prompt="x").execute(context)) == 100_000
+
+
+@pytest.mark.parametrize("value", ["", "None", "{{ params.nothing }}"])
+def test_output_path_that_renders_to_nothing_is_refused_before_anything_is_sent(
+    emulator, context, tmp_path, monkeypatch, value
+):
+    monkeypatch.chdir(tmp_path)
+    operator = ask(prompt="x", output_path=value)
+    operator.render_template_fields({"params": {"nothing": None}})
+
+    with pytest.raises(e.GeminiInputError, match="output_path is empty after its template was rendered"):
+        operator.execute(context)
+
+    assert emulator.journal == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("field", ["model", "system_instruction", "max_input_tokens"])
+def test_template_of_a_null_param_counts_as_not_set(emulator, context, field):
+    operator = ask(prompt="x", **{field: "{{ params.nothing }}"})
+    operator.render_template_fields({"params": {"nothing": None}})
+
+    operator.execute(context)
+
+    [body] = sent_to_models(emulator)
+    assert set(body) == {"contents"} | {key for key in body if key == "generationConfig"}
+    assert "None" not in json.dumps([entry["path"] for entry in emulator.journal])
+
+
+def test_prompt_of_a_null_param_is_refused(emulator, context):
+    operator = ask(prompt="{{ params.nothing }}")
+    operator.render_template_fields({"params": {"nothing": None}})
+
+    with pytest.raises(e.GeminiInputError, match="prompt"):
+        operator.execute(context)
+
+    assert emulator.journal == []
+
+
+class TestMedia:
+    PICTURE = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(b"a picture").decode()}}  # noqa: RUF012
+    SOUND = {"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "AAAA"}}  # noqa: RUF012
+
+    def test_media_are_written_beside_the_text(self, emulator, context, ti, tmp_path):
+        emulator.answers.add(parts=[{"text": "see"}, self.PICTURE, self.SOUND])
+
+        assert ask(prompt="draw", output_path=tmp_path / "one.txt").execute(context) == f"file://{tmp_path}/one.txt"
+
+        assert (tmp_path / "one.txt").read_text() == "see"
+        assert (tmp_path / "one-1.png").read_bytes() == b"a picture"
+        assert (tmp_path / "one-2.bin").read_bytes() == bytes(3)
+        assert ti.pushed["response"]["media"] == [f"file://{tmp_path}/one-1.png", f"file://{tmp_path}/one-2.bin"]
+
+    def test_first_of_media_without_text_is_written_to_the_path(self, emulator, context, ti, tmp_path):
+        emulator.answers.add(parts=[self.PICTURE, self.PICTURE])
+
+        assert ask(prompt="draw", output_path=tmp_path / "one.png").execute(context) == f"file://{tmp_path}/one.png"
+
+        assert (tmp_path / "one.png").read_bytes() == (tmp_path / "one-1.png").read_bytes() == b"a picture"
+        assert ti.pushed["response"]["media"] == [f"file://{tmp_path}/one.png", f"file://{tmp_path}/one-1.png"]
+        assert ti.pushed["response"]["head"] == ""
+
+    def test_answer_of_text_has_no_media(self, emulator, context, ti, tmp_path):
+        ask(prompt="x", output_path=tmp_path / "one.txt").execute(context)
+
+        assert "media" not in ti.pushed["response"]
+
+    @pytest.mark.parametrize("options", [{}, {"output_path": "one.json", "response_schema": Count}])
+    def test_media_without_text_are_a_permanent_error_if_text_is_needed(
+        self, emulator, context, tmp_path, monkeypatch, options
+    ):
+        monkeypatch.chdir(tmp_path)
+        emulator.answers.add(parts=[self.PICTURE])
+
+        with pytest.raises(e.GeminiNoAnswerError, match="no text, only: 1 image/png"):
+            ask(prompt="draw", **options).execute(context)
+
+        assert calls(emulator) == ["generate"]
+
+
+class TestAnswersThatKnowTheirSource:
+    def test_answer_comes_with_its_files_and_map_index(self, emulator, hook, context, ti, text_file):
+        ti.map_index = 2
+        file = hook.upload_file(text_file)
+        emulator.answers.add("yes")
+
+        assert ask(prompt="x", files=file.to_dict(), with_source=True).execute(context) == {
+            "answer": "yes",
+            "files": [{"name": file.name, "display_name": "note.txt", "uploaded_from": str(text_file)}],
+            "map_index": 2,
+        }
+
+    def test_value_and_written_answer_take_the_place_of_the_text(self, emulator, context, tmp_path):
+        emulator.answers.add('{"crates": 5}')
+        emulator.answers.add("yes")
+
+        value = ask(prompt="x", response_schema=Count, with_source=True).execute(context)
+        written = ask(prompt="x", output_path=tmp_path / "a.txt", with_source=True).execute(context)
+
+        assert value["answer"] == {"crates": 5}
+        assert written["answer"] == f"file://{tmp_path}/a.txt"
+
+    def test_account_of_a_blocked_answer_names_the_files(self, emulator, hook, context, ti, text_file):
+        file = hook.upload_file(text_file)
+        emulator.answers.add(block_reason="SAFETY")
+
+        with pytest.raises(e.GeminiNoAnswerError):
+            ask(prompt="x", files=file.name).execute(context)
+
+        assert ti.pushed["response"]["shown"][0]["display_name"] == "note.txt"
+
+
+def test_paid_request_is_not_repeated_within_the_attempt(emulator, context):
+    emulator.faults.add("generate", "lose_answer")
+
+    with pytest.raises(e.GeminiServiceError, match="may have been carried out and billed"):
+        ask(prompt="x").execute(context)
+
+    assert calls(emulator) == ["generate"]
+
+
+def test_paid_request_is_repeated_if_asked_for(emulator, context):
+    emulator.faults.add("generate", "lose_answer")
+    operator = ask(prompt="x", repeat_unanswered=True)
+    operator.hook = GeminiFilesHook(clock=FakeClock(emulator))
+
+    assert operator.execute(context)
+    assert calls(emulator) == ["generate", "generate"]
+
+
+def test_limit_of_xcom_fits_the_smallest_column():
     assert content.MAX_XCOM_BYTES < 64 * 1024
