@@ -80,7 +80,9 @@ class FileCalls:
         A file that is already gone is no error. One that cannot be deleted does not stop the others, unless the key
         lacks the right to delete: then the rest is not attempted, and has that error, too.
         """
-        names = parse_names(files) if files else []
+        if not files:
+            return []
+        names = parse_names(files)
         # Created here, as each thread would create its own.
         _ = self._service.files_client
         outcomes = map_outcomes(self.delete_file, names, name="gemini-delete")

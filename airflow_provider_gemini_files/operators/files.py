@@ -219,6 +219,7 @@ class GeminiUploadFileOperator(GeminiOperator):
                 poll_interval=self.poll_interval,
                 max_poll_interval=self.max_poll_interval,
                 resume=quota.resume().to_dict(),
+                clock=self.clock,
             )
             self.defer(**trigger.deferral("execute_with_free_space"))
         self.clock.sleep(max(not_before - self.clock.now(), 0))
@@ -245,6 +246,7 @@ class GeminiUploadFileOperator(GeminiOperator):
                 poll_interval=self.poll_interval,
                 max_poll_interval=self.max_poll_interval,
                 resume=resume.to_dict(),
+                clock=self.clock,
             )
             self.defer(**trigger.deferral())
         return self._push(context, resume.restored(self.hook.files.finish(wait)), many=many)

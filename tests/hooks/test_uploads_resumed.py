@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
 from support import FakeClock
-from transfer_store import Store
+from transfer_store import AirflowFernet, Store
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -25,11 +24,9 @@ NAME = "files/af1"
 
 
 @pytest.fixture(autouse=True)
-def fernet(mocker) -> Fernet:
+def fernet(mocker) -> AirflowFernet:
     """Give Airflow a Fernet key."""
-    fernet = Fernet(Fernet.generate_key())
-    mocker.patch.object(crypto, "get_fernet", autospec=True, return_value=crypto._RealFernet(fernet))
-    return fernet
+    return mocker.patch.object(crypto, "get_fernet", autospec=True, return_value=AirflowFernet()).return_value
 
 
 @pytest.fixture
@@ -208,7 +205,7 @@ def test_a_session_on_a_host_that_is_dead_or_cannot_exist_is_replaced(emulator, 
 def test_garbage_in_the_store_costs_only_the_resume(emulator, store, large, garbage):
     [(key, value)] = store.kept.items()
     if garbage == "wrong key":
-        garbage = json.loads(value) | {"url": Fernet(Fernet.generate_key()).encrypt(b"x").decode()}
+        garbage = json.loads(value) | {"url": AirflowFernet().encrypt(b"x").decode()}
     if garbage == "no time":
         garbage = json.loads(value) | {"created": "yesterday"}
     store.kept[key] = json.dumps(garbage)
