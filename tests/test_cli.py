@@ -121,10 +121,14 @@ def test_connection_in_the_database_is_found(gemini_emulator, airflow_db, monkey
     from airflow.utils.session import create_session
 
     monkeypatch.delenv("AIRFLOW_CONN_GEMINI_DEFAULT", raising=False)
+    stored = Connection("stored_gemini", "gemini", password=API_KEY, host=gemini_emulator.base_url)
     with create_session() as session:
-        session.add(Connection("stored_gemini", "gemini", password=API_KEY, host=gemini_emulator.base_url))
-
-    done = run(*CLI, "usage", "--conn-id", "stored_gemini", "--output", "json")
+        session.add(stored)
+    try:
+        done = run(*CLI, "usage", "--conn-id", "stored_gemini", "--output", "json")
+    finally:
+        with create_session() as session:
+            session.delete(stored)
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[0]["files"] == 0
