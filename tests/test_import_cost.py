@@ -54,6 +54,6 @@ def test_operator_modules_import_nothing_heavy():
     assert len([name for name in added if not name.startswith("airflow")]) <= 5
 
 
-def test_a_task_that_asks_no_model_does_without_the_sdk(emulator):
+def test_task_that_asks_no_model_does_not_import_the_sdk(emulator):
     assert last_line(LIFE) == "False"
     assert [entry["method"] for entry in emulator.journal] == ["GET", "POST", "POST", "GET", "GET", "DELETE"]

@@ -8,14 +8,15 @@ import sys
 import pytest
 
 from airflow_provider_gemini_files import __version__
-from airflow_provider_gemini_files.hooks import connection
+from airflow_provider_gemini_files.hooks.connection import ConnectionExtras
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.provider_info import CONNECTION_TYPE, get_provider_info
+from airflow_provider_gemini_files.provider_info import get_provider_info
 
 PACKAGE = "airflow-provider-gemini-files"
+[CONNECTION_TYPE] = get_provider_info()["connection-types"]
 
 
-def test_airflow_lists_the_provider_and_tells_its_metadata(airflow_db):
+def test_airflow_lists_the_provider_with_its_metadata(airflow_db):
     command = [sys.executable, "-m", "airflow", "providers", "get", PACKAGE, "--full", "--output", "json"]
     listing = [sys.executable, "-m", "airflow", "providers", "list", "--output", "json"]
     with (
@@ -31,7 +32,7 @@ def test_airflow_lists_the_provider_and_tells_its_metadata(airflow_db):
     assert ours["version"] == __version__
 
 
-def test_every_module_it_names_is_there():
+def test_every_named_module_exists():
     info = get_provider_info()
     modules = [
         module
@@ -45,7 +46,7 @@ def test_every_module_it_names_is_there():
         importlib.import_module(module)
 
 
-def test_the_decorators_it_names_are_there():
+def test_named_decorator_exists():
     [decorator] = get_provider_info()["task-decorators"]
     module, _, name = decorator["class-name"].rpartition(".")
 
@@ -53,7 +54,7 @@ def test_the_decorators_it_names_are_there():
     assert callable(getattr(importlib.import_module(module), name))
 
 
-def test_the_hook_of_the_connection_type_is_there():
+def test_connection_type_names_the_hook():
     module, _, name = CONNECTION_TYPE["hook-class-name"].rpartition(".")
 
     assert getattr(importlib.import_module(module), name) is GeminiFilesHook
@@ -61,19 +62,29 @@ def test_the_hook_of_the_connection_type_is_there():
     assert CONNECTION_TYPE["hook-name"] == GeminiFilesHook.hook_name
 
 
-@pytest.mark.parametrize("name", ["api_version", "quota_bytes", "timeout", "max_retries"])
-def test_the_form_shows_the_defaults_that_hold(name):
-    field = {"timeout": "timeout_seconds"}.get(name, name)
-
-    default = CONNECTION_TYPE["conn-fields"][name]["schema"]["default"]
-    assert default == getattr(connection, f"DEFAULT_{field.upper()}")
+def test_form_has_every_extra_and_no_other():
+    assert list(CONNECTION_TYPE["conn-fields"]) == list(ConnectionExtras.model_fields)
 
 
-def test_the_form_has_every_extra_that_is_read():
-    assert set(CONNECTION_TYPE["conn-fields"]) == set(connection._EXTRAS)
+@pytest.mark.parametrize("name", ["api_version", "quota_bytes", "timeout", "max_retries", "upload_via_host"])
+def test_form_shows_the_defaults_that_hold(name):
+    assert CONNECTION_TYPE["conn-fields"][name]["schema"]["default"] == getattr(ConnectionExtras(), name)
 
 
-def test_airflow_3_1_gets_the_same_labels_from_the_hook():
+def test_form_leaves_the_model_empty_so_that_its_default_can_move():
+    assert "default" not in CONNECTION_TYPE["conn-fields"]["model"]["schema"]
+
+
+def test_bounds_of_the_form_are_those_of_the_connection():
+    fields = CONNECTION_TYPE["conn-fields"]
+
+    assert fields["timeout"]["schema"]["minimum"] == 10
+    assert fields["quota_bytes"]["schema"]["minimum"] == 1
+    assert (fields["max_retries"]["schema"]["minimum"], fields["max_retries"]["schema"]["maximum"]) == (0, 100)
+    assert fields["upload_via_host"]["schema"]["type"] == "boolean"
+
+
+def test_hook_gives_airflow_3_1_the_same_labels():
     behaviour = GeminiFilesHook.get_ui_field_behaviour()
 
     assert behaviour["relabeling"] == {"password": "API key", "host": "Base URL"}

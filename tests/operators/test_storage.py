@@ -7,12 +7,14 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from support import counting, seed
+from support import FakeClock, counting, seed
 
+from airflow_provider_gemini_files import deployment
 from airflow_provider_gemini_files.assets import storage_asset
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.storage import GeminiCleanupFilesOperator
 
 RUNS = {"done": "success", "live": "running"}
@@ -28,8 +30,8 @@ def context(ti):
 @pytest.fixture(autouse=True)
 def _files(emulator):
     for run in ("done", "live", "deleted"):
-        label = display_name_for(f"{run}.pdf", Owner("dag", run, "task"))
-        seed(emulator.base_url, {"name": f"files/{run}", "display_name": label, "age": 7200, "size": 1000})
+        label = display_name_for(f"{run}.pdf", Owner("dag", run, "task", deployment=deployment.of_task()))
+        seed(emulator.base_url, {"name": f"files/{run}", "display_name": label, "age": 90_000, "size": 1000})
 
 
 @pytest.fixture
@@ -48,8 +50,8 @@ def left(hook) -> list[str]:
     return sorted(file.name for file in hook.list_files())
 
 
-def test_it_deletes_and_reports(context, hook, logged):
-    report = GeminiCleanupFilesOperator(task_id="sweep").execute(context)
+def test_cleanup_deletes_logs_and_returns_a_report(context, hook, logged):
+    report = GeminiCleanupFilesOperator(task_id="cleanup").execute(context)
 
     assert left(hook) == ["files/live"]
     assert report["deleted"] == {
@@ -60,8 +62,8 @@ def test_it_deletes_and_reports(context, hook, logged):
 
 
 @pytest.mark.parametrize("dry_run", [True, "True", "true"])
-def test_a_dry_run_deletes_nothing(context, hook, dry_run):
-    report = GeminiCleanupFilesOperator(task_id="sweep", dry_run=dry_run).execute(context)
+def test_dry_run_deletes_nothing(context, hook, dry_run):
+    report = GeminiCleanupFilesOperator(task_id="cleanup", dry_run=dry_run).execute(context)
 
     assert report["deleted_files"] == 2
     assert len(left(hook)) == 3
@@ -70,12 +72,19 @@ def test_a_dry_run_deletes_nothing(context, hook, dry_run):
 @pytest.mark.parametrize(
     "policy",
     [
-        RetentionPolicy(include_orphans=False, grace=timedelta(minutes=5)),
-        {"include_orphans": "False", "grace": "0.1", "max_age": "None", "high_watermark": "0.9", "keep": []},
+        RetentionPolicy(include_orphans=False, grace=timedelta(minutes=5), max_age_finished=timedelta(hours=1)),
+        {
+            "include_orphans": "False",
+            "grace": "0.1",
+            "max_age": "None",
+            "max_age_finished": "1",
+            "high_watermark": "0.9",
+            "keep": [],
+        },
     ],
 )
-def test_the_policy_may_be_texts_as_templates_make_them(context, hook, policy):
-    GeminiCleanupFilesOperator(task_id="sweep", policy=policy, dry_run="False").execute(context)
+def test_policy_may_be_texts_as_templates_make_them(context, hook, policy):
+    GeminiCleanupFilesOperator(task_id="cleanup", policy=policy, dry_run="False").execute(context)
 
     assert left(hook) == ["files/deleted", "files/live"]
 
@@ -83,40 +92,55 @@ def test_the_policy_may_be_texts_as_templates_make_them(context, hook, policy):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"policy": {"max_agee": 1}}, "no max_agee; its fields are max_age,"),
-        ({"policy": {"max_age": "soon"}}, "max_age of the retention policy cannot be 'soon'"),
-        ({"policy": {"include_foreign": "perhaps"}}, "include_foreign of the retention policy cannot be 'perhaps'"),
-        ({"policy": {"low_watermark": "0.95"}}, "low_watermark=0.95"),
+        ({"policy": {"max_agee": 1}}, "max_agee is unknown; there are max_age,"),
+        ({"policy": {"max_age": "soon"}}, "max_age .*got 'soon'"),
+        ({"policy": {"max_age": "inf"}}, "max_age .*got 'inf'"),
+        ({"policy": {"include_foreign": "perhaps"}}, "include_foreign .*got 'perhaps'"),
+        ({"policy": {"low_watermark": "0.95"}}, "low_watermark"),
         ({"policy": {"keep": "files/a"}}, "keep"),
-        ({"dry_run": "perhaps"}, "dry_run is true or false, got 'perhaps'"),
+        ({"policy": "max_age=1"}, "policy must be a RetentionPolicy or a dict of its fields"),
+        ({"dry_run": "perhaps"}, "dry_run must be true or false; got 'perhaps'"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_listed(context, emulator, wrong, message):
+def test_unusable_argument_is_refused_before_anything_is_listed(context, emulator, wrong, message):
     emulator.clear_journal()
 
     with pytest.raises(GeminiInputError, match=message):
-        GeminiCleanupFilesOperator(task_id="sweep", **wrong).execute(context)
+        GeminiCleanupFilesOperator(task_id="cleanup", **wrong).execute(context)
     assert emulator.journal == []
 
 
-def test_what_can_be_deleted_goes_also_where_something_cannot(context, hook, emulator, logged):
-    emulator.faults.add("delete", "internal", times=2)
-    hook.connection.__dict__["max_retries"] = 0
-    operator = GeminiCleanupFilesOperator(task_id="sweep")
-    operator.__dict__["hook"] = hook
-    seed(
-        emulator.base_url,
-        {"name": "files/done2", "display_name": display_name_for("b", Owner("dag", "done", "task")), "age": 7200},
-    )
+def test_file_that_cannot_be_deleted_does_not_keep_the_others(context, hook, connect, emulator, logged):
+    connect(host=emulator.base_url, extra={"max_retries": 0})
+    emulator.faults.add("delete", "internal")
 
-    report = operator.execute(context)
+    report = GeminiCleanupFilesOperator(task_id="cleanup").execute(context)
 
-    assert (report["failed"], report["deleted_files"]) == (2, 1)
-    assert "2 files could not be deleted" in logged()
+    assert (report["failed"], report["deleted_files"]) == (1, 1)
+    assert len(left(hook)) == 2
+    assert "1 files could not be deleted" in logged()
+
+
+def test_rate_limit_is_waited_for(context, emulator):
+    emulator.faults.add("delete", "rate_limit", seconds=7)
+    operator = GeminiCleanupFilesOperator(task_id="cleanup")
+    clock = FakeClock(emulator)
+    operator.hook = GeminiFilesHook(clock=clock)
+
+    assert operator.execute(context)["deleted_files"] == 2
+    assert clock.slept == [7.0]
+
+
+def test_arguments_are_template_fields_so_that_mapped_tasks_can_expand_them():
+    assert GeminiCleanupFilesOperator.template_fields == ("policy", "dry_run", "gemini_conn_id")
+    operator = GeminiCleanupFilesOperator(task_id="cleanup", dry_run="{{ params.dry_run }}")
+    operator.render_template_fields({"params": {"dry_run": True}})
+
+    assert operator.dry_run == "True"
 
 
 class ByAsset:
-    """What Airflow looks up by an asset: the events of outlets, and from 3.3 on the state of assets."""
+    """The events of outlets, which Airflow looks up by an asset."""
 
     def __init__(self, **found: object) -> None:
         self._found = found
@@ -125,28 +149,12 @@ class ByAsset:
         return self._found[asset.uri.rpartition("/")[2]]
 
 
-def test_the_asset_is_told_the_usage(context):
+@pytest.mark.parametrize(("dry_run", "usage"), [(False, "after"), (True, "before")])
+def test_usage_is_the_extra_of_the_assets_event(context, dry_run, usage):
     asset = storage_asset("gemini_default")
     event = SimpleNamespace(extra={})
-    stored: dict[str, object] = {}
-    store = SimpleNamespace(set=stored.__setitem__)
-    context |= {
-        "outlet_events": ByAsset(gemini_default=event),
-        "asset_state_store": ByAsset(gemini_default=store),
-    }
+    context["outlet_events"] = ByAsset(gemini_default=event)
 
-    report = GeminiCleanupFilesOperator(task_id="sweep", outlets=[asset]).execute(context)
+    report = GeminiCleanupFilesOperator(task_id="cleanup", outlets=[asset], dry_run=dry_run).execute(context)
 
-    assert event.extra == report["after"]
-    assert stored == {"usage": report["after"]}
-
-
-def test_a_state_store_that_fails_does_not_fail_the_sweep(context, logged):
-    asset = storage_asset("gemini_default")
-    context |= {
-        "outlet_events": ByAsset(gemini_default=SimpleNamespace(extra={})),
-        "asset_state_store": ByAsset(),
-    }
-
-    assert GeminiCleanupFilesOperator(task_id="sweep", outlets=[asset]).execute(context)["deleted_files"] == 2
-    assert "could not be kept" in logged()
+    assert event.extra == report[usage]
