@@ -46,7 +46,7 @@ def _source_uri(where: str) -> str:
     return where if "://" in where else f"file://{quote(os.path.abspath(where))}"
 
 
-def _is_read() -> bool:
+def is_read() -> bool:
     """
     Return whether a plugin reads lineage.
 
@@ -60,7 +60,7 @@ def _is_read() -> bool:
 
 
 def _add(hook: BaseHook | None, how: str, uri: str) -> None:
-    if hook is None or not _is_read():
+    if hook is None or not is_read():
         return
     try:
         getattr(get_hook_lineage_collector(), how)(hook, uri=uri)
