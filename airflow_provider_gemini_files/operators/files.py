@@ -191,6 +191,9 @@ class GeminiUploadFileOperator(GeminiOperator):
             except GeminiStorageFullError as error:
                 quota.refused(error)
                 self.log.warning("Attempt %d: %s", quota.tries, error)
+                if self.reuse == "project" and quota.tries == 1 and len(sources) > 1:
+                    # Sources of the same bytes are one file, which another of them may just have created.
+                    continue
                 if not self._evict(context, quota, error.missing_bytes):
                     self._wait_for_free_space(sources, quota)
 

@@ -1,28 +1,28 @@
-"""Uploading into a full store: what waits, what makes room, and what cannot fit."""
+"""Uploading into a full storage: what waits, what is evicted, and what cannot fit."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
-from support import counting, seed
+from support import FakeClock, counting, seed
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
 from airflow_provider_gemini_files.operators.storage import GeminiCleanupFilesOperator
-from airflow_provider_gemini_files.triggers import storage
 
 QUOTA = 1000
-RUNS = {"done": "success", "live": "running"}
+HOUR = 3600
 
 
 @pytest.fixture(autouse=True)
@@ -31,21 +31,35 @@ def quota(emulator, connect):
     connect(host=emulator.base_url, extra={"max_retries": 1, "quota_bytes": QUOTA})
 
 
+@pytest.fixture(autouse=True)
+def clock(emulator, monkeypatch) -> FakeClock:
+    """Return the clock of all operators; the emulator's follows it."""
+    clock = FakeClock(emulator)
+    monkeypatch.setattr(GeminiOperator, "clock", clock)
+    return clock
+
+
 @pytest.fixture
-def context(ti):
-    """Return the context of a task whose Airflow knows the runs above."""
-    ti.get_dr_count = counting(RUNS)
+def runs(ti) -> dict[str, str]:
+    """Return the states of the runs that Airflow knows, by their ids; a test may change them."""
+    runs = {"done": "success", "live": "running"}
+    ti.get_dr_count = counting(runs)
+    return runs
+
+
+@pytest.fixture
+def context(ti, runs) -> dict[str, Any]:
     return {"ti": ti}
 
 
 def file(name: str, run: str | None, size: int, **fields: object) -> dict[str, object]:
-    label = display_name_for(name, Owner("dag", run, "task") if run else None)
-    return {"name": f"files/{name}", "display_name": label, "size": size, "age": 60, **fields}
+    """Return a file to seed, an hour old."""
+    owner = Owner("dag", run, "task", deployment="tests") if run else None
+    return {"name": f"files/{name}", "display_name": display_name_for(name, owner), "size": size, "age": HOUR, **fields}
 
 
-def upload(source, **options) -> GeminiUploadFileOperator:
-    quick = {"poll_interval": 0.1, "max_poll_interval": 0.2, "quota_timeout": 20}
-    return GeminiUploadFileOperator(task_id="upload", source=source, **{**quick, **options})
+def upload(source: object, **options: object) -> GeminiUploadFileOperator:
+    return GeminiUploadFileOperator(task_id="upload", source=source, **options)
 
 
 def source_of(tmp_path, size: int, name: str = "new.txt") -> str:
@@ -54,175 +68,242 @@ def source_of(tmp_path, size: int, name: str = "new.txt") -> str:
     return str(path)
 
 
-def names(emulator) -> set[str]:
-    return {one.id for project in emulator.emulator.projects.values() for one in project.files()}
+def names() -> set[str]:
+    return {one.name for one in GeminiFilesHook().list_files()}
 
 
-def later(seconds: float, work) -> threading.Timer:
-    timer = threading.Timer(seconds, work)
-    timer.start()
-    return timer
+def starts(emulator) -> int:
+    return sum(entry["call"] == "start" for entry in emulator.journal)
 
 
-def test_it_fails_where_it_is_not_told_to_wait(emulator, context, tmp_path):
+def deferral(operator: GeminiUploadFileOperator, context: dict[str, Any]) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute(context)
+    return deferred.value
+
+
+def run_trigger(deferred: TaskDeferred, clock: FakeClock) -> dict[str, Any]:
+    """Run the trigger of a deferral as a triggerer does; it and its event pass through Airflow's database."""
+    path, arguments = deferred.trigger.serialize()
+    assert path.endswith("GeminiStorageCapacityTrigger")
+    trigger = type(deferred.trigger)(**json.loads(json.dumps(arguments)), clock=clock)
+
+    async def first() -> Any:
+        return (await anext(trigger.run())).payload
+
+    return json.loads(json.dumps(asyncio.run(first())))
+
+
+# --- fail ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_upload_fails_at_full_storage_by_default(emulator, context, clock, tmp_path):
     seed(emulator.base_url, file("done", "done", 900))
 
-    with pytest.raises(e.GeminiStorageFullError, match="on_quota='wait'"):
+    with pytest.raises(e.GeminiStorageFullError, match="on_quota='wait'") as full:
         upload(source_of(tmp_path, 200)).execute(context)
-    assert names(emulator) == {"done"}
 
-
-def test_it_waits_in_the_worker_until_there_is_room(emulator, context, hook, tmp_path):
-    seed(emulator.base_url, file("done", "done", 900))
-    timer = later(1, lambda: hook.delete_file("files/done"))
-
-    name = upload(source_of(tmp_path, 200), on_quota="wait").execute(context)
-
-    timer.join()
-    assert names(emulator) == {name.removeprefix("files/")}
-
-
-def test_a_wait_ends_at_its_deadline_and_says_so(emulator, context, tmp_path):
-    seed(emulator.base_url, file("live", "live", 900))
-
-    with pytest.raises(e.GeminiStorageFullError, match="quota_timeout") as full:
-        upload(source_of(tmp_path, 200), on_quota="wait", quota_timeout=0.5).execute(context)
-    assert "900 B of 1000 B" in str(full.value)
-    assert names(emulator) == {"live"}
+    assert full.value.missing_bytes == 200
+    assert clock.slept == []
+    assert names() == {"files/done"}
 
 
 @pytest.mark.parametrize("on_quota", ["wait", "evict"])
-def test_what_can_never_fit_fails_at_once(emulator, context, tmp_path, on_quota):
+def test_sources_that_can_never_fit_fail_at_once(emulator, context, tmp_path, on_quota):
     one, two = source_of(tmp_path, 600, "a.txt"), source_of(tmp_path, 600, "b.txt")
 
     with pytest.raises(e.GeminiInputError, match="more than the whole storage"):
         upload(source_of(tmp_path, 1001), on_quota=on_quota).execute(context)
     with pytest.raises(e.GeminiInputError, match="The 2 sources have"):
         upload([one, two], on_quota=on_quota).execute(context)
-    assert emulator.usage()["files"] == 0
+    assert emulator.journal == []
 
 
-def test_on_quota_is_checked_when_the_dag_is_parsed():
-    with pytest.raises(e.GeminiInputError, match="on_quota is one of fail, wait, evict"):
-        upload("a.txt", on_quota="evicted")
+def test_shared_sources_of_the_same_bytes_can_fit_together(emulator, context, tmp_path):
+    one, two = source_of(tmp_path, 600, "a.txt"), source_of(tmp_path, 600, "b.txt")
+
+    uploaded = upload([one, two], on_quota="wait", reuse="project").execute(context)
+
+    assert set(uploaded) == names()
 
 
-def run_trigger(deferred: TaskDeferred) -> dict:
-    """Run the trigger of a deferral as a triggerer does, after a trip through its database; return the event."""
-    path, arguments = deferred.trigger.serialize()
-    assert path.endswith("GeminiStorageCapacityTrigger")
-    trigger = type(deferred.trigger)(**json.loads(json.dumps(arguments)))
+# --- wait ----------------------------------------------------------------------------------------------------------
 
-    async def first() -> dict:
-        return (await anext(trigger.run())).payload
 
-    return asyncio.run(first())
+def test_an_upload_waits_in_the_worker_until_there_is_free_space(emulator, context, hook, clock, tmp_path):
+    seed(emulator.base_url, file("done", "done", 900))
+    clock.after(120, lambda: hook.delete_file("files/done"))
+
+    name = upload(source_of(tmp_path, 200), on_quota="wait").execute(context)
+
+    assert names() == {name}
+    assert 120 <= clock.passed < 180
+    # The list showed that there was no space, so nothing was sent in vain meanwhile.
+    assert starts(emulator) == 2
+
+
+def test_a_wait_ends_at_its_deadline(emulator, context, clock, tmp_path):
+    seed(emulator.base_url, file("live", "live", 900))
+
+    with pytest.raises(e.GeminiStorageFullError, match="quota_timeout has passed") as full:
+        upload(source_of(tmp_path, 200), on_quota="wait", quota_timeout=timedelta(minutes=5)).execute(context)
+
+    assert "900 B of 1000 B" in str(full.value)
+    assert 300 <= clock.passed < 310
+    assert names() == {"files/live"}
+
+
+def test_a_wait_ends_with_the_tasks_execution_timeout(emulator, context, clock, tmp_path):
+    seed(emulator.base_url, file("live", "live", 900))
+
+    with pytest.raises(e.GeminiStorageFullError):
+        upload(source_of(tmp_path, 200), on_quota="wait", execution_timeout=timedelta(minutes=5)).execute(context)
+
+    assert 300 <= clock.passed < 310
+
+
+def test_pauses_grow_while_the_service_refuses_what_the_list_shows_as_free(emulator, context, clock, tmp_path):
+    emulator.faults.add("start", "storage_full", times=4)
+
+    upload(source_of(tmp_path, 200), on_quota="wait").execute(context)
+
+    assert [pause for pause in clock.slept if pause] == [5, 10, 20, 30]
+
+
+# --- wait in the triggerer -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reuse", ["run", "never", "project"])
-def test_a_deferred_upload_sends_only_what_is_missing(emulator, context, hook, tmp_path, reuse, monkeypatch):
-    # No supervisor here that would have to see the deferral.
-    monkeypatch.setattr(storage, "SETTLE_SECONDS", 0)
+def test_a_deferred_upload_sends_only_the_rest(emulator, context, hook, clock, tmp_path, reuse):
     seed(emulator.base_url, file("done", "done", 500))
     sources = [source_of(tmp_path, 300, "a.txt"), source_of(tmp_path, 310, "b.txt")]
     operator = upload(sources, on_quota="wait", deferrable=True, reuse=reuse)
-    with pytest.raises(TaskDeferred) as deferred:
-        operator.execute(context)
+    deferred = deferral(operator, context)
     assert emulator.usage()["files"] == 2
-    timer = later(1, lambda: hook.delete_file("files/done"))
+    clock.after(60, lambda: hook.delete_file("files/done"))
 
-    event = run_trigger(deferred.value)
-    kept = json.loads(json.dumps(deferred.value.kwargs))
-    found = operator.execute_with_room(context, event=event, **kept)
+    event = run_trigger(deferred, clock)
+    uploaded = operator.execute_with_free_space(context, event)
 
-    timer.join()
-    assert len(found) == 2
-    assert names(emulator) == {name.removeprefix("files/") for name in found}
+    assert len(uploaded) == 2
+    assert names() == set(uploaded)
     assert sum(entry["status"] == 200 for entry in emulator.journal if entry["call"] == "finalize") == 2
 
 
-def test_a_deferred_wait_that_ends_in_vain_is_a_full_storage(emulator, context, tmp_path):
+def test_a_wait_in_the_triggerer_ends_at_the_deadline_of_the_first_attempt(emulator, context, clock, tmp_path):
     seed(emulator.base_url, file("live", "live", 900))
-    operator = upload(source_of(tmp_path, 200), on_quota="wait", deferrable=True, quota_timeout=1)
-    with pytest.raises(TaskDeferred) as deferred:
-        operator.execute(context)
+    operator = upload(source_of(tmp_path, 200), on_quota="wait", deferrable=True, quota_timeout=300)
+    deferred = deferral(operator, context)
+    clock.advance(200)
 
-    event = run_trigger(deferred.value)
+    event = run_trigger(deferred, clock)
 
     with pytest.raises(e.GeminiStorageFullError, match="quota_timeout"):
-        operator.execute_with_room(context, event=event, **deferred.value.kwargs)
+        operator.execute_with_free_space(context, event)
+    assert 300 <= clock.passed < 310
 
 
-def test_eviction_deletes_no_more_than_needed_and_only_of_runs_that_have_ended(emulator, context, tmp_path):
+def test_attempts_and_evicted_bytes_are_counted_over_deferrals(emulator, context, hook, clock, tmp_path):
+    seed(emulator.base_url, file("done", "done", 900))
+    operator = upload(source_of(tmp_path, 200), on_quota="wait", deferrable=True)
+    emulator.faults.add("start", "storage_full", times=2)
+    resumes = []
+    deferred = deferral(operator, context)
+    hook.delete_file("files/done")
+    event = run_trigger(deferred, clock)
+    resumes.append(event["resume"])
+    with pytest.raises(TaskDeferred) as again:
+        operator.execute_with_free_space(context, event)
+    event = run_trigger(again.value, clock)
+    resumes.append(event["resume"])
+    operator.execute_with_free_space(context, event)
+
+    assert [resume["tries"] for resume in resumes] == [1, 2]
+    assert resumes[0]["deadline"] == resumes[1]["deadline"]
+
+
+class TestDeferredByVersion1:
+    """Tasks that were deferred before an upgrade of this package end with it."""
+
+    def arguments(self, clock: FakeClock, source: str) -> dict[str, Any]:
+        names = {source: "files/an0123"}
+        return {"began": clock.now() - 60, "deadline": clock.now() + 60, "tries": 3, "evicted_bytes": 0, "names": names}
+
+    def test_the_upload_continues_under_the_name_that_it_had(self, emulator, context, clock, tmp_path):
+        source = source_of(tmp_path, 200)
+        event = {"usage": {"files": 0, "used_bytes": 0, "quota_bytes": QUOTA, "next_expiry": None}}
+
+        operator = upload(source, on_quota="wait", deferrable=True, reuse="never")
+
+        assert operator.execute_with_room(context, event, **self.arguments(clock, source)) == "files/an0123"
+
+    def test_the_error_of_the_wait_is_a_full_storage(self, emulator, context, clock, tmp_path):
+        source = source_of(tmp_path, 200)
+        event = {"error": "GeminiWaitTimeoutError", "message": "the deadline has passed"}
+
+        with pytest.raises(e.GeminiStorageFullError, match="at each of 3 attempts"):
+            upload(source, on_quota="wait").execute_with_room(context, event, **self.arguments(clock, source))
+
+
+# --- evict ---------------------------------------------------------------------------------------------------------
+
+
+def test_eviction_deletes_no_more_than_needed_and_only_of_ended_runs_of_this_deployment(emulator, context, tmp_path):
+    staging = Owner("dag", "done", "task", deployment="staging")
     seed(
         emulator.base_url,
-        file("foreign", None, 100),
-        {"name": "files/shared", "display_name": display_name_for("s", None, shared=True), "size": 100, "age": 90_000},
+        file("foreign", None, 50),
+        file("staging", None, 50) | {"display_name": display_name_for("s", staging)},
+        file("old-mark", None, 50) | {"display_name": display_name_for("o", Owner("dag", "done", "task"))},
+        file("shared", None, 50) | {"display_name": display_name_for("s", None, shared=True, deployment="tests")},
         file("live", "live", 100),
-        file("new", "done", 200, age=10),
-        file("old", "done", 200, age=1000),
+        file("new", "done", 200, age=1 * HOUR),
+        file("old", "done", 200, age=10 * HOUR),
         file("bad", "done", 200, failed=True),
-        file("orphan", "deleted", 100, age=2000),
+        file("orphan", "deleted", 50, age=20 * HOUR),
     )
 
     name = upload(source_of(tmp_path, 300), on_quota="evict").execute(context)
 
-    assert names(emulator) == {"foreign", "shared", "live", "new", "old", name.removeprefix("files/")}
+    kept = {"files/foreign", "files/staging", "files/old-mark", "files/shared", "files/live", "files/new"}
+    assert kept <= names()
+    assert "files/bad" not in names()
+    assert name in names()
+    assert emulator.usage()["bytes"] <= QUOTA
 
 
-def test_eviction_waits_where_there_is_nothing_to_evict(emulator, context, hook, tmp_path):
+def test_eviction_waits_for_a_run_to_end(emulator, context, runs, clock, tmp_path):
     seed(emulator.base_url, file("live", "live", 900))
-    timer = later(1, lambda: RUNS.update(live="success"))
+    clock.after(600, lambda: runs.update(live="success"))
 
-    try:
-        name = upload(source_of(tmp_path, 200), on_quota="evict").execute(context)
-    finally:
-        timer.join()
-        RUNS["live"] = "running"
+    name = upload(source_of(tmp_path, 200), on_quota="evict").execute(context)
 
-    assert names(emulator) == {name.removeprefix("files/")}
+    assert names() == {name}
+    assert 600 <= clock.passed < 700
 
 
-def test_deleted_bytes_that_still_count_are_waited_for_and_nothing_more_is_evicted(emulator, context, tmp_path):
-    emulator.settings.freed_seconds = 1.5
-    seed(emulator.base_url, file("a", "done", 500, age=20), file("b", "done", 500, age=10))
+def test_nothing_more_is_evicted_while_deleted_bytes_still_count(emulator, context, clock, tmp_path):
+    emulator.settings.freed_seconds = 90
+    seed(emulator.base_url, file("a", "done", 500, age=20 * HOUR), file("b", "done", 500, age=10 * HOUR))
 
     name = upload(source_of(tmp_path, 400), on_quota="evict").execute(context)
 
-    assert names(emulator) == {"b", name.removeprefix("files/")}
+    assert names() == {"files/b", name}
+    assert clock.passed >= 90
 
 
-@pytest.mark.parametrize(("on_quota", "count", "size"), [("wait", 40, 10 * 1024**2), ("evict", 15, 100)])
-def test_many_uploads_of_twice_the_quota_all_get_in(emulator, connect, ti, tmp_path, on_quota, count, size):
-    """Each run ends soon after its upload; its file may go from then on."""
-    quota = emulator.settings.quota_bytes = count * size // 2
-    connect(host=emulator.base_url, extra={"quota_bytes": quota})
-    service = Service(emulator)
-    source = source_of(tmp_path, size)
-
-    def one(number: int) -> str:
-        own = type(ti)(run_id=f"r{number}")
-        own.get_dr_count = service.count
-        service.states[own.run_id] = "running"
-        patient = {"poll_interval": 0.5, "max_poll_interval": 1, "quota_timeout": 120, "deferrable": False}
-        name = upload(source, on_quota=on_quota, **patient).execute({"ti": own})
-        # The run works with its file for a while; nobody may take it away.
-        for _ in range(3):
-            time.sleep(0.05)
-            service.look_for(name)
-        service.states[own.run_id] = "success"
-        return name
-
-    with service.sweeping(on_quota == "wait", ti), ThreadPoolExecutor(count) as executor:
-        found = list(executor.map(one, range(count)))
-
-    assert len(set(found)) == count
-    assert service.lost == []
-    assert quota * 0.8 < service.peak <= quota
+# --- many at once --------------------------------------------------------------------------------------------------
 
 
-class Service:
-    """The runs that there are, a Dag that sweeps, and what is seen of the storage meanwhile."""
+class BusyClock(FakeClock):
+    """A clock on which many threads sleep: what one of them does for a moment takes no time of the others' pauses."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class Airflow:
+    """The runs that there are, and what they see of the storage while they use their files."""
 
     def __init__(self, emulator) -> None:
         self._emulator = emulator
@@ -230,31 +311,44 @@ class Service:
         self.lost: list[str] = []
         self.peak = 0
 
-    def count(self, *, dag_id: str, run_ids: list[str], **only: list[str]) -> int:
-        """Count runs as Airflow does."""
-        wanted = only.get("states", ["success", "running"])
-        return sum(self.states.get(run_id) in wanted for run_id in run_ids)
+    def task_of(self, ti: Any, run_id: str) -> Any:
+        own = type(ti)(run_id=run_id)
+        own.get_dr_count = counting(self.states)
+        return own
 
-    def look_for(self, name: str) -> None:
+    def use(self, name: str) -> None:
         self.peak = max(self.peak, self._emulator.usage()["bytes"])
-        if name.removeprefix("files/") not in names(self._emulator):
+        if name not in names():
             self.lost.append(name)
 
-    @contextmanager
-    def sweeping(self, wanted: bool, ti):
-        done = threading.Event()
-        own = type(ti)("sweep")
-        own.get_dr_count = self.count
 
-        def sweep() -> None:
-            policy = RetentionPolicy(grace=timedelta())
-            while wanted and not done.wait(0.5):
-                GeminiCleanupFilesOperator(task_id="sweep", policy=policy).execute({"ti": own})
+@pytest.mark.parametrize("on_quota", ["wait", "evict"])
+def test_uploads_of_twice_the_quota_all_succeed_and_no_run_loses_its_file(
+    emulator, ti, tmp_path, on_quota, monkeypatch
+):
+    """Each run ends soon after its upload; its file may be deleted from then on."""
+    clock = BusyClock(emulator)
+    monkeypatch.setattr(GeminiOperator, "clock", clock)
+    count, size = 16, 2 * QUOTA // 16
+    airflow, source = Airflow(emulator), source_of(tmp_path, size)
+    patient = {"poll_interval": 1, "max_poll_interval": 5, "quota_timeout": 24 * HOUR, "deferrable": False}
+    policy = RetentionPolicy(max_age_finished=timedelta(), grace=timedelta())
 
-        sweeper = threading.Thread(target=sweep)
-        sweeper.start()
-        try:
-            yield
-        finally:
-            done.set()
-            sweeper.join()
+    def run(number: int) -> str:
+        own = airflow.task_of(ti, f"r{number}")
+        airflow.states[own.run_id] = "running"
+        name = upload(source, on_quota=on_quota, **patient).execute({"ti": own})
+        for _ in range(3):
+            clock.sleep(10)
+            airflow.use(name)
+        airflow.states[own.run_id] = "success"
+        if on_quota == "wait":
+            GeminiCleanupFilesOperator(task_id="cleanup", policy=policy).execute({"ti": own})
+        return name
+
+    with ThreadPoolExecutor(count) as executor:
+        uploaded = list(executor.map(run, range(count)))
+
+    assert len(set(uploaded)) == count
+    assert airflow.lost == []
+    assert QUOTA // 2 <= airflow.peak <= QUOTA
