@@ -2,8 +2,9 @@
 ### Gemini files: a folder of invoices
 
 Uploads each PDF in a folder and extracts its data with a model, in mapped tasks. Answers are validated against a
-schema; an invalid answer is repaired once. One task writes the results as **JSON Lines to object storage**, and a
-teardown deletes all files, even if a task in between fails.
+schema; an invalid answer is repaired once. One task writes the results as **JSON Lines to object storage**, each with
+the name of its PDF and also if some invoices could not be read. A teardown deletes all files, even if a task in between
+fails.
 """
 
 from __future__ import annotations
@@ -78,16 +79,19 @@ def gemini_files_invoices():
         repair_answer=True,
         generation_config={"temperature": 0},
         max_input_tokens=20_000,
+        with_source=True,
         retries=2,
         retry_delay=timedelta(seconds=30),
     ).expand(files=upload.output)
     # [END extract]
 
-    @task
-    def collect(invoices: list[dict], params: dict, run_id: str) -> str:
-        """Write one line of JSON per invoice, and return the path."""
+    # Failed tasks have no answer, so answers are matched with their files by what they say, never by position.
+    @task(trigger_rule="all_done")
+    def collect(answers: list[dict], params: dict, run_id: str) -> str:
+        """Write one line of JSON per invoice that could be read, and return the path."""
         path = ObjectStoragePath(params["output"]) / f"{run_id}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
+        invoices = [{"file": one["files"][0]["display_name"], **one["answer"]} for one in answers]
         path.write_text("".join(json.dumps(invoice, ensure_ascii=False) + "\n" for invoice in invoices))
         return str(path)
 

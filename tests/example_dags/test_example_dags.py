@@ -74,7 +74,25 @@ def test_invoices_are_written_as_json_lines_after_repair_of_invalid_answer(emula
     assert len(invoices) == 3
     for invoice in invoices:
         assert sys.modules[dag.dag_id].Invoice.model_validate(invoice).total == invoice["total"]
+    assert sorted(invoice["file"] for invoice in invoices) == sorted(
+        path.name for path in (EXAMPLE_DAGS / "media" / "invoices").glob("*.pdf")
+    )
     assert sum(entry["call"] == "generate" for entry in emulator.journal) == 4
+    assert emulator.usage() == {"files": 0, "bytes": 0}
+
+
+def test_invoices_keep_their_file_names_if_one_is_blocked(emulator, tmp_path):
+    emulator.answers.add(block_reason="PROHIBITED_CONTENT")
+
+    run = load("gemini_files_invoices").test(run_conf={"output": f"file://{tmp_path}"})
+
+    assert states(run)["extract"] == {"success", "failed"}
+    assert states(run)["collect"] == states(run)["delete"] == {"success"}
+    [output] = tmp_path.iterdir()
+    invoices = [json.loads(line) for line in output.read_text().splitlines()]
+    uploads = [entry["body"] for entry in emulator.journal if entry["call"] == "start"]
+    first, *others = sorted(body["file"]["displayName"].partition(" [")[0] for body in uploads)
+    assert [invoice["file"] for invoice in invoices] == others
     assert emulator.usage() == {"files": 0, "bytes": 0}
 
 
