@@ -54,7 +54,7 @@ def shown_text(text: object, secrets: Iterable[str] = (), *, limit: int = _MAX_C
         for form in {secret, quote(secret, safe="")} - {""}:
             line = line.replace(form, _HIDDEN)
     line = _URL_IN_TEXT.sub(lambda found: shown_url(found[0]), line)
-    line = _LOG_COMMAND.sub(r"\1", _ANSI.sub("", line))
+    line = _LOG_COMMAND.sub(r"\1 ", _ANSI.sub("", line))
     line = " ".join("".join(map(_printable, line)).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 

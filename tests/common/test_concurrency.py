@@ -3,13 +3,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from airflow_provider_gemini_files.transfer.many import for_each, shortened
 
 from airflow_provider_gemini_files import exceptions as e
-
-
-def explain(failed: list, good: list) -> str:
-    return f"{failed!r} {good!r}"
+from airflow_provider_gemini_files.common.concurrency import map_outcomes, shortened
 
 
 def fail_with(errors: dict[int, Exception]):
@@ -21,58 +17,65 @@ def fail_with(errors: dict[int, Exception]):
     return work
 
 
-def test_results_are_in_order_whichever_ends_first():
+def test_outcomes_are_in_order_whichever_ends_first():
     second = threading.Event()
 
     def work(item: int) -> int:
         if item == 1:
-            second.wait(5)
+            assert second.wait(5)
         else:
             second.set()
         return item
 
-    assert for_each(work, [1, 2], 2, explain) == [1, 2]
+    assert [outcome.result for outcome in map_outcomes(work, [1, 2], concurrency=2)] == [1, 2]
 
 
-def test_the_error_of_an_only_item_is_its_own():
-    with pytest.raises(e.GeminiAuthError, match=r"^no key$"):
-        for_each(fail_with({1: e.GeminiAuthError("no key")}), [1], 2, explain)
+def test_no_more_items_at_once_than_allowed():
+    running, most, lock = [0], [0], threading.Lock()
+    three = threading.Barrier(3)
+
+    def work(item: int) -> None:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        three.wait(5)
+        with lock:
+            running[0] -= 1
+
+    map_outcomes(work, range(9), concurrency=3)
+
+    assert most == [3]
 
 
-@pytest.mark.parametrize(
-    ("errors", "raised"),
-    [
-        ({1: e.GeminiInputError("a"), 3: e.GeminiServiceError("b")}, e.GeminiServiceError),
-        ({1: e.GeminiInputError("a"), 3: e.GeminiFileGoneError("b")}, e.GeminiInputError),
-        ({2: e.GeminiRateLimitError("a", 5)}, e.GeminiRateLimitError),
-    ],
-)
-def test_failures_are_permanent_only_together(errors, raised):
-    with pytest.raises(e.GeminiFilesError) as failed:
-        for_each(fail_with(errors), [1, 2, 3, 4], 2, explain)
+@pytest.mark.parametrize("count", [1, 3])
+def test_failed_item_keeps_its_error_and_stops_no_other(count):
+    error = e.GeminiRateLimitError("slow down", 3600)
 
-    assert type(failed.value) is raised
-    good = [item * 10 for item in (1, 2, 3, 4) if item not in errors]
-    assert str(failed.value) == f"{list(errors.items())!r} {good!r}"
+    outcomes = map_outcomes(fail_with({0: error}), range(count), concurrency=1)
+
+    assert outcomes[0].error is error
+    assert [outcome.result for outcome in outcomes[1:]] == [10, 20][: count - 1]
+    assert all(outcome.begun for outcome in outcomes)
 
 
-def test_what_all_would_fail_with_ends_it():
-    done = []
+@pytest.mark.parametrize("fatal", [e.GeminiAuthError("no right"), e.GeminiStorageFullError("full")])
+def test_no_item_is_begun_after_an_error_that_would_recur(fatal):
+    outcomes = map_outcomes(fail_with({1: fatal}), range(4), concurrency=1)
 
-    def work(item: int) -> int:
-        done.append(item)
-        raise e.GeminiStorageFullError("full")
-
-    with pytest.raises(e.GeminiStorageFullError):
-        for_each(work, list(range(100)), 1, explain)
-
-    assert done == [0]
+    assert [outcome.begun for outcome in outcomes] == [True, True, False, False]
+    assert [outcome.result for outcome in outcomes] == [0, None, None, None]
+    assert outcomes[1].error is fatal
 
 
-def test_an_error_that_is_none_of_ours_is_not_swallowed():
+def test_error_of_another_kind_is_raised():
     with pytest.raises(ZeroDivisionError):
-        for_each(lambda item: item // 0, [1, 2], 2, explain)
+        map_outcomes(lambda item: item / 0, [1, 2])
 
 
-def test_a_message_does_not_grow_without_bound():
-    assert shortened([str(number) for number in range(12)]) == "0; 1; 2; 3; 4; 5; 6; 7; 8; 9 ... and 2 more"
+def test_nothing_to_do_is_no_outcome():
+    assert map_outcomes(fail_with({}), []) == []
+
+
+def test_long_lists_are_shortened():
+    assert shortened(["a", "b"]) == "a; b"
+    assert shortened([str(n) for n in range(12)]).endswith("9 ... and 2 more")

@@ -1,137 +1,277 @@
+"""What a response means, by its status and by whose word it is."""
+
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from airflow_provider_gemini_files.files.answers import error_from_answer
+from support import FakeClock
 
 from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files.common.failures import (
+    ApiResponse,
+    combined,
+    error_of_response,
+    retry_after_of,
+    unreachable,
+)
 
 
-def body(code: int, status: str, message: str, details: list | None = None) -> dict:
-    return {"error": {"code": code, "status": status, "message": message, "details": details or []}}
+def service_error(code: int, status: str, message: str, details: list | None = None) -> bytes:
+    return json.dumps(
+        {"error": {"code": code, "status": status, "message": message, "details": details or []}}
+    ).encode()
 
 
+def response(status: int, body: Any = b"", **headers: str) -> ApiResponse:
+    content = (
+        body if isinstance(body, bytes) else json.dumps(body).encode() if not isinstance(body, str) else body.encode()
+    )
+    return ApiResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, content)
+
+
+GONE = service_error(403, "PERMISSION_DENIED", "You do not have permission to access the File x or it may not exist.")
 STORAGE = [{"violations": [{"quotaId": "FileStorageBytesPerProject"}]}, {"retryDelay": "9223372036854775807s"}]
+DAILY = {"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier", "quotaValue": "50"}]}
 
 
-@pytest.mark.parametrize(
-    ("code", "answer", "kind"),
-    [
-        (400, body(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."), e.GeminiAuthError),
-        (400, body(400, "INVALID_ARGUMENT", "No.", [{"reason": "API_KEY_INVALID"}]), e.GeminiAuthError),
-        (401, body(401, "UNAUTHENTICATED", "Overloaded credentials"), e.GeminiAuthError),
-        (403, body(403, "PERMISSION_DENIED", "The caller does not have permission"), e.GeminiAuthError),
-        (403, body(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers"), e.GeminiAuthError),
-        (
-            403,
-            body(403, "PERMISSION_DENIED", "You do not have permission to access the File x or it may not exist."),
-            e.GeminiFileGoneError,
-        ),
-        (404, "Not Found", e.GeminiFileGoneError),
-        (404, body(404, "NOT_FOUND", "models/x is not found for API version v1"), e.GeminiInputError),
-        (
-            400,
-            body(400, "FAILED_PRECONDITION", "The File x is not in an ACTIVE state and usage is not allowed."),
-            e.GeminiFileNotActiveError,
-        ),
-        (400, "Upload has already been terminated.", e.GeminiServiceError),
-        (400, body(400, "INVALID_ARGUMENT", "Unsupported MIME type: bad/type"), e.GeminiInputError),
-        (409, body(409, "ALREADY_EXISTS", "whatever it says"), e.GeminiNameTakenError),
-        (429, body(429, "RESOURCE_EXHAUSTED", "You exceeded your current quota", STORAGE), e.GeminiStorageFullError),
-        (429, body(429, "RESOURCE_EXHAUSTED", "proto: file_storage_bytes, limit"), e.GeminiStorageFullError),
-        (429, body(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted"), e.GeminiRateLimitError),
-        (500, body(500, "INTERNAL", "Failed to convert server response to JSON"), e.GeminiServiceError),
-        (503, "", e.GeminiServiceError),
-        (408, "", e.GeminiServiceError),
-    ],
-)
-def test_what_an_answer_means(code, answer, kind):
-    doing = "ask model x" if isinstance(answer, dict) and "models/" in str(answer) else "get files/x"
+class TestWordOfTheService:
+    @pytest.mark.parametrize(
+        ("code", "status", "message", "details", "kind"),
+        [
+            (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", None, e.GeminiAuthError),
+            (400, "INVALID_ARGUMENT", "No.", [{"reason": "API_KEY_INVALID"}], e.GeminiAuthError),
+            (401, "UNAUTHENTICATED", "Overloaded credentials", None, e.GeminiAuthError),
+            (403, "PERMISSION_DENIED", "The caller does not have permission", None, e.GeminiAuthError),
+            (404, "NOT_FOUND", "models/x is not found for API version v1", None, e.GeminiInputError),
+            (400, "FAILED_PRECONDITION", "The File x is not in an ACTIVE state.", None, e.GeminiFileNotActiveError),
+            (400, "INVALID_ARGUMENT", "Unsupported MIME type: bad/type", None, e.GeminiInputError),
+            (409, "ALREADY_EXISTS", "whatever it says", None, e.GeminiNameTakenError),
+            (409, "ABORTED", "conflict", None, e.GeminiServiceError),
+            (429, "RESOURCE_EXHAUSTED", "You exceeded your quota", STORAGE, e.GeminiStorageFullError),
+            (
+                429,
+                "RESOURCE_EXHAUSTED",
+                "proto: file_storage_bytes, limit: 21474836480",
+                None,
+                e.GeminiStorageFullError,
+            ),
+            (429, "RESOURCE_EXHAUSTED", "Resource has been exhausted", None, e.GeminiRateLimitError),
+            (500, "INTERNAL", "Failed to convert server response to JSON", None, e.GeminiServiceError),
+        ],
+    )
+    def test_decides_the_class(self, code, status, message, details, kind):
+        assert type(error_of_response(response(code, service_error(code, status, message, details)), "ask x")) is kind
 
-    assert type(error_from_answer(code, answer, doing)) is kind
+    def test_says_that_a_file_is_gone(self):
+        error = error_of_response(response(403, GONE), "get files/x", file="files/x")
 
+        assert type(error) is e.GeminiFileGoneError
+        assert str(error).startswith("Cannot get files/x: You do not have permission to access the File x or it may")
+        assert str(error).endswith("Upload it again.")
 
-@pytest.mark.parametrize(
-    ("code", "location", "kind", "says"),
-    [
-        (
-            301,
-            "https://user:secret@right.example:8080/v1?secret",
-            e.GeminiInputError,
-            "at https://right.example:8080 (",
-        ),
-        (308, "/elsewhere?secret", e.GeminiInputError, "is elsewhere (HTTP 308)"),
-        (302, "http://[::1", e.GeminiServiceError, "at http://[::1 ("),
-        (307, None, e.GeminiServiceError, "if a retry fails, too"),
-    ],
-)
-def test_a_redirect_names_no_more_than_where_it_leads(code, location, kind, says):
-    error = error_from_answer(code, "", "get files/abc", location=location)
+    def test_404_is_a_gone_file_only_for_a_request_about_one(self):
+        missing = response(404, service_error(404, "NOT_FOUND", "not found"))
 
-    assert type(error) is kind
-    assert says in str(error)
-    assert "secret" not in str(error)
+        assert type(error_of_response(missing, "get files/x", file="files/x")) is e.GeminiFileGoneError
+        assert type(error_of_response(missing, "ask about files/x")) is e.GeminiInputError
+
+    def test_is_read_from_a_wrapped_stream(self):
+        body = b"[" + GONE + b"]"
+
+        assert type(error_of_response(response(403, body), "ask", file=None)) is e.GeminiFileGoneError
 
 
-@pytest.mark.parametrize(("delay", "seconds"), [("28s", 28.0), ("1.5s", 1.5), ("9223372036854775807s", math.inf)])
-def test_the_delay_the_service_asks_for_is_kept_where_it_makes_sense(delay, seconds):
-    error = error_from_answer(429, body(429, "RESOURCE_EXHAUSTED", "slow down", [{"retryDelay": delay}]), "ask")
+class TestWordOfAGateway:
+    @pytest.mark.parametrize("status", [301, 302, 308, 400, 401, 403, 404, 405, 409, 410])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "<html><body>Not Found</body></html>",
+            "",
+            "no such route",
+            {"detail": "Not Found"},
+            {"error": "File files/x not found"},
+            {"error": {"message": "Invalid URL (GET /v1/files/x)", "type": "invalid_request_error", "code": None}},
+            {"error": {"code": 418, "status": "NOT_FOUND", "message": "of another status"}},
+            {"error": {"code": "404", "status": "Not Found", "message": "access the File x"}},
+        ],
+    )
+    def test_never_says_gone_taken_full_or_forbidden(self, status, body):
+        error = error_of_response(response(status, body), "delete files/x", file="files/x")
 
-    assert isinstance(error, e.GeminiRateLimitError)
-    assert error.retry_after == seconds
+        assert type(error) is e.GeminiServiceError
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            ({"detail": "no route"}, "no route"),
+            ({"fault": {"faultstring": "quota policy"}}, "quota policy"),
+            ({"error": "plain text"}, "plain text"),
+            ({"errors": [{"message": "first"}]}, "first"),
+            ({"message": "x" * 1000}, "x…"),
+            ("", "no reason given"),
+            ("<html>secret page</html>", "the response is an HTML page"),
+        ],
+    )
+    def test_is_quoted_in_one_line(self, body, words):
+        text = str(error_of_response(response(404, body), "ask x"))
+
+        assert words in text
+        assert "<" not in text
+        assert len(text) < 900
+
+    def test_says_nothing_of_storage_in_a_429(self):
+        assert type(error_of_response(response(429, "file_storage_bytes"), "ask")) is e.GeminiRateLimitError
+
+    def test_key_and_control_characters_are_removed(self):
+        body = {"error": "key SECRET%2F1\x1b[31m\n::group::x https://u:p@host/a?key=SECRET/1"}
+
+        text = str(error_of_response(response(502, body), "ask", secrets=("SECRET/1",)))
+
+        assert "SECRET" not in text
+        assert "\x1b" not in text
+        assert "::group::" not in text
+        assert "https://host/a" in text
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [("7", 7.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("soon", None), (None, None), ("9" * 19, math.inf)],
-)
-@pytest.mark.parametrize("code", [429, 503])
-def test_the_header_counts_where_the_body_asks_for_no_delay(code, header, seconds):
-    assert error_from_answer(code, "", "ask", header).retry_after == seconds
+class TestUploadBackEnd:
+    def test_plain_text_with_an_upload_status_is_its_own(self):
+        refused = response(400, "Unsupported MIME type: x/y", x_goog_upload_status="final")
+
+        assert type(error_of_response(refused, "upload 'a'")) is e.GeminiInputError
+
+    def test_ended_session_can_be_replaced(self):
+        ended = response(400, "Upload has already been terminated.")
+
+        assert type(error_of_response(ended, "upload 'a'")) is e.GeminiServiceError
+
+    def test_plain_text_cannot_say_that_a_name_is_taken(self):
+        taken = response(409, "Invalid offset", x_goog_upload_status="active")
+
+        assert type(error_of_response(taken, "upload 'a'")) is not e.GeminiNameTakenError
 
 
-def test_the_body_counts_before_the_header():
-    answer = body(429, "RESOURCE_EXHAUSTED", "slow down", [{"retryDelay": "28s"}])
+class TestQuotaThatNoTimeHelps:
+    @pytest.mark.parametrize(
+        ("message", "details"),
+        [
+            ("You exceeded your quota", [{"violations": [{"quotaId": "RequestsPerDay", "quotaValue": "0"}]}]),
+            ("* Quota exceeded for metric: free_tier_requests, limit: 0\nPlease retry in 28s.", [DAILY]),
+            ("Your prepayment credits are depleted. Please go to AI Studio.", None),
+            ("gemini-x doesn't have a free quota tier.", [{"retryDelay": "28s"}]),
+        ],
+    )
+    def test_is_permanent(self, message, details):
+        error = error_of_response(response(429, service_error(429, "RESOURCE_EXHAUSTED", message, details)), "ask")
 
-    assert error_from_answer(429, answer, "ask", "7").retry_after == 28.0
+        assert type(error) is e.GeminiAuthError
 
+    @pytest.mark.parametrize("message", ["limit: 20, model: x", "limit: 0.5", "free_tier_requests, limit: 5"])
+    def test_is_not_seen_in_a_limit_that_is_there(self, message):
+        error = error_of_response(response(429, service_error(429, "RESOURCE_EXHAUSTED", message)), "ask")
 
-def test_a_daily_quota_asks_to_wait_for_the_day_to_end_whatever_delay_comes_with_it():
-    quota = {"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]}
-    answer = body(429, "RESOURCE_EXHAUSTED", "quota", [quota, {"retryDelay": "28s"}])
-
-    error = error_from_answer(429, answer, "ask")
-
-    assert isinstance(error, e.GeminiRateLimitError)
-    a_moment_later = datetime.now(UTC) + timedelta(seconds=error.retry_after + 60)
-    assert a_moment_later.astimezone(ZoneInfo("America/Los_Angeles")).hour == 0
-    assert 0 < error.retry_after <= 25 * 3600
-    assert "counted anew from" in str(error)
-
-
-def test_the_message_says_what_was_tried_what_was_answered_and_what_to_do():
-    error = error_from_answer(403, body(403, "PERMISSION_DENIED", "... access the File x ..."), "get files/x")
-
-    assert str(error).startswith("Cannot get files/x: ... access the File x (HTTP 403). The file was deleted")
-    assert str(error).endswith("Upload it again.")
+        assert type(error) is e.GeminiRateLimitError
 
 
-def test_an_empty_body_still_makes_a_sentence():
-    assert "no reason given (HTTP 503)" in str(error_from_answer(503, "", "upload 'a'"))
+class TestRedirect:
+    @pytest.mark.parametrize(
+        ("status", "location", "says"),
+        [
+            (301, "https://user:secret@right.example:8080/v1?secret", "to https://right.example:8080 (HTTP 301)"),
+            (308, "/elsewhere?secret", "redirects (HTTP 308)"),
+            (302, "http://[::1", "redirects (HTTP 302)"),
+            (307, None, "Check the connection's host"),
+        ],
+    )
+    def test_names_only_the_origin(self, status, location, says):
+        headers = {"location": location} if location else {}
+
+        error = error_of_response(ApiResponse(status, headers), "get files/abc")
+
+        assert type(error) is e.GeminiServiceError
+        assert says in str(error)
+        assert "secret" not in str(error)
 
 
-def test_a_page_of_html_is_not_repeated():
-    error = error_from_answer(404, "<html><body>Not Found</body></html>", "ask model x")
+class TestRetryAfter:
+    @pytest.mark.parametrize(("delay", "seconds"), [("28s", 28.0), ("1.5s", 1.5), ("9223372036854775807s", math.inf)])
+    def test_of_the_body_is_kept(self, delay, seconds):
+        body = service_error(429, "RESOURCE_EXHAUSTED", "slow down", [{"retryDelay": delay}])
 
-    assert "<" not in str(error)
-    assert "is an HTML page" in str(error)
+        assert error_of_response(response(429, body), "ask").retry_after == seconds
+
+    @pytest.mark.parametrize(
+        ("header", "seconds"),
+        [("7", 7.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("soon", None), ("", None), ("9" * 19, math.inf)],
+    )
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_of_the_header_counts_if_the_body_has_none(self, status, header, seconds):
+        assert error_of_response(response(status, retry_after=header), "ask").retry_after == seconds
+
+    def test_of_the_body_comes_first(self):
+        body = service_error(429, "RESOURCE_EXHAUSTED", "slow down", [{"retryDelay": "28s"}])
+
+        assert error_of_response(response(429, body, retry_after="7"), "ask").retry_after == 28.0
+
+    def test_is_found_in_a_stringified_body(self):
+        assert retry_after_of(response(429, {"error": '{"details": [{"retryDelay": "3600s"}]}'})) == 3600
+
+    def test_date_is_compared_with_the_clock_of_the_service(self):
+        headers = {"retry-after": "Wed, 25 Nov 2026 12:01:00 GMT", "date": "Wed, 25 Nov 2026 12:00:00 GMT"}
+
+        assert retry_after_of(ApiResponse(503, headers)) == 60.0
+
+    def test_daily_quota_lasts_until_midnight_in_california(self):
+        body = service_error(429, "RESOURCE_EXHAUSTED", "quota", [DAILY, {"retryDelay": "28s"}])
+        now = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+        error = error_of_response(response(429, body), "ask", clock=FakeClock(now=now.timestamp()))
+
+        assert type(error) is e.GeminiRateLimitError
+        # 07:00 UTC in summer.
+        assert now + timedelta(seconds=error.retry_after) == datetime(2026, 7, 2, 7, tzinfo=UTC)
 
 
-def test_permanent_errors_are_not_retried_by_airflow_and_others_are():
+class TestCombined:
+    def test_two_of_a_class_are_one_of_that_class(self):
+        assert type(combined([e.GeminiAuthError("a"), e.GeminiAuthError("b")], "both")) is e.GeminiAuthError
+
+    def test_keeps_what_each_knows(self):
+        slow, slower = e.GeminiRateLimitError("a", 30), e.GeminiRateLimitError("b", 3600)
+
+        error = combined([slow, slower], "both")
+
+        assert (error.retry_after, error.errors, str(error)) == (3600, (slow, slower), "both")
+
+    def test_adds_up_files_and_bytes(self):
+        failed = combined(
+            [e.GeminiFileFailedError("a", ["files/a"]), e.GeminiFileFailedError("b", ["files/b"])], "both"
+        )
+        full = combined([e.GeminiStorageFullError("a", 10), e.GeminiStorageFullError("b", 20)], "both")
+
+        assert failed.file_names == ("files/a", "files/b")
+        assert full.missing_bytes == 30
+
+    def test_is_permanent_only_if_all_are(self):
+        errors = [e.GeminiInputError("a"), e.GeminiServiceError("b")]
+
+        assert type(combined(errors, "x")) is e.GeminiServiceError
+        assert type(combined(errors, "x", prefer=[e.GeminiPermanentError])) is e.GeminiInputError
+
+
+def test_unreachable_service_is_named_with_the_address_and_without_the_key():
+    error = unreachable(ConnectionError("no route for KEY"), "list files", "https://host", ("KEY",))
+
+    assert str(error) == "Cannot list files: https://host cannot be reached (ConnectionError: no route for ***)."
+    assert error.unreachable
+
+
+def test_only_permanent_errors_are_not_retried_by_airflow():
     kinds = [kind for kind in vars(e).values() if isinstance(kind, type) and issubclass(kind, e.GeminiFilesError)]
 
     assert {kind for kind in kinds if issubclass(kind, AirflowFailException)} == {
@@ -144,7 +284,7 @@ def test_permanent_errors_are_not_retried_by_airflow_and_others_are():
     }
 
 
-def test_the_docstring_draws_every_error():
+def test_docstring_of_the_module_draws_every_error():
     names = {n for n, k in vars(e).items() if isinstance(k, type) and issubclass(k, e.GeminiFilesError)}
 
     assert names - set(e.__doc__.split()) == set()

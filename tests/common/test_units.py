@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_gemini_files.common.limits import human_bytes
+from airflow_provider_gemini_files.common.units import human_bytes
 
 
 @pytest.mark.parametrize(
