@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_gemini_files import deployment
+from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
+
+
+@pytest.fixture
+def unconfigured(monkeypatch) -> None:
+    """Leave the identity to Airflow's Variables."""
+    monkeypatch.delenv("AIRFLOW__GEMINI_FILES__DEPLOYMENT")
+
+
+class Variables:
+    """The Airflow Variables of a test."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+        self.theirs: str | None = None
+        self.error: Exception | None = None
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        if self.error:
+            raise self.error
+        return self.kept.get(key, default)
+
+    def set(self, key: str, value: str) -> None:
+        self.kept[key] = self.theirs or value
+
+
+@pytest.fixture
+def variables(unconfigured, mocker) -> Variables:
+    """Return the Variables of a process that has a supervisor."""
+    variables = Variables()
+    mocker.patch("airflow.sdk.Variable.get", autospec=True, side_effect=variables.get)
+    mocker.patch("airflow.sdk.Variable.set", autospec=True, side_effect=variables.set)
+    mocker.patch("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", create=True)
+    return variables
+
+
+def test_configured_identity_counts_everywhere(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__GEMINI_FILES__DEPLOYMENT", "production")
+
+    assert deployment.of_task() == deployment.of_database() == "production"
+
+
+@pytest.mark.parametrize("wrong", ["a b", "x" * 33, "-x", "ü"])
+def test_identity_that_cannot_stand_in_a_mark_is_refused(wrong, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__GEMINI_FILES__DEPLOYMENT", wrong)
+
+    with pytest.raises(GeminiInputError, match="deployment must be up to 32 letters"):
+        deployment.of_task()
+
+
+def test_identity_is_created_once_and_kept(variables):
+    first = deployment.of_task()
+
+    assert first
+    assert deployment.of_task() == first
+    assert variables.kept == {deployment.VARIABLE: first}
+
+
+def test_identity_that_another_process_created_at_the_same_time_counts(variables):
+    variables.theirs = "theirs"
+
+    assert deployment.of_task() == "theirs"
+
+
+def test_identity_that_cannot_be_read_is_never_guessed(variables):
+    variables.error = ConnectionError("no API server")
+
+    with pytest.raises(GeminiServiceError, match="cannot be read or created .ConnectionError"):
+        deployment.of_task()
+    assert variables.kept == {}
+
+
+def test_database_keeps_the_identity_for_all_processes(unconfigured, airflow_db):
+    from airflow.models.variable import Variable
+
+    first = deployment.of_database()
+    try:
+        assert deployment.of_database() == first == Variable.get(deployment.VARIABLE)
+    finally:
+        Variable.delete(deployment.VARIABLE)
