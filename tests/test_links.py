@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from urllib.parse import parse_qs
 
 import pytest
@@ -15,7 +16,7 @@ B = "files/b"
 
 
 class Pushed:
-    """A task instance that has pushed something before."""
+    """The key of a task instance that has pushed something before."""
 
     dag_id, run_id, task_id, map_index = "a_dag", "a run", "a_task", 3
 
@@ -27,7 +28,7 @@ class Pushed:
         return self._pushed.get(key)
 
 
-def asked(link: str | None) -> dict[str, list[str]]:
+def query_of(link: str | None) -> dict[str, list[str]]:
     page, _, query = str(link).partition("?")
     assert page == "plugin/gemini-files"
     return parse_qs(query)
@@ -47,7 +48,16 @@ def asked(link: str | None) -> dict[str, list[str]]:
 def test_a_task_links_to_its_files(operator, pushed, names):
     [link] = operator.operator_extra_links
 
-    assert asked(link.get_link(operator, ti_key=Pushed(**pushed))) == {"conn_id": ["gemini_default"], "file": names}
+    assert query_of(link.get_link(operator, ti_key=Pushed(**pushed))) == {"conn_id": ["gemini_default"], "file": names}
+
+
+def test_an_upload_of_a_directory_links_to_its_files_though_the_directory_is_gone(tmp_path):
+    operator = GeminiUploadFileOperator(task_id="a", source=str(tmp_path))
+    shutil.rmtree(tmp_path)
+
+    link = GeminiFileLink().get_link(operator, ti_key=Pushed(files=[{"name": A}, {"name": B}]))
+
+    assert query_of(link)["file"] == [A, B]
 
 
 @pytest.mark.parametrize(
@@ -58,20 +68,27 @@ def test_a_task_links_to_its_files(operator, pushed, names):
         GeminiGetFileOperator(task_id="i", file_name="No File!"),
     ],
 )
-def test_without_a_file_there_is_no_link(operator):
+def test_a_task_without_files_has_no_link(operator):
     assert GeminiFileLink().get_link(operator, ti_key=Pushed()) is None
 
 
-def test_the_link_to_many_files_stays_a_url():
+@pytest.mark.parametrize("pushed", ["No File!", 5.5, [None], {"name": "No File!"}, {}])
+def test_pushed_values_that_are_not_files_give_no_link(pushed):
+    operator = GeminiUploadFileOperator(task_id="l", source="/a")
+
+    assert GeminiFileLink().get_link(operator, ti_key=Pushed(file=pushed)) is None
+
+
+def test_the_link_to_many_files_stays_a_usable_url():
     operator = GeminiFileStateSensor(task_id="j", file_name=[f"files/{number:024x}" for number in range(1000)])
 
     assert len(str(GeminiFileLink().get_link(operator, ti_key=Pushed()))) < 4000
 
 
-def test_the_report_is_asked_for_by_its_task_instance():
+def test_the_cleanup_report_is_linked_by_its_task_instance():
     operator = GeminiGetFileOperator(task_id="k", file_name=A)
 
-    assert asked(GeminiCleanupReportLink().get_link(operator, ti_key=Pushed())) == {
+    assert query_of(GeminiCleanupReportLink().get_link(operator, ti_key=Pushed())) == {
         "conn_id": ["gemini_default"],
         "report": ["1"],
         "dag_id": ["a_dag"],

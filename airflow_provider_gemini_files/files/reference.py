@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -134,7 +134,10 @@ def parse_name(file: FileLike) -> str:
 
     :raises GeminiInputError: for anything else.
     """
-    given = file.name if isinstance(file, GeminiFile) else file.get("name") if isinstance(file, Mapping) else file
+    given: Any = file.name if isinstance(file, GeminiFile) else file.get("name") if isinstance(file, Mapping) else file
+    if isinstance(given, int) and not isinstance(given, bool):
+        # A template with render_template_as_native_obj takes an id of digits for a number.
+        given = str(given)
     if not isinstance(given, str):
         raise GeminiInputError(
             f"A Gemini file is given as 'files/<id>', '<id>', its URI or its metadata dict with a 'name'; got {file!r}."
@@ -170,7 +173,7 @@ def listed_files(files: Any) -> list[Any]:
 
 def is_many_files(files: Any) -> bool:
     """Return whether several files were given, so that several names are returned; None is not several."""
-    return files is not None and not isinstance(files, str | Mapping | GeminiFile)
+    return isinstance(files, Iterable) and not isinstance(files, str | bytes | Mapping | GeminiFile)
 
 
 def _error(error: Any) -> dict[str, Any]:

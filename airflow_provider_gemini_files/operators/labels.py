@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
@@ -36,7 +36,7 @@ class MapIndexLabel:
 
 def _label_of_files(about: Any) -> str:
     # A sequence of Airflow's XComs is read, instead of being named by its type.
-    is_many = isinstance(about, Iterable) and not isinstance(about, str | bytes | Mapping | os.PathLike)
+    is_many = isinstance(about, Collection) and not isinstance(about, str | bytes | Mapping | os.PathLike)
     many = list(about) if is_many else [about] if about else []
     if not many:
         return ""

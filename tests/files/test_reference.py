@@ -90,6 +90,8 @@ def test_the_error_of_a_failed_file_is_kept_without_details():
         ({"name": "files/abc", "uri": "..."}, "files/abc"),
         (GeminiFile("files/abc"), "files/abc"),
         ("files/" + "b" * 42, "files/" + "b" * 42),
+        # As a template leaves it that makes numbers of digits.
+        (2026, "files/2026"),
     ],
 )
 def test_a_file_is_accepted_in_every_form(given, name):
@@ -98,7 +100,7 @@ def test_a_file_is_accepted_in_every_form(given, name):
 
 @pytest.mark.parametrize(
     "given",
-    ["", "files/", "files/UPPER", "files/-a", "files/a-", "a/b", "files/" + "c" * 43, "gs://b/o", 7, None, {}, ["a"]],
+    ["", "files/", "files/UPPER", "files/-a", "files/a-", "a/b", "files/" + "c" * 43, "gs://b/o", 7.5, True, None, {}, ["a"]],
 )
 def test_what_is_no_file_is_refused_with_its_value(given):
     with pytest.raises(GeminiInputError, match="files/<id>") as caught:

@@ -1,70 +1,105 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.reference import GeminiFile, UploadedFrom
+from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 
-FILE = GeminiFile("files/a", owner=Owner("d", "r", "upload"), uploaded_from=UploadedFrom("/data/a.txt"))
-OTHER = GeminiFile("files/b", uploaded_from=UploadedFrom("/data/b.txt"))
+FILE = GeminiFile(
+    "files/a",
+    owner=Owner("d", "r", "upload", deployment="prod"),
+    uploaded_from=UploadedFrom("/data/a.txt"),
+    conn_id="gemini_default",
+)
+OTHER = GeminiFile("files/b", uploaded_from=UploadedFrom("s3://bucket/b.txt", "a_connection"))
 
 
 @pytest.fixture
-def context(context):
-    """Return the context of a task that comes after ``upload`` and ``wait``, beside ``elsewhere``."""
-    with DAG("d"):
-        tasks = {name: EmptyOperator(task_id=name) for name in ("upload", "wait", "ask", "elsewhere")}
-        tasks["upload"] >> tasks["wait"] >> tasks["ask"]
-    return context | {"task": tasks["ask"]}
+def dag() -> DAG:
+    """Return a Dag of two uploads and two other tasks, of which ``elsewhere`` and ``aside`` are not upstream."""
+    with DAG("d") as dag:
+        uploads = {name: GeminiUploadFileOperator(task_id=name, source="/a") for name in ("upload", "aside")}
+        mapped = GeminiUploadFileOperator.partial(task_id="mapped").expand(source=["/a", "/b"])
+        others = {name: EmptyOperator(task_id=name) for name in ("wait", "ask", "elsewhere")}
+        [uploads["upload"], mapped] >> others["wait"] >> others["ask"]
+    return dag
 
 
-@pytest.mark.parametrize("given", [FILE, FILE.to_dict()])
-def test_what_was_given_is_enough(given, context):
-    found = UploadedMetadata(context).of("files/a", given)
-
-    assert found == FILE
-    assert found.uploaded_from == FILE.uploaded_from
+@pytest.fixture
+def context(context, dag) -> dict[str, Any]:
+    return context | {"task": dag.get_task("ask")}
 
 
 @pytest.mark.parametrize(
-    ("key", "pushed"),
+    ("task_id", "key", "pushed"),
     [
-        ("file", [FILE.to_dict()]),
-        ("file", [OTHER.to_dict(), None, FILE.to_dict()]),
-        ("files", [[OTHER.to_dict(), FILE.to_dict()]]),
-        ("files", [[OTHER.to_dict()], [FILE.to_dict()]]),
+        ("upload", "file", [FILE.to_dict()]),
+        ("upload", "files", [[OTHER.to_dict(), FILE.to_dict()]]),
+        ("mapped", "file", [OTHER.to_dict(), None, FILE.to_dict()]),
+        ("mapped", "files", [[OTHER.to_dict()], [FILE.to_dict()]]),
     ],
 )
-def test_what_tasks_upstream_have_pushed_is_found_however_far_and_mapped_or_not(key, pushed, ti, context):
-    ti.upstream["upload", key] = pushed
+def test_metadata_of_upload_tasks_upstream_is_found(task_id, key, pushed, ti, context):
+    ti.upstream[task_id, key] = pushed
 
-    found = UploadedMetadata(context).of("files/a", "files/a")
+    found = UploadedMetadata(context).of("files/a")
 
     assert found == FILE
-    assert found.uploaded_from == FILE.uploaded_from
+    assert (found.uploaded_from, found.conn_id) == (FILE.uploaded_from, FILE.conn_id)
 
 
-def test_a_name_without_a_source_is_looked_for_and_what_is_known_kept(ti, context):
-    bare = GeminiFile("files/a", display_name="x")
-    assert UploadedMetadata(context).of("files/a", bare.to_dict()) == bare
+@pytest.mark.parametrize("task_id", ["wait", "elsewhere", "aside"])
+def test_metadata_of_any_other_task_is_not_believed(task_id, ti, context):
+    # A task of another kind could name a path or URL of its own choosing; one aside has not run for certain.
+    ti.upstream[task_id, "file"] = [FILE.to_dict()]
 
-    ti.upstream["upload", "file"] = [FILE.to_dict()]
-    assert UploadedMetadata(context).of("files/a", bare.to_dict()).uploaded_from == FILE.uploaded_from
+    assert UploadedMetadata(context).of("files/a") is None
+
+
+def test_a_file_that_no_task_has_uploaded_is_not_known(ti, context):
+    ti.upstream["upload", "file"] = [OTHER.to_dict()]
+
+    assert UploadedMetadata(context).of("files/a") is None
 
 
 @pytest.mark.parametrize(
-    "pushed", ["text", 5, {"name": "report.csv", "uploaded_from": None}, {"uploaded_from": 1, "name": "files/a"}, {}]
+    "pushed",
+    [
+        "text",
+        5,
+        {},
+        {"name": "report.csv", "uploaded_from": None},
+        {"name": "files/a", "uploaded_from": 1},
+        {"name": "files/a", "uploaded_from": {"path": "/etc/passwd"}},
+        {"name": "files/a", "owner": "me"},
+    ],
 )
-def test_what_other_tasks_push_under_the_same_key_is_passed_over(pushed, ti, context):
+def test_values_that_are_not_metadata_are_ignored(pushed, ti, context):
     ti.upstream["upload", "file"] = [pushed]
+    ti.upstream["mapped", "file"] = [OTHER.to_dict()]
+    metadata = UploadedMetadata(context)
 
-    assert UploadedMetadata(context).of("files/a", "files/a") is None
+    assert metadata.of("files/a") is None
+    assert metadata.of("files/b") == OTHER
 
 
-def test_a_task_beside_is_not_asked(ti, context):
-    ti.upstream["elsewhere", "file"] = [FILE.to_dict()]
+def test_xcom_is_read_once_and_only_when_needed(ti, context, mocker):
+    pull = mocker.spy(ti, "xcom_pull")
+    metadata = UploadedMetadata(context)
+    assert pull.call_count == 0
 
-    assert UploadedMetadata(context).of("files/a", "files/a") is None
+    for name in ("files/a", "files/b", "files/a"):
+        metadata.of(name)
+
+    # Two upload tasks with two keys.
+    assert pull.call_count == 4
+
+
+def test_outside_of_a_task_nothing_is_known(ti):
+    assert UploadedMetadata({"ti": ti}).of("files/a") is None
