@@ -180,7 +180,7 @@ def _url_part(item: Mapping[str, Any], where: str) -> dict[str, Any]:
         parts = urlsplit(url) if isinstance(url, str) and url.startswith(_URL_SCHEMES) else None
     except ValueError:
         parts = None
-    if parts is None or not parts.netloc:
+    if parts is None or not parts.hostname:
         raise GeminiInputError(f"{where}: a url must begin with https:// or gs://, got {_shown(url)!r}.")
     data = {"fileUri": url}
     if mime_type := item.get("mime_type") or _type_of_path(parts.path):

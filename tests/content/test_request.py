@@ -65,6 +65,21 @@ class TestReading:
         with pytest.raises(GeminiInputError, match=re.escape(says)):
             ModelRequest.of(**arguments)
 
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"contents": [{"url": "ftp://user:s3cret@host/x.pdf?token=s3cret"}]},
+            {"contents": [{"url": "https://user:s3cret@/x.pdf"}]},
+            {"prompt": "x", "files": "https://user:s3cret@host/x.pdf?token=s3cret#s3cret"},
+            {"prompt": "x", "files": [{"file": "https://user:s3cret@host/?s3cret"}]},
+        ],
+    )
+    def test_error_about_a_url_repeats_no_secret_of_it(self, given):
+        with pytest.raises(GeminiInputError) as raised:
+            ModelRequest.of(**given)
+
+        assert "s3cret" not in str(raised.value)
+
 
 class TestSuspects:
     def test_request_of_texts_has_none(self):

@@ -91,7 +91,7 @@ def test_invoices_keep_their_file_names_if_one_is_blocked(emulator, tmp_path):
     [output] = tmp_path.iterdir()
     invoices = [json.loads(line) for line in output.read_text().splitlines()]
     uploads = [entry["body"] for entry in emulator.journal if entry["call"] == "start"]
-    first, *others = sorted(body["file"]["displayName"].partition(" [")[0] for body in uploads)
+    _blocked, *others = sorted(body["file"]["displayName"].partition(" [")[0] for body in uploads)
     assert [invoice["file"] for invoice in invoices] == others
     assert emulator.usage() == {"files": 0, "bytes": 0}
 

@@ -12,7 +12,9 @@ import pytest
 from support import FakeClock, create_files, seed, upload_videos
 
 from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.files.deletion import DeletionOutcome
+from airflow_provider_gemini_files.files.state import FileWait
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.hooks.requests import Listing
 from airflow_provider_gemini_files.hooks.rest import AsyncFilesClient, FilesClient
@@ -189,6 +191,18 @@ class TestWait:
             hook.wait_for_file(file)
 
         assert raised.value.file_names == (file.name,)
+
+    def test_errors_of_several_files_keep_their_class(self, hook, emulator, clock):
+        seed(emulator.base_url, {"name": "files/a"}, {"name": "files/b"})
+        for call in ("get", "list"):
+            emulator.faults.add(call, "forbidden", times=None)
+        schedule = Schedule(clock.now(), clock.now() + 60, 5, 30)
+
+        with pytest.raises(e.GeminiAuthError) as raised:
+            hook.files.finish(FileWait(["files/a", "files/b"], schedule))
+
+        assert type(raised.value) is e.GeminiAuthError
+        emulator.faults.clear()
 
 
 class TestLookUp:
