@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_gemini_files.common.waiting import MAX_FAILED_POLLS, Schedule
 from airflow_provider_gemini_files.exceptions import (
+    GeminiAuthError,
     GeminiFileFailedError,
     GeminiFileGoneError,
     GeminiRateLimitError,
@@ -12,13 +14,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiWaitTimeoutError,
 )
 from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.files.state import (
-    MAX_FAILED_POLLS,
-    FileWaits,
-    failed_event,
-    files_of_event,
-    ready_event,
-)
+from airflow_provider_gemini_files.files.state import FileWait
 
 A, B = "files/a", "files/b"
 
@@ -27,36 +23,40 @@ def file(name: str = A, state: str = "ACTIVE", **fields: object) -> GeminiFile:
     return GeminiFile(name, state=state, **fields)
 
 
-def looked(waits: FileWaits, seen: dict[str, object], now: float = 0.0) -> bool:
+def wait_for(*names: str, began: float = 0.0, **schedule: float) -> FileWait:
+    return FileWait(names, Schedule(began, **schedule))
+
+
+def polled(wait: FileWait, seen: dict[str, object], now: float = 0.0) -> bool:
     for name, what in seen.items():
-        waits.see(name, what, now)
-    return waits.check(now)
+        wait.see(name, what, now)
+    return wait.check(now)
 
 
-def test_all_are_ready_in_the_order_asked_for():
-    waits = FileWaits([B, A])
+def test_files_are_ready_in_the_order_of_their_names():
+    wait = wait_for(B, A)
 
-    assert not looked(waits, {A: file(A)})
-    assert waits.pending == [B]
-    assert looked(waits, {B: file(B)})
+    assert not polled(wait, {A: file(A)})
+    assert wait.pending == [B]
+    assert polled(wait, {B: file(B)})
 
-    assert waits.pending == []
-    assert [f.name for f in waits.ready()] == [B, A]
+    assert wait.pending == []
+    assert [f.name for f in wait.ready()] == [B, A]
 
 
 @pytest.mark.parametrize("state", ["PROCESSING", "STATE_UNSPECIFIED"])
-def test_other_states_wait(state):
-    waits = FileWaits([A])
+def test_file_in_another_state_is_pending(state):
+    wait = wait_for(A)
 
-    assert not looked(waits, {A: file(state=state)})
-    assert waits.pending == [A]
+    assert not polled(wait, {A: file(state=state)})
+    assert wait.pending == [A]
 
 
-def test_failed_ends_the_wait_with_the_reason_and_the_name():
+def test_failed_file_ends_the_wait_with_reason_and_name():
     failed = file(state="FAILED", error={"code": 3, "message": "unknown codec"}, mime_type="video/mp4")
 
     with pytest.raises(GeminiFileFailedError, match=r"files/a .*unknown codec \(code 3\)\. Check that") as caught:
-        looked(FileWaits([A]), {A: failed})
+        polled(wait_for(A), {A: failed})
     assert caught.value.file_names == (A,)
 
 
@@ -65,126 +65,126 @@ def test_failed_ends_the_wait_with_the_reason_and_the_name():
     [
         ({"code": 3}, "convert a video to H.264"),
         ({"code": 11}, "cut it into parts"),
-        ({"code": 13}, "the service's: upload it again"),
+        ({"code": 13}, "The service failed: upload it again"),
         (None, "it gave no reason. Check that the source plays"),
     ],
 )
-def test_failed_says_what_the_author_can_do(error, advice):
+def test_failed_file_comes_with_advice(error, advice):
     with pytest.raises(GeminiFileFailedError, match=advice):
-        looked(FileWaits([A]), {A: file(state="FAILED", error=error)})
+        polled(wait_for(A), {A: file(state="FAILED", error=error)})
 
 
-def test_a_file_that_is_gone_ends_the_wait_at_once():
+def test_gone_file_ends_the_wait_at_once():
     with pytest.raises(GeminiFileGoneError):
-        looked(FileWaits([A]), {A: GeminiFileGoneError("gone")})
+        polled(wait_for(A), {A: GeminiFileGoneError("gone")})
 
 
-def test_each_file_that_failed_is_named():
+def test_each_failed_file_is_named():
     failed = {name: file(name, state="FAILED") for name in (A, B)}
 
-    with pytest.raises(GeminiFileFailedError, match=r"2 files failed: .*files/a.*files/b") as caught:
-        looked(FileWaits([A, "files/c", B]), failed)
+    with pytest.raises(GeminiFileFailedError, match=r"2 waits failed: .*files/a.*files/b") as caught:
+        polled(wait_for(A, "files/c", B), failed)
     assert caught.value.file_names == (A, B)
 
 
-def test_of_errors_that_differ_the_gravest_is_raised():
+def test_gravest_of_different_errors_is_raised():
     with pytest.raises(GeminiFileFailedError, match="it is gone") as caught:
-        looked(FileWaits([A, B]), {A: GeminiFileGoneError("it is gone"), B: file(B, state="FAILED")})
+        polled(wait_for(A, B), {A: GeminiFileGoneError("it is gone"), B: file(B, state="FAILED")})
     assert caught.value.file_names == (B,)
 
 
-def test_failed_polls_are_tolerated_until_there_are_too_many_in_a_row():
-    waits = FileWaits([A])
+def test_failed_polls_are_tolerated_up_to_a_number_in_a_row():
+    wait = wait_for(A)
     for _ in range(3):
         for _ in range(MAX_FAILED_POLLS - 1):
-            assert not looked(waits, {A: GeminiServiceError("503")})
-        assert not looked(waits, {A: file(state="PROCESSING")})
+            assert not polled(wait, {A: GeminiServiceError("503")})
+        assert not polled(wait, {A: file(state="PROCESSING")})
 
     for _ in range(MAX_FAILED_POLLS - 1):
-        looked(waits, {A: GeminiServiceError("503")})
+        polled(wait, {A: GeminiServiceError("503")})
     with pytest.raises(GeminiServiceError, match="5 polls failed in a row; the last: 503"):
-        looked(waits, {A: GeminiServiceError("503")})
+        polled(wait, {A: GeminiServiceError("503")})
 
 
-def test_a_rate_limit_never_ends_a_wait_before_its_deadline():
-    waits = FileWaits([A], deadline=1000)
+def test_rate_limit_never_ends_a_wait_before_its_deadline():
+    wait = wait_for(A, deadline=1000)
 
     for now in range(900):
-        assert not looked(waits, {A: GeminiRateLimitError("429")}, now)
+        assert not polled(wait, {A: GeminiRateLimitError("429")}, now)
 
 
-def test_the_failed_polls_of_two_files_are_not_added_up():
-    waits = FileWaits([A, B])
+def test_failed_polls_of_two_files_are_not_added_up():
+    wait = wait_for(A, B)
     for _ in range(MAX_FAILED_POLLS - 1):
-        assert not looked(waits, {A: GeminiServiceError("503"), B: GeminiServiceError("503")})
+        assert not polled(wait, {A: GeminiServiceError("503"), B: GeminiServiceError("503")})
 
 
-def test_the_deadline_ends_the_wait_with_what_was_seen_last_and_how_long_it_took():
-    waits = FileWaits([A], began=40, deadline=100)
-    looked(waits, {A: file(state="PROCESSING")}, now=99.9)
+def test_deadline_ends_the_wait_with_state_and_time():
+    wait = wait_for(A, began=40, deadline=100)
+    polled(wait, {A: file(state="PROCESSING")}, now=99.9)
 
-    with pytest.raises(GeminiWaitTimeoutError, match=r"files/a \(PROCESSING\) to become ACTIVE, for 60 s: that is too"):
-        waits.check(100)
-
-
-def test_a_file_that_is_ready_at_the_deadline_is_ready():
-    assert looked(FileWaits([A], deadline=100), {A: file()}, now=200)
+    with pytest.raises(
+        GeminiWaitTimeoutError, match=r"files/a \(PROCESSING\) to become ACTIVE, for 60 s: the deadline has passed"
+    ):
+        wait.check(100)
 
 
-def test_a_file_is_not_waited_for_after_its_expiry():
+def test_file_that_is_active_at_the_deadline_is_ready():
+    assert polled(wait_for(A, deadline=100), {A: file()}, now=200)
+
+
+def test_expired_file_ends_the_wait():
     late = file(state="PROCESSING", expiration_time="1970-01-01T00:01:40Z")
-    waits = FileWaits([A])
-    assert not looked(waits, {A: late}, now=99)
+    wait = wait_for(A)
+    assert not polled(wait, {A: late}, now=99)
 
     with pytest.raises(GeminiFileGoneError, match="expired at 1970-01-01T00:01:40Z, still PROCESSING"):
-        looked(waits, {A: late}, now=100)
+        polled(wait, {A: late}, now=100)
 
 
 @given(waited=st.floats(0, 1e6), least=st.floats(0.1, 100), most=st.floats(0.1, 100))
-def test_looks_are_close_at_first_and_further_apart_later_within_bounds(waited, least, most):
-    waits = FileWaits([A], began=0, poll_interval=least, max_poll_interval=most)
+def test_polls_get_further_apart_within_bounds(waited, least, most):
+    wait = wait_for(A, began=0, poll_interval=least, max_poll_interval=most)
 
-    assert least <= waits.interval(waited) <= max(least, most)
-    assert waits.interval(waited) <= waits.interval(waited + 1)
-    assert waits.interval(0) == least
-
-
-def test_the_last_look_is_at_the_deadline():
-    waits = FileWaits([A], began=0, deadline=100, poll_interval=30)
-
-    assert waits.next_look(60) == 90
-    assert waits.next_look(90) == 100
-    assert waits.next_look(150) == 150
+    assert least <= wait.schedule.interval(waited) <= max(least, most)
+    assert wait.schedule.interval(waited) <= wait.schedule.interval(waited + 1)
+    assert wait.schedule.interval(0) == least
 
 
-def test_what_is_waited_for_is_said_in_a_line():
-    waits = FileWaits([f"files/{c}" for c in "abcde"], began=0)
-    waits.see(A, file(state="PROCESSING"), now=1)
+def test_last_poll_is_at_the_deadline():
+    wait = wait_for(A, began=0, deadline=100, poll_interval=30)
 
-    assert waits.describe(7) == (
-        "Waiting for files/a (PROCESSING), files/b (not seen yet), files/c (not seen yet) and 2 more to become ACTIVE, "
-        "for 7 s"
+    assert wait.next_poll(60) == 90
+    assert wait.next_poll(90) == 100
+    assert wait.next_poll(150) == 150
+
+
+def test_wait_is_described_in_a_line():
+    wait = wait_for(*(f"files/{c}" for c in "abcde"))
+    wait.see(A, file(state="PROCESSING"), now=1)
+
+    assert wait.describe(7) == (
+        "Waiting for files/a (PROCESSING), files/b (not polled yet), files/c (not polled yet) and 2 more "
+        "to become ACTIVE, for 7 s"
     )
 
 
-def test_events_carry_files_over():
-    files = [file(B, size_bytes=3), file(A)]
-
-    assert files_of_event(ready_event(files)) == files
-
-
-def test_events_carry_errors_over_as_what_they_were():
-    with pytest.raises(GeminiFileGoneError, match="it is gone"):
-        files_of_event(failed_event(GeminiFileGoneError("it is gone")))
+def test_two_errors_of_a_class_are_one_of_that_class():
+    with pytest.raises(GeminiAuthError, match="one two"):
+        polled(wait_for(A, B), {A: GeminiAuthError("one"), B: GeminiAuthError("two")})
 
 
-def test_events_carry_the_names_of_failed_files_over():
-    with pytest.raises(GeminiFileFailedError) as caught:
-        files_of_event(failed_event(GeminiFileFailedError("failed", [A])))
-    assert caught.value.file_names == (A,)
+@pytest.mark.parametrize(("asked", "pause"), [(None, 5), (2, 5), (120, 120), (86_400, 600), (float("inf"), 600)])
+def test_next_poll_follows_the_delay_that_the_service_asks_for(asked, pause):
+    wait = wait_for(A)
+    polled(wait, {A: GeminiRateLimitError("429", asked)})
+
+    assert wait.next_poll(0) == pause
 
 
-@pytest.mark.parametrize("event", [None, {}, {"status": "?"}])
-def test_an_event_that_says_nothing_is_an_error(event):
-    with pytest.raises(GeminiServiceError, match="without a result"):
-        files_of_event(event)
+def test_delay_is_forgotten_after_a_successful_poll():
+    wait = wait_for(A)
+    polled(wait, {A: GeminiRateLimitError("429", 120)})
+    polled(wait, {A: file(state="PROCESSING")})
+
+    assert wait.next_poll(0) == 5
