@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 from dataclasses import replace
 
 import pytest
@@ -19,7 +20,7 @@ from airflow_provider_gemini_files.hooks import uploads
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.transfer.memory import MIN_REMEMBERED_BYTES
 from airflow_provider_gemini_files.transfer.source import Source
-from airflow_provider_gemini_files.transfer.sources import find_source
+from airflow_provider_gemini_files.transfer.sources import find_source, find_sources
 from airflow_provider_gemini_files.transfer.upload import Upload
 
 NAME = "files/af0123"
@@ -145,6 +146,16 @@ def test_uploads_are_confined_to_the_allowed_directories(hook, emulator, text_fi
     assert hook.upload_file(text_file).size_bytes == 20
 
 
+def test_a_name_that_is_not_utf8_is_uploaded_escaped_beside_the_others(hook, tmp_path):
+    for name in (b"caf\xe9.txt", b"good.txt"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
+            file.write(name)
+
+    files = hook.upload_files([Upload(source) for source in find_sources(tmp_path).sources])
+
+    assert [file.display_name for file in files] == [r"caf\xe9.txt", "good.txt"]
+
+
 def test_bytes_are_uploaded(hook):
     file = hook.upload_bytes("grüße".encode(), "grüße.txt", owner=OWNER)
 
@@ -229,6 +240,38 @@ def test_a_page_of_a_gateway_is_not_a_refusal(hook, emulator, text_file):
     emulator.faults.add("start", "status", status=404, body="<html>Not found", content_type="text/html")
 
     assert hook.upload_file(text_file).size_bytes == 20
+
+
+# --- gateways ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unreachable_upload_host(emulator) -> str:
+    """Let the next session be on a host that the worker cannot reach."""
+    headers = {"x-goog-upload-url": "http://127.0.0.1:9/upload/v1beta/files?upload_id=capability"}
+    emulator.faults.add("start", "status", status=200, body={}, headers=headers | {"x-goog-upload-status": "active"})
+    return "http://127.0.0.1:9"
+
+
+def test_an_upload_host_that_cannot_be_reached_is_named_with_the_setting_that_helps(
+    connect, emulator, clock, text_file, unreachable_upload_host
+):
+    connect(host=emulator.base_url, extra={"max_retries": 0})
+
+    with pytest.raises(e.GeminiServiceError, match=f"{unreachable_upload_host} failed .*upload_via_host") as failed:
+        GeminiFilesHook(clock=clock).upload_file(text_file)
+
+    assert "capability" not in str(failed.value)
+
+
+def test_upload_via_host_sends_to_the_connections_host(connect, emulator, clock, text_file, unreachable_upload_host):
+    connect(host=emulator.base_url, extra={"max_retries": 1, "upload_via_host": True})
+
+    GeminiFilesHook(clock=clock).upload_file(text_file)
+
+    # The emulator does not know the first session.
+    assert calls(emulator) == ["start", "finalize", "start", "finalize"]
+    assert emulator.usage()["files"] == 1
 
 
 # --- full storage --------------------------------------------------------------------------------------------------
