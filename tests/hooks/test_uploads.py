@@ -149,7 +149,7 @@ def test_uploads_are_confined_to_the_allowed_directories(hook, emulator, text_fi
 def test_a_name_that_is_not_utf8_is_uploaded_escaped_beside_the_others(hook, tmp_path):
     for name in (b"caf\xe9.txt", b"good.txt"):
         with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
-            file.write(name)
+            file.write(b"text")
 
     files = hook.upload_files([Upload(source) for source in find_sources(tmp_path).sources])
 
