@@ -56,9 +56,9 @@ class GeminiUploadFileOperator(GeminiOperator):
     XCom ``file`` (``files`` for many) holds the metadata: see
     :class:`~airflow_provider_gemini_files.files.reference.GeminiFile`. Size and sha256 of each file are verified.
 
-    :param source: a local path, an object storage URI (``file://``, ``gs://``, ``s3://``...), an ``http(s)://`` URL, a
-        directory, a glob, or a list of these (templated). Several are uploaded at once; one that fails does not stop
-        the others.
+    :param source: a local path, an ObjectStoragePath or its URI (``file://``, ``gs://``, ``s3://connection@bucket``...),
+        an ``http(s)://`` URL, a directory, a glob, or a list of these (templated). Several are uploaded at once; one
+        that fails does not stop the others. Hidden and empty files of a directory or glob are skipped.
     :param source_conn_id: connection of the object storage; its provider's default if None (templated).
     :param mime_type: told from the source's name, then from its content, if None (templated).
     :param display_name: the source's name if None, at most 512 characters; the owning task instance is written after
