@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+from support import upload_videos
 
 from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files.files.events import error_event, files_event
 from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.files.state import failed_event, ready_event
 from airflow_provider_gemini_files.sensors.files import GeminiFileStateSensor
-from airflow_provider_gemini_files.triggers.files import SETTLE_SECONDS, GeminiFileStateTrigger
+from airflow_provider_gemini_files.triggers.base import SETTLE_SECONDS
 
 
 def sensor(file_name: object, **arguments: object) -> GeminiFileStateSensor:
@@ -17,21 +19,21 @@ def sensor(file_name: object, **arguments: object) -> GeminiFileStateSensor:
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_what_is_active_already_is_returned_at_once(emulator, hook, context, text_file, deferrable):
+def test_active_file_is_returned_at_once(emulator, hook, context, text_file, deferrable):
     name = hook.upload_file(text_file).name
 
     assert sensor(name, deferrable=deferrable).execute(context) == name
     assert sensor([name], deferrable=deferrable).execute(context) == [name]
 
 
-def test_a_video_is_waited_for_in_the_worker(emulator, hook, context, video_file, text_file):
+def test_video_is_waited_for_in_the_worker(emulator, hook, context, video_file, text_file):
     emulator.settings.video_seconds = 0.5
     names = [hook.upload_file(path).name for path in (video_file, text_file)]
 
     assert sensor(names).execute(context) == names
 
 
-def test_a_video_is_waited_for_in_the_triggerer(emulator, hook, context, video_file):
+def test_video_is_waited_for_in_the_triggerer(emulator, hook, context, video_file):
     name = hook.upload_file(video_file).name
 
     with pytest.raises(TaskDeferred) as deferred:
@@ -42,41 +44,41 @@ def test_a_video_is_waited_for_in_the_triggerer(emulator, hook, context, video_f
     assert arguments["file_names"] == [name]
     assert arguments["deadline"] - arguments["began"] == 100
     # Airflow is given the time to see that the deferred task's process has ended.
-    assert arguments["not_before"] - arguments["began"] == SETTLE_SECONDS
+    assert arguments["not_before"] - arguments["began"] == pytest.approx(SETTLE_SECONDS, abs=1)
     assert "test-key" not in json.dumps(arguments)
-    # Airflow's own timeout is a net behind the trigger's deadline.
-    assert deferred.value.timeout.total_seconds() == 160
+    # Airflow's own timeout is a fallback behind the trigger's deadline.
+    assert deferred.value.timeout.total_seconds() == pytest.approx(160, abs=1)
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_file_that_is_gone_fails_at_once(emulator, context, deferrable):
+def test_gone_file_fails_at_once(emulator, context, deferrable):
     with pytest.raises(e.GeminiFileGoneError, match="files/gone"):
         sensor("files/gone", deferrable=deferrable).execute(context)
 
 
-def test_a_wait_that_takes_too_long_is_a_sensor_timeout_in_both_modes(emulator, hook, context, video_file):
+def test_timeout_is_a_sensor_timeout_in_both_modes(emulator, hook, context, video_file):
     name = hook.upload_file(video_file).name
 
     with pytest.raises(AirflowSensorTimeout):
         sensor(name, timeout=0.2).execute(context)
     with pytest.raises(AirflowSensorTimeout, match="last seen: PROCESSING"):
-        sensor(name).execute_complete(context, failed_event(e.GeminiWaitTimeoutError("last seen: PROCESSING")))
+        sensor(name).execute_complete(context, error_event(e.GeminiWaitTimeoutError("last seen: PROCESSING")))
 
 
-def test_the_triggers_event_gives_the_names_back(context):
-    event = ready_event([GeminiFile("files/b"), GeminiFile("files/a")])
+def test_event_of_the_trigger_gives_the_names_back(context):
+    event = files_event([GeminiFile("files/b"), GeminiFile("files/a")])
 
     assert sensor(["files/b", "files/a"]).execute_complete(context, event) == ["files/b", "files/a"]
-    assert sensor("files/b").execute_complete(context, ready_event([GeminiFile("files/b")])) == "files/b"
+    assert sensor("files/b").execute_complete(context, files_event([GeminiFile("files/b")])) == "files/b"
 
 
-def test_the_triggers_error_is_raised_as_what_it_was(context):
+def test_error_of_the_trigger_keeps_its_class(context):
     with pytest.raises(e.GeminiFileFailedError, match="codec"):
-        sensor("files/a").execute_complete(context, failed_event(e.GeminiFileFailedError("bad codec")))
+        sensor("files/a").execute_complete(context, error_event(e.GeminiFileFailedError("bad codec")))
 
 
 @pytest.mark.parametrize("delete_failed", [True, False])
-def test_a_failed_file_is_deleted_where_that_is_wanted(emulator, hook, context, video_file, delete_failed):
+def test_failed_file_is_deleted_if_wanted(emulator, hook, context, video_file, delete_failed):
     name = hook.upload_file(video_file).name
     emulator.faults.add("get", "fail_processing", error={"code": 3, "message": "unknown codec"})
 
@@ -86,20 +88,82 @@ def test_a_failed_file_is_deleted_where_that_is_wanted(emulator, hook, context, 
     assert emulator.usage()["files"] == (0 if delete_failed else 1)
 
 
-def test_a_failed_file_that_the_trigger_saw_is_deleted_too(emulator, hook, context, video_file):
+def test_failed_file_seen_by_the_trigger_is_deleted_if_wanted(emulator, hook, context, video_file):
     name = hook.upload_file(video_file).name
 
     with pytest.raises(e.GeminiFileFailedError):
         sensor(name, delete_failed=True).execute_complete(
-            context, failed_event(e.GeminiFileFailedError("failed", [name]))
+            context, error_event(e.GeminiFileFailedError("failed", [name]))
         )
 
     assert emulator.usage()["files"] == 0
 
 
-def test_the_bounds_of_the_looks_are_the_authors():
-    trigger = GeminiFileStateTrigger.deferral(
-        gemini_conn_id="c", file_names=["files/a"], poll_interval=3, max_poll_interval=7, seconds=1
-    )["trigger"]
+def test_bounds_of_the_polls_are_the_authors(emulator, hook, context, video_file):
+    name = hook.upload_file(video_file).name
 
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor(name, deferrable=True, poke_interval=3, max_wait=timedelta(seconds=7)).execute(context)
+
+    trigger = deferred.value.trigger
     assert (trigger.poll_interval, trigger.max_poll_interval) == (3, 7)
+
+
+def test_execution_timeout_bounds_the_deferral(emulator, hook, context, video_file):
+    name = hook.upload_file(video_file).name
+
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor(name, deferrable=True, timeout=100, execution_timeout=timedelta(seconds=40)).execute(context)
+
+    assert deferred.value.trigger.deadline - deferred.value.trigger.began == 40
+
+
+def test_120_files_are_polled_with_two_calls(emulator, context):
+    names = upload_videos(emulator.base_url, 120)
+    emulator.clear_journal()
+
+    assert not sensor(names).poke(context).is_done
+
+    assert [entry["path"] for entry in emulator.journal] == ["/v1beta/files"] * 2
+
+
+def test_state_and_size_are_logged_once_the_file_is_active(emulator, hook, context, text_file, mocker):
+    name = hook.upload_file(text_file).name
+    one = sensor(name)
+    info = mocker.spy(one.log, "info")
+
+    one.execute(context)
+
+    assert f"{name} is ACTIVE: 20 B, text/plain" in [call.args[0] % call.args[1:] for call in info.call_args_list]
+
+
+class TestSettingsOfEverySensor:
+    """What a failure ends with does not depend on where the sensor has polled."""
+
+    @pytest.mark.parametrize("deferrable", [True, False])
+    @pytest.mark.parametrize("setting", ["soft_fail", "never_fail"])
+    def test_permanent_error_skips_the_task(self, emulator, context, deferrable, setting):
+        with pytest.raises(AirflowSkipException, match=setting):
+            sensor("files/gone", deferrable=deferrable, **{setting: True}).execute(context)
+
+    @pytest.mark.parametrize("setting", ["soft_fail", "never_fail"])
+    def test_permanent_error_of_the_trigger_skips_the_task(self, context, setting):
+        event = error_event(e.GeminiFileGoneError("gone"))
+
+        with pytest.raises(AirflowSkipException, match=setting):
+            sensor("files/a", **{setting: True}).execute_complete(context, event)
+
+    @pytest.mark.parametrize("setting", ["soft_fail", "never_fail"])
+    def test_timeout_of_the_trigger_skips_the_task(self, context, setting):
+        event = error_event(e.GeminiWaitTimeoutError("too long"))
+
+        with pytest.raises(AirflowSkipException, match=setting):
+            sensor("files/a", **{setting: True}).execute_complete(context, event)
+
+    def test_failing_service_skips_the_task_with_never_fail_only(self, context):
+        event = error_event(e.GeminiServiceError("down"))
+
+        with pytest.raises(AirflowSkipException):
+            sensor("files/a", never_fail=True).execute_complete(context, event)
+        with pytest.raises(e.GeminiServiceError):
+            sensor("files/a", soft_fail=True).execute_complete(context, event)

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
-from support import seed
+from support import FakeClock, seed
 
-from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.sensors.storage import GeminiStorageCapacitySensor
+from airflow_provider_gemini_files.triggers.storage import GeminiStorageCapacityTrigger
 
 
 @pytest.fixture(autouse=True)
 def quota(emulator, connect):
-    connect(host=emulator.base_url, extra={"quota_bytes": 1000})
+    """Leave 50 of 1000 bytes free."""
+    connect(host=emulator.base_url, extra={"quota_bytes": 1000, "max_retries": 0})
     seed(emulator.base_url, {"name": "files/a", "size": 950})
 
 
@@ -21,48 +22,63 @@ def sensor(**options) -> GeminiStorageCapacitySensor:
     return GeminiStorageCapacitySensor(task_id="wait", **{"needed_bytes": 100, "poke_interval": 0.2, **options})
 
 
-def test_it_returns_the_usage_where_there_is_room(context):
+def deferred_by(one: GeminiStorageCapacitySensor, context: dict) -> GeminiStorageCapacityTrigger:
+    with pytest.raises(TaskDeferred) as deferred:
+        one.execute(context)
+    return deferred.value.trigger
+
+
+def event_of(trigger: GeminiStorageCapacityTrigger) -> dict:
+    """Run a trigger as a triggerer does, from its row; its time passes at once."""
+    _, row = trigger.serialize()
+    clock = FakeClock(now=row["began"])
+
+    async def first() -> dict:
+        return (await anext(GeminiStorageCapacityTrigger(**row, clock=clock).run())).payload
+
+    return asyncio.run(first())
+
+
+def test_usage_is_returned_if_there_is_enough_space(context):
     found = sensor(needed_bytes="50").execute(context)
 
     assert (found["used_bytes"], found["free_bytes"], found["files"]) == (950, 50, 1)
 
 
-def test_it_looks_again_until_there_is_room(context, hook):
+def test_poke_is_done_once_there_is_enough_space(context, hook):
     one = sensor()
-    assert one.poke(context).is_done is False
+    assert not one.poke(context).is_done
     hook.delete_file("files/a")
 
-    assert one.poke(context).is_done is True
+    assert one.poke(context).is_done
 
 
-def test_it_waits_in_the_triggerer(context, hook):
+def test_poke_tolerates_a_failing_service_as_the_triggerer_does(context, emulator):
+    emulator.faults.add("list", "overloaded", times=5)
+    one = sensor()
+
+    for _ in range(4):
+        assert not one.poke(context).is_done
+    with pytest.raises(GeminiServiceError, match="5 polls failed in a row"):
+        one.poke(context)
+
+
+def test_wait_continues_in_the_triggerer(context, hook):
     one = sensor(deferrable=True)
-    with pytest.raises(TaskDeferred) as deferred:
-        one.execute(context)
-    timer = threading.Timer(0.5, lambda: hook.delete_file("files/a"))
-    timer.start()
+    trigger = deferred_by(one, context)
+    hook.delete_file("files/a")
 
-    async def first() -> dict:
-        return (await anext(deferred.value.trigger.run())).payload
-
-    event = asyncio.run(first())
-    timer.join()
-    assert one.execute_complete(context, event)["free_bytes"] == 1000
+    assert one.execute_complete(context, event_of(trigger))["free_bytes"] == 1000
 
 
-def test_a_wait_that_ends_in_vain_is_a_timeout_of_a_sensor(context):
-    one = sensor(deferrable=True, timeout=0.3)
-    with pytest.raises(TaskDeferred) as deferred:
-        one.execute(context)
+def test_timeout_in_the_triggerer_is_a_sensor_timeout(context):
+    one = sensor(deferrable=True, timeout=300)
 
-    async def first() -> dict:
-        return (await anext(deferred.value.trigger.run())).payload
-
-    with pytest.raises(AirflowSensorTimeout, match="100 B of room"):
-        one.execute_complete(context, asyncio.run(first()))
+    with pytest.raises(AirflowSensorTimeout, match=r"100 B of free space .*the deadline has passed"):
+        one.execute_complete(context, event_of(deferred_by(one, context)))
 
 
 @pytest.mark.parametrize("wrong", [0, -1, "many"])
-def test_what_is_no_number_of_bytes_is_refused(context, wrong):
-    with pytest.raises(GeminiInputError, match="needed_bytes is a number of bytes"):
+def test_anything_but_a_number_of_bytes_is_refused(context, wrong):
+    with pytest.raises(GeminiInputError, match="needed_bytes must be a whole number, at least 1"):
         sensor(needed_bytes=wrong).execute(context)
