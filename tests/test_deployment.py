@@ -70,7 +70,7 @@ def test_identity_that_another_process_created_at_the_same_time_counts(variables
 def test_identity_that_cannot_be_read_is_never_guessed(variables):
     variables.error = ConnectionError("no API server")
 
-    with pytest.raises(GeminiServiceError, match="cannot be read or created .ConnectionError"):
+    with pytest.raises(GeminiServiceError, match=r"cannot be read or created .ConnectionError"):
         deployment.of_task()
     assert variables.kept == {}
 

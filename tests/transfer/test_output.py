@@ -27,7 +27,7 @@ def test_failed_write_keeps_the_former_content(tmp_path, mocker):
     path.write_text("before")
     mocker.patch("airflow_provider_gemini_files.transfer.output.os.replace", autospec=True, side_effect=OSError("full"))
 
-    with pytest.raises(GeminiServiceError, match="its storage failed .OSError: full"):
+    with pytest.raises(GeminiServiceError, match=r"its storage failed .OSError: full"):
         Output(f"file://{path}").write("after")
 
     assert path.read_text() == "before"
