@@ -57,13 +57,14 @@ class Schedule:
             max(self.poll_interval, _GROWTH * (now - self.began)), max(self.poll_interval, self.max_poll_interval)
         )
 
-    def next_poll(self, now: float, at_least: float = 0.0) -> float:
+    def next_poll(self, now: float, at_least: float = 0.0, spread: float = 1.0) -> float:
         """
         Return when to poll again, in seconds since the epoch.
 
         :param at_least: seconds that the service asks to wait.
+        :param spread: share of the interval that is waited, so that waits which began together do not poll together.
         """
-        at = now + max(self.interval(now), at_least)
+        at = now + max(self.interval(now) * spread, at_least)
         return at if self.deadline is None else min(at, max(now, self.deadline))
 
     def is_over(self, now: float) -> bool:
@@ -164,9 +165,13 @@ class Wait(Generic[Seen]):
             raise GeminiWaitTimeoutError(f"{self.describe(now)}: the deadline has passed. {self.advice}")
         return not self._pending
 
-    def next_poll(self, now: float) -> float:
-        """Return when to poll again, in seconds since the epoch; not before the service wants to be asked."""
-        return self.schedule.next_poll(now, min(self._asked, MAX_WAIT_PAUSE))
+    def next_poll(self, now: float, spread: float = 1.0) -> float:
+        """
+        Return when to poll again, in seconds since the epoch; not before the service wants to be asked.
+
+        :param spread: see :meth:`Schedule.next_poll`.
+        """
+        return self.schedule.next_poll(now, min(self._asked, MAX_WAIT_PAUSE), spread)
 
     def _tolerated(self, name: str, error: GeminiFilesError) -> GeminiFilesError | None:
         """Return the error that ends the wait; None if it may pass."""

@@ -24,7 +24,7 @@ class GeminiTrigger(BaseTrigger):
     """
     A wait on behalf of a deferred task. It only polls, so that restarting, doubling or pausing it does no harm.
 
-    Its arguments are a row of Airflow's database, which older and newer versions of this package may have written.
+    Its arguments are a row of Airflow's database, which an older version of this package may have written.
 
     :param gemini_conn_id: a connection of type ``gemini``.
     :param began: when the wait began, in seconds since the epoch; a restart grants no new time.

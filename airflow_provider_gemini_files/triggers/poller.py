@@ -35,6 +35,8 @@ _MAX_CALLS_AT_ONCE = 8
 #: Seconds in which the first waits of a connection gather before the first round.
 _GATHER_SECONDS = 0.2
 _BACKOFF = Backoff(max_retry_after=MAX_WAIT_PAUSE)
+#: Seconds between two rounds, the least; a deadline may bring the next round forward to that.
+_MIN_GAP_SECONDS = 1.0
 #: Waits that are handled before other tasks of the event loop get their turn.
 _AT_A_TIME = 100
 #: Errors of the connection, not of one file.
@@ -121,21 +123,38 @@ class FilePoller:
             await self._service.close_async()
 
     async def _is_due(self) -> bool:
-        """Sleep until a wait is due; return False if something changed in between."""
-        pause = max(min(self._due.values()), self._not_before) - self._clock.now()
-        if pause <= 0:
+        """Sleep until a round is due; return False if something changed, or a deadline has passed, in between."""
+        now = self._clock.now()
+        due = max(min(self._due.values()), self._not_before)
+        if due <= now:
             return True
-        deadline = min((wait.schedule.deadline or float("inf")) for wait in self._waits.values())
-        self._changed.clear()
-        try:
-            await asyncio.wait_for(self._changed.wait(), min(pause, max(deadline - self._clock.now(), 0)))
-        except TimeoutError:
-            if self._not_before > self._clock.now():
-                # The service wants no calls yet, but a deadline has passed.
-                await self._judge_all()
-                return False
+        # While the service wants no calls, deadlines are judged without a last poll.
+        until = min(due, max(self._first_deadline(), now)) if self._failed_rounds else due
+        if await self._is_changed_within(until - now):
+            return False
+        if until == due:
             return True
+        await self._judge_all()
         return False
+
+    async def _is_changed_within(self, seconds: float) -> bool:
+        """Sleep, and return whether that was cut short because a wait has come or the last one has left."""
+        self._changed.clear()
+        tasks = {
+            asyncio.ensure_future(self._clock.sleep_async(seconds)),
+            asyncio.ensure_future(self._changed.wait()),
+        }
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return self._changed.is_set()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _first_deadline(self) -> float:
+        return min(
+            float("inf") if wait.schedule.deadline is None else wait.schedule.deadline for wait in self._waits.values()
+        )
 
     async def _round(self) -> None:
         """Poll the files of all waits that are due, or nearly, and judge every wait."""
@@ -147,7 +166,8 @@ class FilePoller:
             await self._poll(lookup)
             self._failed_rounds = 0
             self._patience.succeeded()
-            self._not_before = began + gap
+            # The last poll of a wait is at its deadline, which may come before the others are due.
+            self._not_before = max(min(began + gap, self._first_deadline()), began + min(gap, _MIN_GAP_SECONDS))
         except GeminiFilesError as error:
             self._not_before = self._clock.now() + self._pause(error)
             # Every wait whose file this round did not reach sees the error.

@@ -63,5 +63,4 @@ class GeminiStorageCapacityTrigger(GeminiTrigger):
                 logged = now
                 self.log.info(wait.describe(now))
             # Spread out, so that tasks which were deferred together do not poll together.
-            spread = self._clock.uniform(0.75, 1.0)
-            await self._clock.sleep_async((wait.next_poll(now) - now) * spread)
+            await self._clock.sleep_async(wait.next_poll(now, self._clock.uniform(0.75, 1.0)) - now)

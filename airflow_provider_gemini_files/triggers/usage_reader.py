@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from airflow_provider_gemini_files.common.backoff import MAX_WAIT_PAUSE
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -52,17 +53,22 @@ class UsageReader:
         self._clock = clock
         self._reading: asyncio.Task[StorageUsage] | None = None
         self._began = 0.0
+        #: Until when the service wants no calls, by the monotonic clock.
+        self._paused_until = 0.0
         self._claimed = 0
 
     async def read(self, max_age: float) -> StorageUsage:
         """
         Return the usage.
 
-        :param max_age: seconds; a result that is younger, or that is under way, is shared, also if it failed.
+        :param max_age: seconds; a result that is younger, or that is under way, is shared, also if it failed. So is a
+            failure for as long as the service has asked to wait.
         :raises GeminiFilesError: if it cannot be read.
         """
-        if self._reading is None or (self._reading.done() and self._clock.monotonic() - self._began >= max_age):
-            self._began = self._clock.monotonic()
+        now = self._clock.monotonic()
+        is_due = now >= max(self._began + max_age, self._paused_until)
+        if self._reading is None or (self._reading.done() and is_due):
+            self._began = now
             # An empty context: what is logged here belongs to no single waiting task.
             self._reading = asyncio.get_running_loop().create_task(self._read(), context=contextvars.Context())
         # A task that is cancelled must not cancel the others' read.
@@ -86,6 +92,8 @@ class UsageReader:
         try:
             usage = await self._usage()
         except GeminiFilesError as error:
+            asked = min(error.retry_after or 0.0, MAX_WAIT_PAUSE)
+            self._paused_until = self._clock.monotonic() + asked
             raise await self._patience.failed(error) from error
         self._patience.succeeded()
         self._claimed = 0

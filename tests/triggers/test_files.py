@@ -1,93 +1,214 @@
+"""The trigger that waits for files: its rows in Airflow's database, its event, and what it leaves alone."""
+
 from __future__ import annotations
 
 import asyncio
-import time
+import json
+import logging
+from typing import Any
 
-from airflow_provider_gemini_files.files.state import files_of_event
+import pytest
+from support import FakeClock, upload_videos
+from triggers.rows import FILES_V1, FILES_V1_OF_UPLOAD, FILES_V2
+
+from airflow_provider_gemini_files.exceptions import (
+    GeminiFileGoneError,
+    GeminiInputError,
+    GeminiWaitTimeoutError,
+)
+from airflow_provider_gemini_files.files.events import error_of, files_of, resume_of
+from airflow_provider_gemini_files.triggers.base import SETTLE_SECONDS
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
 
-
-def new_trigger(*names: str, **arguments: object) -> GeminiFileStateTrigger:
-    now = time.time()
-    defaults = {"began": now, "deadline": now + 10, "poll_interval": 0.1, "max_poll_interval": 0.1}
-    return GeminiFileStateTrigger(gemini_conn_id="gemini_default", file_names=list(names), **{**defaults, **arguments})
+RESUME = {"version": 2, "many": False, "origins": []}
 
 
-def run(*names: str, seconds: float = 10) -> list[dict]:
-    trigger = new_trigger(*names, deadline=time.time() + seconds)
+@pytest.fixture
+def clock(emulator) -> FakeClock:
+    emulator.settings.video_seconds = 60
+    return FakeClock(emulator)
 
-    async def events() -> list[dict]:
+
+def new_trigger(clock: FakeClock, *names: str, **arguments: Any) -> GeminiFileStateTrigger:
+    defaults = {
+        "gemini_conn_id": "gemini_default",
+        "file_names": list(names),
+        "began": clock.now(),
+        "deadline": clock.now() + 600,
+    }
+    return GeminiFileStateTrigger(**{**defaults, **arguments}, clock=clock)
+
+
+def run(trigger: GeminiFileStateTrigger) -> dict[str, Any]:
+    """Return the payload of the only event, as it comes back from the database."""
+
+    async def events() -> list[Any]:
         return [event.payload async for event in trigger.run()]
 
-    return asyncio.run(events())
+    [event] = asyncio.run(events())
+    return json.loads(json.dumps(event))
 
 
-def test_one_event_when_all_are_active_in_the_order_asked_for(emulator, hook, video_file, text_file):
-    emulator.settings.video_seconds = 0.5
-    names = [hook.upload_file(path).name for path in (video_file, text_file)]
+class TestRow:
+    @pytest.mark.parametrize("row", [FILES_V1, FILES_V1_OF_UPLOAD, FILES_V2], ids=["v1", "v1 of an upload", "v2"])
+    def test_row_of_every_version_is_read(self, row):
+        trigger = GeminiFileStateTrigger(**row)
 
-    [event] = run(*names)
+        assert (trigger.gemini_conn_id, trigger.file_names) == ("gemini_default", ["files/a", "files/b"])
+        assert (trigger.began, trigger.deadline) == (row["began"], row["deadline"])
+        assert (trigger.not_before, trigger.poll_interval, trigger.max_poll_interval) == (row["not_before"], 5, 30)
+        assert trigger.resume == row.get("resume")
 
-    assert [(file.name, file.state) for file in files_of_event(event)] == [(name, "ACTIVE") for name in names]
+    @pytest.mark.parametrize("row", [FILES_V1, FILES_V1_OF_UPLOAD, FILES_V2], ids=["v1", "v1 of an upload", "v2"])
+    def test_row_of_every_version_waits_for_its_files(self, emulator, clock, row):
+        names = upload_videos(emulator.base_url, 2)
+        stored = {**row, "file_names": names, "began": clock.now(), "deadline": clock.now() + 600, "not_before": 0.0}
 
+        event = run(GeminiFileStateTrigger(**stored, clock=clock))
 
-def test_what_is_active_is_not_asked_for_again(emulator, hook, video_file, text_file):
-    emulator.settings.video_seconds = 1.5
-    video, text = [hook.upload_file(path).name for path in (video_file, text_file)]
-    emulator.clear_journal()
+        assert [(file.name, file.state) for file in files_of(event)] == [(name, "ACTIVE") for name in names]
+        assert resume_of(event) == row.get("resume")
 
-    run(video, text)
+    def test_row_is_written_in_the_current_version(self):
+        path, row = GeminiFileStateTrigger(**FILES_V2).serialize()
 
-    asked = [entry["path"].rpartition("/v1beta/")[2] for entry in emulator.journal]
-    # Two at once are looked up in the list; then there is one left.
-    assert asked[0] == "files"
-    assert set(asked[1:]) == {video}
+        assert path == "airflow_provider_gemini_files.triggers.files.GeminiFileStateTrigger"
+        assert row == json.loads(json.dumps(row)) == FILES_V2
 
+    def test_row_of_the_first_version_is_rewritten_in_the_current_one(self):
+        _, row = GeminiFileStateTrigger(**FILES_V1_OF_UPLOAD).serialize()
 
-def test_a_file_that_is_gone_is_an_event(emulator):
-    [event] = run("files/gone")
+        assert row == {**FILES_V2, "resume": None}
 
-    assert event["error"] == "GeminiFileGoneError"
+    def test_key_is_not_in_the_row(self, emulator, clock):
+        assert "test-key" not in json.dumps(new_trigger(clock, "files/a").serialize())
 
-
-def test_the_deadline_is_an_event(emulator, hook, video_file):
-    [event] = run(hook.upload_file(video_file).name, seconds=0.3)
-
-    assert event["error"] == "GeminiWaitTimeoutError"
-    assert "(PROCESSING)" in event["message"]
-
-
-def test_a_connection_of_no_use_is_an_event(connect):
-    connect(extra={"modell": "x"})
-
-    [event] = run("files/a")
-
-    assert event["error"] == "GeminiInputError"
+    def test_unknown_argument_is_refused(self):
+        with pytest.raises(TypeError, match="file_name"):
+            GeminiFileStateTrigger(**FILES_V2, file_name="files/a")
 
 
-def test_it_can_be_run_again(emulator, hook, text_file):
-    name = hook.upload_file(text_file).name
+class TestDeferral:
+    def test_first_poll_is_after_the_worker_has_ended(self, clock):
+        deferral = new_trigger(clock, "files/a").deferral()
 
-    assert run(name) == run(name)
+        assert deferral["method_name"] == "execute_complete"
+        assert deferral["trigger"].not_before == clock.now() + SETTLE_SECONDS
 
+    def test_own_first_poll_is_kept_if_it_is_later(self, clock):
+        later = clock.now() + 100
 
-def test_it_serializes_to_what_it_was_made_of():
-    trigger = new_trigger("files/a", began=1.0, delete_on_kill=True)
-    path, arguments = trigger.serialize()
+        assert new_trigger(clock, "files/a", not_before=later).deferral()["trigger"].not_before == later
 
-    assert path.endswith(".GeminiFileStateTrigger")
-    assert GeminiFileStateTrigger(**arguments).serialize() == (path, arguments)
-
-
-def test_a_killed_task_takes_its_files_with_it(emulator, hook, video_file):
-    name = hook.upload_file(video_file).name
-
-    asyncio.run(new_trigger(name, delete_on_kill=True).on_kill())
-
-    assert emulator.usage()["files"] == 0
+    def test_timeout_of_airflow_comes_after_the_deadline(self, clock):
+        assert new_trigger(clock, "files/a").deferral()["timeout"].total_seconds() == 660
+        passed = new_trigger(clock, "files/a", deadline=clock.now() - 5)
+        assert passed.deferral()["timeout"].total_seconds() == 60
 
 
-def test_files_that_are_not_the_tasks_own_stay_when_it_is_killed(emulator, hook, video_file):
-    asyncio.run(new_trigger(hook.upload_file(video_file).name).on_kill())
+class TestEvent:
+    def test_files_are_in_the_order_asked_for(self, emulator, clock):
+        names = upload_videos(emulator.base_url, 3)[::-1]
 
-    assert emulator.usage()["files"] == 1
+        event = run(new_trigger(clock, *names, resume=RESUME))
+
+        assert [file.name for file in files_of(event)] == names
+        assert resume_of(event) == RESUME
+
+    def test_gone_file_is_an_error(self, clock):
+        event = run(new_trigger(clock, "files/gone", resume=RESUME))
+
+        assert isinstance(error_of(event), GeminiFileGoneError)
+        assert resume_of(event) == RESUME
+
+    def test_passed_deadline_is_an_error(self, emulator, clock):
+        event = run(new_trigger(clock, *upload_videos(emulator.base_url, 1), deadline=clock.now() + 30))
+
+        error = error_of(event)
+        assert isinstance(error, GeminiWaitTimeoutError)
+        assert "(PROCESSING) to become ACTIVE, for 30 s" in str(error)
+
+    def test_deadline_that_has_passed_before_the_start_is_judged_after_one_poll(self, emulator, clock):
+        names = upload_videos(emulator.base_url, 1)
+        clock.advance(60)
+
+        late = new_trigger(clock, *names, began=clock.now() - 100, deadline=clock.now() - 1, not_before=clock.now() + 6)
+
+        assert [file.name for file in files_of(run(late))] == names
+
+    def test_unusable_connection_is_an_error(self, clock, connect):
+        connect(extra={"modell": "x"})
+
+        error = error_of(run(new_trigger(clock, "files/a")))
+
+        assert isinstance(error, GeminiInputError)
+        assert "modell" in str(error)
+
+    def test_trigger_that_is_run_again_ends_with_the_same_event(self, emulator, clock):
+        names = upload_videos(emulator.base_url, 1)
+        first = run(new_trigger(clock, *names))
+
+        assert run(new_trigger(clock, *names)) == first
+
+    def test_result_is_logged(self, emulator, clock, caplog):
+        caplog.set_level(logging.INFO)
+        [name] = upload_videos(emulator.base_url, 1)
+
+        run(new_trigger(clock, name))
+
+        assert f"ACTIVE after 61 s: {name}" in caplog.text
+
+
+class TestPolls:
+    def test_no_poll_before_its_time(self, emulator, clock):
+        names = upload_videos(emulator.base_url, 1)
+        emulator.clear_journal()
+        seen: list[int] = []
+        clock.after(39, lambda: seen.append(len(emulator.journal)))
+
+        run(new_trigger(clock, *names, not_before=clock.now() + 40))
+
+        assert seen == [0]
+
+    def test_triggers_of_a_connection_share_their_polls(self, emulator, clock):
+        names = upload_videos(emulator.base_url, 40)
+        emulator.clear_journal()
+
+        async def all_events() -> list[Any]:
+            return await asyncio.gather(*(anext(new_trigger(clock, name).run()) for name in names))
+
+        events = asyncio.run(all_events())
+
+        assert [file.name for event in events for file in files_of(event.payload)] == names
+        assert len(emulator.journal) <= 14
+
+
+class TestEnd:
+    @pytest.mark.parametrize("row", [FILES_V1, FILES_V1_OF_UPLOAD, FILES_V2], ids=["v1", "v1 of an upload", "v2"])
+    def test_killed_task_keeps_its_files(self, emulator, clock, row):
+        trigger = GeminiFileStateTrigger(**{**row, "file_names": upload_videos(emulator.base_url, 1)}, clock=clock)
+        emulator.clear_journal()
+
+        # Airflow calls it from 3.3 on.
+        if hasattr(trigger, "on_kill"):
+            asyncio.run(trigger.on_kill())
+        asyncio.run(trigger.cleanup())
+
+        assert emulator.usage()["files"] == 1
+        assert emulator.journal == []
+
+    def test_cancelled_trigger_keeps_its_files_and_ends_its_polls(self, emulator, clock):
+        names = upload_videos(emulator.base_url, 1)
+
+        async def work() -> set[asyncio.Task]:
+            running = asyncio.ensure_future(anext(new_trigger(clock, *names).run()))
+            clock.after(20, running.cancel)
+            await asyncio.wait([running])
+            assert running.cancelled()
+            for _ in range(100):
+                await asyncio.sleep(0)
+            return asyncio.all_tasks() - {asyncio.current_task()}
+
+        assert asyncio.run(work()) == set()
+        assert emulator.usage()["files"] == 1
+        assert clock.passed < 30
