@@ -76,6 +76,8 @@ class GeminiFile:
 
         :raises ValueError: if it cannot be read (also as KeyError, TypeError or AttributeError).
         """
+        if not isinstance(resource["name"], str):
+            raise TypeError(f"name is {resource['name']!r}")
         display_name = resource.get("displayName")
         size = resource.get("sizeBytes")
         error = resource.get("error")

@@ -129,7 +129,7 @@ class GeminiGenerateContentOperator(_ModelOperator):
         "generation_config": "json",
     }
 
-    def __init__(
+    def __init__(  # noqa: DOC102, DOC103 - documents the arguments of the base class, too
         self,
         *,
         response_schema: Any = None,
