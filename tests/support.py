@@ -173,3 +173,9 @@ def _camel_case(value: Any) -> Any:
         re.sub("_([a-z])", lambda found: found[1].upper(), key): item if "chema" in key else _camel_case(item)
         for key, item in value.items()
     }
+
+
+def logged_by(spy: Any) -> list[str]:
+    """Return the lines that a spied method of a logger has logged."""
+    lines = [call.args for call in spy.call_args_list]
+    return [text % values if values else text for text, *rest in lines for values in [tuple(rest)]]

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
-from support import upload_videos
+from support import logged_by, upload_videos
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.events import error_event, files_event
@@ -134,7 +134,7 @@ def test_state_and_size_are_logged_once_the_file_is_active(emulator, hook, conte
 
     one.execute(context)
 
-    assert f"{name} is ACTIVE: 20 B, text/plain" in [call.args[0] % call.args[1:] for call in info.call_args_list]
+    assert f"{name} is ACTIVE: 20 B, text/plain" in logged_by(info)
 
 
 class TestSettingsOfEverySensor:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from typing import Any
 
 import pytest
-from support import FakeClock, upload_videos
-from triggers.rows import FILES_V1, FILES_V1_OF_UPLOAD, FILES_V2
+from stored_rows import FILES_V1, FILES_V1_OF_UPLOAD, FILES_V2
+from support import FakeClock, logged_by, upload_videos
 
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileGoneError,
@@ -150,13 +149,14 @@ class TestEvent:
 
         assert run(new_trigger(clock, *names)) == first
 
-    def test_result_is_logged(self, emulator, clock, caplog):
-        caplog.set_level(logging.INFO)
+    def test_result_is_logged(self, emulator, clock, mocker):
         [name] = upload_videos(emulator.base_url, 1)
+        trigger = new_trigger(clock, name)
+        info = mocker.spy(trigger.log, "info")
 
-        run(new_trigger(clock, name))
+        run(trigger)
 
-        assert f"ACTIVE after 61 s: {name}" in caplog.text
+        assert logged_by(info) == [f"ACTIVE after 61 s: {name}"]
 
 
 class TestPolls:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from typing import Any
 
 import pytest
-from support import FakeClock, seed
-from triggers.rows import CAPACITY_V1, CAPACITY_V2
+from stored_rows import CAPACITY_V1, CAPACITY_V2
+from support import FakeClock, logged_by, seed
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.common.waiting import MAX_FAILED_POLLS
@@ -120,13 +119,17 @@ class TestEvent:
         assert isinstance(error, e.GeminiInputError)
         assert "nowhere" in str(error)
 
-    def test_wait_is_logged_once_a_minute(self, hook, clock, caplog):
-        caplog.set_level(logging.INFO)
+    def test_wait_is_logged_once_a_minute(self, hook, clock, mocker):
         clock.after(125, lambda: hook.delete_file("files/f0"))
+        trigger = new_trigger(clock)
+        info = mocker.spy(trigger.log, "info")
 
-        run(new_trigger(clock))
+        run(trigger)
 
-        assert caplog.text.count("Waiting for 100 B of free space") == 3
+        *waiting, done = logged_by(info)
+        assert [line.rpartition(", ")[2] for line in waiting] == ["for 0 s", "for 60 s", "for 120 s"]
+        assert all(line.startswith("Waiting for 100 B of free space") for line in waiting)
+        assert done.startswith("Enough free space after 130 s")
 
 
 class TestPolls:
