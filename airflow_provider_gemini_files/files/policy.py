@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -68,9 +69,13 @@ def _texts(value: Any) -> tuple[str, ...] | None:
     """Take several texts, in an order that does not change between two parses of a Dag."""
     if value is None:
         return None
-    if isinstance(value, str | bytes) or not all(isinstance(text, str) for text in value):
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise ValueError("not a list of texts")
-    return tuple(sorted(value)) if isinstance(value, set | frozenset) else tuple(value)
+    # Once: an iterator is empty afterwards.
+    texts = tuple(value)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("not a list of texts")
+    return tuple(sorted(texts)) if isinstance(value, set | frozenset) else texts
 
 
 def _optional(value: Any) -> Any:
@@ -219,8 +224,9 @@ def _hours(name: str, value: Any) -> timedelta | None:
     if isinstance(value, str) and value in _EMPTY:
         return None
     try:
-        return timedelta(seconds=seconds_of(float(value) * 3600, name))
-    except (TypeError, ValueError):
+        hours = math.nan if isinstance(value, bool) else float(value)
+        return timedelta(seconds=seconds_of(hours * 3600, name))
+    except (TypeError, ValueError, OverflowError):
         raise GeminiInputError(
             f"The retention policy's {name} must be a number of hours, at least 0; got {value!r}."
         ) from None

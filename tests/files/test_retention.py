@@ -5,12 +5,10 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 
-import pendulum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -166,30 +164,6 @@ def test_max_deletions_limits_the_plan():
 
     assert [v.file.name for v in found.deletions] == ["files/f4", "files/f3"]
     assert [v.reason for v in found.decisions if not v.delete] == [Reason.LIMIT] * 3
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"max_age": -HOUR}, "max_age must be a duration"),
-        ({"max_age": 24}, "got 24"),
-        ({"grace": None}, "grace must be a duration"),
-        ({"low_watermark": 0.95}, "low_watermark must be at most high_watermark; got 0.95 and 0.9"),
-        ({"high_watermark": 1.5}, "high_watermark must be a share.*got 1.5"),
-        ({"low_watermark": 0}, "low_watermark must be a share.*got 0"),
-        ({"keep": "files/a"}, "keep must be a list of texts"),
-        ({"dag_ids": "dag"}, "dag_ids must be a list of texts"),
-        ({"max_deletions": 0}, "max_deletions"),
-        ({"min_bytes": -1}, "min_bytes"),
-    ],
-)
-def test_invalid_policy_is_refused(wrong, message):
-    with pytest.raises(GeminiInputError, match=message):
-        RetentionPolicy(**wrong)
-
-
-def test_durations_of_pendulum_and_of_the_standard_library_are_accepted():
-    assert RetentionPolicy(max_age=pendulum.duration(hours=1)).max_age == RetentionPolicy(max_age=HOUR).max_age
 
 
 FILES = st.lists(
