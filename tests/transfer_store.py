@@ -8,8 +8,12 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk.io import attach
+from airflow.sdk.io.fs import _register_filesystems
 from cryptography.fernet import Fernet
 from fsspec.implementations.memory import MemoryFileSystem
+
+#: The storages that were attached, by their connections.
+_STORAGES: dict[str | None, ObjectStorage] = {}
 
 
 class Store:
@@ -69,6 +73,10 @@ class ObjectStorage(MemoryFileSystem):
         #: Raised by each call, if it is set.
         self.failure: Exception | None = None
         attach("memory", self.conn_id, fs=self)
+        # Airflow 3.1 asks the registry even so.
+        registered = _register_filesystems()
+        registered["memory"] = lambda conn_id, _: _STORAGES[conn_id]
+        _STORAGES[self.conn_id] = self
 
     def put(self, **objects: bytes) -> None:
         """Store objects of the bucket, by their keys."""

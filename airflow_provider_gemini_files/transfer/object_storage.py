@@ -22,7 +22,7 @@ def location(where: Any) -> str | None:
     if isinstance(where, str):
         return where
     # Not isinstance: importing ObjectStoragePath takes a while, and whoever has one has imported it.
-    return str(where) if hasattr(where, "protocol") and hasattr(where, "conn_id") else None
+    return str(where) if hasattr(where, "protocol") and hasattr(where, "storage_options") else None
 
 
 def object_path(uri: str, conn_id: str | None, what: str = "Source") -> Any:
@@ -38,7 +38,8 @@ def object_path(uri: str, conn_id: str | None, what: str = "Source") -> Any:
 
     shown = shown_url(uri)
     try:
-        path = ObjectStoragePath(uri, conn_id=conn_id)
+        # Airflow 3.1 takes None for a connection, and then ignores that of the URI.
+        path = ObjectStoragePath(uri, conn_id=conn_id) if conn_id else ObjectStoragePath(uri)
         path.fs  # noqa: B018 - finds the file system, or raises
     except Exception as error:
         scheme = uri.partition("://")[0]
@@ -53,6 +54,12 @@ def object_path(uri: str, conn_id: str | None, what: str = "Source") -> Any:
             f"{shown_text(error)}. {hint}."
         ) from error
     return path
+
+
+def connection_of(path: Any) -> str | None:
+    """Return the connection of an ObjectStoragePath; None if it uses its provider's default."""
+    conn_id = path.storage_options.get("conn_id") or getattr(path, "conn_id", None)
+    return conn_id if isinstance(conn_id, str) else None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any, cast
 from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.reference import UploadedFrom
-from airflow_provider_gemini_files.transfer.object_storage import location, object_path, storage_errors
+from airflow_provider_gemini_files.transfer.object_storage import connection_of, location, object_path, storage_errors
 from airflow_provider_gemini_files.transfer.source import Readable, Source, checked_size, skip
 
 log = logging.getLogger(__name__)
@@ -206,7 +206,7 @@ def _text(path: str) -> str:
 
 def _find_objects(where: str, conn_id: str | None) -> Found:
     path = object_path(where, conn_id)
-    conn_id = conn_id or getattr(path, "conn_id", None)
+    conn_id = conn_id or connection_of(path)
     fs, key = path.fs, path.path
     with storage_errors(where):
         info = None if where.endswith("/") else _info(fs, key)
