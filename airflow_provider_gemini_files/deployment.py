@@ -13,16 +13,19 @@ from collections.abc import Callable
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
 
 #: The Airflow Variable that holds the identity if the configuration does not; created at its first use.
 VARIABLE = "gemini_files_deployment"
 #: The identity in a process without a supervisor and a database, such as a script or a test.
 _LOCAL = "local"
+#: Seconds in which all processes that create the identity at the same time have written theirs; the last one counts.
+_SETTLE_SECONDS = 2.0
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 
-def of_task() -> str:
+def of_task(clock: Clock = SYSTEM_CLOCK) -> str:
     """
     Return the identity, in a task.
 
@@ -33,10 +36,10 @@ def of_task() -> str:
         return configured or _LOCAL
     from airflow.sdk import Variable
 
-    return _kept(lambda: Variable.get(VARIABLE, default=None), lambda value: Variable.set(VARIABLE, value))
+    return _kept(lambda: Variable.get(VARIABLE, default=None), lambda value: Variable.set(VARIABLE, value), clock)
 
 
-def of_database() -> str:
+def of_database(clock: Clock = SYSTEM_CLOCK) -> str:
     """
     Return the identity, in a process with Airflow's database: the API server or the command line.
 
@@ -46,7 +49,7 @@ def of_database() -> str:
         return configured
     from airflow.models.variable import Variable
 
-    return _kept(lambda: Variable.get(VARIABLE, default_var=None), lambda value: Variable.set(VARIABLE, value))
+    return _kept(lambda: Variable.get(VARIABLE, default_var=None), lambda value: Variable.set(VARIABLE, value), clock)
 
 
 def _configured() -> str | None:
@@ -68,12 +71,13 @@ def _has_supervisor() -> bool:
     return hasattr(task_runner, "SUPERVISOR_COMMS")
 
 
-def _kept(read: Callable[[], str | None], write: Callable[[str], None]) -> str:
+def _kept(read: Callable[[], str | None], write: Callable[[str], None], clock: Clock) -> str:
     try:
         if known := read():
             return known
         write(secrets.token_hex(4))
-        # Another process may have created it at the same time: the value that was kept counts.
+        # Airflow has no way to create a Variable only if there is none, and the first tasks often start together.
+        clock.sleep(_SETTLE_SECONDS)
         created = read()
     except Exception as error:
         raise GeminiServiceError(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from support import FakeClock
 
 from airflow_provider_gemini_files import deployment
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
@@ -17,7 +18,6 @@ class Variables:
 
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
-        self.theirs: str | None = None
         self.error: Exception | None = None
 
     def get(self, key: str, default: str | None = None) -> str | None:
@@ -26,7 +26,7 @@ class Variables:
         return self.kept.get(key, default)
 
     def set(self, key: str, value: str) -> None:
-        self.kept[key] = self.theirs or value
+        self.kept[key] = value
 
 
 @pytest.fixture
@@ -54,17 +54,18 @@ def test_identity_that_cannot_stand_in_a_mark_is_refused(wrong, monkeypatch):
 
 
 def test_identity_is_created_once_and_kept(variables):
-    first = deployment.of_task()
+    first = deployment.of_task(FakeClock())
 
     assert first
     assert deployment.of_task() == first
     assert variables.kept == {deployment.VARIABLE: first}
 
 
-def test_identity_that_another_process_created_at_the_same_time_counts(variables):
-    variables.theirs = "theirs"
+def test_identity_that_another_process_creates_at_the_same_time_counts_for_both(variables):
+    clock = FakeClock()
+    clock.after(1, lambda: variables.set(deployment.VARIABLE, "theirs"))
 
-    assert deployment.of_task() == "theirs"
+    assert deployment.of_task(clock) == "theirs"
 
 
 def test_identity_that_cannot_be_read_is_never_guessed(variables):
@@ -78,7 +79,7 @@ def test_identity_that_cannot_be_read_is_never_guessed(variables):
 def test_database_keeps_the_identity_for_all_processes(unconfigured, airflow_db):
     from airflow.models.variable import Variable
 
-    first = deployment.of_database()
+    first = deployment.of_database(FakeClock())
     try:
         assert deployment.of_database() == first == Variable.get(deployment.VARIABLE)
     finally:
