@@ -13,7 +13,7 @@ import { reasonTable } from "./report.js";
  * @type {[name: "max_age_finished" | "max_age" | "high_watermark" | "low_watermark", string, number, object][]}
  */
 const NUMBERS = [
-  ["max_age_finished", "Max age, finished runs (hours)", 1, { min: 0, step: "any" }],
+  ["max_age_finished", "Max age, finished runs (hours, optional)", 1, { min: 0, step: "any" }],
   ["max_age", "Max age, all files (hours)", 1, { min: 0, step: "any" }],
   ["high_watermark", "High watermark (%)", 100, { min: 1, max: 100, step: "any" }],
   ["low_watermark", "Low watermark (%)", 100, { min: 1, max: 100, step: "any" }],
@@ -103,7 +103,9 @@ export function openCleanup({ files, policy }, connection, refresh) {
  */
 function policyForm(policy, onsubmit) {
   const numbers = NUMBERS.map(([name, label, unit, limits]) => {
-    const input = el("input", { type: "number", required: true, value: policy[name] * unit, ...limits });
+    const value = policy[name];
+    const given = value === null ? {} : { required: true, value: value * unit };
+    const input = el("input", { type: "number", ...given, ...limits });
     return { name, unit, input, label: el("label", {}, label, input) };
   });
   const checkboxes = CHECKBOXES.map(([name, label]) => {
@@ -113,11 +115,12 @@ function policyForm(policy, onsubmit) {
   const labels = [...numbers, ...checkboxes].map(({ label }) => label);
   const form = el("form", { id: "cleanup-form", onsubmit }, el("div", { class: "fields" }, labels));
 
+  /** @returns {Policy} */
   function read() {
-    const given = { ...policy };
-    for (const { name, unit, input } of numbers) given[name] = Number(input.value) / unit;
-    for (const { name, input } of checkboxes) given[name] = input.checked;
-    return given;
+    // An empty field is no limit of its own.
+    const given = numbers.map(({ name, unit, input }) => [name, input.value ? Number(input.value) / unit : null]);
+    const checked = checkboxes.map(({ name, input }) => [name, input.checked]);
+    return { ...policy, ...Object.fromEntries([...given, ...checked]) };
   }
   return { form, read };
 }

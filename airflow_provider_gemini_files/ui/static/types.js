@@ -48,11 +48,11 @@
  */
 
 /**
- * The retention policy as the form has it. Ages are in hours, watermarks are parts of the quota.
+ * The retention policy as the form has it. Ages are in hours, watermarks are parts of the quota; null is no own limit.
  *
  * @typedef {object} Policy
- * @property {number} max_age
- * @property {number} max_age_finished
+ * @property {number | null} max_age
+ * @property {number | null} max_age_finished
  * @property {number} high_watermark
  * @property {number} low_watermark
  * @property {boolean} include_shared
