@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from local_airflow import LocalAirflow, connection
+from local_airflow import LocalAirflow, connection, without_proxy
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from airflow_provider_gemini_files.common.limits import DEFAULT_QUOTA_BYTES, human_bytes
+from airflow_provider_gemini_files.common.limits import DEFAULT_QUOTA_BYTES
+from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 
 DAG = "gemini_files_quickstart"
@@ -132,6 +133,7 @@ def print_results(airflow: LocalAirflow, run_id: str) -> None:
 def main() -> int:
     """Run the demo; return the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    os.environ.update(without_proxy())
     home = Path(tempfile.mkdtemp(prefix="gemini-files-demo-"))
     console.print()
     console.rule("[bold]Gemini files in Airflow: upload, wait, generate, delete", align="left")
@@ -139,6 +141,7 @@ def main() -> int:
         before = gemini.files()
         began = time.monotonic()
         console.print("[bold]2[/] Starting Airflow: api-server, scheduler, dag-processor, triggerer…")
+        console.print(f"  Logs, kept if the demo fails: {home}", soft_wrap=True)
         with LocalAirflow(home, DAGS, env) as airflow:
             console.print(f"  [dim]{time.monotonic() - began:5.1f} s[/]  Airflow is healthy on {airflow.url}")
             console.print(f"[bold]3[/] Running the Dag [bold]{DAG}[/]")
@@ -153,7 +156,7 @@ def main() -> int:
         console.print("Next: [bold]make up[/] starts Airflow with its UI.")
         shutil.rmtree(home, ignore_errors=True)
         return 0
-    console.print(f"[red]The run ended with state {state}.[/] Logs and database: {home}")
+    console.print(f"[red]The run ended with state {state}.[/] Logs and database: {home}", soft_wrap=True)
     return 1
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,9 +49,12 @@ class LocalAirflow:
         self.home = home
         self.url = f"http://127.0.0.1:{port or free_port()}"
         self._users = users or {}
-        self._env = {**os.environ, **self._settings(dags), **self._logins(), **env}
+        # The settings of another Airflow of this user, or of a test process, must not apply to this one.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+        self._env = {**inherited, **without_proxy(), **self._settings(dags), **self._logins(), **env}
         self._processes: dict[str, psutil.Popen] = {}
-        self._client = httpx.Client(base_url=self.url, timeout=30)
+        # All requests stay on this machine, so no proxy must be used.
+        self._client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
         #: Headers that authorise API requests, and Airflow's version; both are set once Airflow runs.
         self.headers: dict[str, str] = {}
         self.version: tuple[int, ...] = ()
@@ -72,10 +77,7 @@ class LocalAirflow:
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
-            # All requests stay on this machine, so no proxy must be used.
-            "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"])),
         }
 
     def _logins(self) -> dict[str, str]:
@@ -110,38 +112,57 @@ class LocalAirflow:
             database.execute("PRAGMA journal_mode=WAL")
         for component in COMPONENTS:
             self.start(component)
-        deadline = time.monotonic() + _HEALTHY_SECONDS
-        while not self._healthy():
-            dead = [name for name, process in self._processes.items() if process.poll() is not None]
-            if dead or time.monotonic() > deadline:
-                what = f"{', '.join(dead)} ended" if dead else f"not healthy within {_HEALTHY_SECONDS} s"
-                raise RuntimeError(f"Airflow did not start: {what}. See {self.home / 'output'}")
-            time.sleep(0.5)
+        self._wait_until(self._healthy, "healthy")
+        # The API server builds the routes for tasks at the first request to them. That takes up to 30 seconds on a slow
+        # machine, and the first task would fail because of it.
+        self._wait_until(self._ready_for_tasks, "ready for tasks")
         self.headers = {"Authorization": f"Bearer {self.token('admin')}"}
         self._client.headers.update(self.headers)
         self.version = tuple(int(part) for part in self.api("GET", "/version")["version"].split(".")[:2])
 
-    def start(self, component: str) -> None:
-        """Start a component."""
-        self._processes[component] = self._run_component(component)
+    def _wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _HEALTHY_SECONDS
+        while not condition():
+            dead = [name for name, process in self._processes.items() if process.poll() is not None]
+            if dead or time.monotonic() > deadline:
+                why = f"{', '.join(dead)} ended" if dead else f"not {what} within {_HEALTHY_SECONDS} s"
+                raise RuntimeError(f"Airflow did not start: {why}. See {self.home / 'output'}")
+            time.sleep(0.5)
 
-    def kill(self, component: str) -> None:
+    def start(self, component: str, name: str | None = None) -> None:
+        """
+        Start a component.
+
+        :param name: for the other methods and the file of its output, if it is not the only one of its kind.
+        """
+        self._processes[name or component] = self._run_component(component, output=name)
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a component and its children, such as SIGSTOP."""
+        for each in _trees([self._processes[name]]):
+            each.send_signal(number)
+
+    def kill(self, name: str) -> None:
         """Kill a component and its children without a warning, like a machine that crashes."""
-        _end([self._processes.pop(component)], kill=True)
+        _end([self._processes.pop(name)], kill=True)
 
     @property
     def _database(self) -> Path:
         return self.home / "airflow.db"
 
-    def _run_component(self, *command: str) -> psutil.Popen:
+    def _run_component(self, *command: str, output: str | None = None) -> psutil.Popen:
         seconds = _LOCK_SECONDS.get(command[0], _OTHERS_LOCK_SECONDS)
-        database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}?timeout={seconds}"}
-        with (self.home / "output" / f"{command[0]}.txt").open("ab") as output:
+        own = {
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}?timeout={seconds}",
+            # Two triggerers on one machine need a port each.
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+        }
+        with (self.home / "output" / f"{output or command[0]}.txt").open("ab") as file:
             return psutil.Popen(
                 [sys.executable, "-m", "airflow", *command],
-                env=self._env | database,
+                env=self._env | own,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=file,
                 stderr=subprocess.STDOUT,
                 # Ctrl-C must reach only this process, which then ends the components in order.
                 start_new_session=True,
@@ -155,6 +176,12 @@ class LocalAirflow:
         return all(
             (health.get(part) or {}).get("status") == "healthy" for part in ("scheduler", "triggerer", "dag_processor")
         )
+
+    def _ready_for_tasks(self) -> bool:
+        try:
+            return self._client.get("/execution/health", timeout=_HEALTHY_SECONDS).is_success
+        except httpx.HTTPError:
+            return False
 
     def _stop(self) -> None:
         self._client.close()
@@ -249,19 +276,35 @@ class LocalAirflow:
 
 def _end(processes: list[psutil.Popen], *, kill: bool = False) -> None:
     """End processes and all their children; Airflow's children survive if only the parents are signalled."""
-    tree: list[psutil.Process] = []
-    for process in processes:
-        try:
-            tree += [process, *process.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            continue
+    tree = _trees(processes)
     for signal_all in ("kill",) if kill else ("terminate", "kill"):
         for process in tree:
-            try:
+            with suppress(psutil.NoSuchProcess):
                 getattr(process, signal_all)()
-            except psutil.NoSuchProcess:
-                continue
-        tree = psutil.wait_procs(tree, timeout=_STOP_SECONDS)[1]
+        # What a process has started in the meantime is ended, too.
+        tree = set(psutil.wait_procs(_trees(processes) | tree, timeout=_STOP_SECONDS)[1])
+
+
+def _trees(processes: list[psutil.Popen]) -> set[psutil.Process]:
+    """Return processes and their children, also those whose parent has ended: a component is a session of its own."""
+    sessions = {process.pid for process in processes}
+    tree = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) in sessions and process.status() != psutil.STATUS_ZOMBIE:
+                tree |= {process, *process.children(recursive=True)}
+    return tree
+
+
+def without_proxy() -> dict[str, str]:
+    """
+    Return the environment in which requests to this machine use no proxy, whatever proxies are set.
+
+    Both spellings, as programs differ in which of the two they prefer.
+    """
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    hosts = ",".join(filter(None, [given, "127.0.0.1", "localhost"]))
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
 
 
 def free_port() -> int:
