@@ -1,4 +1,4 @@
-"""One real Airflow for all tests of this folder, connected to one emulator."""
+"""One real Airflow for all tests of this folder, connected to one emulator; its identity is an Airflow Variable."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import pytest
 from local_airflow import LocalAirflow, connection
 from support import API_KEY, EXAMPLE_DAGS
 
+from airflow_provider_gemini_files.deployment import VARIABLE
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.emulator.clock import Clock
 
 HERE = Path(__file__).parent
-#: Bytes that the connection gemini_small says there are.
+#: Quota of the connection gemini_small.
 SMALL = 200 * 1024**2
 ROOT = HERE.parent.parent
 
@@ -30,7 +31,7 @@ def _service() -> Iterator[GeminiEmulator]:
 @pytest.fixture
 def service(_service: GeminiEmulator) -> GeminiEmulator:
     """Return the emulator, empty."""
-    # What an earlier test did to the time is over: a sweep asks how old files are by the clock of this machine.
+    # An earlier test may have moved the clock; a cleanup computes ages by the clock of this machine.
     _service.emulator.clock = Clock()
     _service.reset()
     _service.settings.video_seconds = 1
@@ -48,17 +49,25 @@ def airflow(_service: GeminiEmulator, tmp_path_factory: pytest.TempPathFactory) 
     [dag] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (dags / "readme.py").write_text(dag)
     storage = (ROOT / "docs" / "storage.md").read_text()
-    [dag] = re.findall(r"```python\n([^`]*\nafter_each_sweep\(\)\n)```", storage)
-    (dags / "after_each_sweep.py").write_text(dag)
+    [dag] = re.findall(r"```python\n([^`]*\nafter_each_cleanup\(\)\n)```", storage)
+    (dags / "after_each_cleanup.py").write_text(dag)
     [bundles] = re.findall(r"DAG_BUNDLE_CONFIG_LIST='(.*?)'", storage, re.DOTALL)
     small = {"conn_type": "gemini", "host": _service.base_url, "password": API_KEY, "extra": {"quota_bytes": SMALL}}
     env = connection(host=_service.base_url, key=API_KEY) | {
         "AIRFLOW_CONN_GEMINI_SMALL": json.dumps(small),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": bundles,
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
-        # A triggerer that was killed is soon known to be dead.
+        # Airflow soon notices that a triggerer was killed or is suspended.
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
     }
     with LocalAirflow(home, dags, env, users={"admin": "admin", "viewer": "viewer"}) as running:
         yield running
+
+
+@pytest.fixture
+def deployment(airflow: LocalAirflow) -> str:
+    """Return the identity of this Airflow; create it if no task has done so yet."""
+    if VARIABLE not in {variable["key"] for variable in airflow.api("GET", "/variables")["variables"]}:
+        airflow.api("POST", "/variables", json={"key": VARIABLE, "value": "of-the-tests"})
+    return airflow.api("GET", f"/variables/{VARIABLE}")["value"]

@@ -1,4 +1,4 @@
-"""Three days later: a question is cleared, and its file has expired."""
+"""A task that is cleared after its file has expired."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.airflow
 THREE_DAYS = 72 * 3600
 
 
-def test_a_cleared_question_uploads_its_file_again_from_its_source(
+def test_a_cleared_generate_task_uploads_its_expired_file_again_from_its_source(
     airflow: LocalAirflow, service: GeminiEmulator, tmp_path: Path
 ):
     sources = [tmp_path / name for name in ("one.txt", "two.txt")]

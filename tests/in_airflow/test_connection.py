@@ -8,11 +8,12 @@ from local_airflow import LocalAirflow
 from support import API_KEY
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
+from airflow_provider_gemini_files.hooks.extras import ConnectionExtras
 
 pytestmark = pytest.mark.airflow
 
 
-def test_the_connection_form_is_labelled(airflow: LocalAirflow):
+def test_connection_form_has_a_label_for_each_field(airflow: LocalAirflow):
     # The route behind the form of the UI; it is not part of the public API.
     forms = httpx.get(f"{airflow.url}/ui/connections/hook_meta", headers=airflow.headers).json()
     [form] = [form for form in forms if form["connection_type"] == "gemini"]
@@ -21,10 +22,11 @@ def test_the_connection_form_is_labelled(airflow: LocalAirflow):
     assert form["standard_fields"]["password"]["title"] == "API key"
     assert form["standard_fields"]["host"]["placeholder"] == "https://generativelanguage.googleapis.com"
     if airflow.version >= (3, 2):
-        assert set(form["extra_fields"]) == {"api_version", "model", "quota_bytes", "timeout", "max_retries"}
+        assert set(form["extra_fields"]) == set(ConnectionExtras.model_fields)
+        assert form["extra_fields"]["upload_via_host"]["schema"]["type"] == "boolean"
 
 
-def test_the_test_button_works(airflow: LocalAirflow, service: GeminiEmulator):
+def test_button_tests_the_connection(airflow: LocalAirflow, service: GeminiEmulator):
     body = {"connection_id": "tried", "conn_type": "gemini", "host": service.base_url, "password": API_KEY}
 
     assert airflow.api("POST", "/connections/test", json=body) == {

@@ -1,4 +1,4 @@
-"""A task that is killed in the middle of an upload: its next try sends the rest only."""
+"""A task that is killed in the middle of an upload: its next attempt sends only the rest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZE = 50 * MIB
 MIDDLE = SIZE * 6 // 10
 
 
-def test_the_try_after_a_kill_sends_the_rest_only(airflow: LocalAirflow, service: GeminiEmulator, tmp_path: Path):
+def test_attempt_after_a_kill_sends_only_the_rest(airflow: LocalAirflow, service: GeminiEmulator, tmp_path: Path):
     if airflow.version < (3, 3):
         pytest.skip("Airflow keeps no state of a task before 3.3")
     source, pid = tmp_path / "large.txt", tmp_path / "pid"

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,17 +21,13 @@ from selenium.webdriver.common.by import By
 from support import until
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
+from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 
 pytestmark = pytest.mark.airflow
 
 CACHE = Path(__file__).parent.parent.parent / ".cache" / "axe"
-MARK = " [airflow dag=many_waits run=manual__1 task=wait map=3]"
 SCRIPT = "<script>document.title='taken over'</script><img src=x onerror=alert(1)>"
-THREE = (
-    {"name": "files/alpha", "display_name": f"alpha.mp4{MARK}", "mime_type": "video/mp4", "size": 3 << 30, "age": 60},
-    {"name": "files/beta", "display_name": SCRIPT, "mime_type": "text/csv", "size": 5 << 20, "age": 47.5 * 3600},
-    {"name": "files/gamma", "display_name": "gamma.pdf [airflow shared]", "size": 9, "age": 7200, "failed": True},
-)
+OWNER = Owner("many_waits", "manual__1", "wait", 3)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +57,20 @@ def store(airflow: LocalAirflow, service: GeminiEmulator, request: pytest.Fixtur
     airflow.api("DELETE", f"/connections/{store.conn_id}")
 
 
-def test_viewer_can_sort_filter_and_search_files(page: Page, store: Store):
-    store.seed(*THREE)
+@pytest.fixture
+def three(deployment: str) -> list[dict]:
+    """Return the seeds of a new file of a run that does not exist, of one of another tool, and of a shared one."""
+    alpha = display_name_for("alpha.mp4", replace(OWNER, deployment=deployment))
+    gamma = display_name_for("gamma.pdf", None, shared=True, deployment=deployment)
+    return [
+        {"name": "files/alpha", "display_name": alpha, "mime_type": "video/mp4", "size": 3 << 30, "age": 60},
+        {"name": "files/beta", "display_name": SCRIPT, "mime_type": "text/csv", "size": 5 << 20, "age": 47.5 * 3600},
+        {"name": "files/gamma", "display_name": gamma, "size": 9, "age": 7200, "failed": True},
+    ]
+
+
+def test_viewer_can_sort_filter_and_search_files(page: Page, store: Store, three: list[dict]):
+    store.seed(*three)
     page.login("viewer")
     page.open(store.conn_id)
     page.one("#files tbody tr")
@@ -96,8 +105,8 @@ def test_viewer_can_sort_filter_and_search_files(page: Page, store: Store):
     assert page.console() == []
 
 
-def test_viewer_cannot_delete_files(page: Page, store: Store, airflow: LocalAirflow):
-    store.seed(*THREE)
+def test_viewer_cannot_delete_files(page: Page, store: Store, three: list[dict], airflow: LocalAirflow):
+    store.seed(*three)
     page.login("viewer")
     page.open(store.conn_id)
     page.one("#files tbody tr")
@@ -112,9 +121,9 @@ def test_viewer_cannot_delete_files(page: Page, store: Store, airflow: LocalAirf
 
 
 def test_every_route_requires_login_and_changes_require_same_origin(
-    page: Page, store: Store, airflow: LocalAirflow, service: GeminiEmulator
+    page: Page, store: Store, three: list[dict], airflow: LocalAirflow, service: GeminiEmulator
 ):
-    store.seed(*THREE)
+    store.seed(*three)
     files = f"/api/connections/{store.conn_id}/files"
     for path in ("/", "/static/page.js", "/api/connections", files):
         assert httpx.get(f"{airflow.url}/gemini-files{path}").status_code == 401
@@ -147,8 +156,8 @@ def test_every_route_requires_login_and_changes_require_same_origin(
     assert store.names() == {"files/beta", "files/gamma"}
 
 
-def test_selected_files_are_deleted_and_audited(page: Page, store: Store, airflow: LocalAirflow):
-    store.seed(*THREE)
+def test_selected_files_are_deleted_and_audited(page: Page, store: Store, three: list[dict], airflow: LocalAirflow):
+    store.seed(*three)
     page.open(store.conn_id)
     page.one("input[value='files/alpha']").click()
     page.one("input[value='files/beta']").click()
@@ -170,15 +179,20 @@ def test_selected_files_are_deleted_and_audited(page: Page, store: Store, airflo
     assert page.console() == []
 
 
-def test_cleanup_previews_files_before_it_deletes_them(page: Page, store: Store, airflow: LocalAirflow):
-    store.seed(*THREE)
+def test_cleanup_previews_files_before_it_deletes_them(
+    page: Page, store: Store, three: list[dict], airflow: LocalAirflow
+):
+    store.seed(*three)
     page.open(store.conn_id)
     page.press("Clean up")
     page.press("Preview")
-    # Gamma has failed; alpha is within the grace period, and beta belongs to another tool.
+    # Alpha is within the grace period, beta belongs to another tool, and gamma to all runs.
+    page.until(lambda: "Nothing to delete" in page.one("dialog").text)
+    check(page, "Include files shared by all runs")
+    page.press("Update preview")
     page.until(lambda: "1 file to delete" in page.one("dialog").text)
     assert len(store.names()) == 3
-    page.one("dialog label.box:last-of-type input").click()
+    check(page, "Include files of other tools")
     page.press("Update preview")
     page.until(lambda: "2 files to delete" in page.one("dialog").text)
     page.press("Delete 2 files")
@@ -207,8 +221,8 @@ def test_page_is_fast_with_5000_files(page: Page, store: Store):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_page_and_dialogs_have_no_accessibility_violations(page: Page, store: Store, theme: str):
-    store.seed(*THREE)
+def test_page_and_dialogs_have_no_accessibility_violations(page: Page, store: Store, three: list[dict], theme: str):
+    store.seed(*three)
     page.driver.execute_script("localStorage.theme = arguments[0]", theme)
     page.open(store.conn_id, file="files/beta")
     page.one("#files tbody tr.linked")
@@ -219,6 +233,7 @@ def test_page_and_dialogs_have_no_accessibility_violations(page: Page, store: St
     assert violations(page) == []
     page.press("Cancel")
     page.press("Clean up")
+    check(page, "Include files shared by all runs")
     page.press("Preview")
     page.until(lambda: page.buttons("Delete 1 file"))
     assert violations(page) == []
@@ -255,9 +270,9 @@ def test_slow_service_does_not_block_the_api_server(
 
 
 def test_rejected_key_is_explained_and_retry_lists_the_files(
-    page: Page, store: Store, airflow: LocalAirflow, service: GeminiEmulator
+    page: Page, store: Store, three: list[dict], airflow: LocalAirflow, service: GeminiEmulator
 ):
-    store.seed(*THREE)
+    store.seed(*three)
     service.faults.add("list", "bad_key", api_key=store.key)
     page.open(store.conn_id)
 
@@ -278,7 +293,9 @@ def test_unreachable_service_is_named_with_retry_and_link_to_connection(page: Pa
     page.open("unreachable")
 
     error = page.one(".notice.error").text
-    assert error.startswith(f"The Gemini API is unreachable\nThe API server cannot reach {address} (ConnectError: ")
+    assert error.startswith(
+        f"The Gemini API is unreachable\nCannot list files: {address} cannot be reached (ConnectError: "
+    )
     assert page.buttons("Retry")
     assert link_of(page, "Open connection") == f"{airflow.url}/connections?name_pattern=unreachable"
     page.driver.execute_script(browser.axe(CACHE))
@@ -318,7 +335,7 @@ def test_deferred_task_links_to_its_file_and_file_links_to_its_task(
 def test_cleanup_task_links_to_its_report(page: Page, airflow: LocalAirflow, service: GeminiEmulator):
     run_id = airflow.trigger("reported")
     assert airflow.wait("reported", run_id) == "success"
-    links = airflow.api("GET", f"/dags/reported/dagRuns/{run_id}/taskInstances/sweep/links")["extra_links"]
+    links = airflow.api("GET", f"/dags/reported/dagRuns/{run_id}/taskInstances/cleanup/links")["extra_links"]
 
     page.driver.get(f"{airflow.url}/gemini-files/?{links['Cleanup report'].partition('?')[2]}")
     page.until(lambda: "Would delete 0 files" in page.one("#report").text)
@@ -354,6 +371,11 @@ def change(
 def audit(airflow: LocalAirflow, store: Store, event: str, **query: str) -> list[dict]:
     entries = airflow.api("GET", "/eventLogs", params={"event": event, "limit": 100, **query})["event_logs"]
     return [entry for entry in entries if entry["event"] == event and store.conn_id in entry["extra"]]
+
+
+def check(page: Page, label: str) -> None:
+    """Check a box of the cleanup dialog."""
+    page.until(lambda: [box for box in page.all("dialog label.box") if box.text.strip() == label])[0].click()
 
 
 def link_of(page: Page, text: str) -> str:

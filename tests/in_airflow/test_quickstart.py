@@ -15,7 +15,7 @@ pytestmark = pytest.mark.airflow
 DAG = "gemini_files_quickstart"
 
 
-def test_the_quickstart_runs_and_its_wait_takes_no_worker(airflow: LocalAirflow, service: GeminiEmulator):
+def test_quickstart_succeeds_and_its_wait_uses_no_worker(airflow: LocalAirflow, service: GeminiEmulator):
     service.settings.video_seconds = 10_000
     run_id = airflow.trigger(DAG)
     until(lambda: airflow.states(DAG, run_id, "wait_until_active") == ["deferred"])
@@ -33,7 +33,7 @@ def test_the_quickstart_runs_and_its_wait_takes_no_worker(airflow: LocalAirflow,
     assert service.usage() == {"files": 0, "bytes": 0}
 
 
-def test_a_failing_question_deletes_the_files_and_the_run_is_failed(airflow: LocalAirflow, service: GeminiEmulator):
+def test_failed_request_to_the_model_deletes_the_files_and_fails_the_run(airflow: LocalAirflow, service: GeminiEmulator):
     run_id = airflow.trigger(DAG, conf={"model": "gemini-1.5-flash"})
 
     assert airflow.wait(DAG, run_id) == "failed"
@@ -46,7 +46,7 @@ def test_a_failing_question_deletes_the_files_and_the_run_is_failed(airflow: Loc
     assert service.usage() == {"files": 0, "bytes": 0}
 
 
-def test_the_dag_of_the_readme_runs(airflow: LocalAirflow, service: GeminiEmulator, video_file: Path):
+def test_dag_of_the_readme_succeeds(airflow: LocalAirflow, service: GeminiEmulator, video_file: Path):
     run_id = airflow.trigger("describe_video", conf={"video": str(video_file)})
 
     assert airflow.wait("describe_video", run_id) == "success"

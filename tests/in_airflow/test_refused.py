@@ -9,13 +9,13 @@ from airflow_provider_gemini_files.emulator import GeminiEmulator
 
 pytestmark = pytest.mark.airflow
 
-TRIES_OF_A_CALL = 5
+ATTEMPTS_OF_A_CALL = 5
 
 
-def test_the_next_try_begins_when_the_service_asks_for_it(airflow: LocalAirflow, service: GeminiEmulator):
+def test_next_attempt_begins_when_the_service_asks_for_it(airflow: LocalAirflow, service: GeminiEmulator):
     if airflow.version < (3, 3):
         pytest.skip("Airflow knows retry policies from 3.3 on")
-    service.faults.add("generate", "rate_limit", seconds=1, times=TRIES_OF_A_CALL)
+    service.faults.add("generate", "rate_limit", seconds=1, times=ATTEMPTS_OF_A_CALL)
 
     run_id = airflow.trigger("refused")
 

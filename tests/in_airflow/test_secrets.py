@@ -1,4 +1,4 @@
-"""A search for the key, and for upload sessions, in all that a run leaves behind."""
+"""The API key and upload sessions are in nothing that a run leaves behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_gemini_files.emulator import GeminiEmulator
 pytestmark = pytest.mark.airflow
 
 
-def test_no_log_no_table_and_no_output_holds_the_key(airflow: LocalAirflow, service: GeminiEmulator):
+def test_no_log_table_or_output_contains_the_key_or_an_upload_session(airflow: LocalAirflow, service: GeminiEmulator):
     run_id = airflow.trigger("gemini_files_quickstart")
     assert airflow.wait("gemini_files_quickstart", run_id) == "success"
 
@@ -23,7 +23,7 @@ def test_no_log_no_table_and_no_output_holds_the_key(airflow: LocalAirflow, serv
 
     assert [str(path) for path in files if API_KEY.encode() in path.read_bytes()] == []
     assert _upload_ids_in(files) == []
-    # The database is a file, too; this shows that there was something in it to find.
+    # The database is one of the files; this shows that it contains the run.
     with sqlite3.connect(airflow.home / "airflow.db") as database:
         assert database.execute("select count(*) from xcom where value like '%files/af%'").fetchone()[0] > 0
 

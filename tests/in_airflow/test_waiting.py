@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +16,15 @@ from airflow_provider_gemini_files.emulator import GeminiEmulator
 pytestmark = pytest.mark.airflow
 
 
-def test_many_waits_look_together_also_after_the_triggerer_was_killed(airflow: LocalAirflow, service: GeminiEmulator):
+def test_many_waits_share_their_polls_also_after_the_triggerer_was_killed(
+    airflow: LocalAirflow, service: GeminiEmulator
+):
     service.settings.video_seconds = 10_000
     names = upload_videos(service.base_url, 20)
     run_id = airflow.trigger("many_waits", conf={"names": names})
     until(lambda: airflow.states("many_waits", run_id, "wait").count("deferred") == 20)
 
-    # A few seconds until all have joined; then a page of the list every two seconds.
+    # A few seconds until all have joined; then they read a page of the list every two seconds.
     time.sleep(4)
     assert 2 <= calls_within(service, 7) <= 6
     airflow.kill("triggerer")
@@ -36,20 +40,56 @@ def test_many_waits_look_together_also_after_the_triggerer_was_killed(airflow: L
     assert [labels[n] for n in range(20)] == names
 
 
-def test_a_deferred_upload_that_a_user_ends_takes_its_file_with_it(
-    airflow: LocalAirflow, service: GeminiEmulator, video_file: Path
+@pytest.fixture
+def second_triggerer(airflow: LocalAirflow) -> Iterator[str]:
+    """Return the name of a triggerer to start; afterwards, only the first one runs again."""
+    yield "second-triggerer"
+    airflow.signal("triggerer", signal.SIGCONT)
+    airflow.kill("second-triggerer")
+
+
+def test_file_of_a_deferred_upload_survives_that_a_suspended_triggerer_loses_the_wait(
+    airflow: LocalAirflow, service: GeminiEmulator, video_file: Path, second_triggerer: str
 ):
-    if airflow.version < (3, 3):
-        pytest.skip("Airflow tells triggers of a killed task from 3.3 on")
+    service.settings.video_seconds = 10_000
+    run_id = airflow.trigger("upload_and_wait", conf={"video": str(video_file)})
+    # A log for each triggerer that has the wait.
+    logs = lambda: sorted(airflow.home.glob(f"logs/dag_id=upload_and_wait/run_id={run_id}/**/*.trigger.*.log"))  # noqa: E731
+    [first] = until(logs)
+    until(lambda: calls_within(service, 1) > 0)
+    airflow.start("triggerer", second_triggerer)
+    airflow.signal("triggerer", signal.SIGSTOP)
+
+    until(lambda: len(logs()) == 2)
+    airflow.signal("triggerer", signal.SIGCONT)
+    # Airflow cancels the wait in the first triggerer, as if a user had ended the task.
+    until(lambda: "trigger completed" in first.read_text())
+    assert calls_within(service, 7) > 0
+    assert airflow.states("upload_and_wait", run_id, "upload") == ["deferred"]
+    assert service.usage()["files"] == 1
+
+    service.clock.advance(10_000)
+    assert airflow.wait("upload_and_wait", run_id) == "success"
+    assert airflow.xcom("upload_and_wait", run_id, "upload", "file")["state"] == "ACTIVE"
+    assert service.usage()["files"] == 1
+
+
+@pytest.mark.parametrize("state", ["success", "failed"])
+def test_a_deferred_upload_that_a_user_ends_keeps_its_file(
+    airflow: LocalAirflow, service: GeminiEmulator, video_file: Path, state: str
+):
     service.settings.video_seconds = 10_000
     run_id = airflow.trigger("upload_and_wait", conf={"video": str(video_file)})
     until(lambda: airflow.states("upload_and_wait", run_id, "upload") == ["deferred"])
-    # The triggerer has to have it, too.
-    until(lambda: calls_within(service, 2) > 0)
+    # The triggerer has to run it, too.
+    until(lambda: calls_within(service, 1) > 0)
 
-    airflow.api("PATCH", f"/dags/upload_and_wait/dagRuns/{run_id}/taskInstances/upload", json={"new_state": "failed"})
+    airflow.api("PATCH", f"/dags/upload_and_wait/dagRuns/{run_id}/taskInstances/upload", json={"new_state": state})
 
-    until(lambda: service.usage()["files"] == 0)
+    [log] = airflow.home.glob(f"logs/dag_id=upload_and_wait/run_id={run_id}/**/*.trigger.*.log")
+    until(lambda: "trigger completed" in log.read_text())
+    assert airflow.wait("upload_and_wait", run_id) == state
+    assert service.usage()["files"] == 1
 
 
 def calls_within(service: GeminiEmulator, seconds: float) -> int:

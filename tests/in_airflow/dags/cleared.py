@@ -1,4 +1,4 @@
-"""A Dag whose questions are cleared when its files have long expired."""
+"""A Dag whose tasks are cleared after its files have expired."""
 
 from __future__ import annotations
 

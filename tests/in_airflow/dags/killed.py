@@ -1,4 +1,4 @@
-"""A Dag whose task says which process it is, so that a test can kill it."""
+"""A Dag whose task writes its process id to a file, so that a test can kill it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow.sdk import dag
 from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
 
 
-def say_who(context):
+def write_pid(context):
     Path(context["params"]["pid"]).write_text(str(os.getpid()))
 
 
@@ -20,7 +20,7 @@ def killed():
     GeminiUploadFileOperator(
         task_id="upload",
         source="{{ params.source }}",
-        pre_execute=say_who,
+        pre_execute=write_pid,
         retries=1,
         retry_delay=timedelta(0),
     )

@@ -1,4 +1,4 @@
-"""A Dag that asks a model, and asks again when the service says so."""
+"""A Dag whose request to a model is retried when the service asks for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if RetryPolicy is not object:
 
     @dag(schedule=None)
     def refused():
-        # Without the policy the next try would begin five minutes later.
+        # Without the policy the next attempt would begin five minutes later.
         GeminiGenerateContentOperator(task_id="ask", prompt="Now?", retries=1, retry_policy=GeminiRetryPolicy())
 
     refused()

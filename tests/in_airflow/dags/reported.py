@@ -1,4 +1,4 @@
-"""A Dag that leaves the report of a cleanup, for the tests that run real Airflow."""
+"""A Dag that returns the report of a cleanup."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_provider_gemini_files.operators.storage import GeminiCleanupFilesOp
 
 @dag(schedule=None)
 def reported():
-    GeminiCleanupFilesOperator(task_id="sweep", dry_run=True)
+    GeminiCleanupFilesOperator(task_id="cleanup", dry_run=True)
 
 
 reported()

@@ -1,4 +1,4 @@
-"""Dags that own files, Dags that upload into a small storage, and the Dags that sweep."""
+"""Dags that own files, a Dag that uploads into a small storage, and cleanup Dags."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ for owner in ("running", "failed", "deleted"):
             upload >> fail()
 
 
-def see_that_it_is_there(context, result):
+def check_that_it_exists(context, result):
     GeminiFilesHook("gemini_small").get_file(result)
 
 
@@ -41,26 +41,27 @@ def into_a_small_storage():
         deferrable=True,
         poll_interval=2,
         max_poll_interval=5,
-        post_execute=see_that_it_is_there,
-        # Airflow 3.1 was seen to fail a task that was back from its deferral within seconds.
+        post_execute=check_that_it_exists,
+        # Airflow 3.1 can fail a task that resumes within seconds after it was deferred.
         retries=2,
         retry_delay=timedelta(0),
     )
 
 
 into_a_small_storage()
-build_cleanup_dag("sweep_default", schedule=None, grace=timedelta())
+build_cleanup_dag("cleanup_default", schedule=None, grace=timedelta(), max_age_finished=timedelta())
 build_cleanup_dag(
-    "sweep_small",
+    "cleanup_small",
     schedule=timedelta(seconds=10),
     is_paused_upon_creation=True,
     gemini_conn_ids=["gemini_small"],
     grace=timedelta(),
+    max_age_finished=timedelta(),
     # Before the uploads that are queued.
     default_args={"priority_weight": 100},
 )
 build_cleanup_dag(
-    "sweep_asking",
+    "cleanup_asking",
     schedule=None,
     include_foreign=True,
     max_age=timedelta(hours=1),

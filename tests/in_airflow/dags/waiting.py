@@ -1,4 +1,4 @@
-"""Dags that wait, for the tests that run real Airflow."""
+"""Dags that wait."""
 
 from __future__ import annotations
 
