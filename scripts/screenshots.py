@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sys
@@ -14,11 +15,12 @@ from urllib.parse import quote
 import httpx
 from browser import chromium, missing
 from demo import DAGS
-from local_airflow import LocalAirflow, connection
+from local_airflow import LocalAirflow, connection, without_proxy
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from airflow_provider_gemini_files.deployment import VARIABLE
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 
@@ -55,6 +57,7 @@ def main() -> int:
     if programs := missing():
         print(f"{', '.join(programs)} not installed (apt-get install chromium chromium-driver npm)")
         return 1
+    os.environ.update(without_proxy())
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="gemini-files-screenshots-", ignore_cleanup_errors=True) as folder:
         dags = shutil.copytree(DAGS, Path(folder) / "dags")
@@ -65,14 +68,16 @@ def main() -> int:
             with LocalAirflow(Path(folder) / "home", dags, env) as airflow, chromium(1280, 860) as driver:
                 run_id = airflow.trigger("gemini_files_quickstart")
                 airflow.wait("gemini_files_quickstart", run_id)
-                seeds = list(story(airflow))
+                # The uploads of the quickstart have created it.
+                deployment = airflow.api("GET", f"/variables/{VARIABLE}")["value"]
+                seeds = list(story(airflow, deployment))
                 httpx.post(f"{service.base_url}/__emulator/seed", json={"api_key": KEY, "resources": seeds})
-                upload(service)
+                upload(service, deployment)
                 take(driver, airflow, run_id)
     return 0
 
 
-def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
+def story(airflow: LocalAirflow, deployment: str) -> Iterator[dict[str, object]]:
     """Yield files of active and finished runs, shared files, and files of other tools."""
     chance = random.Random(7)
     for dag_id, task_id, name, mime_type, largest, count in STORY:
@@ -81,7 +86,7 @@ def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
             if state:
                 airflow.api("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": state})
             for index in range(count if age < 40 * HOUR else count // 3):
-                owner = Owner(dag_id, run_id, task_id, index)
+                owner = Owner(dag_id, run_id, task_id, index, deployment)
                 yield {
                     "name": f"files/af{chance.getrandbits(96):024x}",
                     "display_name": display_name_for(name.format(chance.randrange(1000)), owner),
@@ -91,7 +96,7 @@ def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
                     "failed": dag_id == "product_videos" and index in (1, 13) and age < 20 * HOUR,
                 }
     for index, label in enumerate(("handbook.pdf", "style-guide.pdf", "glossary.txt")):
-        shared = display_name_for(label, None, shared=True)
+        shared = display_name_for(label, None, shared=True, deployment=deployment)
         yield {"name": f"files/as{index:024}", "display_name": shared, "size": 35 * MIB, "age": 30 * HOUR}
     for index in range(9):
         yield {
@@ -103,7 +108,7 @@ def story(airflow: LocalAirflow) -> Iterator[dict[str, object]]:
         }
 
 
-def upload(service: GeminiEmulator) -> None:
+def upload(service: GeminiEmulator, deployment: str) -> None:
     """Upload a video that stays PROCESSING."""
     service.settings.video_seconds = HOUR
     headers = {
@@ -111,7 +116,8 @@ def upload(service: GeminiEmulator) -> None:
         "x-goog-upload-protocol": "resumable",
         "x-goog-upload-header-content-type": "video/mp4",
     }
-    metadata = {"file": {"displayName": "trade-fair-keynote.mp4 [airflow shared]"}}
+    display_name = display_name_for("trade-fair-keynote.mp4", None, shared=True, deployment=deployment)
+    metadata = {"file": {"displayName": display_name}}
     with httpx.Client(base_url=service.base_url, headers=headers, timeout=60) as client:
         start = client.post("/upload/v1beta/files", headers={"x-goog-upload-command": "start"}, json=metadata)
         send = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0"}
@@ -154,16 +160,16 @@ def take_cleanup(driver: Chrome, airflow: LocalAirflow) -> None:
     airflow.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
     # The schedule creates another run; one of the two deletes files.
     runs = lambda: [run["dag_run_id"] for run in airflow.api("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]]  # noqa: E731
-    report = lambda run_id: airflow.xcom(dag_id, run_id, "sweep_gemini_default") or {}  # noqa: E731
+    report = lambda run_id: airflow.xcom(dag_id, run_id, "cleanup_gemini_default") or {}  # noqa: E731
     run_id = wait(driver, lambda: [run_id for run_id in runs() if report(run_id).get("deleted_files")])[0]
-    path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/sweep_gemini_default/links"
+    path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/cleanup_gemini_default/links"
     driver.get(f"{airflow.url}/{airflow.api('GET', path)['extra_links']['Cleanup report']}")
     # The first listing may be older than the cleanup.
     inside(driver, lambda: find(driver, "#report .reasons") and wait(driver, lambda: is_fresh(driver)))
     shoot(driver, "report")
     [asset] = airflow.api("GET", "/assets", params={"uri_pattern": "gemini-files://"})["assets"]
-    driver.get(f"{airflow.url}/assets/{asset['id']}/asset-state-store")
-    wait(driver, lambda: "usage" in driver.page_source)
+    driver.get(f"{airflow.url}/assets/{asset['id']}")
+    wait(driver, lambda: "used_bytes" in driver.page_source)
     shoot(driver, "asset")
 
 

@@ -33,7 +33,9 @@ def test_quickstart_succeeds_and_its_wait_uses_no_worker(airflow: LocalAirflow, 
     assert service.usage() == {"files": 0, "bytes": 0}
 
 
-def test_failed_request_to_the_model_deletes_the_files_and_fails_the_run(airflow: LocalAirflow, service: GeminiEmulator):
+def test_failed_request_to_the_model_deletes_the_files_and_fails_the_run(
+    airflow: LocalAirflow, service: GeminiEmulator
+):
     run_id = airflow.trigger(DAG, conf={"model": "gemini-1.5-flash"})
 
     assert airflow.wait(DAG, run_id) == "failed"
