@@ -169,8 +169,18 @@ def take_cleanup(driver: Chrome, airflow: LocalAirflow) -> None:
     shoot(driver, "report")
     [asset] = airflow.api("GET", "/assets", params={"uri_pattern": "gemini-files://"})["assets"]
     driver.get(f"{airflow.url}/assets/{asset['id']}")
-    wait(driver, lambda: "used_bytes" in driver.page_source)
+    wait(driver, lambda: unfold_event(driver))
     shoot(driver, "asset")
+
+
+def unfold_event(driver: Chrome) -> bool:
+    """Unfold the JSON of an event; return whether it is shown."""
+    for folded in driver.find_elements(By.CSS_SELECTOR, ".codicon-folding-collapsed")[:1]:
+        folded.click()
+        time.sleep(1)
+    return (
+        bool(driver.find_elements(By.CSS_SELECTOR, ".codicon-folding-expanded")) and "used_bytes" in driver.page_source
+    )
 
 
 def preview_cleanup(driver: Chrome) -> None:
