@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import upload as uploading
 
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
+from airflow_provider_gemini_files.files.policy import RetentionPolicy, RunState
 
 ROUND_TRIP_MS = 20
 SAMPLE = 150
@@ -38,7 +40,7 @@ def seed(port: int, count: int) -> None:
             "name": f"files/f{number:06}",
             "size": 1_000_000,
             "age": 7200,
-            "display_name": display_name_for("clip.mp4", Owner("dag", RUNNING if number < live else ENDED, "upload")),
+            "display_name": display_name_for("clip.mp4", owner(RUNNING if number < live else ENDED)),
         }
         for number in range(count)
     ]
@@ -55,19 +57,26 @@ def control(port: int, path: str) -> Any:
     return httpx.get(f"http://127.0.0.1:{port}/__emulator/{path}", timeout=60).json()
 
 
-def lookup(owners: Any) -> dict[tuple[str, str], Any]:
-    """Return the state of each run, which is its id, as Airflow would."""
-    from airflow_provider_gemini_files.files.policy import RunState
+def owner(run_id: str) -> Owner:
+    """Return a task of this deployment."""
+    return Owner("dag", run_id, "upload", deployment=RunStates.deployment)
 
-    states = {ENDED: RunState.FINISHED, RUNNING: RunState.RUNNING}
-    return {(owner.dag_id, owner.run_id): states[owner.run_id] for owner in owners}
+
+class RunStates:
+    """Knows the state of each run, as Airflow would."""
+
+    deployment = "bench"
+
+    def __call__(self, owners: Iterable[Owner], /) -> dict[tuple[str, str], RunState]:
+        """Return the state of each run, which its id says."""
+        states = {ENDED: RunState.FINISHED, RUNNING: RunState.RUNNING}
+        return {owner.run: states[owner.run_id] for owner in owners}
 
 
 def clean_up(port: int) -> Any:
-    """Run a cleanup and return its report."""
-    from airflow_provider_gemini_files.files.policy import RetentionPolicy
-
-    return uploading.hook_for(port).cleanup(RetentionPolicy(grace=timedelta()), lookup)
+    """Delete the files of all runs that have ended; return the report."""
+    policy = RetentionPolicy(max_age_finished=timedelta(), grace=timedelta())
+    return uploading.hook_for(port).cleanup(policy, RunStates())
 
 
 def one_by_one(port: int, count: int) -> float:

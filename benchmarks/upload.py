@@ -24,6 +24,8 @@ RESETS = 5
 SMALL_FILES, SMALL_BYTES, SMALL_ROUND_TRIP_MS = 1000, 10_000, 20
 _HOME = tempfile.TemporaryDirectory(prefix="gemini-files-bench-")
 KEY = "bench"
+#: Large files are sparse. Their zeros are not text, so the type has to be given.
+TYPE = "text/plain"
 
 # Before Airflow is imported, because it reads its configuration at import.
 os.environ.update(
@@ -120,7 +122,7 @@ def hook_for(port: int) -> Any:
 def ours(port: int) -> Callable[[Path], object]:
     """Return a function that uploads through the hook."""
     hook = hook_for(port)
-    return lambda path: hook.upload_file(path)
+    return lambda path: hook.upload_file(path, mime_type=TYPE)
 
 
 def sdk(port: int) -> Callable[[Path], object]:
@@ -128,7 +130,7 @@ def sdk(port: int) -> Callable[[Path], object]:
     from google import genai
 
     client = genai.Client(api_key=KEY, http_options={"base_url": f"http://127.0.0.1:{port}"})
-    return lambda path: client.files.upload(file=path, config={"mime_type": "text/plain"})
+    return lambda path: client.files.upload(file=path, config={"mime_type": TYPE})
 
 
 def one_post(port: int) -> Callable[[Path], object]:
@@ -139,7 +141,7 @@ def one_post(port: int) -> Callable[[Path], object]:
         size = str(path.stat().st_size)
         headers = {
             "x-goog-api-key": KEY, "X-Goog-Upload-Protocol": "resumable", "X-Goog-Upload-Command": "start",
-            "X-Goog-Upload-Header-Content-Length": size, "X-Goog-Upload-Header-Content-Type": "text/plain",
+            "X-Goog-Upload-Header-Content-Length": size, "X-Goog-Upload-Header-Content-Type": TYPE,
         }  # fmt: skip
         with httpx.Client(timeout=300) as client, path.open("rb") as stream:
             start = client.post(f"http://127.0.0.1:{port}/upload/v1beta/files", headers=headers)
@@ -234,7 +236,7 @@ def second_run(port: int, size: int) -> None:
     """Print how many bytes the second attempt of a task sends."""
     path = sparse("again.txt", size)
     with relay_to(port, 0) as relay:
-        operator = operator_for(relay.port, str(path))
+        operator = operator_for(relay.port, str(path), mime_type=TYPE)
         first = operator.execute(Context())
         uploaded = relay.uploaded()
         again = operator.execute(Context())
@@ -246,12 +248,12 @@ def second_run(port: int, size: int) -> None:
         )
 
 
-def operator_for(port: int, source: str) -> Any:
+def operator_for(port: int, source: str, **arguments: Any) -> Any:
     """Return an operator that uploads ``source``."""
     from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
 
     hook_for(port)
-    return GeminiUploadFileOperator(task_id="upload", source=source)
+    return GeminiUploadFileOperator(task_id="upload", source=source, **arguments)
 
 
 def small_files(port: int, count: int) -> None:
@@ -260,7 +262,7 @@ def small_files(port: int, count: int) -> None:
     folder.mkdir()
     paths = [folder / f"{number}.txt" for number in range(count)]
     for number, path in enumerate(paths):
-        path.write_bytes(b"%08d" % number + bytes(SMALL_BYTES - 8))
+        path.write_bytes(b"%08d" % number + b"." * (SMALL_BYTES - 8))
     with relay_to(port, SMALL_ROUND_TRIP_MS) as relay:
         operator = operator_for(relay.port, str(folder))
         began = time.monotonic()

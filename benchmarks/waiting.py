@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Collection, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,11 +33,14 @@ from airflow.executors import workloads  # noqa: E402
 from airflow.jobs.triggerer_job_runner import TriggerRunner  # noqa: E402
 from airflow.models.trigger import Trigger  # noqa: E402
 
+from airflow_provider_gemini_files.common.waiting import Schedule  # noqa: E402
 from airflow_provider_gemini_files.files.reference import GeminiFile  # noqa: E402
-from airflow_provider_gemini_files.files.state import FileWaits  # noqa: E402
-from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook  # noqa: E402
+from airflow_provider_gemini_files.files.state import FileWait  # noqa: E402
+from airflow_provider_gemini_files.hooks.connection import GeminiConnection  # noqa: E402
+from airflow_provider_gemini_files.hooks.requests import Listing  # noqa: E402
+from airflow_provider_gemini_files.hooks.service import GeminiService  # noqa: E402
+from airflow_provider_gemini_files.triggers import poller  # noqa: E402
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger  # noqa: E402
-from airflow_provider_gemini_files.triggers.poller import wait_for_files  # noqa: E402
 
 
 @contextmanager
@@ -139,51 +142,70 @@ async def _run_triggers(client: httpx.Client, names: list[str], late: list[float
         resumed = len(runner.events)
 
 
-class SimulatedHook(GeminiFilesHook):
-    """A hook whose service is simulated: 20 ms per request, all files become ACTIVE at the same time."""
+class SimulatedClient:
+    """
+    A service that takes 20 ms for a request, and whose files become ACTIVE at the same time.
 
-    calls = 0
-    active = 0.0
-    names: list[str] = []  # noqa: RUF012
+    :param active: when the files become ACTIVE, in seconds since the epoch.
+    """
 
-    async def aconnect(self) -> None:
-        """Do nothing, because there is no service to connect to."""
+    def __init__(self, names: list[str], active: float) -> None:
+        self.connection = GeminiConnection(conn_id="simulated", api_key="simulated")
+        self.requests = 0
+        self._names = names
+        self._active = active
 
-    async def aget_file(self, file: Any) -> GeminiFile:
-        """Return a single file."""
-        type(self).calls += 1
+    async def get_file(self, name: str) -> GeminiFile:
+        """Return a file."""
+        await self._respond()
+        return GeminiFile(name, state=self._state())
+
+    async def read_page(self, listing: Listing) -> list[GeminiFile]:
+        """Return the wanted files of the next 100."""
+        request = listing.next_request()
+        await self._respond()
+        start = int(request.query.get("pageToken", 0)) if request else 0
+        end = start + 100
+        state = self._state()
+        resources = [{"name": name, "state": state} for name in self._names[start:end]]
+        return listing.read({"files": resources, "nextPageToken": str(end) if end < len(self._names) else ""})
+
+    async def _respond(self) -> None:
+        self.requests += 1
         await asyncio.sleep(0.02)
-        return self._file(file)
 
-    async def alist_pages(self, names: Collection[str]) -> AsyncIterator[list[GeminiFile]]:
-        """Yield pages of 100 files."""
-        for start in range(0, len(self.names), 100):
-            type(self).calls += 1
-            await asyncio.sleep(0.02)
-            yield [self._file(name) for name in self.names[start : start + 100] if name in names]
+    def _state(self) -> str:
+        return "ACTIVE" if time.time() >= self._active else "PROCESSING"
 
-    def _file(self, name: str) -> GeminiFile:
-        return GeminiFile(name, state="ACTIVE" if time.time() >= self.active else "PROCESSING")
+
+class SimulatedService(GeminiService):
+    """A connection to the simulated service."""
+
+    simulated: SimulatedClient
+
+    async def connect_async(self) -> Any:
+        """Return the simulated client."""
+        return self.simulated
 
 
 def simulated(waits: int) -> None:
     """Run waits against a simulated service."""
-    from airflow_provider_gemini_files.triggers import poller
-
-    poller.GeminiFilesHook = SimulatedHook  # type: ignore[misc]
-    SimulatedHook.names = [f"files/f{number}" for number in range(waits)]
-    SimulatedHook.active = time.time() + SECONDS
+    poller.GeminiService = SimulatedService  # type: ignore[misc]
+    began = time.time()
+    names = [f"files/f{number}" for number in range(waits)]
+    client = SimulatedService.simulated = SimulatedClient(names, began + SECONDS)
     late: list[float] = []
 
     async def one(name: str) -> None:
-        await wait_for_files("simulated", FileWaits([name], poll_interval=INTERVAL, max_poll_interval=INTERVAL))
-        late.append(time.time() - SimulatedHook.active)
+        schedule = Schedule(began, poll_interval=INTERVAL, max_poll_interval=INTERVAL)
+        await poller.wait_for_files("simulated", FileWait([name], schedule))
+        late.append(time.time() - began - SECONDS)
 
     async def all_waits() -> None:
-        await asyncio.gather(*(one(name) for name in SimulatedHook.names))
+        await asyncio.gather(*(one(name) for name in names))
 
     lags = asyncio.run(measured(all_waits()))
-    report("a simulated service", waits, SimulatedHook.calls / (SECONDS / INTERVAL + 1), lags, late)
+    report("a simulated service", waits, client.requests / (SECONDS / INTERVAL + 1), lags, late)
 
 
 def main() -> None:
