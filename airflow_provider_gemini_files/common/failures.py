@@ -48,10 +48,15 @@ _STORAGE_MARKS = ("file_storage_bytes", "FileStorageBytesPerProject")
 _DAILY = re.compile(r'quotaId\\?":\s*\\?"[^"]*PerDay')
 _RETRY_DELAY = re.compile(r'retryDelay\\?":\s*\\?"(\d+(?:\.\d+)?)s')
 #: A quota of nothing: the key's plan does not include the model, so that no amount of time helps.
-_NO_QUOTA = re.compile(r'quotaValue\\?":\s*\\?"0\\?"|\blimit:\s*0\b(?!\.)')
-_NO_FREE_TIER = re.compile(r"free (?:quota )?tier", re.IGNORECASE)
+_NO_QUOTA = re.compile(r'(?:quotaValue|quota_limit_value)\\?":\s*(?:\\?"0\\?"|0\b)|\blimit:\s*0\b(?!\.)')
+_NO_FREE_TIER = re.compile(
+    r"does(?:n't| not) have a free|not available (?:in|on) the free|only (?:accessible|available) to billed",
+    re.IGNORECASE,
+)
 _NO_CREDITS = re.compile(
-    r"(?:prepay\w*|prepaid)?\s*credits? (?:are|is|have been) (?:depleted|exhausted)", re.IGNORECASE
+    r"(?:credits?|balance)\b.{0,40}\b(?:depleted|exhausted|run out|too low)|run out of (?:\w+ )?credits?|spending cap"
+    r"|billing account\b.{0,60}\bdisabled",
+    re.IGNORECASE,
 )
 #: A longer delay is no advice: the service has answered 2**63 - 1 seconds.
 _MAX_RETRY_DELAY = 86_400.0
@@ -240,7 +245,7 @@ def _no_quota(response: ApiResponse, message: str) -> GeminiAuthError | None:
     words = _words(response.data, "")
     if _NO_CREDITS.search(words):
         return GeminiAuthError(f"{message} Add credits or billing to the key's project in Google AI Studio.")
-    if _NO_QUOTA.search(response.text) or (_NO_FREE_TIER.search(words) and "n't have" in words):
+    if _NO_QUOTA.search(response.text) or _NO_FREE_TIER.search(words):
         return GeminiAuthError(
             f"{message} This key's project has no quota at all for this model, so waiting does not help: choose "
             "another model, or a plan that includes it."

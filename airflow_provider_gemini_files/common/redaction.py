@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 _HIDDEN = "***"
@@ -25,6 +26,11 @@ def shown_url(url: str) -> str:
     """
     if "://" not in url:
         return url
+    scheme, _, rest = url.partition("://")
+    port = rest.partition("/")[0].partition(":")[2]
+    if "@" in rest and port and not port.isdigit():
+        # A password with characters that should have been encoded.
+        url = f"{scheme}://{rest.rpartition('@')[2]}"
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -57,6 +63,15 @@ def shown_text(text: object, secrets: Iterable[str] = (), *, limit: int = _MAX_C
     line = _LOG_COMMAND.sub(r"\1 ", _ANSI.sub("", line))
     line = " ".join("".join(map(_printable, line)).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def storable(value: Any) -> Any:
+    """Return a JSON value whose texts every database and file can hold: without NUL and lone surrogates."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    return [storable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _printable(character: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +91,9 @@ class Answer:
     @classmethod
     def from_api(cls, response: Mapping[str, Any]) -> Answer:
         """Read a response of the service (REST spelling)."""
-        candidates: Sequence[Mapping[str, Any]] = response.get("candidates") or [{}]
+        listed = response.get("candidates")
+        candidates = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+        candidates = candidates or [{}]
         candidate = min(candidates, key=_rank)
         feedback: Mapping[str, Any] = response.get("promptFeedback") or {}
         parts = _parts(candidate)
@@ -106,7 +108,7 @@ class Answer:
             other_parts=_other_parts(parts),
             sources=_sources(candidate),
             model_version=response.get("modelVersion"),
-            usage=usage_of(response.get("usageMetadata") or {}),
+            usage=usage_of(usage if isinstance(usage := response.get("usageMetadata"), Mapping) else {}),
         )
 
     def usable_text(self, *, keep_cut: bool = False, media_suffice: bool = False) -> str:
@@ -180,11 +182,14 @@ def _rank(candidate: Mapping[str, Any]) -> int:
 
 def _parts(candidate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the parts of a candidate, without the model's thoughts."""
-    return [part for part in (candidate.get("content") or {}).get("parts") or [] if not part.get("thought")]
+    content = candidate.get("content")
+    parts = content.get("parts") if isinstance(content, Mapping) else None
+    listed = parts if isinstance(parts, list) else []
+    return [part for part in listed if isinstance(part, Mapping) and not part.get("thought")]
 
 
 def _text(parts: Iterable[Mapping[str, Any]]) -> str:
-    return "".join(part["text"] for part in parts if part.get("text"))
+    return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
 def _media(inline: Mapping[str, Any]) -> Media:
@@ -209,6 +214,7 @@ def _other_parts(parts: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 def _sources(candidate: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     chunks = (candidate.get("groundingMetadata") or {}).get("groundingChunks") or []
     pages = (candidate.get("urlContextMetadata") or {}).get("urlMetadata") or []
+    chunks = [chunk for chunk in chunks if isinstance(chunk, Mapping)]
     found = [found for chunk in chunks for found in chunk.values() if isinstance(found, Mapping)]
     found += [{"uri": page.get("retrievedUrl")} for page in pages if page.get("urlRetrievalStatus") in _RETRIEVED]
     sources = ({name: one[key] for key, name in _SOURCE_FIELDS.items() if one.get(key) is not None} for one in found)
@@ -225,6 +231,7 @@ def _ratings(ratings: list[Mapping[str, Any]]) -> tuple[str, ...]:
     found = [
         f"{str(rating.get('category')).removeprefix('HARM_CATEGORY_')} {rating.get('probability')}"
         for rating in ratings
+        if isinstance(rating, Mapping)
         if rating.get("blocked") or rating.get("probability") in ("MEDIUM", "HIGH")
     ]
     return tuple(dict.fromkeys(found))

@@ -23,13 +23,21 @@ def usage_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     :return: ``prompt`` (including ``cached``), ``answer``, ``thoughts``, ``cached``, ``tools`` (added to the prompt by
         tools), ``total``; and ``by_modality`` of the kinds that the service splits: ``{"prompt": {"VIDEO": 1800}}``.
     """
-    usage: dict[str, Any] = {kind: metadata.get(count) or 0 for kind, (count, _) in _KINDS.items()}
+    usage: dict[str, Any] = {kind: _count(metadata.get(count)) for kind, (count, _) in _KINDS.items()}
     usage["by_modality"] = {
-        kind: {str(part.get("modality")): part.get("tokenCount") or 0 for part in metadata[details]}
+        kind: {str(part.get("modality")): _count(part.get("tokenCount")) for part in split}
         for kind, (_, details) in _KINDS.items()
-        if metadata.get(details)
+        if (split := [part for part in _list(metadata.get(details)) if isinstance(part, Mapping)])
     }
     return usage
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def sum_of(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,6 +78,9 @@ class GeminiFile:
         """
         if not isinstance(resource["name"], str):
             raise TypeError(f"name is {resource['name']!r}")
+        for key in ("uri", "mimeType", "state", "displayName", "source", "sha256Hash"):
+            if not isinstance(resource.get(key), str | None):
+                raise TypeError(f"{key} is {resource[key]!r}")
         display_name = resource.get("displayName")
         size = resource.get("sizeBytes")
         error = resource.get("error")
@@ -118,9 +121,17 @@ class GeminiFile:
         """
         known = {key: value for key, value in data.items() if key in _FIELDS}
         owner, origin = known.get("owner"), known.get("uploaded_from")
-        known["owner"] = Owner(**owner) if owner else None
-        known["uploaded_from"] = UploadedFrom(**origin) if origin else None
+        known["owner"] = _known(Owner, owner) if owner else None
+        known["uploaded_from"] = _known(UploadedFrom, origin) if origin else None
         return cls(**known)
+
+
+def _known(kind: Any, data: Mapping[str, Any]) -> Any:
+    """Return a record of the fields that this version of the package knows."""
+    if not isinstance(data, Mapping):
+        raise TypeError(f"not a record: {data!r}")
+    names = {one.name for one in fields(kind)}
+    return kind(**{key: value for key, value in data.items() if key in names})
 
 
 _FIELDS = frozenset(field.name for field in fields(GeminiFile))
@@ -144,7 +155,10 @@ def parse_name(file: FileLike) -> str:
         raise GeminiInputError(
             f"A Gemini file is given as 'files/<id>', '<id>', its URI or its metadata dict with a 'name'; got {file!r}."
         )
-    path = urlsplit(given).path if "://" in given else given
+    try:
+        path = urlsplit(given).path if "://" in given else given
+    except ValueError:
+        path = ""
     file_id = path.rpartition("files/")[2] if "://" in given else path.removeprefix("files/")
     if not _ID.fullmatch(file_id):
         raise GeminiInputError(

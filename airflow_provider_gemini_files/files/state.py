@@ -48,8 +48,9 @@ def processing_failed(file: GeminiFile) -> GeminiFileFailedError:
     error = file.error or {}
     code = f" (code {error['code']})" if error.get("code") else ""
     reason = shown_text(error.get("message") or "it gave no reason").rstrip(". ")
+    label = shown_text(file.display_name or "no display name")
     return GeminiFileFailedError(
-        f"The service could not process {file.name} ({file.display_name or 'no display name'}, {file.mime_type}): "
+        f"The service could not process {file.name} ({label}, {file.mime_type}): "
         f"{reason}{code}. {_ADVICE.get(error.get('code', 0), _OTHER_ADVICE)} "
         f"The file stays FAILED until it is deleted or expires at {file.expiration_time}.",
         [file.name],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from airflow.providers.common.compat.sdk import Stats
 
+from airflow_provider_gemini_files.common.redaction import shown_text, storable
 from airflow_provider_gemini_files.content.answer import CUT, Answer, Media, unique_sources
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.request import ModelRequest
@@ -138,7 +139,7 @@ class Ask:
     def _look_up(self) -> None:
         self._shown = self._files.active_files(self._request.contents.names, self._restored)
         for file in self._shown:
-            self._log.info("Showing %s (%s, %s)", file.name, file.mime_type, file.display_name)
+            self._log.info("Showing %s (%s, %s)", file.name, file.mime_type, shown_text(file.display_name or ""))
 
     def _restored(self, name: str, error: GeminiFileGoneError) -> GeminiFile:
         """Return the file that takes the place of one that is gone."""
@@ -195,6 +196,8 @@ class Ask:
             value, wrong = schema.judge(text)
         if wrong:
             told = "; ".join(wrong.splitlines())
+            # Paid for, and perhaps of use to a person.
+            self._log.warning("The answer that does not follow response_schema: %s", shown_text(text, limit=100_000))
             raise GeminiUnusableAnswerError(
                 f"The answer does not follow response_schema: {told}. It begins: {text[:_HEAD]!r}. A retry asks again."
             )
@@ -229,7 +232,11 @@ class Ask:
         if answer.sources:
             response["sources"] = unique_sources([*response.get("sources", []), *answer.sources])
         if self._options.on_response:
-            self._options.on_response(dict(response))
+            try:
+                self._options.on_response(storable(response))
+            except Exception as error:
+                # The account is worth less than the answer, which has been paid for.
+                self._log.warning("The account of the answer could not be kept (%s): %s", type(error).__name__, error)
         self._log.info("%s answered (%s): %s", answer.model_version, answer.finish_reason, in_words(answer.usage))
         if kinds := answer.other_kinds():
             self._log.info("Besides its text, the answer has: %s", kinds)

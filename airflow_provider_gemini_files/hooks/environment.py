@@ -6,7 +6,6 @@ import os
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 
@@ -15,7 +14,7 @@ def environment_error(error: Exception) -> GeminiInputError:
     return GeminiInputError(
         "The environment of this process cannot be used to reach the service: check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY "
         "(a socks proxy needs the package httpx[socks]), NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR "
-        f"({type(error).__name__}: {shown_text(error)})."
+        f"({type(error).__name__})."
     )
 
 

@@ -16,6 +16,10 @@ from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 
 log = logging.getLogger(__name__)
 
+_LIST_KEYS = ("files", "nextPageToken")
+#: A gateway that answers 200 says in one of these what is wrong.
+_ERROR_KEYS = {"error", "errors", "detail", "fault", "message", "msg"}
+
 
 @dataclass(frozen=True)
 class ApiRequest:
@@ -25,6 +29,7 @@ class ApiRequest:
     :param doing: what it does, for error messages.
     :param path: what follows the API version in the URL.
     :param file: the file whose resource it is about, if it is one.
+    :param results: keys that make an object the service's result, whatever else it has.
     """
 
     doing: str
@@ -32,11 +37,18 @@ class ApiRequest:
     path: str
     query: Mapping[str, str | int] = field(default_factory=dict)
     file: str | None = None
+    results: tuple[str, ...] = ()
+
+    def is_result(self, data: Mapping[str, Any]) -> bool:
+        """Return whether an object is the service's result, and not the text of a gateway that answers 200."""
+        if self.method == "DELETE":
+            return not data
+        return any(key in data for key in self.results) or not _ERROR_KEYS & data.keys()
 
 
 def get_file(name: str) -> ApiRequest:
     """Return the request for a file's metadata."""
-    return ApiRequest(f"get {name}", "GET", name, file=name)
+    return ApiRequest(f"get {name}", "GET", name, file=name, results=("name",))
 
 
 def delete_file(name: str) -> ApiRequest:
@@ -45,7 +57,7 @@ def delete_file(name: str) -> ApiRequest:
 
 
 #: The cheapest call that needs a valid key and a Files API.
-PING = ApiRequest("list files", "GET", "files", {"pageSize": 1})
+PING = ApiRequest("list files", "GET", "files", {"pageSize": 1}, results=_LIST_KEYS)
 
 
 def read_response(response: ApiResponse, request: ApiRequest, connection: GeminiConnection) -> dict[str, Any]:
@@ -58,7 +70,7 @@ def read_response(response: ApiResponse, request: ApiRequest, connection: Gemini
     if is_success and not response.body:
         # A gateway may remove the empty object that answers a deletion.
         return {}
-    if is_success and isinstance(response.data, dict):
+    if is_success and isinstance(response.data, dict) and request.is_result(response.data):
         return dict(response.data)
     if is_success:
         # A login page or a gateway's text is no result, whatever its status says.
@@ -74,7 +86,7 @@ def read_file(resource: Mapping[str, Any], connection: GeminiConnection) -> Gemi
     """
     try:
         return GeminiFile.from_api(resource, connection.conn_id)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise GeminiServiceError(
             f"The service returned a file that cannot be read: {shown_text(repr(error))}."
         ) from error
@@ -112,7 +124,7 @@ class Listing:
         query: dict[str, str | int] = {"pageSize": LIST_PAGE_SIZE}
         if self._token:
             query["pageToken"] = self._token
-        return ApiRequest("list files", "GET", "files", query)
+        return ApiRequest("list files", "GET", "files", query, results=_LIST_KEYS)
 
     def read(self, page: Mapping[str, Any]) -> list[GeminiFile]:
         """
@@ -120,10 +132,13 @@ class Listing:
 
         :raises GeminiServiceError: if the service repeats a page token, so that the list would never end.
         """
-        files = [file for resource in page.get("files") or [] if (file := self._file(resource))]
+        listed, token = page.get("files") or [], page.get("nextPageToken") or None
+        if not isinstance(listed, list) or not isinstance(token, str | None):
+            raise GeminiServiceError("Cannot list files: the service returned a page that cannot be read.")
+        files = [file for resource in listed if (file := self._file(resource))]
         found = [file for file in files if file.name not in self._seen]
         self._seen.update(file.name for file in found)
-        self._token = page.get("nextPageToken") or None
+        self._token = token
         self._is_done = self._token is None
         if self._token in self._tokens:
             raise GeminiServiceError(
@@ -134,7 +149,8 @@ class Listing:
         return found
 
     def _file(self, resource: Any) -> GeminiFile | None:
-        if self._names is not None and (not isinstance(resource, Mapping) or resource.get("name") not in self._names):
+        name = resource.get("name") if isinstance(resource, Mapping) else None
+        if self._names is not None and not (isinstance(name, str) and name in self._names):
             # Only files that are wanted are read: most of a long list are not.
             return None
         try:

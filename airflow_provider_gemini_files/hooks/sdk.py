@@ -45,6 +45,8 @@ _NOT_SENT: tuple[type[Exception], ...] = (
 _TIMEOUTS: tuple[type[Exception], ...] = (TimeoutError, *_exceptions("ReadTimeout"))
 #: What the HTTP clients raise for a proxy or certificates that cannot be used.
 _UNUSABLE: tuple[type[Exception], ...] = (ImportError, OSError, ValueError, *_exceptions("InvalidURL"))
+#: At least one of these is in each response of generateContent.
+_RESULTS = {"candidates", "promptFeedback", "usageMetadata", "modelVersion"}
 #: Gateway timeouts: the service may still have carried the request out.
 _UNANSWERED_STATUSES = (408, 499, 504)
 
@@ -82,9 +84,12 @@ def _our_errors(doing: str, connection: GeminiConnection) -> Iterator[None]:
     try:
         yield
     except errors.APIError as error:
-        failure = error_of_response(_response_of(error), doing, secrets=(connection.api_key,))
+        response = _response_of(error)
+        failure = error_of_response(response, doing, secrets=(connection.api_key,))
         if isinstance(failure, GeminiServiceError):
-            failure.unanswered = error.code in _UNANSWERED_STATUSES
+            # A gateway may have lost the answer of a request that the service has carried out.
+            by_gateway = response.service_error is None and error.code >= 500 and error.code != 503
+            failure.unanswered = by_gateway or error.code in _UNANSWERED_STATUSES
         raise failure from error
     except _TRANSPORT_ERRORS as error:
         raise _transport_failure(error, doing, connection) from error
@@ -143,9 +148,12 @@ def generate_content(
         response = client.models.generate_content(model=model, contents=contents, config=raw)
         body = response.sdk_http_response.body if response.sdk_http_response else None
         data = json.loads(body or "null")
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or not _RESULTS & data.keys():
+        words = shown_text(body or "nothing", (connection.api_key,))
         raise GeminiServiceError(
-            f"Cannot {doing}: the response is not a JSON object. A retry can succeed.", unanswered=True
+            f"Cannot {doing}: the response is not the Gemini API's: {words}. A gateway may have sent it; a retry can "
+            "succeed.",
+            unanswered=True,
         )
     return data
 

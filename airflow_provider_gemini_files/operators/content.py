@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_gemini_files import lineage
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.content.answer import Media
 from airflow_provider_gemini_files.content.request import ModelRequest
@@ -69,7 +70,8 @@ class _ModelOperator(GeminiOperator):
         return ModelRequest.of(
             prompt=text_of(self.prompt, "prompt"),
             files=self.files,
-            contents=self.contents,
+            # A null Param in a template is the text "None".
+            contents=None if self.contents in ("", "None") else self.contents,
             model=text_of(self.model, "model"),
             system_instruction=text_of(self.system_instruction, "system_instruction"),
             generation_config=generation_config,
@@ -235,7 +237,7 @@ class GeminiGenerateContentOperator(_ModelOperator):
         """Write an answer that was paid for and that nothing else holds to the log."""
         self.log.warning("::group::The answer")
         for line in text.splitlines():
-            self.log.warning("%s", line)
+            self.log.warning("%s", shown_text(line, limit=100_000))
         self.log.warning("::endgroup::")
 
 

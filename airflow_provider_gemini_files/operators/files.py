@@ -384,5 +384,5 @@ class GeminiDeleteFileOperator(GeminiOperator):
 
     def _names(self) -> list[str]:
         # A failed upload leaves None in XCom.
-        uploaded = [file for file in listed_files(self.file_name) if file is not None]
+        uploaded = [file for file in listed_files(self.file_name) if file not in (None, "", "None")]
         return parse_names(uploaded) if uploaded else []

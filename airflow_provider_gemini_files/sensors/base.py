@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
+from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
     GeminiPermanentError,
@@ -49,11 +50,17 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
     def __init__(
         self,
         *,
+        poke_interval: Duration,
+        timeout: Duration,
         gemini_conn_id: str = DEFAULT_CONN_ID,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            poke_interval=seconds_of(poke_interval, "poke_interval", least=0.1),
+            timeout=seconds_of(timeout, "timeout"),
+            **kwargs,
+        )
         self.gemini_conn_id = gemini_conn_id
         self.deferrable = deferrable
 

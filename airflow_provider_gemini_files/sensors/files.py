@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import PokeReturnValue
 
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
+from airflow_provider_gemini_files.common.durations import Duration
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import GeminiFileFailedError
@@ -44,8 +44,8 @@ class GeminiFileStateSensor(GeminiSensor):
         self,
         *,
         file_name: FileLike | Sequence[FileLike],
-        poke_interval: timedelta | float = 5,
-        timeout: timedelta | float = 3600,
+        poke_interval: Duration = 5,
+        timeout: Duration = 3600,
         delete_failed: bool = False,
         **kwargs: Any,
     ) -> None:

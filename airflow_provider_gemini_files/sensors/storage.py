@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import PokeReturnValue
 
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
+from airflow_provider_gemini_files.common.durations import Duration
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.files.events import Event, usage_of
 from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
@@ -41,8 +41,8 @@ class GeminiStorageCapacitySensor(GeminiSensor):
         self,
         *,
         needed_bytes: int | str,
-        poke_interval: timedelta | float = 30,
-        timeout: timedelta | float = 3600,
+        poke_interval: Duration = 30,
+        timeout: Duration = 3600,
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)

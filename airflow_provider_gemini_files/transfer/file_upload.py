@@ -110,6 +110,7 @@ class FileUpload:
         self._tools = tools
         self._log = tools.log
         self._resumes = 0
+        self._shared_sha256: str | None = None
         self._sent = 0
 
     def run(self) -> Result:
@@ -141,6 +142,11 @@ class FileUpload:
         if result.reused:
             return result
         if self._has_changed(result.file):
+            return None
+        if self._upload.share and result.file.sha256 not in (None, self._shared_sha256):
+            # A source without a version, such as some URLs: its name would promise other bytes to every run.
+            self._tools.files.delete_file(result.file.name)
+            self._log.warning("%s changed between two reads: reading it again.", self._source.uri)
             return None
         self._tools.progress.sent(self._sent)
         self._log.info(
@@ -174,7 +180,10 @@ class FileUpload:
         upload = self._upload
         if not upload.share:
             return slots_of(upload.name) if upload.name else []
-        name = shared_file_name(self._destination.conn_id, self._sha256(), str(upload.mime_type), upload.deployment)
+        self._shared_sha256 = self._sha256()
+        name = shared_file_name(
+            self._destination.conn_id, self._shared_sha256, str(upload.mime_type), upload.deployment
+        )
         return slots_of(name)
 
     def _sha256(self) -> str:
@@ -215,7 +224,10 @@ class FileUpload:
         """Return whether this task instance has uploaded the file, or shares it with all runs of its deployment."""
         upload = self._upload
         if upload.share:
-            return is_shared(existing.display_name) and deployment_of(existing.display_name) == upload.deployment
+            # The name promises these bytes to every run.
+            promised = existing.sha256 in (None, self._shared_sha256)
+            marked = is_shared(existing.display_name) and deployment_of(existing.display_name) == upload.deployment
+            return promised and marked
         return upload.owner is not None and existing.owner == upload.owner
 
     def _has_same_bytes(self, existing: GeminiFile) -> bool:

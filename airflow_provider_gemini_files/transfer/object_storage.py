@@ -79,7 +79,7 @@ def storage_errors(uri: str, what: str = "Source") -> Iterator[None]:
         raise GeminiInputError(f"{where} does not exist.") from error
     except PermissionError as error:
         raise GeminiInputError(f"{where}: no right to access it: {shown_text(error)}.") from error
-    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+    except (IsADirectoryError, NotADirectoryError, FileExistsError, UnicodeError) as error:
         raise GeminiInputError(f"{where} cannot be used: {shown_text(error)}.") from error
     except Exception as error:
         reason = f"{type(error).__name__}: {shown_text(error)}"

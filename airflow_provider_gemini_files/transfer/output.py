@@ -9,6 +9,9 @@ from typing import Any
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.transfer.object_storage import object_path, storage_errors
 
+#: Bytes of a file name, on every common file system.
+_MAX_NAME_BYTES = 255
+
 
 class Output:
     """
@@ -52,7 +55,8 @@ class Output:
                 fs.pipe_file(path, data)
                 return
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            beside = f"{path}.{secrets.token_hex(4)}.tmp"
+            # Short, as the name of the destination can be as long as names may be.
+            beside = os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.tmp")
             try:
                 fs.pipe_file(beside, data)
                 os.replace(beside, path)
@@ -72,6 +76,7 @@ class Output:
         """
         path = self._path.path
         if self._is_local:
+            self._check_name(path)
             folder = os.path.dirname(path)
             while not os.path.lexists(folder) and os.path.dirname(folder) != folder:
                 folder = os.path.dirname(folder)
@@ -89,3 +94,9 @@ class Output:
             return
         if not exists:
             raise GeminiInputError(f"output_path {self.uri!r}: there is no {bucket!r} in this storage.")
+
+    def _check_name(self, path: str) -> None:
+        if "\0" in path or len(os.fsencode(os.path.basename(path))) > _MAX_NAME_BYTES:
+            raise GeminiInputError(f"output_path {self.uri[:80]!r}... is not a valid file name.")
+        if os.path.lexists(path) and not os.path.isfile(path):
+            raise GeminiInputError(f"output_path {self.uri!r} is a directory or a device, not a file.")

@@ -31,6 +31,8 @@ _ASK_AGAIN = {308, 400, 408, 409, 412, 416, 429}
 _BACKOFF = Backoff(maximum=30.0)
 #: Seconds of pauses, added up, that an upload without any progress is given.
 MAX_PATIENCE_SECONDS = 600.0
+#: Failures in a row after which a session of an earlier attempt is replaced.
+_MAX_FAILURES_REMEMBERED = 4
 #: Sends in a row of which the service kept nothing, and which end the upload.
 MAX_UNCHANGED = 3
 #: Bytes that a piece must be a multiple of, if the service does not say: its value in everything that was seen.
@@ -316,7 +318,8 @@ class UploadSession:
 
     def _is_last_failure(self) -> bool:
         """Return whether one more failure ends the upload."""
-        return self._failures >= self._max_failures
+        # Early enough to leave patience for a new session.
+        return self._failures >= min(self._max_failures, _MAX_FAILURES_REMEMBERED)
 
     def _failed(self, error: GeminiFilesError) -> None:
         self._failures += 1

@@ -106,8 +106,8 @@ def is_url(where: str) -> bool:
 def _find(where: str, conn_id: str | None, allow_private_urls: bool, roots: Sequence[str]) -> Found:
     if is_url(where):
         return Found([_find_url(where, allow_private_urls)], many=False)
-    for scheme in _LOCAL_SCHEMES:
-        where = where.removeprefix(scheme)
+    while where.lower().startswith(_LOCAL_SCHEMES):
+        where = where.partition("://")[2]
     if "://" in where:
         return _find_objects(where, conn_id)
     with storage_errors(where):
@@ -208,6 +208,9 @@ def _find_objects(where: str, conn_id: str | None) -> Found:
     path = object_path(where, conn_id)
     conn_id = conn_id or connection_of(path)
     fs, key = path.fs, path.path
+    if isinstance(fs.protocol, str | tuple) and "file" in fs.protocol:
+        # Whatever its scheme is called: local files are found by the rules for local files only.
+        raise GeminiInputError(f"Source {shown_url(where)!r} is on the local disk: write its path.")
     with storage_errors(where):
         info = None if where.endswith("/") else _info(fs, key)
         if info is not None and info.get("type") != "directory":

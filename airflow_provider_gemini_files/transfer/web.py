@@ -67,8 +67,15 @@ class _Opened:
     def __init__(self, url: str, allow_private: bool, offset: int = 0) -> None:
         # Without proxies: a proxy resolves the name itself, which bypasses the check of the address.
         # SSL_CERT_FILE and SSL_CERT_DIR still add certificates.
-        self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=httpx.create_ssl_context())
         self._shown = _shown(url)
+        try:
+            certificates = httpx.create_ssl_context()
+        except OSError as error:
+            raise GeminiInputError(
+                f"Source {self._shown!r}: the certificates that SSL_CERT_FILE or SSL_CERT_DIR of this worker name "
+                f"cannot be read ({type(error).__name__})."
+            ) from error
+        self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=certificates)
         self._left = b""
         try:
             self.response = self._follow(url, allow_private, offset)
