@@ -12,14 +12,20 @@ import pytest
 from support import EXAMPLE_DAGS
 
 from airflow_provider_gemini_files import retry_policy
+from airflow_provider_gemini_files.files.policy import Reason
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.provider_info import get_provider_info
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 LOCAL_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
 
 CONTENT_SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "content.md").read_text(), re.DOTALL)
 COMPLETE_SNIPPETS = [snippet for snippet in CONTENT_SNIPPETS if snippet.startswith("from ")]
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+#: Packages of which the module map names only what is special.
+OUTLINED = {"operators", "sensors", "decorators", "dags", "bundled"}
 
 _, MODULES, HOOK, _ = re.split(r"^## .*\n", (ROOT / "docs" / "api.md").read_text(), flags=re.MULTILINE)
 MODULE_ROWS = re.findall(r"^\| `([a-z_.]+)` \| (.*?) \|$", MODULES, re.MULTILINE)
@@ -72,6 +78,31 @@ def test_links_resolve(page):
         target = page.parent / path if path else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_storage_page_explains_each_reason_to_keep_a_file():
+    page = (ROOT / "docs" / "storage.md").read_text()
+
+    # Those before it are reasons to delete.
+    reasons = list(Reason)[list(Reason).index(Reason.KEEP_LIST) :]
+
+    assert [reason for reason in reasons if f"| `{reason}` |" not in page] == []
+
+
+@pytest.mark.parametrize("option", get_provider_info()["config"]["gemini_files"]["options"])
+def test_configuration_option_is_documented(option):
+    assert f"`{option}`" in (ROOT / "README.md").read_text()
+    assert f"`{option}`" in (ROOT / "docs" / "api.md").read_text()
+
+
+def test_module_map_names_every_module():
+    [modules] = re.findall(r"```\n(airflow_provider_gemini_files/\n.*?)```", ARCHITECTURE, re.DOTALL)
+    package = ROOT / "airflow_provider_gemini_files"
+
+    paths = [path for path in package.rglob("*.py") if not path.name.startswith("__") and "emulator" not in path.parts]
+
+    assert len(paths) > 80
+    assert [path.name for path in paths if path.name not in modules and path.parent.name not in OUTLINED] == []
 
 
 @pytest.mark.parametrize(("module", "cell"), MODULE_ROWS, ids=[module for module, _ in MODULE_ROWS])
