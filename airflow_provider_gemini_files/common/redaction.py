@@ -1,4 +1,4 @@
-"""What may be shown: of a URL only scheme, host and path; of other people's texts one clean line without the key."""
+"""Redaction: a URL is shown as scheme, host and path; a text from outside as one clean line without the key."""
 
 from __future__ import annotations
 

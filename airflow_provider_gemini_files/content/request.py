@@ -1,4 +1,4 @@
-"""What a model is asked, in the words of an author; read once, for single requests and for batches."""
+"""A request to a model, read once from the arguments of an author."""
 
 from __future__ import annotations
 

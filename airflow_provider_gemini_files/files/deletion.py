@@ -9,7 +9,7 @@ from airflow_provider_gemini_files.exceptions import GeminiFilesError
 
 
 class DeletionOutcome(StrEnum):
-    """What became of the deletion of a file."""
+    """The outcome of deleting a file."""
 
     DELETED = "deleted"
     GONE = "gone"

@@ -24,7 +24,7 @@ _EMPTY = (None, "", "None")
 
 
 class RunState(StrEnum):
-    """What Airflow says about a run; if it could not be asked, the run is ``unknown``, never ``gone``."""
+    """The state of a run in Airflow; if Airflow cannot be queried, it is ``unknown``, never ``gone``."""
 
     RUNNING = "running"
     FINISHED = "finished"

@@ -1,4 +1,4 @@
-"""What the first bytes of a file show: text and its encoding, or the media and document formats of this field."""
+"""Detection of text encodings and of media and document formats from the first bytes of a file."""
 
 from __future__ import annotations
 

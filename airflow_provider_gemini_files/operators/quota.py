@@ -1,4 +1,4 @@
-"""What an upload does while the project's storage is full."""
+"""Retries of an upload while the project's storage is full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be uploaded, and as what."""
+"""The description of one upload: source, type, names and owner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page shows of an error: its kind, which decides the advice, and a text that is safe in a browser."""
+"""Errors for the page: a kind, which decides the advice, and a text that is safe in a browser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
 
 class ErrorKind(StrEnum):
-    """What the user can do about an error. ``notices.js`` has the title and the actions of each kind."""
+    """Kinds of errors, by what the user can do. ``notices.js`` has the title and the actions of each kind."""
 
     MISSING_CONNECTION = "missing_connection"
     INVALID_CONNECTION = "invalid_connection"
