@@ -9,12 +9,17 @@ The errors of this provider, split by what the caller should do.
     │   ├── GeminiAuthError           fix the connection, the key or its project
     │   ├── GeminiFileGoneError       the file was deleted, has expired, or is another project's: upload it again
     │   ├── GeminiFileFailedError     the service could not process the file: read its reason
-    │   └── GeminiNoAnswerError       the model gave no usable answer: change the prompt, the files or the limits
+    │   ├── GeminiNoAnswerError       the model gave no usable answer: change the prompt, the files or the limits
+    │   ├── GeminiBatchGoneError      the batch job was deleted, or is another project's
+    │   ├── GeminiBatchFailedError    the service ended the batch job without results: read its reason
+    │   ├── GeminiBatchCancelledError somebody cancelled the batch job
+    │   └── GeminiBatchRowsError      the results were written, and rows of them have no usable answer
     ├── GeminiFileNotActiveError      the file is still PROCESSING: wait for it
     ├── GeminiNameTakenError          another file has the requested name
     ├── GeminiUnusableAnswerError     the answer cannot be used, but another attempt may succeed: retry
     ├── GeminiStorageFullError        the project's storage is full: free some, then retry
     ├── GeminiRateLimitError          too many requests, or the daily quota is used up: retry later
+    ├── GeminiBatchExpiredError       the service did not finish the batch job in time: retry
     ├── GeminiIntegrityError          the remote file differs from the source: retry
     ├── GeminiWaitTimeoutError        the deadline of a wait has passed
     └── GeminiServiceError            the service, a gateway or the network failed: retry
@@ -86,6 +91,22 @@ class GeminiNoAnswerError(GeminiPermanentError):
     """The model gave no usable answer, and would not give one to the same request."""
 
 
+class GeminiBatchGoneError(GeminiPermanentError):
+    """The batch job does not exist any more, or does not exist for this key."""
+
+
+class GeminiBatchFailedError(GeminiPermanentError):
+    """The service ended a batch job as FAILED."""
+
+
+class GeminiBatchCancelledError(GeminiPermanentError):
+    """A batch job was cancelled."""
+
+
+class GeminiBatchRowsError(GeminiPermanentError):
+    """Rows of a batch have no usable answer; the results were written all the same."""
+
+
 class GeminiFileNotActiveError(GeminiFilesError):
     """The file cannot be used yet."""
 
@@ -119,6 +140,10 @@ class GeminiStorageFullError(GeminiFilesError):
 
 class GeminiRateLimitError(GeminiFilesError):
     """The service asks for fewer requests; see ``retry_after`` of :class:`GeminiFilesError`."""
+
+
+class GeminiBatchExpiredError(GeminiFilesError):
+    """The service did not finish a batch job in time; it has no results."""
 
 
 class GeminiIntegrityError(GeminiFilesError):

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.files.reference import parse_names
+from airflow_provider_gemini_files.files.reference import listed_files, parse_names
 
 #: A URL has a limited length.
 _MAX_FILES = 50
@@ -28,6 +28,22 @@ class GeminiFileLink(BaseOperatorLink):
         """Return the link; None if no file is known."""
         try:
             names = parse_names(_files_of(operator, ti_key))
+        except GeminiInputError:
+            return None
+        return _page(conn_id=operator.gemini_conn_id, file=names[:_MAX_FILES])
+
+
+class GeminiBatchLink(BaseOperatorLink):
+    """Leads to the rows of the files of a batch: of its requests while it runs, and of its results."""
+
+    name = "Gemini batch files"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str | None:  # type: ignore[override]
+        """Return the link; None if no file is known."""
+        manifest = ti_key.xcom_pull(task_ids=ti_key.task_id, key="batch", map_indexes=ti_key.map_index) or {}
+        known = [manifest.get("input_file"), manifest.get("result_file")] if manifest else operator.files
+        try:
+            names = parse_names([file for file in listed_files(known) if file])
         except GeminiInputError:
             return None
         return _page(conn_id=operator.gemini_conn_id, file=names[:_MAX_FILES])

@@ -28,9 +28,9 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": _modules("hooks.gemini_files"),
-        "operators": _modules("operators.files", "operators.content", "operators.storage"),
-        "sensors": _modules("sensors.files", "sensors.storage"),
-        "triggers": _modules("triggers.files", "triggers.storage"),
+        "operators": _modules("operators.files", "operators.content", "operators.batches", "operators.storage"),
+        "sensors": _modules("sensors.files", "sensors.batches", "sensors.storage"),
+        "triggers": _modules("triggers.files", "triggers.batches", "triggers.storage"),
         "cli": [f"{_PACKAGE}.cli.get_commands"],
         "bundles": _modules("dags.bundle"),
         "connection-types": [connection_type()],
@@ -67,5 +67,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         },
         "task-decorators": [{"name": "gemini", "class-name": f"{_PACKAGE}.decorators.content.gemini_task"}],
-        "extra-links": [f"{_PACKAGE}.links.GeminiFileLink", f"{_PACKAGE}.links.GeminiCleanupReportLink"],
+        "extra-links": [
+            f"{_PACKAGE}.links.{name}" for name in ("GeminiFileLink", "GeminiBatchLink", "GeminiCleanupReportLink")
+        ],
     }

@@ -37,7 +37,7 @@ from airflow_provider_gemini_files.common.waiting import Schedule  # noqa: E402
 from airflow_provider_gemini_files.files.reference import GeminiFile  # noqa: E402
 from airflow_provider_gemini_files.files.state import FileWait  # noqa: E402
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection  # noqa: E402
-from airflow_provider_gemini_files.hooks.requests import Listing  # noqa: E402
+from airflow_provider_gemini_files.hooks.requests import FILES, Listing  # noqa: E402
 from airflow_provider_gemini_files.hooks.service import GeminiService  # noqa: E402
 from airflow_provider_gemini_files.triggers import poller  # noqa: E402
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger  # noqa: E402
@@ -155,12 +155,12 @@ class SimulatedClient:
         self._names = names
         self._active = active
 
-    async def get_file(self, name: str) -> GeminiFile:
+    async def get(self, resource: Any, name: str) -> GeminiFile:
         """Return a file."""
         await self._respond()
         return GeminiFile(name, state=self._state())
 
-    async def read_page(self, listing: Listing) -> list[GeminiFile]:
+    async def read_page(self, listing: Listing[GeminiFile]) -> list[GeminiFile]:
         """Return the wanted files of the next 100."""
         request = listing.next_request()
         await self._respond()
@@ -198,7 +198,7 @@ def simulated(waits: int) -> None:
 
     async def one(name: str) -> None:
         schedule = Schedule(began, poll_interval=INTERVAL, max_poll_interval=INTERVAL)
-        await poller.wait_for_files("simulated", FileWait([name], schedule))
+        await poller.wait_until_ready(FILES, "simulated", FileWait([name], schedule))
         late.append(time.time() - began - SECONDS)
 
     async def all_waits() -> None:

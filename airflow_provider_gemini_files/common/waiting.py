@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from airflow_provider_gemini_files.common.backoff import MAX_WAIT_PAUSE
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.exceptions import (
+    GeminiBatchFailedError,
     GeminiFileFailedError,
     GeminiFileGoneError,
     GeminiFilesError,
@@ -30,7 +31,7 @@ _GROWTH = 0.1
 #: Pending items that a log line names.
 _NAMED = 3
 #: One of these ends a wait for several items for good, whatever the others' errors are.
-_GRAVEST_FIRST = (GeminiFileFailedError, GeminiFileGoneError, GeminiPermanentError)
+_GRAVEST_FIRST = (GeminiFileFailedError, GeminiFileGoneError, GeminiBatchFailedError, GeminiPermanentError)
 
 Seen = TypeVar("Seen")
 

@@ -73,6 +73,10 @@ class Contents:
         """Return the names of the files, in order and without duplicates."""
         return list(self.files)
 
+    def by_name(self) -> list[dict[str, Any]]:
+        """Return the turns with names in place of files, whatever else is known about these."""
+        return [{**turn, "parts": [_named(part) for part in turn["parts"]]} for turn in self._turns]
+
     def continued(self, answer: str, prompt: str) -> Contents:
         """Return these contents extended by the model's answer and a follow-up prompt."""
         added = ({"role": "model", "parts": [{"text": answer}]}, {"role": "user", "parts": [{"text": prompt}]})
@@ -261,6 +265,10 @@ def _type_of_path(path: str) -> str | None:
     except GeminiInputError:
         # A YouTube video, or a page without a suffix: the service detects the type.
         return None
+
+
+def _named(part: dict[str, Any]) -> dict[str, Any]:
+    return {**part, _FILE: parse_name(part[_FILE])} if _FILE in part else part
 
 
 def _resolved(part: dict[str, Any], files: Mapping[str, GeminiFile]) -> dict[str, Any]:

@@ -33,12 +33,12 @@ def files_event(files: Sequence[GeminiFile], resume: Mapping[str, Any] | None = 
 
     :param resume: what the resumed task needs of its past: see ``operators/resume.py``.
     """
-    return _event("files", [file.to_dict() for file in files], resume)
+    return event_of("files", [file.to_dict() for file in files], resume)
 
 
 def usage_event(usage: StorageUsage, resume: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the event of storage that has enough free space; ``resume`` as for :func:`files_event`."""
-    return _event("usage", usage.to_dict(), resume)
+    return event_of("usage", usage.to_dict(), resume)
 
 
 def error_event(error: GeminiFilesError, resume: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def error_event(error: GeminiFilesError, resume: Mapping[str, Any] | None = None
         told["file_names"] = list(error.file_names)
     if isinstance(error, GeminiStorageFullError):
         told["missing_bytes"] = error.missing_bytes
-    return _event("error", told, resume)
+    return event_of("error", told, resume)
 
 
 def files_of(event: Event | None) -> list[GeminiFile]:
@@ -100,5 +100,10 @@ def error_of(event: Event | None) -> GeminiFilesError:
     return kind(str(told.get("message") or "The wait failed."), **known)
 
 
-def _event(kind: str, value: Any, resume: Mapping[str, Any] | None) -> dict[str, Any]:
+def event_of(kind: str, value: Any, resume: Mapping[str, Any] | None) -> dict[str, Any]:
+    """
+    Return an event.
+
+    :param kind: what has ended the wait: ``files``, ``usage``, ``batches`` or ``error``.
+    """
     return {"version": VERSION, kind: value, "resume": None if resume is None else dict(resume)}

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     ORPHAN = "orphan"
     RUN_RUNNING = "run running"
     RUN_UNKNOWN = "run unknown"
+    IN_BATCH = "in a batch"
     TOO_YOUNG = "too young"
     NOT_DUE = "not due"
     LIMIT = "limit reached"

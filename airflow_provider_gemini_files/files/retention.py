@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
+from airflow_provider_gemini_files.files.in_use import FilesInUse
 from airflow_provider_gemini_files.files.naming import Owner, deployment_of, is_shared, label_of
 from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -14,6 +15,7 @@ from airflow_provider_gemini_files.files.storage_usage import counted_bytes
 
 __all__ = ["Decision", "Plan", "RunKey", "plan", "plan_eviction"]
 
+_NOT_IN_USE = FilesInUse()
 #: ``(dag_id, run_id)``.
 RunKey = tuple[str, str]
 #: A file that expires sooner is no longer reused: the default of an upload's ``min_remaining_ttl``.
@@ -63,6 +65,7 @@ def plan(
     policy: RetentionPolicy,
     quota_bytes: int,
     deployment: str | None = None,
+    in_use: FilesInUse = _NOT_IN_USE,
 ) -> Plan:
     """
     Plan a cleanup. The same files give the same plan in any order.
@@ -71,8 +74,9 @@ def plan(
     :param runs: the states of the runs that own files; a run that is not in it is unknown.
     :param now: aware, by the service's clock.
     :param deployment: identity of this Airflow deployment; files of any other are foreign.
+    :param in_use: files that batch jobs still need.
     """
-    candidates = [_candidate(file, runs, now, policy, deployment) for file in files]
+    candidates = [_candidate(file, runs, now, policy, deployment, in_use) for file in files]
     used = sum(counted_bytes(candidate.file) for candidate in candidates)
     is_too_full = used >= policy.high_watermark * quota_bytes
     excess = used - policy.low_watermark * quota_bytes if is_too_full else 0
@@ -86,6 +90,7 @@ def plan_eviction(
     needed_bytes: int,
     quota_bytes: int,
     deployment: str | None = None,
+    in_use: FilesInUse = _NOT_IN_USE,
 ) -> Plan:
     """
     Plan which files of finished or deleted runs an upload evicts, no more than it needs.
@@ -93,7 +98,7 @@ def plan_eviction(
     :param needed_bytes: the size that the service has just refused. If the list says that it fits, as many bytes are
         evicted all the same, since the service counts more than the list shows.
     """
-    candidates = [_candidate(file, runs, now, _EVICTION, deployment) for file in files]
+    candidates = [_candidate(file, runs, now, _EVICTION, deployment, in_use) for file in files]
     missing = sum(counted_bytes(candidate.file) for candidate in candidates) + needed_bytes - quota_bytes
     return _choose(candidates, missing if missing > 0 else needed_bytes, _EVICTION)
 
@@ -143,6 +148,7 @@ def _candidate(
     now: datetime,
     policy: RetentionPolicy,
     deployment: str | None,
+    in_use: FilesInUse,
 ) -> _Candidate:
     created = file.created_at()
     age = None if created is None else now.timestamp() - created
@@ -150,6 +156,8 @@ def _candidate(
     owner = file.owner if file.owner and file.owner.deployment == deployment else None
     state = runs.get(owner.run, RunState.UNKNOWN) if owner else RunState.UNKNOWN
     kept = _kept_by_policy(file, policy) or _kept_by_owner(file, state, policy, deployment)
+    if kept is None and (why := in_use.reason(file)):
+        kept = Reason.IN_BATCH, why
     if kept is None and age is None:
         kept = Reason.TOO_YOUNG, "its age is unknown, as the service gives no creation time"
     elif kept is None and age is not None and age < policy.grace.total_seconds():

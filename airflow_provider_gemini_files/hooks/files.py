@@ -14,10 +14,11 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiInputError,
 )
 from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
-from airflow_provider_gemini_files.files.lookup import Lookup
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, parse_name, parse_names
 from airflow_provider_gemini_files.files.state import FileWait, processing_failed
-from airflow_provider_gemini_files.hooks.requests import Listing
+from airflow_provider_gemini_files.hooks import requests
+from airflow_provider_gemini_files.hooks.polling import Polling
+from airflow_provider_gemini_files.hooks.requests import FILES
 from airflow_provider_gemini_files.hooks.service import GeminiService
 
 Polled = GeminiFile | GeminiFilesError
@@ -29,8 +30,7 @@ class FileCalls:
     def __init__(self, service: GeminiService) -> None:
         self._service = service
         self._log = service.log
-        #: Pages of the project's list, as far as known.
-        self._pages = 1
+        self._polling = Polling(service, FILES)
 
     def get_file(self, file: FileLike) -> GeminiFile:
         """
@@ -38,16 +38,11 @@ class FileCalls:
 
         :raises GeminiFileGoneError: if it does not exist (any more).
         """
-        name = parse_name(file)
-        return self._service.call(lambda: self._service.files_client.get_file(name))
+        return self._polling.get(parse_name(file))
 
     def list_files(self) -> list[GeminiFile]:
         """Return all files of the key's project, every page, newest first."""
-        listing = Listing(self._service.connection)
-        files: list[GeminiFile] = []
-        while not listing.is_done:
-            files += self._read_page(listing)
-        return files
+        return self._polling.list_all()
 
     def delete_file(self, file: FileLike, *, ignore_missing: bool = True) -> bool:
         """
@@ -62,7 +57,7 @@ class FileCalls:
         def delete() -> None:
             nonlocal attempts
             attempts += 1
-            self._service.files_client.delete_file(name)
+            self._service.files_client.send(requests.delete_file(name))
 
         try:
             self._service.call(delete)
@@ -113,12 +108,7 @@ class FileCalls:
 
         :raises GeminiFilesError: as :meth:`Wait.check` does.
         """
-        clock = self._service.clock
-        while not self.poll(wait):
-            now = clock.now()
-            self._log.info(wait.describe(now))
-            clock.sleep(wait.next_poll(now) - now)
-        return wait.ready()
+        return self._polling.finish(wait)
 
     def poll(self, wait: FileWait) -> bool:
         """
@@ -126,30 +116,11 @@ class FileCalls:
 
         :raises GeminiFilesError: as :meth:`Wait.check` does.
         """
-        for name, seen in self.look_up(wait.pending).items():
-            wait.see(name, seen, self._service.clock.now())
-        return wait.check(self._service.clock.now())
+        return self._polling.poll(wait)
 
     def look_up(self, names: Iterable[str]) -> dict[str, Polled]:
         """Return the file of each name, or the error of getting it, with as few calls as there can be."""
-        lookup = Lookup(names, self._pages)
-        seen: dict[str, Polled] = {}
-        listing = Listing(self._service.connection, frozenset(lookup.missing))
-        try:
-            while lookup.wants_page():
-                page = self._read_page(listing)
-                seen.update((file.name, file) for file in lookup.page_read(page, is_last=listing.is_done))
-        except GeminiFilesError as error:
-            return {**seen, **dict.fromkeys(lookup.missing, error)}
-        self._pages = lookup.pages
-        _ = self._service.files_client
-        outcomes = map_outcomes(self.get_file, lookup.missing, name="gemini-get")
-        stopped_by = next((outcome.error for outcome in reversed(outcomes) if outcome.error), None)
-        for outcome in outcomes:
-            found = outcome.result or outcome.error or stopped_by
-            if found is not None:
-                seen[outcome.item] = found
-        return seen
+        return self._polling.look_up(names)
 
     def active_files(
         self, names: Sequence[str], on_gone: Callable[[str, GeminiFileGoneError], GeminiFile] | None = None
@@ -181,9 +152,6 @@ class FileCalls:
                 self._log.info("Deleted %s, which had FAILED", deletion.name)
             else:
                 self._log.warning("The FAILED file %s stays: %s", deletion.name, deletion.error)
-
-    def _read_page(self, listing: Listing) -> list[GeminiFile]:
-        return self._service.call(lambda: self._service.files_client.read_page(listing))
 
     @staticmethod
     def _existing(

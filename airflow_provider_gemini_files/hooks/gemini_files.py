@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
+from airflow_provider_gemini_files.batches.job import BatchJob, BatchLike
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_gemini_files.content.answer import Answer
 from airflow_provider_gemini_files.content.contents import Contents
@@ -22,6 +23,8 @@ from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 from airflow_provider_gemini_files.hooks.ask import Ask, Asked, AskOptions, FindUpload, OnMaxTokens
+from airflow_provider_gemini_files.hooks.batch_run import BatchRun, BatchSpec
+from airflow_provider_gemini_files.hooks.batches import BatchCalls
 from airflow_provider_gemini_files.hooks.connection import (
     CONN_TYPE,
     DEFAULT_CONN_ID,
@@ -105,6 +108,10 @@ class GeminiFilesHook(BaseHook):
         host = "" if connection.base_url == DEFAULT_HOST else f" at {connection.base_url}"
         return True, f"The Gemini API{host} accepts the key and lists files ({connection.api_version})."
 
+    def server_now(self) -> float:
+        """Return the time by the service's clock, as far as its responses have told it; in seconds since the epoch."""
+        return self._service.server_now()
+
     # The parts, for the operators of this package; their methods are not public.
 
     @cached_property
@@ -120,7 +127,16 @@ class GeminiFilesHook(BaseHook):
     @cached_property
     def storage(self) -> StorageCalls:
         """Return the calls for the project's storage."""
-        return StorageCalls(self._service, self.files)
+        return StorageCalls(self._service, self.files, self.batches)
+
+    @cached_property
+    def batches(self) -> BatchCalls:
+        """Return the calls for batch jobs."""
+        return BatchCalls(self._service, self.files)
+
+    def batch_run(self, spec: BatchSpec, store: StateStore | None = None) -> BatchRun:
+        """Return the use case of one batch."""
+        return BatchRun(self._service, self.files, self.uploads, self.content, self.batches, spec, store)
 
     @cached_property
     def content(self) -> ContentCalls:
@@ -320,6 +336,38 @@ class GeminiFilesHook(BaseHook):
     ) -> int:
         """Return the number of tokens of a request, which costs nothing; as for :meth:`generate_content`."""
         return self.content.count_tokens(ModelRequest(_contents(contents, files), model, system_instruction), files)
+
+    # Batch jobs
+
+    def get_batch(self, batch: BatchLike) -> BatchJob:
+        """
+        Return a batch job as the service has it now, with the reason of one that has failed.
+
+        :param batch: its name, ``batches/...``, or a dict with ``name``.
+        :raises GeminiBatchGoneError: if it does not exist (any more).
+        """
+        return self.batches.get_batch(batch)
+
+    def list_batches(self) -> list[BatchJob]:
+        """Return all batch jobs of the key's project, every page, newest first."""
+        return self.batches.list_batches()
+
+    def cancel_batch(self, batch: BatchLike, *, ignore_missing: bool = True) -> bool:
+        """
+        Ask the service to cancel a batch job; it ends a while later, and may end otherwise.
+
+        :return: False if it has ended already, or does not exist.
+        """
+        return self.batches.cancel_batch(batch, ignore_missing=ignore_missing)
+
+    def delete_batch(self, batch: BatchLike, *, ignore_missing: bool = True) -> bool:
+        """
+        Delete a batch job that has ended; its result file stays.
+
+        :return: False if there was nothing to delete.
+        :raises GeminiInputError: for a job that has not ended.
+        """
+        return self.batches.delete_batch(batch, ignore_missing=ignore_missing)
 
     # Storage
 

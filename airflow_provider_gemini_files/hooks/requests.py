@@ -1,22 +1,24 @@
-"""The calls for files as plain requests, and the reading of their responses; two drivers in ``rest.py`` send them."""
+"""The calls that need no SDK as plain requests, and the reading of their responses; ``rest.py`` sends them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from airflow_provider_gemini_files.batches.job import SUCCEEDED, BatchJob
 from airflow_provider_gemini_files.common.failures import ApiResponse, error_of_response
 from airflow_provider_gemini_files.common.limits import LIST_PAGE_SIZE
+from airflow_provider_gemini_files.common.lookup import Named
 from airflow_provider_gemini_files.common.redaction import shown_text
-from airflow_provider_gemini_files.exceptions import GeminiServiceError
+from airflow_provider_gemini_files.exceptions import GeminiBatchGoneError, GeminiFileGoneError, GeminiServiceError
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 
 log = logging.getLogger(__name__)
 
-_LIST_KEYS = ("files", "nextPageToken")
+_LIST_KEYS = ("files", "operations", "nextPageToken")
 #: A gateway that answers 200 says in one of these what is wrong.
 _ERROR_KEYS = {"error", "errors", "detail", "fault", "message", "msg"}
 
@@ -28,7 +30,8 @@ class ApiRequest:
 
     :param doing: what it does, for error messages.
     :param path: what follows the API version in the URL.
-    :param file: the file whose resource it is about, if it is one.
+    :param file: the file whose resource it is about, if it is one; ``batch``: the batch job.
+    :param body: what is sent as JSON; nothing if None.
     :param results: keys that make an object the service's result, whatever else it has.
     """
 
@@ -37,11 +40,14 @@ class ApiRequest:
     path: str
     query: Mapping[str, str | int] = field(default_factory=dict)
     file: str | None = None
+    batch: str | None = None
+    body: Mapping[str, Any] | None = None
     results: tuple[str, ...] = ()
 
     def is_result(self, data: Mapping[str, Any]) -> bool:
         """Return whether an object is the service's result, and not the text of a gateway that answers 200."""
-        if self.method == "DELETE":
+        if not self.results:
+            # What is done without a result has an empty object as its response.
             return not data
         return any(key in data for key in self.results) or not _ERROR_KEYS & data.keys()
 
@@ -54,6 +60,34 @@ def get_file(name: str) -> ApiRequest:
 def delete_file(name: str) -> ApiRequest:
     """Return the request that deletes a file."""
     return ApiRequest(f"delete {name}", "DELETE", name, file=name)
+
+
+def get_batch(name: str) -> ApiRequest:
+    """Return the request for a batch job."""
+    return ApiRequest(f"get {name}", "GET", name, batch=name, results=("name", "metadata"))
+
+
+def create_batch(model: str, display_name: str, input_file: str) -> ApiRequest:
+    """
+    Return the request that submits a batch job.
+
+    :param input_file: ``files/...`` with one request on each line.
+    """
+    batch = {"displayName": display_name, "inputConfig": {"fileName": input_file}}
+    path = f"{model if '/' in model else f'models/{model}'}:batchGenerateContent"
+    return ApiRequest(
+        f"submit a batch job to {model}", "POST", path, body={"batch": batch}, results=("name", "metadata")
+    )
+
+
+def cancel_batch(name: str) -> ApiRequest:
+    """Return the request that cancels a batch job."""
+    return ApiRequest(f"cancel {name}", "POST", f"{name}:cancel", batch=name, body={})
+
+
+def delete_batch(name: str) -> ApiRequest:
+    """Return the request that deletes a batch job."""
+    return ApiRequest(f"delete {name}", "DELETE", name, batch=name)
 
 
 #: The cheapest call that needs a valid key and a Files API.
@@ -75,7 +109,14 @@ def read_response(response: ApiResponse, request: ApiRequest, connection: Gemini
     if is_success:
         # A login page or a gateway's text is no result, whatever its status says.
         response = ApiResponse(502, response.headers, response.body)
-    raise error_of_response(response, request.doing, file=request.file, secrets=(connection.api_key,))
+    about = request.file or request.batch
+    error = error_of_response(response, request.doing, file=about, secrets=(connection.api_key,))
+    if request.batch and isinstance(error, GeminiFileGoneError):
+        raise GeminiBatchGoneError(
+            f"{request.batch} does not exist: it was deleted, or belongs to another project than the key of connection "
+            f"{connection.conn_id!r}. Jobs are kept for six weeks."
+        )
+    raise error
 
 
 def read_file(resource: Mapping[str, Any], connection: GeminiConnection) -> GeminiFile:
@@ -92,24 +133,72 @@ def read_file(resource: Mapping[str, Any], connection: GeminiConnection) -> Gemi
         ) from error
 
 
-class Listing:
+def read_batch(operation: Mapping[str, Any], connection: GeminiConnection) -> BatchJob:
     """
-    The list of a project's files, page after page; it sends nothing itself.
+    Return the batch job of an operation.
+
+    :raises GeminiServiceError: if it cannot be read.
+    """
+    try:
+        return BatchJob.from_api(operation, connection.conn_id)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise GeminiServiceError(
+            f"The service returned a batch job that cannot be read: {shown_text(repr(error))}."
+        ) from error
+
+
+T = TypeVar("T", bound=Named)
+
+
+def _always(_: object) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Resource(Generic[T]):
+    """
+    A kind of resource: how it is listed, got and read.
+
+    :param plural: for messages, and the path of its list.
+    :param key: the key of a page that has the items.
+    :param says_all: whether an item of a list says all that getting it would.
+    """
+
+    plural: str
+    key: str
+    get: Callable[[str], ApiRequest]
+    read: Callable[[Mapping[str, Any], GeminiConnection], T]
+    says_all: Callable[[T], bool] = _always
+
+
+FILES: Resource[GeminiFile] = Resource("files", "files", get_file, read_file)
+#: The list of jobs leaves out results that are in the job itself.
+BATCHES: Resource[BatchJob] = Resource(
+    "batches", "operations", get_batch, read_batch, lambda job: job.state not in SUCCEEDED or job.has_results
+)
+
+
+class Listing(Generic[T]):
+    """
+    The list of a project's resources of one kind, page after page; it sends nothing itself.
 
     While :meth:`next_request` returns a request, send it and give the response's object to :meth:`read`.
 
-    :param names: only files of these names; all if None.
+    :param names: only items of these names; all if None.
     """
 
-    def __init__(self, connection: GeminiConnection, names: Collection[str] | None = None) -> None:
+    def __init__(
+        self, resource: Resource[T], connection: GeminiConnection, names: Collection[str] | None = None
+    ) -> None:
+        self._resource = resource
         self._connection = connection
         self._names = names
         self._token: str | None = None
         self._tokens: set[str] = set()
         self._is_done = False
-        # By name: a file comes again on the next page if others are uploaded meanwhile.
+        # By name: an item comes again on the next page if others are created meanwhile.
         self._seen: set[str] = set()
-        #: Files that could not be read; they count as kept, and nothing is known of them.
+        #: Items that could not be read; they count as kept, and nothing is known of them.
         self.unreadable = 0
 
     @property
@@ -124,38 +213,44 @@ class Listing:
         query: dict[str, str | int] = {"pageSize": LIST_PAGE_SIZE}
         if self._token:
             query["pageToken"] = self._token
-        return ApiRequest("list files", "GET", "files", query, results=_LIST_KEYS)
+        plural = self._resource.plural
+        return ApiRequest(f"list {plural}", "GET", plural, query, results=_LIST_KEYS)
 
-    def read(self, page: Mapping[str, Any]) -> list[GeminiFile]:
+    def read(self, page: Mapping[str, Any]) -> list[T]:
         """
-        Return the files of a page that no earlier page had; one that cannot be read is left out with a warning.
+        Return the items of a page that no earlier page had; one that cannot be read is left out with a warning.
 
         :raises GeminiServiceError: if the service repeats a page token, so that the list would never end.
         """
-        listed, token = page.get("files") or [], page.get("nextPageToken") or None
+        doing = f"Cannot list {self._resource.plural}"
+        listed, token = page.get(self._resource.key) or [], page.get("nextPageToken") or None
         if not isinstance(listed, list) or not isinstance(token, str | None):
-            raise GeminiServiceError("Cannot list files: the service returned a page that cannot be read.")
-        files = [file for resource in listed if (file := self._file(resource))]
-        found = [file for file in files if file.name not in self._seen]
-        self._seen.update(file.name for file in found)
+            raise GeminiServiceError(f"{doing}: the service returned a page that cannot be read.")
+        items = [item for resource in listed if (item := self._item(resource))]
+        found = [item for item in items if item.name not in self._seen]
+        self._seen.update(item.name for item in found)
         self._token = token
         self._is_done = self._token is None
         if self._token in self._tokens:
             raise GeminiServiceError(
-                "Cannot list files: the service returned the same page token twice, so the list would never end."
+                f"{doing}: the service returned the same page token twice, so the list would never end."
             )
         if self._token:
             self._tokens.add(self._token)
         return found
 
-    def _file(self, resource: Any) -> GeminiFile | None:
+    def _item(self, resource: Any) -> T | None:
         name = resource.get("name") if isinstance(resource, Mapping) else None
         if self._names is not None and not (isinstance(name, str) and name in self._names):
-            # Only files that are wanted are read: most of a long list are not.
+            # Only items that are wanted are read: most of a long list are not.
             return None
         try:
-            return read_file(resource, self._connection)
+            item = self._resource.read(resource, self._connection)
         except GeminiServiceError as error:
             self.unreadable += 1
-            log.warning("A file of connection %r is skipped and kept: %s", self._connection.conn_id, error)
+            log.warning(
+                "One of the %s of connection %r is skipped and kept: %s",
+                self._resource.plural, self._connection.conn_id, error,
+            )  # fmt: skip
             return None
+        return item if self._names is None or self._resource.says_all(item) else None

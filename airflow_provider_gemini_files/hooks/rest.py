@@ -1,5 +1,5 @@
 """
-The calls for files over HTTP, blocking and from an event loop.
+The calls that need no SDK over HTTP, blocking and from an event loop.
 
 Importing google-genai costs each task about a second of CPU, and stops a triggerer's loop for a quarter of a second
 even from another thread (``benchmarks/import_cost.py``). Airflow has imported httpx anyway.
@@ -16,11 +16,10 @@ import httpx
 
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_gemini_files.common.failures import ApiResponse, date_of, unreachable
-from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks import requests
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 from airflow_provider_gemini_files.hooks.environment import environment_error
-from airflow_provider_gemini_files.hooks.requests import ApiRequest, Listing
+from airflow_provider_gemini_files.hooks.requests import ApiRequest, Listing, Resource, T
 
 #: Seconds for each step of a request, and for its whole response; these calls only read or write metadata. The
 #: connection's timeout is for uploads and models.
@@ -44,28 +43,25 @@ class FilesClient:
         self._client = _client(httpx.Client, connection)
         weakref.finalize(self, self._client.close)
 
-    def get_file(self, name: str) -> GeminiFile:
-        """Return a file."""
-        return requests.read_file(self._send(requests.get_file(name)), self.connection)
+    def get(self, resource: Resource[T], name: str) -> T:
+        """Return one item."""
+        return resource.read(self.send(resource.get(name)), self.connection)
 
-    def delete_file(self, name: str) -> None:
-        """Delete a file."""
-        self._send(requests.delete_file(name))
-
-    def read_page(self, listing: Listing) -> list[GeminiFile]:
+    def read_page(self, listing: Listing[T]) -> list[T]:
         """Read the next page of a list that is not done."""
         request = listing.next_request()
-        return listing.read(self._send(request)) if request else []
+        return listing.read(self.send(request)) if request else []
 
     def ping(self) -> None:
         """Make the cheapest call that needs a valid key and a Files API."""
-        self._send(requests.PING)
+        self.send(requests.PING)
 
-    def _send(self, request: ApiRequest) -> dict[str, Any]:
+    def send(self, request: ApiRequest) -> dict[str, Any]:
+        """Send a request, and return the object of its response."""
         deadline = self._clock.monotonic() + _TIMEOUT
         body = bytearray()
         try:
-            with self._client.stream(request.method, request.path, params=dict(request.query)) as response:
+            with self._client.stream(**_arguments(request)) as response:
                 # The client's own timeout starts again with each chunk; a response can arrive byte by byte.
                 for chunk in response.iter_bytes():
                     body += chunk
@@ -93,28 +89,34 @@ class AsyncFilesClient:
         self.connection = connection
         self._client = _client(httpx.AsyncClient, connection)
 
-    async def get_file(self, name: str) -> GeminiFile:
-        """Return a file."""
-        return requests.read_file(await self._send(requests.get_file(name)), self.connection)
+    async def get(self, resource: Resource[T], name: str) -> T:
+        """Return one item."""
+        return resource.read(await self.send(resource.get(name)), self.connection)
 
-    async def read_page(self, listing: Listing) -> list[GeminiFile]:
+    async def read_page(self, listing: Listing[T]) -> list[T]:
         """Read the next page of a list that is not done."""
         request = listing.next_request()
-        return listing.read(await self._send(request)) if request else []
+        return listing.read(await self.send(request)) if request else []
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _send(self, request: ApiRequest) -> dict[str, Any]:
+    async def send(self, request: ApiRequest) -> dict[str, Any]:
+        """Send a request, and return the object of its response."""
         try:
             async with asyncio.timeout(_TIMEOUT):
-                response = await self._client.request(request.method, request.path, params=dict(request.query))
+                response = await self._client.request(**_arguments(request))
         except TimeoutError as error:
             raise _unreachable(_too_slow(), request, self.connection) from error
         except httpx.RequestError as error:
             raise _unreachable(error, request, self.connection) from error
         return requests.read_response(_plain(response, response.content), request, self.connection)
+
+
+def _arguments(request: ApiRequest) -> dict[str, Any]:
+    body = {} if request.body is None else {"json": request.body}
+    return {"method": request.method, "url": request.path, "params": dict(request.query), **body}
 
 
 def _client(kind: Any, connection: GeminiConnection) -> Any:

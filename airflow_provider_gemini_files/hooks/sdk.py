@@ -203,3 +203,38 @@ def _checked(kind: type[_Model], fields: Mapping[str, Any], what: str) -> _Model
     except pydantic.ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise GeminiInputError(f"{what} is not valid: {wrong}.") from error
+
+
+#: Fields of a configuration that are beside ``generationConfig`` in a request.
+_BESIDE = (
+    "systemInstruction", "tools", "toolConfig", "safetySettings", "cachedContent", "labels", "serviceTier",
+    "continuationToken", "store",
+)  # fmt: skip
+#: Fields that the SDK itself acts on.
+_OF_SDK = ("automaticFunctionCalling", "automaticContinuation", "httpOptions", "shouldReturnHttpResponse")
+#: Fields that only another of Google's APIs has.
+_ELSEWHERE = ("routingConfig", "modelSelectionConfig", "audioTimestamp", "modelArmorConfig", "generationOutputConfig")
+
+
+def request_json(turns: list[dict[str, Any]], config: types.GenerateContentConfig) -> dict[str, Any]:
+    """
+    Return the JSON of a request as the SDK would send it; the SDK has no public way to write one.
+
+    :raises GeminiInputError: for a field that this API does not have.
+    """
+    fields = _json(config)
+    if wrong := [name for name in _ELSEWHERE if name in fields]:
+        raise GeminiInputError(f"generation_config has {', '.join(wrong)}, which the Gemini API does not have.")
+    for name in _OF_SDK:
+        fields.pop(name, None)
+    if isinstance(instruction := fields.get("systemInstruction"), str):
+        fields["systemInstruction"] = {"parts": [{"text": instruction}], "role": "user"}
+    if isinstance(voice := fields.get("speechConfig"), str):
+        fields["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
+    request = {"contents": [_json(content) for content in content_of(turns)]}
+    request |= {name: fields.pop(name) for name in _BESIDE if name in fields}
+    return request | ({"generationConfig": fields} if fields else {})
+
+
+def _json(model: pydantic.BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -13,11 +13,13 @@ from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.files.cleanup_report import CleanupReport, counted
 from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
 from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
+from airflow_provider_gemini_files.files.in_use import FilesInUse
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.retention import Decision, Plan, RunKey, plan, plan_eviction
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage, counted_bytes
+from airflow_provider_gemini_files.hooks.batches import BatchCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
 from airflow_provider_gemini_files.runs import RunLookup
@@ -33,9 +35,10 @@ _REPEATED = 5
 class StorageCalls:
     """The calls for a project's storage."""
 
-    def __init__(self, service: GeminiService, files: FileCalls) -> None:
+    def __init__(self, service: GeminiService, files: FileCalls, batches: BatchCalls) -> None:
         self._service = service
         self._files = files
+        self._batches = batches
         self._log = service.log
 
     def usage(self) -> StorageUsage:
@@ -102,13 +105,14 @@ class StorageCalls:
         listed = self._files.list_files() if files is None else list(files)
         quota_bytes, deployment = self._service.connection.quota_bytes, lookup.deployment
         runs = lookup(_owners(listed, deployment))
-        return listed, plan(listed, runs, self._now(), policy, quota_bytes, deployment)
+        in_use = self._batches.files_in_use()
+        return listed, plan(listed, runs, self._now(), policy, quota_bytes, deployment, in_use)
 
     def evict(self, needed_bytes: int, lookup: RunLookup, *, evicted_before: bool = False) -> int:
         """
         Delete files of ended runs until a new file fits, and return the freed bytes.
 
-        Files that are shared, foreign, or whose run is running or unknown are kept.
+        Files that are shared, foreign, needed by a batch job, or whose run is running or unknown are kept.
 
         :param needed_bytes: what the service has refused.
         :param evicted_before: files were deleted for this upload already: if the list says that it fits now, the
@@ -120,7 +124,8 @@ class StorageCalls:
             return 0
         deployment = lookup.deployment
         runs = lookup(_owners(files, deployment))
-        planned = plan_eviction(files, runs, self._now(), needed_bytes, usage.quota_bytes, deployment)
+        in_use = self._batches.files_in_use()
+        planned = plan_eviction(files, runs, self._now(), needed_bytes, usage.quota_bytes, deployment, in_use)
         _, deletions = self._carry_out(planned, lookup)
         sizes = {file.name: counted_bytes(file) for file in files}
         freed = sum(sizes[deletion.name] for deletion in deletions if deletion.is_gone)
@@ -141,9 +146,10 @@ class StorageCalls:
         clock = self._service.clock
         logged = clock.monotonic()
         for batch in _batches(planned.deletions, _BATCH):
-            # A run can have been cleared since the plan was made.
+            # A run can have been cleared, and a batch job submitted, since the plan was made.
             runs = lookup(_owners([decision.file for decision in batch], lookup.deployment))
-            checked = [_rechecked(decision, runs, lookup.deployment) for decision in batch]
+            in_use = self._batches.files_in_use()
+            checked = [_rechecked(decision, runs, lookup.deployment, in_use) for decision in batch]
             decisions += checked
             deletions += self._files.delete_files([decision.file for decision in checked if decision.delete])
             if clock.monotonic() - logged >= _LOG_EVERY:
@@ -178,8 +184,10 @@ def _owners(files: Sequence[GeminiFile], deployment: str) -> Iterator[Owner]:
     return (file.owner for file in files if file.owner and file.owner.deployment == deployment)
 
 
-def _rechecked(decision: Decision, runs: Mapping[RunKey, RunState], deployment: str) -> Decision:
-    """Return a planned deletion; or keep the file if its run is running again or its state is unknown."""
+def _rechecked(decision: Decision, runs: Mapping[RunKey, RunState], deployment: str, in_use: FilesInUse) -> Decision:
+    """Return a planned deletion; or keep the file if it is in use by now, or may be."""
+    if why := in_use.reason(decision.file):
+        return replace(decision, delete=False, reason=Reason.IN_BATCH, why=why)
     owner = decision.file.owner
     state = runs.get(owner.run, RunState.UNKNOWN) if owner and owner.deployment == deployment else None
     if state is RunState.RUNNING:

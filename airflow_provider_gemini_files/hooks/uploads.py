@@ -32,7 +32,7 @@ from airflow_provider_gemini_files.transfer.memory import MIN_REMEMBERED_BYTES, 
 from airflow_provider_gemini_files.transfer.progress import Progress
 from airflow_provider_gemini_files.transfer.source import Source
 from airflow_provider_gemini_files.transfer.sources import find_source
-from airflow_provider_gemini_files.transfer.upload import Upload
+from airflow_provider_gemini_files.transfer.upload import DEFAULT_MIN_REMAINING_TTL, Upload
 
 if TYPE_CHECKING:
     import httpx
@@ -82,7 +82,7 @@ class UploadCalls:
         lineage.uploaded(self._service.hook, self._service.conn_id, files)
         return files
 
-    def reupload_file(self, gone: GeminiFile) -> GeminiFile:
+    def reupload_file(self, gone: GeminiFile, *, min_remaining_ttl: float = DEFAULT_MIN_REMAINING_TTL) -> GeminiFile:
         """
         Upload the source of a file that is gone once more, and wait until it is ACTIVE.
 
@@ -90,6 +90,8 @@ class UploadCalls:
         name still does. A source that has changed is uploaded as it is now, with a warning.
 
         :param gone: the file's metadata, as its upload has returned it.
+        :param min_remaining_ttl: seconds; if the file is still there and expires sooner, it is left alone, and the new
+            one gets another name.
         :raises GeminiFileGoneError: if its source is not known or cannot be read; the message names it.
         """
         origin = gone.uploaded_from
@@ -103,7 +105,7 @@ class UploadCalls:
         except GeminiInputError as error:
             reason = f"its source cannot be read again: {error}"
             raise GeminiFileGoneError(_cannot_reupload(gone, reason)) from error
-        self._log.warning("%s is gone: uploading %s again.", gone.name, origin.uri)
+        self._log.warning("%s cannot be used any more: uploading %s again.", gone.name, origin.uri)
         upload = Upload(
             source,
             mime_type=gone.mime_type,
@@ -112,6 +114,7 @@ class UploadCalls:
             owner=gone.owner,
             share=is_shared(gone.display_name),
             deployment=deployment_of(gone.display_name),
+            min_remaining_ttl=min_remaining_ttl,
         )
         [uploaded] = self.upload_files([upload])
         self._warn_of_changes(gone, uploaded, origin.uri)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.common.redaction import shown_text
@@ -28,7 +30,7 @@ MAX_XCOM_BYTES = 48 * 1024
 _HEAD = 200
 
 
-class _ModelOperator(GeminiOperator):
+class ModelOperator(GeminiOperator):
     """The arguments that asking a model and counting tokens share."""
 
     template_fields: Sequence[str] = (
@@ -39,7 +41,7 @@ class _ModelOperator(GeminiOperator):
         "system_instruction",
         "gemini_conn_id",
     )
-    operator_extra_links = (GeminiFileLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (GeminiFileLink(),)
     template_fields_renderers = {"prompt": "md", "contents": "json", "system_instruction": "md"}  # noqa: RUF012
 
     def __init__(
@@ -83,7 +85,7 @@ class _ModelOperator(GeminiOperator):
         return AskOptions(find_upload=find_upload, **options)
 
 
-class GeminiGenerateContentOperator(_ModelOperator):
+class GeminiGenerateContentOperator(ModelOperator):
     """
     Show a model files and texts, and return its answer: the text; or the value, if a schema is given; or the URI.
 
@@ -120,14 +122,14 @@ class GeminiGenerateContentOperator(_ModelOperator):
     """
 
     template_fields: Sequence[str] = (
-        *_ModelOperator.template_fields,
+        *ModelOperator.template_fields,
         "generation_config",
         "max_input_tokens",
         "output_path",
         "output_conn_id",
     )
     template_fields_renderers = {  # noqa: RUF012
-        **_ModelOperator.template_fields_renderers,
+        **ModelOperator.template_fields_renderers,
         "generation_config": "json",
     }
 
@@ -241,7 +243,7 @@ class GeminiGenerateContentOperator(_ModelOperator):
         self.log.warning("::endgroup::")
 
 
-class GeminiCountTokensOperator(_ModelOperator):
+class GeminiCountTokensOperator(ModelOperator):
     """
     Return the number of tokens of a request, which costs nothing.
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from typing import Any
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.transfer.object_storage import object_path, storage_errors
@@ -47,22 +51,51 @@ class Output:
         :raises GeminiInputError: if it must not be written.
         :raises GeminiServiceError: if its storage failed.
         """
-        fs, path = self._path.fs, self._path.path
         data = content.encode() if isinstance(content, str) else content
+        if self._is_local:
+            with self.staged() as file:
+                file.write(data)
+            return
         with storage_errors(self.uri, "output_path"):
-            if not self._is_local:
-                # Object stores show an object only when it is complete.
-                fs.pipe_file(path, data)
-                return
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            # Object stores show an object only when it is complete.
+            self._path.fs.pipe_file(self._path.path, data)
+
+    @contextmanager
+    def staged(self) -> Iterator[BinaryIO]:
+        """
+        Open a local file for something large; it becomes the destination when the block ends without an error.
+
+        :raises GeminiInputError: as :meth:`write` does, as is GeminiServiceError.
+        """
+        if self._is_local:
+            folder = os.path.dirname(self._path.path)
+            with storage_errors(self.uri, "output_path"):
+                os.makedirs(folder, exist_ok=True)
             # Short, as the name of the destination can be as long as names may be.
-            beside = os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.tmp")
-            try:
-                fs.pipe_file(beside, data)
-                os.replace(beside, path)
-            finally:
-                if os.path.exists(beside):
-                    os.remove(beside)
+            with self._staged_at(Path(folder, f".{secrets.token_hex(8)}.tmp")) as file:
+                yield file
+            return
+        with tempfile.TemporaryDirectory(prefix="gemini_output_") as folder:
+            with self._staged_at(Path(folder, "output")) as file:
+                yield file
+
+    @contextmanager
+    def _staged_at(self, staged: Path) -> Iterator[BinaryIO]:
+        """Open a file, and put it in its place; an error of the disk is one of the storage."""
+        try:
+            with staged.open("wb") as file:
+                yield file
+            if self._is_local:
+                staged.replace(self._path.path)
+                return
+        except OSError:
+            with storage_errors(self.uri, "output_path"):
+                raise
+        finally:
+            if self._is_local:
+                staged.unlink(missing_ok=True)
+        with storage_errors(self.uri, "output_path"):
+            self._path.fs.put_file(str(staged), self._path.path)
 
     @property
     def _is_local(self) -> bool:

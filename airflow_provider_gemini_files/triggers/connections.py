@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_gemini_files.common.waiting import MAX_FAILED_POLLS
 from airflow_provider_gemini_files.exceptions import (
+    GeminiBatchGoneError,
     GeminiFileGoneError,
     GeminiFilesError,
     GeminiPermanentError,
@@ -31,7 +32,7 @@ class PatientConnection:
 
     async def failed(self, error: GeminiFilesError) -> GeminiFilesError:
         """Return the error as the waits should see it: transient, or as it is after too many in a row."""
-        if not isinstance(error, GeminiPermanentError) or isinstance(error, GeminiFileGoneError):
+        if not isinstance(error, GeminiPermanentError) or isinstance(error, GeminiFileGoneError | GeminiBatchGoneError):
             return error
         await self.service.close_async()
         self._refusals += 1

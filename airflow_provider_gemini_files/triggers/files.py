@@ -12,8 +12,9 @@ from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.files.events import error_event, files_event
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.state import FileWait
+from airflow_provider_gemini_files.hooks.requests import FILES
 from airflow_provider_gemini_files.triggers.base import LOG_EVERY, GeminiTrigger
-from airflow_provider_gemini_files.triggers.poller import wait_for_files
+from airflow_provider_gemini_files.triggers.poller import wait_until_ready
 
 
 class GeminiFileStateTrigger(GeminiTrigger):
@@ -39,7 +40,7 @@ class GeminiFileStateTrigger(GeminiTrigger):
         """Wait, and log now and then for what."""
         await self.settle()
         wait = FileWait(self.file_names, self.schedule)
-        waiting = asyncio.ensure_future(wait_for_files(self.gemini_conn_id, wait, self._clock))
+        waiting = asyncio.ensure_future(wait_until_ready(FILES, self.gemini_conn_id, wait, self._clock))
         try:
             files = await self._result(waiting, wait)
         except GeminiFilesError as error:

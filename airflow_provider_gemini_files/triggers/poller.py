@@ -1,8 +1,8 @@
 """
-One poller for all files that are waited for over one connection in one event loop.
+One poller for all files, or all batch jobs, that are waited for over one connection in one event loop.
 
 A thousand deferred tasks cost the service hardly more calls than one: their polls are combined into rounds, and a round
-reads the project's list if that takes fewer calls than getting each file.
+reads the project's list if that takes fewer calls than getting each item.
 """
 
 from __future__ import annotations
@@ -10,20 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic
 
 from airflow_provider_gemini_files.common.backoff import MAX_WAIT_PAUSE, Backoff
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_gemini_files.common.lookup import Lookup
+from airflow_provider_gemini_files.common.waiting import Wait
 from airflow_provider_gemini_files.exceptions import (
     GeminiAuthError,
     GeminiFilesError,
     GeminiRateLimitError,
     GeminiServiceError,
 )
-from airflow_provider_gemini_files.files.lookup import Lookup
-from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.files.state import FileWait
-from airflow_provider_gemini_files.hooks.requests import Listing
+from airflow_provider_gemini_files.hooks.requests import Listing, Resource, T
 from airflow_provider_gemini_files.hooks.service import GeminiService
 from airflow_provider_gemini_files.triggers.connections import PatientConnection
 
@@ -39,39 +38,41 @@ _BACKOFF = Backoff(max_retry_after=MAX_WAIT_PAUSE)
 _MIN_GAP_SECONDS = 1.0
 #: Waits that are handled before other tasks of the event loop get their turn.
 _AT_A_TIME = 100
-#: Errors of the connection, not of one file.
+#: Errors of the connection, not of one item.
 _OF_CONNECTION = (GeminiRateLimitError, GeminiServiceError, GeminiAuthError)
 
 Waiter = asyncio.Future[None]
 
-_pollers: dict[tuple[asyncio.AbstractEventLoop, str], FilePoller] = {}
+#: The event loop, the id of the connection, and the plural of the resource.
+Key = tuple[asyncio.AbstractEventLoop, str, str]
+
+_pollers: dict[Key, Poller[Any]] = {}
 
 
-async def wait_for_files(gemini_conn_id: str, wait: FileWait, clock: Clock = SYSTEM_CLOCK) -> list[GeminiFile]:
+async def wait_until_ready(
+    resource: Resource[T], gemini_conn_id: str, wait: Wait[T], clock: Clock = SYSTEM_CLOCK
+) -> list[T]:
     """
-    Wait until files are ACTIVE, together with all other waits of the connection in this event loop.
+    Wait until items are ready, together with all other waits of the connection in this event loop.
 
     :raises GeminiFilesError: as :meth:`Wait.check` does, or if the connection cannot be used.
     """
-    key = (asyncio.get_running_loop(), gemini_conn_id)
-    poller = _pollers.get(key) or FilePoller(key, clock)
+    key = (asyncio.get_running_loop(), gemini_conn_id, resource.plural)
+    poller: Poller[T] = _pollers.get(key) or Poller(key, resource, clock)
     await poller.join(wait)
     return wait.ready()
 
 
-class FilePoller:
-    """
-    The polls of one connection; it lives as long as there are waits.
+class Poller(Generic[T]):
+    """The polls of one resource over one connection; it lives as long as there are waits."""
 
-    :param key: the event loop and the id of the connection.
-    """
-
-    def __init__(self, key: tuple[asyncio.AbstractEventLoop, str], clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, key: Key, resource: Resource[T], clock: Clock = SYSTEM_CLOCK) -> None:
         self._key = key
+        self._resource = resource
         self._clock = clock
         self._service = GeminiService(key[1])
         self._patience = PatientConnection(self._service)
-        self._waits: dict[Waiter, FileWait] = {}
+        self._waits: dict[Waiter, Wait[T]] = {}
         self._due: dict[Waiter, float] = {}
         self._by_name: dict[str, set[Waiter]] = {}
         self._changed = asyncio.Event()
@@ -84,8 +85,8 @@ class FilePoller:
         # An empty context: what is logged here belongs to no single waiting task.
         self._task = key[0].create_task(self._run(), context=contextvars.Context())
 
-    async def join(self, wait: FileWait) -> None:
-        """Wait until all files are ACTIVE, or the wait has failed."""
+    async def join(self, wait: Wait[T]) -> None:
+        """Wait until all items are ready, or the wait has failed."""
         waiter: Waiter = self._key[0].create_future()
         names = wait.pending
         self._waits[waiter] = wait
@@ -157,7 +158,7 @@ class FilePoller:
         )
 
     async def _round(self) -> None:
-        """Poll the files of all waits that are due, or nearly, and judge every wait."""
+        """Poll the items of all waits that are due, or nearly, and judge every wait."""
         began = self._began = self._clock.now()
         gap = min(wait.schedule.interval(began) for wait in self._waits.values())
         due = {waiter for waiter in self._waits if self._due[waiter] <= began + gap / 2}
@@ -170,7 +171,7 @@ class FilePoller:
             self._not_before = max(min(began + gap, self._first_deadline()), began + min(gap, _MIN_GAP_SECONDS))
         except GeminiFilesError as error:
             self._not_before = self._clock.now() + self._pause(error)
-            # Every wait whose file this round did not reach sees the error.
+            # Every wait whose item this round did not reach sees the error.
             await self._tell(dict.fromkeys(lookup.missing, await self._patience.failed(error)))
         await self._judge_all()
 
@@ -182,16 +183,16 @@ class FilePoller:
 
     async def _poll(self, lookup: Lookup) -> None:
         """
-        Poll files, with the list or one by one: see :class:`Lookup`.
+        Poll items, with the list or one by one: see :class:`Lookup`.
 
         :raises GeminiFilesError: if the service does not answer the connection; ``lookup.missing`` was not polled.
         """
         client = await self._service.connect_async()
-        listing = Listing(client.connection, frozenset(lookup.missing))
+        listing = Listing(self._resource, client.connection, frozenset(lookup.missing))
         while lookup.wants_page():
             page = await client.read_page(listing)
             # Page by page, so that no wait has to wait for the end of a long list.
-            await self._tell({file.name: file for file in lookup.page_read(page, is_last=listing.is_done)})
+            await self._tell({item.name: item for item in lookup.page_read(page, is_last=listing.is_done)})
         self._pages = lookup.pages
         await self._get_each(client, lookup)
 
@@ -203,7 +204,7 @@ class FilePoller:
             while queue and not failures:
                 name = queue.pop()
                 try:
-                    seen: GeminiFile | GeminiFilesError = await client.get_file(name)
+                    seen: T | GeminiFilesError = await client.get(self._resource, name)
                 except GeminiFilesError as error:
                     seen = error
                 if isinstance(seen, _OF_CONNECTION):
@@ -216,15 +217,15 @@ class FilePoller:
         if failures:
             raise failures[0]
 
-    async def _tell(self, seen: Mapping[str, GeminiFile | GeminiFilesError]) -> None:
-        """Report files to every wait for them; a wait that has seen all of its files is judged at once."""
+    async def _tell(self, seen: Mapping[str, T | GeminiFilesError]) -> None:
+        """Report items to every wait for them; a wait that has seen all of its items is judged at once."""
         for count, (name, what) in enumerate(seen.items()):
             await _yield_to_loop(count)
             now = self._clock.now()
             for waiter in list(self._by_name.get(name, ())):
                 wait = self._waits[waiter]
                 wait.see(name, what, now)
-                # From the beginning of the round: a file late in a long list is due again with the others.
+                # From the beginning of the round: an item late in a long list is due again with the others.
                 self._due[waiter] = wait.schedule.next_poll(self._began)
                 if not wait.pending:
                     self._judge(waiter)

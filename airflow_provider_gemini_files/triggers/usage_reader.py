@@ -17,7 +17,7 @@ from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage
-from airflow_provider_gemini_files.hooks.requests import Listing
+from airflow_provider_gemini_files.hooks.requests import FILES, Listing
 from airflow_provider_gemini_files.hooks.service import GeminiService
 from airflow_provider_gemini_files.triggers.connections import PatientConnection
 
@@ -101,7 +101,7 @@ class UsageReader:
 
     async def _usage(self) -> StorageUsage:
         client = await self._service.connect_async()
-        listing = Listing(client.connection)
+        listing = Listing(FILES, client.connection)
         files: list[GeminiFile] = []
         while not listing.is_done:
             files += await client.read_page(listing)

@@ -281,6 +281,10 @@ def test_only_permanent_errors_are_not_retried_by_airflow():
         e.GeminiFileGoneError,
         e.GeminiFileFailedError,
         e.GeminiNoAnswerError,
+        e.GeminiBatchGoneError,
+        e.GeminiBatchFailedError,
+        e.GeminiBatchCancelledError,
+        e.GeminiBatchRowsError,
     }
 
 

@@ -16,7 +16,7 @@ from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.files.deletion import DeletionOutcome
 from airflow_provider_gemini_files.files.state import FileWait
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.hooks.requests import Listing
+from airflow_provider_gemini_files.hooks.requests import FILES, Listing
 from airflow_provider_gemini_files.hooks.rest import AsyncFilesClient, FilesClient
 from airflow_provider_gemini_files.hooks.service import GeminiService
 
@@ -53,7 +53,7 @@ class TestList:
 
     def test_file_on_two_pages_counts_once_in_a_worker(self, hook, emulator):
         create_files(emulator.base_url, 103)
-        client, listing = FilesClient(hook.connection), Listing(hook.connection)
+        client, listing = FilesClient(hook.connection), Listing(FILES, hook.connection)
 
         found = client.read_page(listing)
         # Newest first: the new file moves the last one of this page to the next.
@@ -66,7 +66,7 @@ class TestList:
         create_files(emulator.base_url, 103)
 
         async def read(client: AsyncFilesClient) -> list[str]:
-            listing = Listing(client.connection)
+            listing = Listing(FILES, client.connection)
             found = await client.read_page(listing)
             await asyncio.to_thread(create_files, emulator.base_url, 1)
             return [file.name for file in found + await client.read_page(listing)]
@@ -266,14 +266,14 @@ class TestMeaningOfResponses:
         emulator.faults.add("get", **fault)
 
         with pytest.raises(error, match=says) as raised:
-            in_loop(lambda client: client.get_file("files/abc"))
+            in_loop(lambda client: client.get(FILES, "files/abc"))
 
         assert type(raised.value) is error
 
     def test_file_read_in_an_event_loop_is_the_same(self, hook, text_file):
         file = hook.upload_file(text_file)
 
-        assert in_loop(lambda client: client.get_file(file.name)) == file
+        assert in_loop(lambda client: client.get(FILES, file.name)) == file
 
     @pytest.mark.parametrize("call", ["get_file", "upload_bytes", "count_tokens", "generate_content"])
     def test_key_does_not_follow_a_redirect(self, connect, redirecting, call):
@@ -319,7 +319,7 @@ class TestResponsesThatDrip:
             began, real = loop.time(), loop.time
             loop.time = lambda: began + (real() - began) * 120
             try:
-                await client.get_file("files/abc")
+                await client.get(FILES, "files/abc")
             finally:
                 loop.time = real
 

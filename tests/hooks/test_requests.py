@@ -10,7 +10,15 @@ import pytest
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.common.failures import ApiResponse
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
-from airflow_provider_gemini_files.hooks.requests import PING, Listing, delete_file, get_file, read_file, read_response
+from airflow_provider_gemini_files.hooks.requests import (
+    FILES,
+    PING,
+    Listing,
+    delete_file,
+    get_file,
+    read_file,
+    read_response,
+)
 
 KEY = "test-key-that-nobody-may-see"
 CONNECTION = GeminiConnection(conn_id="c", api_key=KEY)
@@ -105,7 +113,7 @@ class TestReadFile:
 
 class TestListing:
     def test_tokens_lead_from_page_to_page(self):
-        listing = Listing(CONNECTION)
+        listing = Listing(FILES, CONNECTION)
 
         first = listing.next_request()
         assert first is not None
@@ -120,19 +128,19 @@ class TestListing:
         assert listing.next_request() is None
 
     def test_empty_page_in_between_does_not_end_the_list(self):
-        listing = Listing(CONNECTION)
+        listing = Listing(FILES, CONNECTION)
 
         assert listing.read({"nextPageToken": "t"}) == []
         assert not listing.is_done
 
     def test_file_that_comes_again_on_the_next_page_counts_once(self):
-        listing = Listing(CONNECTION)
+        listing = Listing(FILES, CONNECTION)
         listing.read(page("files/a", "files/b", token="t"))
 
         assert [file.name for file in listing.read(page("files/b", "files/c"))] == ["files/c"]
 
     def test_token_that_comes_twice_is_an_error(self):
-        listing = Listing(CONNECTION)
+        listing = Listing(FILES, CONNECTION)
         listing.read(page("files/a", token="t1"))
         listing.read(page("files/b", token="t2"))
 
@@ -151,27 +159,29 @@ class TestListing:
         ],
     )
     def test_unreadable_file_is_skipped_with_a_warning_and_counted(self, resource, caplog):
-        listing = Listing(CONNECTION)
+        listing = Listing(FILES, CONNECTION)
 
         found = listing.read({"files": [resource, {"name": "files/good"}]})
 
         assert [file.name for file in found] == ["files/good"]
         assert listing.unreadable == 1
-        assert re.search("A file of connection 'c' is skipped and kept: .*cannot be read", caplog.text)
+        assert re.search("One of the files of connection .c. is skipped and kept: .*cannot be read", caplog.text)
 
     @pytest.mark.parametrize("fields", [{"createTime": ""}, {"expirationTime": ""}, {"sizeBytes": None}])
     def test_empty_field_does_not_make_a_file_unreadable(self, fields):
-        [file] = Listing(CONNECTION).read({"files": [{"name": "files/a", **fields}]})
+        [file] = Listing(FILES, CONNECTION).read({"files": [{"name": "files/a", **fields}]})
 
         assert (file.create_time, file.expiration_time, file.size_bytes) == (None, None, None)
 
     def test_error_of_a_failed_file_may_be_a_text(self):
-        [file] = Listing(CONNECTION).read({"files": [{"name": "files/a", "state": "FAILED", "error": "no such code"}]})
+        [file] = Listing(FILES, CONNECTION).read(
+            {"files": [{"name": "files/a", "state": "FAILED", "error": "no such code"}]}
+        )
 
         assert file.error == {"message": "no such code"}
 
     def test_only_wanted_files_are_read(self):
-        listing = Listing(CONNECTION, {"files/b"})
+        listing = Listing(FILES, CONNECTION, {"files/b"})
 
         found = listing.read({"files": [None, {"name": "files/a", "sizeBytes": "bad"}, {"name": "files/b"}]})
 

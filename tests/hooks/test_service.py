@@ -12,6 +12,7 @@ from support import API_KEY
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.hooks import service as service_module
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.hooks.requests import FILES
 from airflow_provider_gemini_files.hooks.service import GeminiService
 
 #: Whether google-genai is 3.x.
@@ -149,7 +150,7 @@ class TestRetries:
         emulator.faults.add("get", "reset", times=2)
 
         with pytest.raises(e.GeminiServiceError, match=r"Cannot get files/abc: http://127.* cannot be reached \("):
-            service.call(lambda: service.files_client.get_file("files/abc"))
+            service.call(lambda: service.files_client.get(FILES, "files/abc"))
 
         assert emulator.faults.unused() == []
 

@@ -477,7 +477,7 @@ def test_delete_fails_for_a_missing_file_if_asked_to(emulator, hook, context, te
 def test_delete_sends_several_requests_at_once(connect, context, mocker):
     connect()
     together = threading.Barrier(16, timeout=30)
-    mocker.patch.object(FilesClient, "delete_file", autospec=True, side_effect=lambda client, name: together.wait())
+    mocker.patch.object(FilesClient, "send", autospec=True, side_effect=lambda client, request: together.wait())
 
     assert len(delete([f"files/f{number}" for number in range(32)]).execute(context)["deleted"]) == 32
 

@@ -14,7 +14,8 @@ from airflow_provider_gemini_files.common.waiting import MAX_FAILED_POLLS, Sched
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.state import FileWait
-from airflow_provider_gemini_files.triggers.poller import wait_for_files
+from airflow_provider_gemini_files.hooks.requests import FILES
+from airflow_provider_gemini_files.triggers.poller import wait_until_ready
 
 CONN = "gemini_default"
 INTERVAL = 5
@@ -38,7 +39,7 @@ def wait_for(
 ) -> Awaitable[list[GeminiFile]]:
     """Return one wait, as one deferred task has it."""
     schedule = Schedule(clock.now(), clock.now() + seconds, interval, interval)
-    return wait_for_files(conn_id, FileWait(names, schedule), clock)
+    return wait_until_ready(FILES, conn_id, FileWait(names, schedule), clock)
 
 
 def run(*waits: Awaitable) -> list:
@@ -102,7 +103,7 @@ class TestNumberOfCalls:
         emulator.clear_journal()
         schedule = Schedule(clock.now(), clock.now() + 2000, 5, 30)
 
-        run(wait_for_files(CONN, FileWait([name], schedule), clock))
+        run(wait_until_ready(FILES, CONN, FileWait([name], schedule), clock))
 
         # About 11 polls in the first 50 s, 19 until the interval is 30 s after 300 s, then 23.
         assert 45 <= len(calls(emulator)) <= 60

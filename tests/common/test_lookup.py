@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_gemini_files.files.lookup import Lookup
+from airflow_provider_gemini_files.common.lookup import Lookup
 from airflow_provider_gemini_files.files.reference import GeminiFile
 
 PER_PAGE = 3

@@ -1,20 +1,30 @@
-"""Whether to read the project's list of files or to get each file: the fewer calls, decided once for all callers."""
+"""Whether to read the project's list of a resource or to get each item: the fewer calls, decided once for all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
-from airflow_provider_gemini_files.files.reference import GeminiFile
+
+class Named(Protocol):
+    """Something of the service with a name."""
+
+    @property
+    def name(self) -> str:
+        """Return the name, such as ``files/...``."""
+
+
+Item = TypeVar("Item", bound=Named)
 
 
 class Lookup:
     """
-    The way to look up some files; it sends nothing itself.
+    The way to look up some items of a resource; it sends nothing itself.
 
     While :meth:`wants_page`, read the next page of the list and report it with :meth:`page_read`; then get each of
-    :attr:`missing`. A file that is not in the list is not known to be gone: only getting it tells.
+    :attr:`missing`. An item that is not in the list is not known to be gone: only getting it tells.
 
-    :param names: ``files/...``.
+    :param names: such as ``files/...``.
     :param pages: pages of the project's list, as far as known.
     """
 
@@ -30,16 +40,16 @@ class Lookup:
         """Return whether to read a page of the list: not if that has taken as many calls as getting each file."""
         return self._reads_list and bool(self.missing)
 
-    def page_read(self, files: Iterable[GeminiFile], *, is_last: bool) -> list[GeminiFile]:
+    def page_read(self, items: Iterable[Item], *, is_last: bool) -> list[Item]:
         """
-        Take the files of the next page.
+        Take the items of the next page.
 
         :return: those that are looked for.
         """
         self._read += 1
         wanted = set(self.missing)
-        found = [file for file in files if file.name in wanted]
-        seen = {file.name for file in found}
+        found = [item for item in items if item.name in wanted]
+        seen = {item.name for item in found}
         self.missing = [name for name in self.missing if name not in seen]
         if is_last or self._read >= self._most:
             self._reads_list = False

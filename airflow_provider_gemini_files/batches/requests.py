@@ -1,0 +1,263 @@
+"""The requests of a batch, read from the arguments of an author in one of three ways."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airflow_provider_gemini_files.content.contents import Contents
+from airflow_provider_gemini_files.content.request import ModelRequest
+from airflow_provider_gemini_files.content.schema import Schema
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+
+#: The words of ``GeminiGenerateContentOperator`` that a request of a batch may have, too.
+_WORDS = ("prompt", "files", "contents", "system_instruction", "generation_config", "response_schema")
+_KNOWN = {"key", "model", *_WORDS}
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """
+    One request of a batch.
+
+    :param key: joins the answer to it; unique within the batch.
+    """
+
+    key: str
+    request: ModelRequest
+
+
+@dataclass(frozen=True)
+class Words:
+    """
+    What holds for each request that does not say it itself; see ``GeminiGenerateContentOperator``.
+
+    :param model: of the whole job.
+    """
+
+    prompt: str | None = None
+    files: Any = None
+    contents: Any = None
+    system_instruction: str | None = None
+    generation_config: Mapping[str, Any] | None = None
+    response_schema: Any = None
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """
+    A request as it was written.
+
+    :param place: where it is, for error messages: ``requests[3]``.
+    :param default_key: its key if it has none of its own.
+    """
+
+    place: str
+    given: Any
+    default_key: str
+
+
+@dataclass(frozen=True)
+class BatchRequests:
+    """
+    The requests of a batch; each iteration reads them again, so that they need no memory.
+
+    :param read: returns the requests as they were written.
+    :param keys: only requests with these keys; all if None.
+    """
+
+    read: Callable[[], Iterable[Item]]
+    words: Words = field(default_factory=Words)
+    keys: Collection[str] | None = None
+
+    def only(self, keys: Collection[str]) -> BatchRequests:
+        """Return the requests with some keys, in the same order."""
+        return replace(self, keys=frozenset(keys))
+
+    def __iter__(self) -> Iterator[BatchRequest]:
+        """
+        Yield the requests in order.
+
+        :raises GeminiInputError: for one that cannot be used, or a key that comes twice.
+        """
+        reader = _Reader(self.words)
+        places: dict[str, str] = {}
+        for item in self.read():
+            one = reader.request(item)
+            if one.key in places:
+                raise GeminiInputError(
+                    f"{item.place} has the key {one.key!r}, as has {places[one.key]}: a key joins one answer to one "
+                    "request, so each must be different."
+                )
+            places[one.key] = item.place
+            if self.keys is None or one.key in self.keys:
+                yield one
+
+
+def from_files(files: Iterable[Any], label: Callable[[Any], str | None]) -> Callable[[], Iterator[Item]]:
+    """
+    Return a reader of one request for each file.
+
+    :param label: returns the name of a file's source, which becomes the key; None if it is not known.
+    """
+    listed = list(files)
+    labels = [label(file) or str(at) for at, file in enumerate(listed)]
+    keys = _distinct(labels)
+
+    def read() -> Iterator[Item]:
+        for at, (file, key) in enumerate(zip(listed, keys, strict=True)):
+            yield Item(f"files[{at}]", {"files": [file]}, key)
+
+    return read
+
+
+def _distinct(labels: Sequence[str]) -> list[str]:
+    """Return labels of which no two are equal: sources in different folders can have the same name."""
+    taken, keys = set(labels), dict[str, None]()
+    for label in labels:
+        key, count = label, 1
+        while key in keys or (count > 1 and key in taken):
+            count += 1
+            key = f"{label} ({count})"
+        keys[key] = None
+    return list(keys)
+
+
+def from_list(requests: Sequence[Any]) -> Callable[[], Iterator[Item]]:
+    """Return a reader of a list of requests."""
+
+    def read() -> Iterator[Item]:
+        for at, given in enumerate(requests):
+            yield Item(f"requests[{at}]", given, str(at))
+
+    return read
+
+
+def from_lines(lines: Callable[[], Iterable[bytes]], where: str) -> Callable[[], Iterator[Item]]:
+    """
+    Return a reader of JSON Lines; empty lines are skipped.
+
+    :param lines: returns the lines, from the first.
+    :param where: what is read, for error messages.
+    """
+
+    def read() -> Iterator[Item]:
+        at = 0
+        for number, line in enumerate(lines(), 1):
+            if not line.strip():
+                continue
+            place = f"line {number} of {where}"
+            try:
+                given = json.loads(line)
+            except ValueError as error:
+                raise GeminiInputError(f"{place} is not JSON: {error}.") from error
+            yield Item(place, given, str(at))
+            at += 1
+
+    return read
+
+
+class _Reader:
+    """Reads single requests; what all of them share is read once."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+        self._schema = _schema(words.response_schema)
+
+    def request(self, item: Item) -> BatchRequest:
+        """Read a request: a dict of words, or a text that is its prompt."""
+        given = {"prompt": item.given} if isinstance(item.given, str) else item.given
+        if not isinstance(given, Mapping):
+            raise GeminiInputError(
+                f"{item.place} must be a prompt or a dict with {', '.join(('key', *_WORDS))}; got {item.given!r}."
+            )
+        if unknown := sorted(str(word) for word in given.keys() - _KNOWN):
+            raise GeminiInputError(
+                f"{item.place}: unknown {', '.join(unknown)}; known are {', '.join(sorted(_KNOWN))}."
+            )
+        if given.get("model") not in (None, "", self._words.model):
+            raise GeminiInputError(
+                f"{item.place} asks for the model {given['model']!r}: all requests of a batch go to one model, the "
+                "operator's. Use a batch for each model."
+            )
+        try:
+            return BatchRequest(_key(given.get("key"), item.default_key), self._model_request(given))
+        except GeminiInputError as error:
+            raise GeminiInputError(f"{item.place}: {error}") from error
+
+    def _model_request(self, given: Mapping[str, Any]) -> ModelRequest:
+        words = {word: getattr(self._words, word) if given.get(word) is None else given[word] for word in _WORDS}
+        own_schema = given.get("response_schema") is not None
+        return ModelRequest(
+            Contents.parse(words["prompt"], words["files"], words["contents"]),
+            system_instruction=words["system_instruction"] or None,
+            generation_config=words["generation_config"] or None,
+            schema=_schema(words["response_schema"]) if own_schema else self._schema,
+        ).checked()
+
+
+def _schema(given: Any) -> Schema | None:
+    return None if given is None else Schema.of(given)
+
+
+def _key(given: Any, default: str) -> str:
+    if given is None:
+        return default
+    key = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    if not isinstance(key, str) or not key.strip() or not key.isprintable():
+        raise GeminiInputError(f"key must be a printable text that is not empty; got {given!r}.")
+    return key
+
+
+@dataclass(frozen=True)
+class Part:
+    """
+    The requests of one job.
+
+    :param start: place of its first request among all, counted from 0.
+    :param count: number of its requests.
+    :param digest: changes if anything of them does.
+    :param names: the files that they name, in order.
+    """
+
+    start: int
+    count: int
+    digest: str
+    names: tuple[str, ...]
+
+
+def parts_of(requests: Iterable[BatchRequest], max_requests: int | None = None) -> list[Part]:
+    """
+    Read all requests once, and return the parts that they are split into.
+
+    :param max_requests: requests of a part, the most; one part if None.
+    :raises GeminiInputError: for a request that cannot be used, or if there is none.
+    """
+    parts: list[Part] = []
+    digest, names, count = hashlib.sha256(), dict[str, None](), 0
+    start = 0
+    for one in requests:
+        if max_requests is not None and count == max_requests:
+            parts.append(Part(start, count, digest.hexdigest(), tuple(names)))
+            digest, names, start, count = hashlib.sha256(), {}, start + count, 0
+        digest.update(_identity(one))
+        names.update(dict.fromkeys(one.request.contents.names))
+        count += 1
+    if not count:
+        raise GeminiInputError("The batch has no requests.")
+    return [*parts, Part(start, count, digest.hexdigest(), tuple(names))]
+
+
+def _identity(one: BatchRequest) -> bytes:
+    request = one.request
+    schema = request.schema.json_schema if request.schema else None
+    asked = [one.key, request.contents.by_name(), request.system_instruction, request.generation_config, schema]
+    return json.dumps(asked, sort_keys=True, default=_hashed).encode()
+
+
+def _hashed(value: Any) -> str:
+    return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else repr(value)

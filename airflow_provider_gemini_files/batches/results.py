@@ -1,0 +1,74 @@
+"""The results of batch jobs in local files, joined with the requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+from airflow_provider_gemini_files.batches.requests import BatchRequest
+from airflow_provider_gemini_files.batches.rows import Row, row_of
+from airflow_provider_gemini_files.content.schema import Schema
+
+
+class Results:
+    """
+    The lines of result files, found by key; only their places are in memory.
+
+    A file that is added later has the later word: it has the answers to requests that were repeated.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[str, tuple[BinaryIO, int, int]] = {}
+        #: Lines that are no result, or repeat a key within their file.
+        self.odd_lines = 0
+
+    def add(self, file: BinaryIO) -> None:
+        """Read a result file once. It has to stay open and unchanged."""
+        seen: set[str] = set()
+        offset = 0
+        for line in file:
+            key = _key(line)
+            if key is not None and key not in seen:
+                self._places[key] = (file, offset, len(line))
+                seen.add(key)
+            elif line.strip():
+                self.odd_lines += 1
+            offset += len(line)
+
+    def get(self, key: str) -> Mapping[str, Any] | None:
+        """Return the result of a request; None if there is none."""
+        place = self._places.get(key)
+        if place is None:
+            return None
+        file, offset, length = place
+        file.seek(offset)
+        result = json.loads(file.read(length))
+        return result if isinstance(result, Mapping) else None
+
+    def rows(
+        self, requests: Iterable[BatchRequest] | None, schema: Schema | None = None, *, keep_cut: bool = False
+    ) -> Iterator[Row]:
+        """
+        Yield the row of each request, in the order of the requests.
+
+        :param requests: None if they are not known any more: the rows then come in the order of the results.
+        :param schema: for requests that are not known.
+        :param keep_cut: see :func:`~airflow_provider_gemini_files.batches.rows.row_of`.
+        """
+        if requests is None:
+            for key in self._places:
+                yield row_of(key, self.get(key), None, schema, keep_cut=keep_cut)
+            return
+        for one in requests:
+            yield row_of(one.key, self.get(one.key), one, schema, keep_cut=keep_cut)
+
+
+def _key(line: bytes) -> str | None:
+    """Return the key of a line; None if it is no result."""
+    try:
+        result = json.loads(line)
+    except ValueError:
+        return None
+    key = result.get("key") if isinstance(result, Mapping) else None
+    return key if isinstance(key, str) else None

@@ -1,0 +1,184 @@
+"""The row of one request in the output of a batch: a value, or why there is none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from airflow_provider_gemini_files.batches.requests import BatchRequest
+from airflow_provider_gemini_files.common.redaction import shown_text, storable
+from airflow_provider_gemini_files.content.answer import CUT, Answer
+from airflow_provider_gemini_files.content.schema import Schema
+from airflow_provider_gemini_files.content.tokens import sum_of
+from airflow_provider_gemini_files.exceptions import GeminiFilesError
+
+#: Codes of errors that a further job may not have, as google.rpc.Code or as HTTP status.
+_TRANSIENT = {4, 8, 10, 13, 14, 408, 409, 429, 499, 500, 502, 503, 504}
+#: Keys of rows that a message names.
+_NAMED = 5
+
+
+class RowKind(StrEnum):
+    """What became of one request."""
+
+    SUCCESS = "success"
+    ERROR = "error"
+    INVALID = "invalid"
+    BLOCKED = "blocked"
+    CUT = "cut"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    One row.
+
+    :param record: the line of the output: ``{"key", "value", "error", "finish_reason", "usage", "files"}``.
+    :param is_transient: whether a further job may answer the request.
+    """
+
+    key: str
+    kind: RowKind
+    record: dict[str, Any]
+    is_transient: bool = False
+
+    def line(self) -> bytes:
+        """Return the line of the output file."""
+        return json.dumps(self.record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def row_of(
+    key: str,
+    result: Mapping[str, Any] | None,
+    request: BatchRequest | None,
+    schema: Schema | None,
+    *,
+    keep_cut: bool = False,
+) -> Row:
+    """
+    Return the row of a request.
+
+    :param result: its line in the result file; None if there is none.
+    :param request: None if it is not known any more.
+    :param schema: what the answer has to follow; the request's own has priority.
+    :param keep_cut: take the text of an answer that was cut at its limit of tokens for a success.
+    """
+    files = request.request.contents.names if request else []
+    if request:
+        schema = request.request.schema
+    if result is None:
+        return _failed(key, RowKind.MISSING, "The results have no line for this request.", files, transient=True)
+    if not isinstance(result.get("response"), Mapping):
+        return _error(key, result.get("error"), files)
+    try:
+        answer = Answer.from_api(result["response"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raw = json.dumps(result["response"])
+        message = f"The answer has a form that cannot be read ({type(error).__name__})."
+        return _failed(key, RowKind.ERROR, message, files, text=raw)
+    return _answered(key, answer, schema, files, keep_cut=keep_cut)
+
+
+def _answered(key: str, answer: Answer, schema: Schema | None, files: list[str], *, keep_cut: bool) -> Row:
+    try:
+        text = answer.usable_text(keep_cut=keep_cut and schema is None)
+    except GeminiFilesError as error:
+        kind = RowKind.CUT if answer.finish_reason == CUT else RowKind.BLOCKED
+        return _failed(key, kind, str(error), files, answer=answer, text=answer.text)
+    value: Any = text
+    if schema is not None:
+        value, wrong = schema.judge(text)
+        if wrong:
+            message = f"The answer does not follow response_schema: {'; '.join(wrong.splitlines())}."
+            return _failed(key, RowKind.INVALID, message, files, answer=answer, text=text)
+    return Row(key, RowKind.SUCCESS, _record(key, value, None, answer, files))
+
+
+def _error(key: str, told: Any, files: list[str]) -> Row:
+    error = told if isinstance(told, Mapping) else {"message": told or "The result has neither an answer nor an error."}
+    code = error.get("code")
+    message = shown_text(error.get("message") or "The service gave no reason.", limit=2000)
+    return _failed(
+        key, RowKind.ERROR, message, files, transient=isinstance(code, int) and code in _TRANSIENT, code=code
+    )
+
+
+def _failed(
+    key: str,
+    kind: RowKind,
+    message: str,
+    files: list[str],
+    *,
+    answer: Answer | None = None,
+    text: str | None = None,
+    code: Any = None,
+    transient: bool = False,
+) -> Row:
+    error = {"kind": str(kind), "message": message}
+    if code is not None:
+        error["code"] = code
+    if text:
+        # Paid for, and perhaps of use to a person.
+        error["text"] = text
+    return Row(key, kind, _record(key, None, error, answer, files), transient)
+
+
+def _record(
+    key: str, value: Any, error: dict[str, Any] | None, answer: Answer | None, files: list[str]
+) -> dict[str, Any]:
+    record: dict[str, Any] = storable(
+        {
+            "key": key,
+            "value": value,
+            "error": error,
+            "finish_reason": answer.finish_reason if answer else None,
+            "usage": answer.usage if answer else None,
+            "files": files,
+        }
+    )
+    return record
+
+
+class Tally:
+    """The counts of the rows that were written."""
+
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys((str(kind) for kind in RowKind), 0)
+        self.usage: dict[str, Any] | None = None
+        self.transient: list[str] = []
+        self._failed: list[str] = []
+
+    def add(self, rows: Iterable[Row]) -> Iterable[Row]:
+        """Count rows while they are passed on."""
+        for row in rows:
+            self.counts[str(row.kind)] += 1
+            usage = row.record["usage"]
+            if usage:
+                self.usage = usage if self.usage is None else sum_of(self.usage, usage)
+            if row.is_transient:
+                self.transient.append(row.key)
+            if row.kind is not RowKind.SUCCESS and len(self._failed) < _NAMED:
+                self._failed.append(row.key)
+            yield row
+
+    @property
+    def total(self) -> int:
+        """Return the number of rows."""
+        return sum(self.counts.values())
+
+    @property
+    def unsuccessful(self) -> int:
+        """Return the number of rows without a value."""
+        return self.total - self.counts[str(RowKind.SUCCESS)]
+
+    def described(self) -> str:
+        """Return the counts in words: ``98 of 100 rows are a success; 2 error; the first: a.pdf, b.pdf``."""
+        told = f"{self.counts[str(RowKind.SUCCESS)]} of {self.total} rows are a success"
+        others = [f"{count} {kind}" for kind, count in self.counts.items() if count and kind != str(RowKind.SUCCESS)]
+        if not others:
+            return told
+        return f"{told}; {', '.join(others)}; the first: {', '.join(map(shown_text, self._failed))}"

@@ -1,0 +1,71 @@
+"""The one decision about a batch job that is waited for: poll again, ended with results, or failed."""
+
+from __future__ import annotations
+
+from airflow_provider_gemini_files.batches.job import SUCCEEDED, BatchJob
+from airflow_provider_gemini_files.common.waiting import Wait
+from airflow_provider_gemini_files.exceptions import (
+    GeminiBatchCancelledError,
+    GeminiBatchExpiredError,
+    GeminiBatchFailedError,
+    GeminiFilesError,
+    GeminiServiceError,
+)
+
+#: Codes (google.rpc.Code) of a failure that another job may not have.
+_TRANSIENT = {4: "DEADLINE_EXCEEDED", 8: "RESOURCE_EXHAUSTED", 10: "ABORTED", 13: "INTERNAL", 14: "UNAVAILABLE"}
+
+
+class BatchWait(Wait[BatchJob]):
+    """
+    The wait for batch jobs to end with results; their names are ``batches/...``.
+
+    A state that is not known yet is waited for. So is a job that has SUCCEEDED and does not name its results: the
+    service shows the state before the file is there.
+    """
+
+    goal = "to end"
+    advice = "The job goes on: a later attempt uses its results if they are there by then; or raise the timeout."
+
+    def judge(self, seen: BatchJob, now: float) -> bool | GeminiFilesError:
+        """Return whether a job has results, or the error of one that never will have any."""
+        if seen.has_results:
+            return True
+        return ended_badly(seen) or False
+
+    def state_of(self, seen: BatchJob) -> str:
+        """Return the job's state and progress."""
+        return f"{seen.progress()}, without its results so far" if seen.state in SUCCEEDED else seen.progress()
+
+
+def ended_badly(job: BatchJob) -> GeminiFilesError | None:
+    """Return the error of a job that has ended without results; None for any other."""
+    create = _ERRORS.get(job.state)
+    return create(job) if create else None
+
+
+def _failed(job: BatchJob) -> GeminiFilesError:
+    error = job.error or {}
+    code = error.get("code")
+    reason = str(error.get("message") or "it gave no reason").rstrip(". ")
+    told = f" (code {code})" if code else ""
+    message = f"The service ended {job.name} as FAILED: {reason}{told}."
+    if isinstance(code, int) and code in _TRANSIENT:
+        return GeminiServiceError(f"{message} The failure may pass: a retry submits a new job.")
+    return GeminiBatchFailedError(f"{message} Mend what it names, then clear the task: it submits a new job.")
+
+
+def _expired(job: BatchJob) -> GeminiFilesError:
+    return GeminiBatchExpiredError(
+        f"{job.name} has EXPIRED: the service did not finish it in time, and there are no results. A retry submits a "
+        "new job; if it happens again, use fewer requests per job (max_requests) or another model."
+    )
+
+
+def _cancelled(job: BatchJob) -> GeminiFilesError:
+    return GeminiBatchCancelledError(
+        f"{job.name} was CANCELLED, and there are no results. Clear the task to submit a new job."
+    )
+
+
+_ERRORS = {"FAILED": _failed, "EXPIRED": _expired, "CANCELLED": _cancelled}

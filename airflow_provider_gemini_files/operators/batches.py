@@ -1,0 +1,674 @@
+"""Operators for batch jobs: ask a model in a batch, get, list, cancel, delete."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_gemini_files import lineage
+from airflow_provider_gemini_files.batches.events import batches_of
+from airflow_provider_gemini_files.batches.job import WITHOUT_RESULTS, BatchJob, BatchLike, parse_batch_names
+from airflow_provider_gemini_files.batches.mark import BatchMark
+from airflow_provider_gemini_files.batches.requests import (
+    BatchRequests,
+    Words,
+    from_files,
+    from_lines,
+    from_list,
+)
+from airflow_provider_gemini_files.batches.results import Results
+from airflow_provider_gemini_files.batches.rows import Tally
+from airflow_provider_gemini_files.batches.state import BatchWait
+from airflow_provider_gemini_files.common.backoff import MAX_WAIT_PAUSE, Backoff
+from airflow_provider_gemini_files.common.durations import Duration, seconds_of
+from airflow_provider_gemini_files.common.failures import combined
+from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.common.waiting import Schedule
+from airflow_provider_gemini_files.exceptions import (
+    GeminiBatchCancelledError,
+    GeminiBatchExpiredError,
+    GeminiBatchFailedError,
+    GeminiBatchGoneError,
+    GeminiBatchRowsError,
+    GeminiFilesError,
+    GeminiInputError,
+    GeminiRateLimitError,
+    GeminiWaitTimeoutError,
+)
+from airflow_provider_gemini_files.files.events import Event
+from airflow_provider_gemini_files.files.naming import label_of
+from airflow_provider_gemini_files.files.reference import GeminiFile, is_many_files, parse_name
+from airflow_provider_gemini_files.hooks.ask import OnMaxTokens
+from airflow_provider_gemini_files.hooks.batch_run import BatchRun, BatchSpec, JobPlan
+from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
+from airflow_provider_gemini_files.links import GeminiBatchLink
+from airflow_provider_gemini_files.operators.base import (
+    GeminiOperator,
+    deadline_of,
+    owner_of,
+    text_of,
+    whole_number_of,
+)
+from airflow_provider_gemini_files.operators.batch_resume import BatchResume
+from airflow_provider_gemini_files.operators.content import ModelOperator
+from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
+from airflow_provider_gemini_files.transfer.lines import lines_of
+from airflow_provider_gemini_files.transfer.output import Output
+from airflow_provider_gemini_files.transfer.sources import find_source
+from airflow_provider_gemini_files.triggers.batches import GeminiBatchPauseTrigger, GeminiBatchTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+OnRowError = Literal["fail", "keep"]
+OnBatchQuota = Literal["wait", "fail"]
+#: Seconds; the service works on a job for hours.
+_LEAST_POLL_INTERVAL = 1.0
+#: Pauses before a job that was refused is submitted again: one minute at first, then up to ten.
+_REFUSED = Backoff(60.0, MAX_WAIT_PAUSE, MAX_WAIT_PAUSE)
+#: Seconds that ending a job may take while the task's process is being ended.
+_KILL_SECONDS = 20.0
+_ENDED_IN_AIRFLOW = {"success", "failed", "skipped", "removed"}
+_ENDED_BADLY = (GeminiBatchFailedError, GeminiBatchExpiredError, GeminiBatchCancelledError)
+
+
+class GeminiBatchGenerateContentOperator(ModelOperator):
+    """
+    Ask a model many requests in batch jobs, at half the price and within a day, and return the URI of the answers.
+
+    The file of answers has one JSON object on each line, in the order of the requests: ``{"key", "value", "error",
+    "finish_reason", "usage", "files"}``. XCom ``batch`` holds the manifest: name, state, model, counts of rows, token
+    usage, times, and the files of requests and results. XCom ``batch_name`` holds the job, or the list of jobs, as soon
+    as it is submitted. See ``docs/batches.md``.
+
+    A job is submitted once, whatever fails: a retried or cleared task finds the job of the same requests.
+
+    :param prompt: of each request that has none of its own (templated); so are ``contents``, ``system_instruction``,
+        ``generation_config`` and ``response_schema``, which mean what they mean for
+        :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator`.
+    :param files: without ``requests`` and ``source``: one request for each file, whose key is the name of the file's
+        source (templated). Else: the files of each request that has none of its own.
+    :param requests: a list of prompts, or of dicts with ``key`` and the words above (templated).
+    :param source: a file with one such dict on each line, anywhere that an upload takes a source from (templated).
+    :param source_conn_id: connection of the object storage of ``source`` (templated).
+    :param response_schema: an answer that does not follow it is an invalid row.
+    :param generation_config: fields of ``google.genai.types.GenerateContentConfig`` (templated).
+    :param on_max_tokens: ``"keep"`` takes the text of an answer that was cut at its limit of tokens for a success.
+    :param output_path: where the answers are written: a local path, or a URI that Airflow's ObjectStoragePath takes
+        (templated).
+    :param output_conn_id: connection of the object storage; its provider's default if None (templated).
+    :param on_row_error: ``"fail"``: fail the task if a row has no value, after all rows were written. ``"keep"``:
+        succeed; the rows and the manifest say it.
+    :param retry_rows: how often rows that failed with a passing error of the service, or are missing, are asked again
+        in a further job.
+    :param max_requests: requests of one job, the most; more are split into several jobs.
+    :param min_remaining_ttl: how long the files must live on when a job is submitted, in seconds or as a timedelta.
+        One that expires sooner is uploaded again if ``reupload_expired`` and the upload task of this run permit it;
+        else the task fails before a job is submitted.
+    :param on_quota: ``"wait"``: if the service takes no further job, because there are too many jobs or tokens in the
+        queue, try again later; in the triggerer if ``deferrable``. ``"fail"``: fail.
+    :param quota_timeout: seconds until a job that the service takes not must be submitted.
+    :param timeout: seconds from its submission until a job has to end; the service gives it up after 48 hours.
+    :param cancel_on_timeout: cancel a job that has not ended by then, so that a retry submits a new one.
+    :param cancel_on_kill: cancel the job if this task is marked as failed or success while a worker waits for it. In
+        any other case, as after a clear or the end of a worker, the job goes on, and the next attempt uses it.
+    :param deferrable: wait in the triggerer, without a worker.
+    :param poll_interval: seconds between two polls, the least; they grow to a tenth of the time waited.
+    :param max_poll_interval: seconds between two polls, the most.
+    """
+
+    template_fields: Sequence[str] = (
+        *ModelOperator.template_fields,
+        "requests",
+        "source",
+        "source_conn_id",
+        "generation_config",
+        "output_path",
+        "output_conn_id",
+    )
+    template_fields_renderers = {  # noqa: RUF012
+        **ModelOperator.template_fields_renderers,
+        "requests": "json",
+        "generation_config": "json",
+    }
+    operator_extra_links = (GeminiBatchLink(),)
+
+    def __init__(  # noqa: DOC102, DOC103 - documents the arguments of the base class, too
+        self,
+        *,
+        output_path: Any,
+        requests: Any = None,
+        source: Any = None,
+        source_conn_id: str | None = None,
+        response_schema: Any = None,
+        generation_config: Mapping[str, Any] | None = None,
+        on_max_tokens: OnMaxTokens = "fail",
+        output_conn_id: str | None = None,
+        on_row_error: OnRowError = "fail",
+        retry_rows: int = 0,
+        max_requests: int | None = None,
+        min_remaining_ttl: Duration = 26 * 3600,
+        on_quota: OnBatchQuota = "wait",
+        quota_timeout: Duration = 24 * 3600,
+        timeout: Duration = 49 * 3600,
+        cancel_on_timeout: bool = True,
+        cancel_on_kill: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: Duration = 60,
+        max_poll_interval: Duration = 300,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        _check_choice(on_row_error, OnRowError, "on_row_error")
+        _check_choice(on_quota, OnBatchQuota, "on_quota")
+        _check_choice(on_max_tokens, OnMaxTokens, "on_max_tokens")
+        self.output_path = output_path
+        self.requests = requests
+        self.source = source
+        self.source_conn_id = source_conn_id
+        self.response_schema = response_schema
+        self.generation_config = generation_config
+        self.on_max_tokens = on_max_tokens
+        self.output_conn_id = output_conn_id
+        self.on_row_error = on_row_error
+        self.retry_rows = whole_number_of(retry_rows, "retry_rows")
+        self.max_requests = None if max_requests is None else whole_number_of(max_requests, "max_requests", least=1)
+        self.min_remaining_ttl = seconds_of(min_remaining_ttl, "min_remaining_ttl")
+        self.on_quota = on_quota
+        self.quota_timeout = seconds_of(quota_timeout, "quota_timeout")
+        self.timeout = seconds_of(timeout, "timeout", least=1.0)
+        self.cancel_on_timeout = cancel_on_timeout
+        self.cancel_on_kill = cancel_on_kill
+        self.deferrable = deferrable
+        self.poll_interval = seconds_of(poll_interval, "poll_interval", least=_LEAST_POLL_INTERVAL)
+        self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=_LEAST_POLL_INTERVAL)
+        self._was_given = {name for name in ("requests", "source") if getattr(self, name) is not None}
+        # What on_kill needs of the running attempt.
+        self._waited_for: list[str] = []
+        self._airflow_state: Callable[[], str | None] = lambda: None
+
+    def execute(self, context: Context) -> str:
+        """Submit the jobs, or find them; wait, and write the answers."""
+        now = self.clock.now()
+        return self._run(context, BatchResume(deadline_of(self, now, self.quota_timeout)), {})
+
+    def execute_complete(self, context: Context, event: Event | None, **_: Any) -> str:
+        """Write the answers of jobs that have ended, or submit what has been refused before."""
+        now = self.clock.now()
+        resume = BatchResume.read(event) or BatchResume(deadline_of(self, now, self.quota_timeout))
+        try:
+            ended = {job.name: job for job in batches_of(event)}
+        except GeminiWaitTimeoutError:
+            self._give_up(resume.names())
+            raise
+        except _ENDED_BADLY as error:
+            # The jobs are read again, so that what others of them have answered is not lost.
+            self.log.warning("%s", error)
+            ended = {}
+        return self._run(context, resume, ended)
+
+    def on_kill(self) -> None:
+        """Cancel the jobs if a person has ended this task; whoever runs it again needs them otherwise."""
+        if not self.cancel_on_kill or not self._waited_for:
+            return
+
+        def cancel() -> None:
+            state = self._airflow_state()
+            if state not in _ENDED_IN_AIRFLOW:
+                self.log.info("The task is %s: %s goes on.", state or "not known to have ended", self._waited_for)
+                return
+            for name in self._waited_for:
+                self.hook.cancel_batch(name)
+                self.log.info("The task was marked as %s: %s is being cancelled.", state, name)
+
+        # In a thread with an end: the process is being ended, and its connection to Airflow may be in use.
+        thread = threading.Thread(target=cancel, daemon=True)
+        thread.start()
+        thread.join(_KILL_SECONDS)
+
+    def _run(self, context: Context, resume: BatchResume, ended: Mapping[str, BatchJob]) -> str:
+        output, run = self._output(), self._batch_run(context)
+        known = True
+        jobs: list[BatchJob] = []
+        results = Results()
+        keys: list[str] | None = None
+        with ExitStack() as opened:
+            for again in range(self.retry_rows + 1):
+                known = known and self._plan_and_submit(context, run, resume, keys, again)
+                of_round = self._results_of(context, resume, again, ended, first=not jobs)
+                run.collect(of_round, results, opened)
+                jobs += of_round
+                if not known or again == self.retry_rows or not of_round:
+                    break
+                keys = run.tally(results).transient
+                if not keys:
+                    break
+                self.log.warning("%d rows failed with a passing error: asking them again.", len(keys))
+            tally = run.write(results, output, known=known)
+        return self._landed(context, run, jobs, tally, output)
+
+    def _plan_and_submit(
+        self, context: Context, run: BatchRun, resume: BatchResume, keys: list[str] | None, again: int
+    ) -> bool:
+        """Submit what is not submitted yet; return whether the requests are those of the jobs."""
+        plans = run.plan(keys, again=again)
+        jobs = resume.jobs_of(again)
+        if jobs and not jobs.keys() <= {plan.fingerprint for plan in plans}:
+            self.log.warning(
+                "The requests have changed since they were submitted: the answers are written in the order of the jobs' "
+                "results. Clear the task to ask the new requests."
+            )
+            return False
+        for plan in plans:
+            if plan.fingerprint not in jobs:
+                jobs[plan.fingerprint] = self._submitted(run, plan, resume).name
+                names = resume.names()
+                context["ti"].xcom_push("batch_name", names[0] if len(names) == 1 else names)
+        return True
+
+    def _submitted(self, run: BatchRun, plan: JobPlan, resume: BatchResume) -> BatchJob:
+        while True:
+            try:
+                job = run.submit(plan)
+            except GeminiRateLimitError as error:
+                if self.on_quota == "fail":
+                    raise
+                self._wait_for_room(resume, error)
+                continue
+            resume.refusals = 0
+            return job
+
+    def _wait_for_room(self, resume: BatchResume, error: GeminiRateLimitError) -> None:
+        """Pause until it is worth submitting a job again; in the triggerer, which then resumes this task."""
+        now = self.clock.now()
+        if now >= resume.quota_deadline:
+            raise GeminiRateLimitError(
+                f"The service has taken no further job until quota_timeout had passed ({resume.refusals} attempts in a "
+                f"row). {error}"
+            ) from error
+        resume.refusals += 1
+        pause = _REFUSED.pause(resume.refusals, self.clock.uniform, error.retry_after)
+        not_before = min(now + pause, resume.quota_deadline)
+        self.log.info("%s No job was submitted; the next attempt is in %.0f s.", error, not_before - now)
+        if self.deferrable:
+            trigger = GeminiBatchPauseTrigger(
+                gemini_conn_id=self.gemini_conn_id,
+                began=now,
+                deadline=resume.quota_deadline + _REFUSED.maximum,
+                not_before=not_before,
+                resume=resume.to_dict(),
+                clock=self.clock,
+            )
+            self.defer(**trigger.deferral())
+        self.clock.sleep(not_before - now)
+
+    def _results_of(
+        self, context: Context, resume: BatchResume, again: int, ended: Mapping[str, BatchJob], *, first: bool
+    ) -> list[BatchJob]:
+        """
+        Return the jobs of a round once all have ended with results.
+
+        A later round that ends badly is left out: the rows keep the errors that they have.
+        """
+        names = list(resume.jobs_of(again).values())
+        try:
+            return self._wait(context, names, resume, ended)
+        except GeminiWaitTimeoutError:
+            self._give_up(names)
+            raise
+        except GeminiFilesError as error:
+            jobs = [job for name in names if (job := self._job_or_none(name))]
+            self._delete_inputs(jobs)
+            if first or not any(job.state in WITHOUT_RESULTS for job in jobs):
+                raise
+            self.log.warning("%s The rows that were asked again keep their errors.", error)
+            return []
+
+    def _wait(
+        self, context: Context, names: list[str], resume: BatchResume, ended: Mapping[str, BatchJob]
+    ) -> list[BatchJob]:
+        now = self.clock.now()
+        began, deadline = self._began_and_deadline(names, ended, now)
+        wait = BatchWait(names, Schedule(began, deadline, self.poll_interval, self.max_poll_interval))
+        for name in names:
+            if name in ended:
+                wait.see(name, ended[name], now)
+        if self.hook.batches.poll(wait):
+            return wait.ready()
+        self.log.info(wait.describe(now))
+        if self.deferrable:
+            trigger = GeminiBatchTrigger(
+                gemini_conn_id=self.gemini_conn_id,
+                batch_names=names,
+                began=began,
+                deadline=deadline,
+                poll_interval=self.poll_interval,
+                max_poll_interval=self.max_poll_interval,
+                resume=resume.to_dict(),
+                clock=self.clock,
+            )
+            self.defer(**trigger.deferral())
+        self._waited_for, self._airflow_state = names, lambda: _state_of(context["ti"])
+        try:
+            return self.hook.batches.finish(wait)
+        finally:
+            self._waited_for = []
+
+    def _began_and_deadline(self, names: list[str], ended: Mapping[str, BatchJob], now: float) -> tuple[float, float]:
+        """Return when the first of the jobs was submitted, and when the wait for them fails, by this clock."""
+        jobs = [ended[name] if name in ended else self.hook.get_batch(name) for name in names]
+        ahead = self.hook.server_now() - now
+        created = [at - ahead for job in jobs if (at := job.created_at()) is not None]
+        began = min([*created, now])
+        return began, min(began + self.timeout, deadline_of(self, now, self.timeout))
+
+    def _give_up(self, names: Sequence[str]) -> None:
+        """Cancel jobs that are past their time; one that only this task's execution_timeout has ended goes on."""
+        if not self.cancel_on_timeout:
+            return
+        for name in names:
+            job = self.hook.get_batch(name)
+            created = job.created_at()
+            if job.has_ended or (created is not None and self.hook.server_now() < created + self.timeout):
+                continue
+            self.hook.cancel_batch(name)
+            self.log.warning(
+                "%s is %s after its timeout of %.0f s: it is being cancelled.", name, job.state, self.timeout
+            )
+
+    def _job_or_none(self, name: str) -> BatchJob | None:
+        try:
+            return self.hook.get_batch(name)
+        except GeminiFilesError:
+            return None
+
+    def _delete_inputs(self, jobs: Sequence[BatchJob]) -> None:
+        inputs = [mark.input for job in jobs if job.has_ended and (mark := BatchMark.parse(job.display_name))]
+        for deletion in self.hook.delete_files(inputs):
+            if deletion.is_gone:
+                self.log.info("Deleted %s, the requests of a job that has ended", deletion.name)
+            else:
+                self.log.warning("%s stays until a cleanup or its expiry: %s", deletion.name, deletion.error)
+
+    def _landed(self, context: Context, run: BatchRun, jobs: Sequence[BatchJob], tally: Tally, output: Output) -> str:
+        """Account for what was written; then judge it."""
+        self.log.info("%s: %s", output.uri, tally.described())
+        context["ti"].xcom_push("batch", _manifest(run.model, jobs, tally, output))
+        lineage.written(self.hook, output.uri)
+        self._delete_inputs(jobs)
+        if tally.unsuccessful and self.on_row_error == "fail":
+            raise GeminiBatchRowsError(
+                f"{tally.described()}. All rows are in {output.uri}, with the error of each. on_row_error='keep' lets "
+                "the task succeed, and retry_rows asks rows with a passing error again."
+            )
+        return output.uri
+
+    def _batch_run(self, context: Context) -> BatchRun:
+        uploaded = UploadedMetadata(context).of
+        ti = context["ti"]
+        run_after = getattr(context.get("dag_run"), "run_after", None)
+        spec = BatchSpec(
+            requests=self._batch_requests(uploaded),
+            owner=owner_of(context),
+            model=text_of(self.model, "model"),
+            label=self.task_id,
+            timeout=self.timeout,
+            max_requests=self.max_requests,
+            min_remaining_ttl=self.min_remaining_ttl,
+            find_upload=uploaded if self.reupload_expired else None,
+            gives_up=self.cancel_on_timeout,
+            keep_cut=self.on_max_tokens == "keep",
+            since=run_after.timestamp() if run_after else None,
+            is_retry=(ti.try_number or 1) > 1,
+        )
+        return self.hook.batch_run(spec, context.get("task_state_store"))
+
+    def _batch_requests(self, uploaded: Callable[[str], GeminiFile | None]) -> BatchRequests:
+        """Read the arguments; nothing is sent."""
+        if self._was_given_files and self.files is None:
+            raise GeminiInputError("files is None: the task that it comes from has pushed nothing.")
+        for name in self._was_given:
+            if getattr(self, name) in (None, "", "None"):
+                raise GeminiInputError(f"{name} is empty: the task or template that it comes from gave nothing.")
+        by_file = self.requests is None and self.source is None
+        words = Words(
+            prompt=text_of(self.prompt, "prompt"),
+            files=None if by_file else self.files,
+            contents=None if self.contents in ("", "None") else self.contents,
+            system_instruction=text_of(self.system_instruction, "system_instruction"),
+            generation_config=self.generation_config,
+            response_schema=self.response_schema,
+            model=text_of(self.model, "model"),
+        )
+        return BatchRequests(self._reader(uploaded), words)
+
+    def _reader(self, uploaded: Callable[[str], GeminiFile | None]) -> Callable[[], Any]:
+        if self.requests is not None and self.source is not None:
+            raise GeminiInputError("requests and source both say what is asked: leave one of them out.")
+        if self.requests is not None:
+            if isinstance(self.requests, str | Mapping):
+                raise GeminiInputError(f"requests must be a list of prompts or dicts; got {self.requests!r:.200}.")
+            return from_list(list(self.requests))
+        if self.source is not None:
+            conn_id = text_of(self.source_conn_id, "source_conn_id")
+            source = find_source(self.source, conn_id, roots=allowed_local_paths())
+            return from_lines(lambda: lines_of(source), source.uri)
+        if self.files is None:
+            raise GeminiInputError("A batch needs files (one request for each), requests, or source.")
+        files = list(self.files) if is_many_files(self.files) else [self.files]
+        return from_files(files, self._label_reader(files, uploaded))
+
+    def _label_reader(
+        self, files: Sequence[Any], uploaded: Callable[[str], GeminiFile | None]
+    ) -> Callable[[Any], str | None]:
+        """Return a reader of the name of a file's source: by what is given, by XCom, or by the service."""
+        given = {name: file for file in files if (name := _name_of(file))}
+        told = {name: _label(file) or _label(uploaded(name)) for name, file in given.items()}
+        unknown = [name for name, label in told.items() if label is None]
+        if unknown:
+            seen = self.hook.files.look_up(unknown)
+            told |= {name: _label(file) for name, file in seen.items() if isinstance(file, GeminiFile)}
+        return lambda file: told.get(_name_of(file) or "")
+
+    def _output(self) -> Output:
+        path = self.output_path if not isinstance(self.output_path, str) else text_of(self.output_path, "output_path")
+        if path is None:
+            raise GeminiInputError(f"output_path is empty after its template was rendered: {self.output_path!r}.")
+        output = Output(path, text_of(self.output_conn_id, "output_conn_id"))
+        output.check()
+        return output
+
+
+def _manifest(model: str, jobs: Sequence[BatchJob], tally: Tally, output: Output) -> dict[str, Any]:
+    first = jobs[0]
+    mark = BatchMark.parse(first.display_name)
+    return {
+        "name": first.name,
+        "names": [job.name for job in jobs],
+        "state": first.state,
+        "model": first.model or model,
+        "counts": {"total": tally.total, **tally.counts},
+        "usage": tally.usage,
+        "create_time": first.create_time,
+        "end_time": jobs[-1].end_time,
+        "input_file": mark.input if mark else None,
+        "result_file": first.output_file,
+        "output": output.uri,
+    }
+
+
+def _name_of(file: Any) -> str | None:
+    """Return the name of a file; None for a part that is none, such as a URL."""
+    inner = file.get("file", file) if isinstance(file, Mapping) and "name" not in file else file
+    try:
+        return parse_name(inner)
+    except GeminiInputError:
+        return None
+
+
+def _label(file: Any) -> str | None:
+    """Return the name of a file's source, as far as its metadata says it."""
+    if isinstance(file, Mapping):
+        file = file.get("file", file) if "name" not in file else file
+    origin = _of(file, "uploaded_from")
+    uri = _of(origin, "uri")
+    label = str(uri).rstrip("/").rpartition("/")[2] if uri else label_of(_of(file, "display_name"))
+    return shown_text(label) or None
+
+
+def _of(record: Any, name: str) -> Any:
+    return record.get(name) if isinstance(record, Mapping) else getattr(record, name, None)
+
+
+def _state_of(ti: Any) -> str | None:
+    """Return the state of this task instance in Airflow."""
+    map_index = None if ti.map_index is None or ti.map_index < 0 else ti.map_index
+    states = ti.get_task_states(dag_id=ti.dag_id, map_index=map_index, task_ids=[ti.task_id], run_ids=[ti.run_id])
+    of_run = states.get(ti.run_id) or {}
+    return next((str(state) for state in of_run.values()), None)
+
+
+def _check_choice(value: Any, choices: Any, name: str) -> None:
+    if value not in get_args(choices):
+        allowed = ", ".join(repr(choice) for choice in get_args(choices))
+        raise GeminiInputError(f"{name} must be one of {allowed}; got {value!r}.")
+
+
+class GeminiGetBatchOperator(GeminiOperator):
+    """
+    Return a batch job as the service has it now: ``{"name", "state", "counts", "error", "output_file", ...}``.
+
+    :param batch_name: its name, its id, or a dict with ``name`` (templated).
+    """
+
+    template_fields: Sequence[str] = ("batch_name", "gemini_conn_id")
+
+    def __init__(self, *, batch_name: BatchLike, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.batch_name = batch_name
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Return the job."""
+        job = self.hook.get_batch(self.batch_name)
+        self.log.info("%s: %s", job.name, job.progress())
+        return job.to_dict()
+
+
+class GeminiListBatchesOperator(GeminiOperator):
+    """
+    Return the names of the project's batch jobs, newest first; the log shows them as a table.
+
+    :param state: only jobs in this state, such as ``RUNNING`` (templated).
+    :param display_name: only jobs whose display name contains this (templated).
+    """
+
+    template_fields: Sequence[str] = ("state", "display_name", "gemini_conn_id")
+
+    def __init__(self, *, state: str | None = None, display_name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.state = state
+        self.display_name = display_name
+
+    def execute(self, context: Context) -> list[str]:
+        """Read every page of the list, and filter."""
+        state, part = text_of(self.state, "state"), text_of(self.display_name, "display_name")
+        jobs = [
+            job
+            for job in self.hook.list_batches()
+            if (state is None or job.state == state.upper()) and (part is None or part in (job.display_name or ""))
+        ]
+        self.log.info("::group::%d batch jobs", len(jobs))
+        for job in jobs:
+            self.log.info("%s  %s  %s", job.name, job.progress(), shown_text(job.display_name or ""))
+        self.log.info("::endgroup::")
+        return [job.name for job in jobs]
+
+
+class _BatchesOperator(GeminiOperator):
+    """
+    Do something with one batch job or several.
+
+    :param batch_name: a job in any form (name, id, dict with ``name``), or a list of them (templated). None is no job,
+        as after a task that has submitted none.
+    :param ignore_missing: if False, a job that does not exist is an error.
+    """
+
+    template_fields: Sequence[str] = ("batch_name", "gemini_conn_id")
+
+    def __init__(
+        self,
+        *,
+        batch_name: BatchLike | Sequence[BatchLike | None] | None,
+        ignore_missing: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.batch_name = batch_name
+        self.ignore_missing = ignore_missing
+
+    def _each(self, outcomes: Sequence[str], action: Callable[[str], str]) -> dict[str, list[str]]:
+        """Call for each job; one that fails does not stop the others."""
+        result: dict[str, list[str]] = {outcome: [] for outcome in (*outcomes, "missing")}
+        errors: list[GeminiFilesError] = []
+        for name in self._names():
+            try:
+                outcome = action(name)
+            except GeminiBatchGoneError as error:
+                outcome = "missing"
+                errors += [] if self.ignore_missing else [error]
+            except GeminiFilesError as error:
+                errors.append(error)
+                continue
+            result[outcome].append(name)
+            self.log.info("%s: %s", name, outcome)
+        if errors:
+            raise errors[0] if len(errors) == 1 else combined(errors, "; ".join(map(str, errors)))
+        return result
+
+    def _names(self) -> list[str]:
+        given = [self.batch_name] if isinstance(self.batch_name, str | Mapping) else list(self.batch_name or [])
+        present = [batch for batch in given if batch not in (None, "", "None")]
+        return parse_batch_names(present) if present else []
+
+
+class GeminiCancelBatchOperator(_BatchesOperator):
+    """
+    Cancel batch jobs, and return ``{"cancelled": [names], "ended": [names], "missing": [names]}``.
+
+    The service cancels a job a while later, or it ends otherwise: wait with a ``GeminiBatchSensor`` to know.
+
+    :param batch_name: a job in any form (name, id, dict with ``name``), or a list of them (templated).
+    :param ignore_missing: if False, a job that does not exist is an error.
+    """
+
+    def execute(self, context: Context) -> dict[str, list[str]]:
+        """Cancel the jobs that have not ended."""
+        return self._each(["cancelled", "ended"], self._cancel)
+
+    def _cancel(self, name: str) -> str:
+        if self.hook.get_batch(name).has_ended:
+            return "ended"
+        return "cancelled" if self.hook.cancel_batch(name, ignore_missing=False) else "ended"
+
+
+class GeminiDeleteBatchOperator(_BatchesOperator):
+    """
+    Delete batch jobs that have ended, and return ``{"deleted": [names], "missing": [names]}``.
+
+    A job that has not ended is an error: cancel it first. Result files stay: the service does not delete them.
+
+    :param batch_name: a job in any form (name, id, dict with ``name``), or a list of them (templated).
+    :param ignore_missing: if False, a job that does not exist is an error.
+    """
+
+    def execute(self, context: Context) -> dict[str, list[str]]:
+        """Delete the jobs."""
+        return self._each(["deleted"], self._delete)
+
+    def _delete(self, name: str) -> str:
+        self.hook.delete_batch(name, ignore_missing=False)
+        return "deleted"
