@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Message, Receive
 
+from airflow_provider_gemini_files.emulator import errors
 from airflow_provider_gemini_files.emulator.call import Call, api_key
 from airflow_provider_gemini_files.emulator.faults import Fault
 from airflow_provider_gemini_files.emulator.session import Upload
@@ -68,10 +69,17 @@ def _key(call: Call, upload: Upload | None) -> str:
 
 
 async def change_response(call: Call, fault: Fault, response: Response) -> Response:
-    """Return the response as the fault changes it."""
+    """
+    Return the response as the fault changes it.
+
+    :raises ServiceError: the error that replaces the response.
+    :raises ClientDisconnect: after a reset of the connection.
+    """
     if fault.action == "lose_answer":
         await reset_connection(call.request.scope)
         raise ClientDisconnect
+    if fault.action == "created_then_internal" and response.status_code == 200:
+        raise errors.internal()
     if fault.action == "drip":
         return _drip(response, fault.seconds or 0)
     if fault.action == "no_upload_url" and "x-goog-upload-url" in response.headers:
