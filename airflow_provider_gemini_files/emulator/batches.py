@@ -81,9 +81,6 @@ async def _create(call: Call, method: str, worker: Worker) -> dict[str, Any]:
     project, model, now = call.project, call.params["model"], call.now
     check_model(model, call.version, method)
     given = get_object(await call.json(), "batch")
-    display_name = get_text(given, "displayName")
-    if not display_name:
-        raise errors.invalid(f"* {_REQUEST}.batch.display_name: display_name is not specified\n")
     rows, from_file = _rows(project, get_object(given, "inputConfig"))
     if any(_wants_schema(row) for row in rows):
         # The library takes seconds to load; in a thread, other requests continue.
@@ -91,7 +88,7 @@ async def _create(call: Call, method: str, worker: Worker) -> dict[str, Any]:
     batch = Batch(
         id=new_id(_ID_LENGTH),
         model=f"models/{model}",
-        display_name=display_name,
+        display_name=get_text(given, "displayName"),
         rows=rows,
         from_file=from_file,
         worker=worker,

@@ -29,7 +29,8 @@ class Fault:
     :param nth: the first request it happens to, counted from 1 since the fault was added.
     :param times: number of requests in a row it happens to; None: all from then on.
     :param api_key: only requests with this key count; None: all requests.
-    :param after_bytes: bytes of the request's body before it happens; None: it happens before the body.
+    :param after_bytes: bytes of the request's body before it happens, or of the response's body before ``cut_body``;
+        None: it happens before the body.
     :param seconds: how long a ``stall`` lasts, the pause before each byte of a ``drip``, the delay that a rate limit or
         quota error asks for, or how much later than its state the output of a batch appears.
     :param status: the HTTP status of ``status``.
@@ -75,10 +76,6 @@ class Fault:
             yield f"unknown action {self.action!r}; there are {', '.join(sorted(ACTIONS))}"
         if (allowed := _ONLY.get(self.action)) and self.method not in allowed:
             yield f"{self.action} is for {', '.join(sorted(allowed))}, not for {self.method}"
-        if self.after_bytes is not None and self.method not in _BODIES:
-            yield f"after_bytes is for upload and finalize, not for {self.method}"
-        if self.after_bytes is not None and self.action not in _INTERRUPTIONS:
-            yield f"{self.action} changes the response, so after_bytes has no meaning"
         if (needed := _NEEDS.get(self.action)) and getattr(self, needed) is None:
             yield f"action {self.action} needs {needed}"
         for name, actions in _BELONGS_TO.items():
@@ -88,7 +85,16 @@ class Fault:
             yield "nth and times count from 1"
         if self.keys is not None and not (self.keys and all(isinstance(key, str) for key in self.keys)):
             yield "keys is a list of texts, and not empty"
+        yield from self._position_problems()
         yield from self._header_problems()
+
+    def _position_problems(self) -> Iterator[str]:
+        if self.after_bytes is None or self.action == "cut_body":
+            return
+        if self.method not in _BODIES:
+            yield f"after_bytes is for upload and finalize, not for {self.method}"
+        if self.action not in _INTERRUPTIONS:
+            yield f"{self.action} changes the response, so after_bytes has no meaning"
 
     def _header_problems(self) -> Iterator[str]:
         values: dict[Any, Any] = {**(self.headers or {}), "content-type": self.content_type or ""}
@@ -169,6 +175,7 @@ _ONLY: dict[str, frozenset[str]] = {
     "no_file": frozenset({"finalize", "create"}),
     "same_page_token": _LISTS,
     "edit_file": frozenset({"get", "list"}),
+    "cut_body": frozenset({"download", "redirected_download"}),
     "stuck_processing": _FILES,
     "fail_processing": _FILES,
     "wrong_hash": _FILES,
@@ -191,7 +198,13 @@ _ONLY: dict[str, frozenset[str]] = {
     ),
 }
 #: The field that an action cannot do without.
-_NEEDS = {"status": "status", "stall": "seconds", "drip": "seconds", "batch_output_late": "seconds"}
+_NEEDS = {
+    "status": "status",
+    "stall": "seconds",
+    "drip": "seconds",
+    "batch_output_late": "seconds",
+    "cut_body": "after_bytes",
+}
 #: Fields that have a meaning for some actions only.
 _BELONGS_TO = {
     "headers": ("status",),

@@ -31,6 +31,9 @@ class Settings:
     :param cancel_seconds: how long a batch goes on after it was cancelled.
     :param delete_stops_batch: whether the work of a batch stops when it is deleted; Google's pages contradict each
         other.
+    :param ranges: whether a download can be of a part of a file (``Range: bytes=N-``); it is not known whether the
+        service supports that. Otherwise, all of the file is sent.
+    :param redirect_downloads: whether a download is redirected to another host, which refuses the API key.
     :raises ValueError: for a negative number, or a granularity of 0.
     """
 
@@ -47,6 +50,8 @@ class Settings:
     batch_expiry_seconds: float = 48 * 3600.0
     cancel_seconds: float = 0.0
     delete_stops_batch: bool = True
+    ranges: bool = False
+    redirect_downloads: bool = False
 
     def __post_init__(self) -> None:
         if self.granularity < 1 or self.quota_bytes < 0:

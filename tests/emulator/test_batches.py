@@ -219,11 +219,12 @@ class TestResults:
 
 
 class TestInput:
-    def test_display_name_is_required(self, api):
+    def test_display_name_is_optional(self, api):
         requests = {"requests": [{"request": prompt("a")}]}
-        response = api.post(PATH, {"batch": {"inputConfig": {"requests": requests}}})
+        operation = api.post(PATH, {"batch": {"inputConfig": {"requests": requests}}}).json()
+        assert "displayName" not in operation["metadata"]
+        response = api.post(PATH, {"batch": {"displayName": 5, "inputConfig": {"requests": requests}}})
         assert (response.status_code, response.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
-        assert "display_name" in response.json()["error"]["message"]
 
     def test_invalid_input_is_refused(self, emulator, api):
         assert post(api).status_code == 400

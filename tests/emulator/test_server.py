@@ -38,6 +38,8 @@ class TestOptions:
             "batch_expiry_seconds": 48 * 3600,
             "cancel_seconds": 0.0,
             "delete_stops_batch": True,
+            "ranges": False,
+            "redirect_downloads": False,
         }
 
     @pytest.mark.parametrize(
@@ -58,6 +60,8 @@ class TestOptions:
             (["--batch-expiry-seconds", "9"], "BATCH_EXPIRY_SECONDS", "9", "batch_expiry_seconds", 9.0),
             (["--cancel-seconds", "5"], "CANCEL_SECONDS", "5", "cancel_seconds", 5.0),
             (["--no-delete-stops-batch"], "DELETE_STOPS_BATCH", "off", "delete_stops_batch", False),
+            (["--ranges"], "RANGES", "on", "ranges", True),
+            (["--redirect-downloads"], "REDIRECT_DOWNLOADS", "on", "redirect_downloads", True),
         ],
     )
     def test_flag_and_variable_set_the_same_option(self, flags, variable, text, name, value):
