@@ -62,6 +62,13 @@ _OPTIONS = [
     _Option("large-seconds", float, _DEFAULTS["large_seconds"], "how long a large audio or PDF file is PROCESSING"),
     _Option("job-seconds", float, _DEFAULTS["job_seconds"], "how long an import or a batch takes"),
     _Option("freed-seconds", float, _DEFAULTS["freed_seconds"], "how long the bytes of a deleted file still count"),
+    _Option("max-batches", int, _DEFAULTS["max_batches"], "number of batches of a project that have not ended"),
+    _Option("batch-tokens", int, _DEFAULTS["batch_tokens"], "tokens in a model's batches that have not ended"),
+    _Option("batch-expiry-seconds", float, _DEFAULTS["batch_expiry_seconds"], "age at which a batch expires"),
+    _Option("cancel-seconds", float, _DEFAULTS["cancel_seconds"], "how long a cancelled batch goes on"),
+    _Option("delete-stops-batch", _switch, _DEFAULTS["delete_stops_batch"], "stop a batch that is deleted"),
+    _Option("ranges", _switch, _DEFAULTS["ranges"], "support downloads of a part of a file"),
+    _Option("redirect-downloads", _switch, _DEFAULTS["redirect_downloads"], "redirect downloads to another host"),
 ]
 
 

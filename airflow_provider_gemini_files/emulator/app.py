@@ -9,7 +9,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from airflow_provider_gemini_files.emulator import batches, caches, catalog, content, control, file_search, files
+from airflow_provider_gemini_files.emulator import (
+    batches,
+    caches,
+    catalog,
+    content,
+    control,
+    downloads,
+    file_search,
+    files,
+)
 from airflow_provider_gemini_files.emulator.dispatch import Method
 from airflow_provider_gemini_files.emulator.guard import ControlGuard
 from airflow_provider_gemini_files.emulator.service import Emulator
@@ -17,7 +26,7 @@ from airflow_provider_gemini_files.emulator.wire import DateHeader
 
 VERSIONS = ("v1", "v1beta", "v1alpha")
 METHODS: list[Method] = [
-    method for module in (files, content, catalog, file_search, caches, batches) for method in module.METHODS
+    method for module in (downloads, files, content, catalog, file_search, caches, batches) for method in module.METHODS
 ]
 #: Names of the methods in faults and in the journal.
 NAMES = frozenset(name for method in METHODS for name in method.names)

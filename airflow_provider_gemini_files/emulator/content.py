@@ -18,6 +18,7 @@ from airflow_provider_gemini_files.emulator.call import Call
 from airflow_provider_gemini_files.emulator.catalog import check_model
 from airflow_provider_gemini_files.emulator.dispatch import Method
 from airflow_provider_gemini_files.emulator.projects import Project
+from airflow_provider_gemini_files.emulator.prompt import text_tokens
 from airflow_provider_gemini_files.emulator.prompt_reader import read_prompt
 from airflow_provider_gemini_files.emulator.schema import prepare
 
@@ -36,7 +37,7 @@ def generate(project: Project, model: str, body: dict[str, Any], script: replies
     """
     prompt = read_prompt(project, body)
     config = get_object(body, "generationConfig")
-    return replies.reply_to(prompt, model, config, script.take(project.name))
+    return replies.reply_to(prompt, model, config, script.take(project.name, prompt.text))
 
 
 async def generate_content(call: Call) -> dict[str, Any]:
@@ -121,6 +122,12 @@ def embed(request: dict[str, Any]) -> dict[str, Any]:
     seed = hashlib.sha256(json.dumps(request.get("content"), sort_keys=True).encode()).digest()
     source = random.Random(seed)  # noqa: S311 - not a secret
     return {"embedding": {"values": [round(source.uniform(-1, 1), 6) for _ in range(size)]}}
+
+
+def embedded_tokens(request: dict[str, Any]) -> int:
+    """Return the number of tokens of a content to embed."""
+    parts = get_objects(get_object(request, "content"), "parts")
+    return text_tokens("\n".join(str(part.get("text") or "") for part in parts))
 
 
 async def embed_content(call: Call) -> dict[str, Any]:

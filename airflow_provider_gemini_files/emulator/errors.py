@@ -227,6 +227,29 @@ def no_free_tier(retry_seconds: float, model: str = "Gemini 2.5 Pro Preview") ->
     return _quota_exceeded(message, {}, f"{retry_seconds:g}s")
 
 
+def no_batches(retry_seconds: float, model: str = _MODEL) -> ApiError:
+    """Return the error for a batch of a free project: a quota of 0 tokens; the metric's own name is not known."""
+    metric = "generativelanguage.googleapis.com/batch_enqueued_tokens_free_tier"
+    violation = {
+        "quotaMetric": metric,
+        "quotaId": "BatchEnqueuedTokensPerProjectPerModel-FreeTier",
+        "quotaDimensions": {"location": "global", "model": model},
+        "quotaValue": "0",
+    }
+    message = f"{_QUOTA_TEXT}\n* Quota exceeded for metric: {metric}, limit: 0, model: {model}"
+    return _quota_exceeded(message, violation, f"{retry_seconds:g}s")
+
+
+def batch_quota() -> ApiError:
+    """
+    Return the error for too many batches, or too many tokens in them.
+
+    Reports of it neither name the limit nor have a RetryInfo.
+    """
+    message = f"{_QUOTA_TEXT} To monitor your current usage, head to: https://ai.dev/rate-limit. "
+    return ApiError(429, "RESOURCE_EXHAUSTED", message, [{"@type": f"{_TYPE}Help", "links": [_QUOTA_LINK]}])
+
+
 def credits_depleted() -> ApiError:
     """Return the error for a prepaid project without credits; it has no details."""
     message = (

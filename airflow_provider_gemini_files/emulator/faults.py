@@ -29,16 +29,19 @@ class Fault:
     :param nth: the first request it happens to, counted from 1 since the fault was added.
     :param times: number of requests in a row it happens to; None: all from then on.
     :param api_key: only requests with this key count; None: all requests.
-    :param after_bytes: bytes of the request's body before it happens; None: it happens before the body.
-    :param seconds: how long a ``stall`` lasts, the pause before each byte of a ``drip``, or the delay that a rate limit
-        or quota error asks for.
+    :param after_bytes: bytes of the request's body before it happens, or of the response's body before ``cut_body``;
+        None: it happens before the body.
+    :param seconds: how long a ``stall`` lasts, the pause before each byte of a ``drip``, the delay that a rate limit or
+        quota error asks for, or how much later than its state the output of a batch appears.
     :param status: the HTTP status of ``status``.
     :param body: the body of ``status``: a text; any other value is sent as JSON.
     :param headers: additional headers of ``status``.
     :param content_type: the type of the body of ``status``; None: ``text/plain`` or ``application/json``.
     :param file_id: the file that ``gone`` and ``not_active`` name, or that ``edit_file`` changes (None: all files).
     :param fields: the fields that ``edit_file`` overrides in a file; None: the whole file becomes null.
-    :param error: the ``error`` of the file after ``fail_processing``.
+    :param error: the ``error`` of the file after ``fail_processing``, of the batch after ``batch_failed`` and
+        ``batch_expired``, or of the rows of ``rows_failed``.
+    :param keys: the keys of the rows that ``rows_failed`` and ``rows_missing`` apply to; None: all rows.
     """
 
     method: str
@@ -55,6 +58,7 @@ class Fault:
     file_id: str | None = None
     fields: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
+    keys: list[str] | None = None
     seen: int = field(default=0, init=False)
     used: int = field(default=0, init=False)
 
@@ -72,18 +76,25 @@ class Fault:
             yield f"unknown action {self.action!r}; there are {', '.join(sorted(ACTIONS))}"
         if (allowed := _ONLY.get(self.action)) and self.method not in allowed:
             yield f"{self.action} is for {', '.join(sorted(allowed))}, not for {self.method}"
-        if self.after_bytes is not None and self.method not in _BODIES:
-            yield f"after_bytes is for upload and finalize, not for {self.method}"
-        if self.after_bytes is not None and self.action not in _INTERRUPTIONS:
-            yield f"{self.action} changes the response, so after_bytes has no meaning"
         if (needed := _NEEDS.get(self.action)) and getattr(self, needed) is None:
             yield f"action {self.action} needs {needed}"
-        for name, action in _BELONGS_TO.items():
-            if getattr(self, name) is not None and self.action != action:
-                yield f"{name} is for action {action}, not for {self.action}"
+        for name, actions in _BELONGS_TO.items():
+            if getattr(self, name) is not None and self.action not in actions:
+                yield f"{name} is for action {', '.join(actions)}, not for {self.action}"
         if self.nth < 1 or (self.times is not None and self.times < 1):
             yield "nth and times count from 1"
+        if self.keys is not None and not (self.keys and all(isinstance(key, str) for key in self.keys)):
+            yield "keys is a list of texts, and not empty"
+        yield from self._position_problems()
         yield from self._header_problems()
+
+    def _position_problems(self) -> Iterator[str]:
+        if self.after_bytes is None or self.action == "cut_body":
+            return
+        if self.method not in _BODIES:
+            yield f"after_bytes is for upload and finalize, not for {self.method}"
+        if self.action not in _INTERRUPTIONS:
+            yield f"{self.action} changes the response, so after_bytes has no meaning"
 
     def _header_problems(self) -> Iterator[str]:
         values: dict[Any, Any] = {**(self.headers or {}), "content-type": self.content_type or ""}
@@ -148,6 +159,9 @@ ERRORS: dict[str, Callable[[Fault], errors.ServiceError]] = {
     "key_blocked": lambda _: errors.forbidden("API_KEY_SERVICE_BLOCKED"),
     "referrer_blocked": lambda _: errors.forbidden("API_KEY_HTTP_REFERRER_BLOCKED"),
     "short_deadline": lambda _: errors.short_deadline(8),
+    "batches_full": lambda _: errors.batch_quota(),
+    "enqueued_full": lambda _: errors.batch_quota(),
+    "no_batches": lambda fault: errors.no_batches(_delay(fault)),
 }
 #: Faults of the connection.
 _CONNECTION = frozenset({"reset", "stall", "lose_answer", "drip"})
@@ -161,15 +175,44 @@ _ONLY: dict[str, frozenset[str]] = {
     "no_file": frozenset({"finalize", "create"}),
     "same_page_token": _LISTS,
     "edit_file": frozenset({"get", "list"}),
+    "cut_body": frozenset({"download", "redirected_download"}),
     "stuck_processing": _FILES,
     "fail_processing": _FILES,
     "wrong_hash": _FILES,
     "wrong_size": _FILES,
+    **dict.fromkeys(
+        (
+            "batches_full",
+            "enqueued_full",
+            "no_batches",
+            "created_then_internal",
+            "batch_failed",
+            "batch_expired",
+            "batch_stuck",
+            "batch_output_late",
+            "rows_failed",
+            "rows_missing",
+            "rows_shuffled",
+        ),
+        frozenset({"create_batch"}),
+    ),
 }
 #: The field that an action cannot do without.
-_NEEDS = {"status": "status", "stall": "seconds", "drip": "seconds"}
-#: Fields that have a meaning for one action only.
-_BELONGS_TO = {"headers": "status", "content_type": "status", "fields": "edit_file"}
+_NEEDS = {
+    "status": "status",
+    "stall": "seconds",
+    "drip": "seconds",
+    "batch_output_late": "seconds",
+    "cut_body": "after_bytes",
+}
+#: Fields that have a meaning for some actions only.
+_BELONGS_TO = {
+    "headers": ("status",),
+    "content_type": ("status",),
+    "fields": ("edit_file",),
+    "error": ("fail_processing", "batch_failed", "batch_expired", "rows_failed"),
+    "keys": ("rows_failed", "rows_missing"),
+}
 #: All actions.
 ACTIONS = frozenset(ERRORS) | {"echo_key"} | _CONNECTION | frozenset(_ONLY)
 

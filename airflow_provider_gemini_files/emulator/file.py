@@ -14,7 +14,7 @@ from airflow_provider_gemini_files.emulator.media import THUMBNAIL, video_second
 LIFETIME_SECONDS = 48 * 3600
 #: The service counts the lifetime from a moment a little before the creation.
 _HEAD_START_SECONDS = 0.018
-#: First bytes of a file that are kept for the models to read; size and hash are those of all bytes.
+#: First bytes of a file that are kept for the models to read; size and hash are those of all bytes. JSON is kept whole.
 KEPT_BYTES = 4 * 1024**2
 FAILED = {"code": 3, "message": "The file could not be processed."}
 
@@ -27,7 +27,7 @@ class StoredFile:
     :param size: in bytes.
     :param sha256: lower-case hex digest; None if the service never had the bytes.
     :param created: in seconds since the epoch.
-    :param content: the first bytes, at most :data:`KEPT_BYTES` of an upload.
+    :param content: the first bytes, at most :data:`KEPT_BYTES` of an upload unless it is JSON.
     :param processed: end of its processing, in seconds since the epoch.
     :param lifetime: in seconds.
     :param error: the error that its processing ends with; None: it succeeds.

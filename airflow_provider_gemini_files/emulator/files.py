@@ -1,4 +1,4 @@
-"""The methods on files: create, get, list, delete, register, download."""
+"""The methods on files: create, get, list, delete, register."""
 
 from __future__ import annotations
 
@@ -119,16 +119,6 @@ async def delete(call: Call) -> dict[str, Any]:
     return {}
 
 
-async def download(call: Call) -> Response:
-    """Return the bytes of a generated file; uploaded files cannot be downloaded."""
-    file = call.project.find(call.params["file_id"], "DownloadFileRequest")
-    if file.source != "GENERATED":
-        raise errors.no_download(file.id)
-    if call.query.get("alt") != "media":
-        raise errors.invalid("Downloads need alt=media.")
-    return Response(file.content, media_type=file.mime_type)
-
-
 async def register(call: Call) -> dict[str, Any]:
     """Create files from objects in Cloud Storage, without checking that they exist."""
     project = call.project
@@ -170,8 +160,6 @@ METHODS = [
         prefix="/upload",
         name_of=_upload_names,
     ),
-    Method(("download",), ("GET",), "/files/{file_id}:download", download, prefix="/download"),
-    Method(("download",), ("GET",), "/files/{file_id}:download", download),
     Method(("register",), ("POST",), "/files:register", register),
     Method(("create",), ("POST",), "/files", create),
     Method(("list",), ("GET",), "/files", list_files),

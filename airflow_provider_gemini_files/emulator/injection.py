@@ -9,10 +9,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Message, Receive
 
+from airflow_provider_gemini_files.emulator import errors
 from airflow_provider_gemini_files.emulator.call import Call, api_key
 from airflow_provider_gemini_files.emulator.faults import Fault
 from airflow_provider_gemini_files.emulator.session import Upload
-from airflow_provider_gemini_files.emulator.wire import reset_connection
+from airflow_provider_gemini_files.emulator.wire import close_connection, reset_connection
 
 Respond = Callable[[Call], Awaitable[Response]]
 
@@ -33,7 +34,7 @@ async def with_fault(call: Call, respond: Respond, upload: Upload | None) -> Res
     async def inject_now() -> None:
         await inject(call, fault, upload)
 
-    if fault.after_bytes is not None:
+    if fault.after_bytes is not None and fault.action != "cut_body":
         body = InterruptedBody(call.request.receive, fault.after_bytes, inject_now)
         call.request = Request(call.request.scope, body)
         try:
@@ -68,12 +69,21 @@ def _key(call: Call, upload: Upload | None) -> str:
 
 
 async def change_response(call: Call, fault: Fault, response: Response) -> Response:
-    """Return the response as the fault changes it."""
+    """
+    Return the response as the fault changes it.
+
+    :raises ServiceError: the error that replaces the response.
+    :raises ClientDisconnect: after a reset of the connection.
+    """
     if fault.action == "lose_answer":
         await reset_connection(call.request.scope)
         raise ClientDisconnect
+    if fault.action == "created_then_internal" and response.status_code == 200:
+        raise errors.internal()
     if fault.action == "drip":
         return _drip(response, fault.seconds or 0)
+    if fault.action == "cut_body":
+        return _cut(call, response, fault.after_bytes or 0)
     if fault.action == "no_upload_url" and "x-goog-upload-url" in response.headers:
         del response.headers["x-goog-upload-url"]
     elif fault.action == "no_upload_status" and "x-goog-upload-status" in response.headers:
@@ -96,6 +106,19 @@ def _drip(response: Response, seconds: float) -> Response:
     slow = StreamingResponse(drops(), response.status_code)
     slow.raw_headers = response.raw_headers
     return slow
+
+
+def _cut(call: Call, response: Response, after_bytes: int) -> Response:
+    """Return the response with a connection that ends in its body, at the latest before its last byte."""
+
+    async def beginning() -> AsyncIterator[bytes]:
+        body = b"".join([chunk async for chunk in _chunks(response)])
+        yield body[: min(after_bytes, len(body) - 1)]
+        await close_connection(call.request.scope)
+
+    short = StreamingResponse(beginning(), response.status_code)
+    short.raw_headers = response.raw_headers
+    return short
 
 
 async def _chunks(response: Response) -> AsyncIterator[bytes]:

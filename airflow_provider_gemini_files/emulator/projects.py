@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
 import random
 import re
@@ -38,7 +40,10 @@ class Project:
         self._next_expiry = math.inf
         #: When the bytes of deleted files stop to count, and how many they are.
         self._deleted: list[tuple[float, int]] = []
-        self._jobs: list[tuple[float, Callable[[], None]]] = []
+        #: A heap of jobs by time; the numbers keep jobs of the same time in order.
+        self._jobs: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+        self._updating = False
         self._resources: dict[type, dict[str, Any]] = {}
 
     def resources(self, kind: type[T]) -> dict[str, T]:
@@ -128,16 +133,25 @@ class Project:
 
     def schedule(self, when: float, job: Callable[[], None]) -> None:
         """Run a job at a time: in fact at the first :meth:`update` after it."""
-        self._jobs.append((when, job))
+        heapq.heappush(self._jobs, (when, next(self._numbers), job))
 
     def update(self) -> None:
-        """Run due jobs and drop expired files."""
+        """Run due jobs and drop expired files, in the order of their times."""
+        if self._updating:
+            # A job that looks for a file must see those of its own time.
+            return
         now = self.clock.now()
-        due = [job for when, job in self._jobs if when <= now]
-        if due:
-            self._jobs = [(when, job) for when, job in self._jobs if when > now]
-            for job in due:
+        self._updating = True
+        try:
+            while self._jobs and self._jobs[0][0] <= now:
+                when, _, job = heapq.heappop(self._jobs)
+                self._drop_expired(when)
                 job()
+        finally:
+            self._updating = False
+        self._drop_expired(now)
+
+    def _drop_expired(self, now: float) -> None:
         if now < self._next_expiry:
             return
         self._files = {key: file for key, file in self._files.items() if file.expires > now}

@@ -35,6 +35,7 @@ class ScriptedReply:
     :param empty: no candidates, and no reason.
     :param response: the whole response as it is; then no other field counts.
     :param api_key: only for requests with this key; None: for all.
+    :param prompt: only for prompts that contain this text; None: for all.
     """
 
     text: str | None = None
@@ -46,6 +47,7 @@ class ScriptedReply:
     empty: bool = False
     response: dict[str, Any] | None = None
     api_key: str | None = None
+    prompt: str | None = None
 
 
 class Script:
@@ -73,10 +75,15 @@ class Script:
             raise ValueError("expected a list of answers")
         self._replies += [_read(item) for item in items]
 
-    def take(self, api_key: str) -> ScriptedReply | None:
-        """Remove the next reply for a key, and return it; None if there is none."""
+    def take(self, api_key: str, prompt: str) -> ScriptedReply | None:
+        """
+        Remove the next reply for a request, and return it; None if there is none.
+
+        :param api_key: the key of the request.
+        :param prompt: all texts of the request.
+        """
         for at, reply in enumerate(self._replies):
-            if reply.api_key in (None, api_key):
+            if reply.api_key in (None, api_key) and (reply.prompt or "") in prompt:
                 return self._replies.pop(at)
         return None
 

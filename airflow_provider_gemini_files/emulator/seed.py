@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_gemini_files.emulator.batches import Batch
+from airflow_provider_gemini_files.emulator.batch import Batch, Worker
 from airflow_provider_gemini_files.emulator.cache import Cache
 from airflow_provider_gemini_files.emulator.file import FAILED, StoredFile
 from airflow_provider_gemini_files.emulator.projects import Project
@@ -124,14 +124,14 @@ def _batch(project: Project, item: Seed) -> None:
         id=item.id,
         model="models/gemini-2.5-flash",
         display_name="seeded",
-        requests=[{"key": "1"}],
+        rows=[{"key": "1"}],
         from_file=item.from_file,
-        respond=lambda _: item.answer,
+        worker=Worker(lambda _: item.answer, lambda _: 0),
         created=now,
         ready=now,
     )
-    batch.run(project)
     project.resources(Batch)[batch.id] = batch
+    batch.advance(project, now)
 
 
 _CREATORS: dict[str, Callable[[Project, Seed], None]] = {

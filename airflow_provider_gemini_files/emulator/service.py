@@ -41,6 +41,8 @@ class Emulator:
         self.replies = Script()
         self.projects: dict[str, Project] = {}
         self.uploads: dict[str, Upload] = {}
+        #: Project and id of the file that the token of a redirected download stands for.
+        self.downloads: dict[str, tuple[Project, str]] = {}
         self.journal: deque[dict[str, Any]] = deque(maxlen=_JOURNAL_ENTRIES)
         self._keys: set[str] = set()
 

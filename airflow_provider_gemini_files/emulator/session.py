@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_gemini_files.emulator import errors
 from airflow_provider_gemini_files.emulator.faults import Fault
 from airflow_provider_gemini_files.emulator.file import KEPT_BYTES
-from airflow_provider_gemini_files.emulator.projects import MAX_FILE_BYTES, Project
+from airflow_provider_gemini_files.emulator.projects import MAX_FILE_BYTES, MAX_KEPT_BYTES, Project
 
 #: Returns the JSON of the response to a finished upload.
 Result = Callable[[], dict[str, Any]]
@@ -48,6 +48,11 @@ class Upload:
     rejection: errors.ServiceError | None = None
     intake: Intake | None = None
     fault: Fault | None = None
+
+    @property
+    def kept_bytes(self) -> int:
+        """Return how many of the first bytes are kept: for JSON, all that a project can keep, as batches read it."""
+        return MAX_KEPT_BYTES if "json" in self.mime_type else KEPT_BYTES
 
     def terminate(self) -> None:
         """End the session; nothing can continue it."""
@@ -89,7 +94,7 @@ class Intake:
             view = view[len(part) :]
             self._hasher.update(part)
             self._received += len(part)
-            space = KEPT_BYTES - len(self._upload.content) - len(self._content)
+            space = self._upload.kept_bytes - len(self._upload.content) - len(self._content)
             if space > 0:
                 self._content += part[:space]
             if self._keep_partial and self._received % self._granularity == 0:

@@ -25,6 +25,15 @@ class Settings:
     :param large_seconds: how long audio and PDF files of 16 MiB and more are PROCESSING; other files never are.
     :param job_seconds: how long an import, an upload to a store or a batch takes.
     :param freed_seconds: how long the bytes of a deleted file still count against the quota, as some users report.
+    :param max_batches: number of batches of a project that have not ended; one more is refused.
+    :param batch_tokens: tokens in all batches of a model that have not ended; more are refused. None: no limit.
+    :param batch_expiry_seconds: age at which a batch that has not ended expires.
+    :param cancel_seconds: how long a batch goes on after it was cancelled.
+    :param delete_stops_batch: whether the work of a batch stops when it is deleted; Google's pages contradict each
+        other.
+    :param ranges: whether a download can be of a part of a file (``Range: bytes=N-``); it is not known whether the
+        service supports that. Otherwise, all of the file is sent.
+    :param redirect_downloads: whether a download is redirected to another host, which refuses the API key.
     :raises ValueError: for a negative number, or a granularity of 0.
     """
 
@@ -36,12 +45,21 @@ class Settings:
     large_seconds: float = 1.0
     job_seconds: float = 1.0
     freed_seconds: float = 0.0
+    max_batches: int = 100
+    batch_tokens: int | None = None
+    batch_expiry_seconds: float = 48 * 3600.0
+    cancel_seconds: float = 0.0
+    delete_stops_batch: bool = True
+    ranges: bool = False
+    redirect_downloads: bool = False
 
     def __post_init__(self) -> None:
         if self.granularity < 1 or self.quota_bytes < 0:
             raise ValueError("granularity and quota_bytes count bytes, and granularity is at least 1")
-        if min(self.video_seconds, self.large_seconds, self.job_seconds, self.freed_seconds) < 0:
+        if any(value < 0 for name, value in vars(self).items() if name.endswith("_seconds")):
             raise ValueError("seconds cannot be negative")
+        if self.max_batches < 0 or (self.batch_tokens or 0) < 0:
+            raise ValueError("max_batches and batch_tokens cannot be negative")
 
     def processing_seconds(self, mime_type: str, size: int) -> float:
         """Return how many seconds a file is PROCESSING; the size is in bytes."""

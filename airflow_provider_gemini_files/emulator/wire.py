@@ -81,6 +81,17 @@ async def reset_connection(scope: Any) -> None:
     connection = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
-    # The event loop closes the socket a little later; until then, a response would still be written.
-    while not transport.is_closing() or connection.fileno() != -1:
+    await _closed(transport)
+
+
+async def close_connection(scope: Any) -> None:
+    """Close the connection of a request after the data so far has been sent."""
+    transport: asyncio.Transport = scope[_SCOPE_KEY]
+    transport.close()
+    await _closed(transport)
+
+
+async def _closed(transport: asyncio.Transport) -> None:
+    """Wait until the event loop has closed the socket; until then, a response would still be written."""
+    while transport.get_extra_info("socket").fileno() != -1:
         await asyncio.sleep(0.001)

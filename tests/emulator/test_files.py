@@ -144,9 +144,8 @@ class TestMemory:
         assert sizes == {first["name"][6:]: 9000, second["name"][6:]: 4096}
         assert first["sizeBytes"] == second["sizeBytes"] == "9000"
         assert first["sha256Hash"] == second["sha256Hash"]
-        response = api.post(
-            "models/gemini-2.5-flash:batchGenerateContent", {"batch": {"inputConfig": {"fileName": second["name"]}}}
-        )
+        batch = {"displayName": "b", "inputConfig": {"fileName": second["name"]}}
+        response = api.post("models/gemini-2.5-flash:batchGenerateContent", {"batch": batch})
         assert (response.status_code, "too few for a batch" in response.text) == (400, True)
 
     def test_oldest_sessions_are_dropped(self, api, monkeypatch):

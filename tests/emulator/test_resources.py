@@ -1,8 +1,7 @@
-"""File search stores, cached contents and batches over files."""
+"""File search stores and cached contents over files."""
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
@@ -161,87 +160,3 @@ class TestCaches:
     def test_invalid_cache_is_refused(self, api, change):
         body = {"model": "models/gemini-2.5-flash", "contents": [{"parts": [{"text": "x"}]}], **change}
         assert api.post("cachedContents", body).status_code == 400
-
-
-class TestBatches:
-    PATH = "models/gemini-2.5-flash:batchGenerateContent"
-
-    def make(self, api, **config):
-        batch = {"displayName": "My batch", "inputConfig": config}
-        return api.post(self.PATH, {"batch": batch})
-
-    @pytest.fixture
-    def lines(self):
-        good = {"key": "r1", "request": {"contents": [{"parts": [{"text": "one"}]}]}}
-        bad = {"key": "r2", "request": {"contents": []}}
-        return "\n".join(json.dumps(line) for line in (good, bad)).encode()
-
-    @pytest.fixture
-    def done(self, emulator, api, lines):
-        name = self.make(api, fileName=api.file(lines, "jsonl")["name"]).json()["name"]
-        emulator.clock.advance(60)
-        return api.get(name).json()
-
-    def test_batch_states(self, emulator, api, lines):
-        operation = self.make(api, file_name=api.file(lines, "jsonl")["name"]).json()
-        assert re.fullmatch(r"batches/[a-z0-9]{36}", operation["name"])
-        assert operation["metadata"]["state"] == "BATCH_STATE_PENDING"
-        assert "done" not in operation
-        emulator.clock.advance(31)
-        assert api.get(operation["name"]).json()["metadata"]["state"] == "BATCH_STATE_RUNNING"
-        emulator.clock.advance(31)
-        current = api.get(operation["name"]).json()
-        assert (current["metadata"]["state"], current["done"]) == ("BATCH_STATE_SUCCEEDED", True)
-
-    @pytest.mark.parametrize("prefix", ["", "/download"])
-    def test_result_file_can_be_downloaded_but_not_deleted(self, emulator, api, done, prefix):
-        name = done["response"]["responsesFile"]
-        assert name == done["metadata"]["output"]["responsesFile"]
-        assert len(name.removeprefix("files/")) == 42
-        file = api.get(name).json()
-        assert file["source"] == "GENERATED"
-        assert file["downloadUri"].endswith(f"{name}:download?alt=media")
-        response = api.http.get(f"{prefix}/v1beta/{name}:download?alt=media")
-        results = [json.loads(line) for line in response.text.splitlines()]
-        assert [result["key"] for result in results] == ["r1", "r2"]
-        assert results[0]["response"]["candidates"][0]["content"]["parts"][0]["text"].endswith("one")
-        assert results[1]["error"]["status"] == "INVALID_ARGUMENT"
-        assert file["sizeBytes"] == str(len(response.content))
-        refused = api.delete(name).json()["error"]
-        rule = "* DeleteFileRequest.name: File ID (name excluding 'files/') cannot be more than 40 characters.\n"
-        assert (refused["code"], refused["message"]) == (400, rule)
-        assert emulator.usage()["files"] == 2
-        assert api.http.get(f"{prefix}/v1beta/{name}:download").status_code == 400
-
-    def test_inline_results_are_omitted_in_a_list(self, emulator, api):
-        request = {"request": {"contents": [{"parts": [{"text": "one"}]}]}, "metadata": {"key": "m"}}
-        name = self.make(api, requests={"requests": [request]}).json()["name"]
-        emulator.clock.advance(60)
-        current = api.get(name).json()
-        assert current["response"]["inlinedResponses"]["inlinedResponses"][0]["metadata"] == {"key": "m"}
-        listed = api.get("batches").json()["operations"][0]
-        assert listed["metadata"]["state"] == "BATCH_STATE_SUCCEEDED"
-        assert "response" not in listed
-
-    def test_batch_cancel_and_delete(self, emulator, api, lines):
-        name = self.make(api, fileName=api.file(lines, "jsonl")["name"]).json()["name"]
-        assert api.post(f"{name}:cancel").json() == {}
-        emulator.clock.advance(60)
-        current = api.get(name).json()
-        assert (current["metadata"]["state"], "response" in current) == ("BATCH_STATE_CANCELLED", False)
-        assert api.delete(name).json() == {}
-        assert api.get(name).status_code == 404
-        assert emulator.usage()["files"] == 1
-
-    def test_batch_of_embeddings(self, emulator, api):
-        request = {"request": {"content": {"parts": [{"text": "a"}]}, "outputDimensionality": 4}}
-        batch = {"batch": {"inputConfig": {"requests": {"requests": [request]}}}}
-        name = api.post("models/gemini-embedding-001:asyncBatchEmbedContent", batch).json()["name"]
-        emulator.clock.advance(60)
-        result = api.get(name).json()["response"]["inlinedResponses"]["inlinedResponses"][0]
-        assert len(result["response"]["embedding"]["values"]) == 4
-
-    def test_invalid_batch_input_is_refused(self, api):
-        assert self.make(api).status_code == 400
-        assert self.make(api, fileName="files/none").status_code == 403
-        assert self.make(api, fileName=api.file(b"{oops", "jsonl")["name"]).status_code == 400

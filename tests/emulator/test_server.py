@@ -33,6 +33,13 @@ class TestOptions:
             "large_seconds": 1.0,
             "job_seconds": 1.0,
             "freed_seconds": 0.0,
+            "max_batches": 100,
+            "batch_tokens": None,
+            "batch_expiry_seconds": 48 * 3600,
+            "cancel_seconds": 0.0,
+            "delete_stops_batch": True,
+            "ranges": False,
+            "redirect_downloads": False,
         }
 
     @pytest.mark.parametrize(
@@ -48,6 +55,13 @@ class TestOptions:
             (["--video-seconds", "0.5"], "VIDEO_SECONDS", "0.5", "video_seconds", 0.5),
             (["--large-seconds", "3"], "LARGE_SECONDS", "3", "large_seconds", 3.0),
             (["--job-seconds", "4"], "JOB_SECONDS", "4", "job_seconds", 4.0),
+            (["--max-batches", "3"], "MAX_BATCHES", "3", "max_batches", 3),
+            (["--batch-tokens", "500"], "BATCH_TOKENS", "500", "batch_tokens", 500),
+            (["--batch-expiry-seconds", "9"], "BATCH_EXPIRY_SECONDS", "9", "batch_expiry_seconds", 9.0),
+            (["--cancel-seconds", "5"], "CANCEL_SECONDS", "5", "cancel_seconds", 5.0),
+            (["--no-delete-stops-batch"], "DELETE_STOPS_BATCH", "off", "delete_stops_batch", False),
+            (["--ranges"], "RANGES", "on", "ranges", True),
+            (["--redirect-downloads"], "REDIRECT_DOWNLOADS", "on", "redirect_downloads", True),
         ],
     )
     def test_flag_and_variable_set_the_same_option(self, flags, variable, text, name, value):
@@ -94,10 +108,19 @@ class TestLibrary:
             assert Api(f"http://127.0.0.1:{port}").get("files").status_code == 200
 
     @pytest.mark.parametrize(
-        "settings", [{"granularity": 0}, {"quota_bytes": -1}, {"video_seconds": -1}, {"job_seconds": -1}]
+        "settings",
+        [
+            {"granularity": 0},
+            {"quota_bytes": -1},
+            {"video_seconds": -1},
+            {"job_seconds": -1},
+            {"cancel_seconds": -1},
+            {"max_batches": -1},
+            {"batch_tokens": -1},
+        ],
     )
     def test_invalid_settings_are_refused(self, settings):
-        with pytest.raises(ValueError, match=r"seconds|bytes"):
+        with pytest.raises(ValueError, match=r"seconds|bytes|batches"):
             GeminiEmulator(**settings)
 
     def test_stops_while_a_request_is_stalled(self):
