@@ -19,6 +19,7 @@ The errors of this provider, split by what the caller should do.
     ├── GeminiUnusableAnswerError     the answer cannot be used, but another attempt may succeed: retry
     ├── GeminiStorageFullError        the project's storage is full: free some, then retry
     ├── GeminiRateLimitError          too many requests, or the daily quota is used up: retry later
+    ├── GeminiBatchInterruptedError   the service failed while it worked on the batch job: retry
     ├── GeminiBatchExpiredError       the service did not finish the batch job in time: retry
     ├── GeminiIntegrityError          the remote file differs from the source: retry
     ├── GeminiWaitTimeoutError        the deadline of a wait has passed
@@ -140,6 +141,10 @@ class GeminiStorageFullError(GeminiFilesError):
 
 class GeminiRateLimitError(GeminiFilesError):
     """The service asks for fewer requests; see ``retry_after`` of :class:`GeminiFilesError`."""
+
+
+class GeminiBatchInterruptedError(GeminiFilesError):
+    """The service failed while it worked on a batch job; another job may end well."""
 
 
 class GeminiBatchExpiredError(GeminiFilesError):

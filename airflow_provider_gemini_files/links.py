@@ -40,10 +40,8 @@ class GeminiBatchLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str | None:  # type: ignore[override]
         """Return the link; None if no file is known."""
-        manifest = ti_key.xcom_pull(task_ids=ti_key.task_id, key="batch", map_indexes=ti_key.map_index) or {}
-        known = [manifest.get("input_file"), manifest.get("result_file")] if manifest else operator.files
         try:
-            names = parse_names([file for file in listed_files(known) if file])
+            names = parse_names([file for file in listed_files(operator.linked_files or operator.files) if file])
         except GeminiInputError:
             return None
         return _page(conn_id=operator.gemini_conn_id, file=names[:_MAX_FILES])

@@ -100,6 +100,7 @@ class FakeTaskInstance:
         self.run_id = run_id
         self.task_id = task_id
         self.map_index = map_index
+        self.try_number = 1
         self.pushed: dict[str, object] = {}
         #: What tasks upstream have pushed, by task id and key; a list of it for each task instance.
         self.upstream: dict[tuple[str, str], list[object]] = {}

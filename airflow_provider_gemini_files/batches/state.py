@@ -8,8 +8,8 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiBatchCancelledError,
     GeminiBatchExpiredError,
     GeminiBatchFailedError,
+    GeminiBatchInterruptedError,
     GeminiFilesError,
-    GeminiServiceError,
 )
 
 #: Codes (google.rpc.Code) of a failure that another job may not have.
@@ -51,7 +51,7 @@ def _failed(job: BatchJob) -> GeminiFilesError:
     told = f" (code {code})" if code else ""
     message = f"The service ended {job.name} as FAILED: {reason}{told}."
     if isinstance(code, int) and code in _TRANSIENT:
-        return GeminiServiceError(f"{message} The failure may pass: a retry submits a new job.")
+        return GeminiBatchInterruptedError(f"{message} The failure may pass: a retry submits a new job.")
     return GeminiBatchFailedError(f"{message} Mend what it names, then clear the task: it submits a new job.")
 
 

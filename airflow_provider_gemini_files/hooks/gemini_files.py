@@ -23,7 +23,8 @@ from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 from airflow_provider_gemini_files.hooks.ask import Ask, Asked, AskOptions, FindUpload, OnMaxTokens
-from airflow_provider_gemini_files.hooks.batch_run import BatchRun, BatchSpec
+from airflow_provider_gemini_files.hooks.batch_input import BatchSpec
+from airflow_provider_gemini_files.hooks.batch_run import BatchRun
 from airflow_provider_gemini_files.hooks.batches import BatchCalls
 from airflow_provider_gemini_files.hooks.connection import (
     CONN_TYPE,
@@ -134,9 +135,9 @@ class GeminiFilesHook(BaseHook):
         """Return the calls for batch jobs."""
         return BatchCalls(self._service, self.files)
 
-    def batch_run(self, spec: BatchSpec, store: StateStore | None = None) -> BatchRun:
+    def batch_run(self, spec: BatchSpec) -> BatchRun:
         """Return the use case of one batch."""
-        return BatchRun(self._service, self.files, self.uploads, self.content, self.batches, spec, store)
+        return BatchRun(self._service, self.files, self.uploads, self.content, self.batches, spec)
 
     @cached_property
     def content(self) -> ContentCalls:

@@ -4,47 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.batches.events import batches_of
-from airflow_provider_gemini_files.batches.job import WITHOUT_RESULTS, BatchJob, BatchLike, parse_batch_names
-from airflow_provider_gemini_files.batches.mark import BatchMark
-from airflow_provider_gemini_files.batches.requests import (
-    BatchRequests,
-    Words,
-    from_files,
-    from_lines,
-    from_list,
-)
-from airflow_provider_gemini_files.batches.results import Results
-from airflow_provider_gemini_files.batches.rows import Tally
-from airflow_provider_gemini_files.batches.state import BatchWait
-from airflow_provider_gemini_files.common.backoff import MAX_WAIT_PAUSE, Backoff
+from airflow_provider_gemini_files.batches.job import BatchJob, BatchLike, parse_batch_names
+from airflow_provider_gemini_files.batches.requests import Words
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
-from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import (
     GeminiBatchCancelledError,
     GeminiBatchExpiredError,
     GeminiBatchFailedError,
     GeminiBatchGoneError,
-    GeminiBatchRowsError,
+    GeminiBatchInterruptedError,
     GeminiFilesError,
     GeminiInputError,
-    GeminiRateLimitError,
     GeminiWaitTimeoutError,
 )
 from airflow_provider_gemini_files.files.events import Event
-from airflow_provider_gemini_files.files.naming import label_of
-from airflow_provider_gemini_files.files.reference import GeminiFile, is_many_files, parse_name
-from airflow_provider_gemini_files.hooks.ask import OnMaxTokens
-from airflow_provider_gemini_files.hooks.batch_run import BatchRun, BatchSpec, JobPlan
-from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
+from airflow_provider_gemini_files.hooks.ask import FindUpload, OnMaxTokens
+from airflow_provider_gemini_files.hooks.batch_input import BatchSpec
 from airflow_provider_gemini_files.links import GeminiBatchLink
 from airflow_provider_gemini_files.operators.base import (
     GeminiOperator,
@@ -54,12 +36,11 @@ from airflow_provider_gemini_files.operators.base import (
     whole_number_of,
 )
 from airflow_provider_gemini_files.operators.batch_resume import BatchResume
+from airflow_provider_gemini_files.operators.batch_task import BatchSettings, BatchTask
+from airflow_provider_gemini_files.operators.batch_words import BatchWords
 from airflow_provider_gemini_files.operators.content import ModelOperator
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
-from airflow_provider_gemini_files.transfer.lines import lines_of
 from airflow_provider_gemini_files.transfer.output import Output
-from airflow_provider_gemini_files.transfer.sources import find_source
-from airflow_provider_gemini_files.triggers.batches import GeminiBatchPauseTrigger, GeminiBatchTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -68,12 +49,15 @@ OnRowError = Literal["fail", "keep"]
 OnBatchQuota = Literal["wait", "fail"]
 #: Seconds; the service works on a job for hours.
 _LEAST_POLL_INTERVAL = 1.0
-#: Pauses before a job that was refused is submitted again: one minute at first, then up to ten.
-_REFUSED = Backoff(60.0, MAX_WAIT_PAUSE, MAX_WAIT_PAUSE)
 #: Seconds that ending a job may take while the task's process is being ended.
 _KILL_SECONDS = 20.0
 _ENDED_IN_AIRFLOW = {"success", "failed", "skipped", "removed"}
-_ENDED_BADLY = (GeminiBatchFailedError, GeminiBatchExpiredError, GeminiBatchCancelledError)
+_ENDED_BADLY = (
+    GeminiBatchFailedError,
+    GeminiBatchInterruptedError,
+    GeminiBatchExpiredError,
+    GeminiBatchCancelledError,
+)
 
 
 class GeminiBatchGenerateContentOperator(ModelOperator):
@@ -193,23 +177,21 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
 
     def execute(self, context: Context) -> str:
         """Submit the jobs, or find them; wait, and write the answers."""
-        now = self.clock.now()
-        return self._run(context, BatchResume(deadline_of(self, now, self.quota_timeout)), {})
+        return self._batch_task(context, self._new_resume()).execute()
 
     def execute_complete(self, context: Context, event: Event | None, **_: Any) -> str:
         """Write the answers of jobs that have ended, or submit what has been refused before."""
-        now = self.clock.now()
-        resume = BatchResume.read(event) or BatchResume(deadline_of(self, now, self.quota_timeout))
+        resume = BatchResume.read(event) or self._new_resume()
         try:
-            ended = {job.name: job for job in batches_of(event)}
+            ended = batches_of(event)
         except GeminiWaitTimeoutError:
-            self._give_up(resume.names())
+            self._batch_task(context, resume).give_up(resume.names())
             raise
         except _ENDED_BADLY as error:
             # The jobs are read again, so that what others of them have answered is not lost.
             self.log.warning("%s", error)
-            ended = {}
-        return self._run(context, resume, ended)
+            ended = []
+        return self._batch_task(context, resume, ended).execute()
 
     def on_kill(self) -> None:
         """Cancel the jobs if a person has ended this task; whoever runs it again needs them otherwise."""
@@ -230,189 +212,14 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         thread.start()
         thread.join(_KILL_SECONDS)
 
-    def _run(self, context: Context, resume: BatchResume, ended: Mapping[str, BatchJob]) -> str:
-        output, run = self._output(), self._batch_run(context)
-        known = True
-        jobs: list[BatchJob] = []
-        results = Results()
-        keys: list[str] | None = None
-        with ExitStack() as opened:
-            for again in range(self.retry_rows + 1):
-                known = known and self._plan_and_submit(context, run, resume, keys, again)
-                of_round = self._results_of(context, resume, again, ended, first=not jobs)
-                run.collect(of_round, results, opened)
-                jobs += of_round
-                if not known or again == self.retry_rows or not of_round:
-                    break
-                keys = run.tally(results).transient
-                if not keys:
-                    break
-                self.log.warning("%d rows failed with a passing error: asking them again.", len(keys))
-            tally = run.write(results, output, known=known)
-        return self._landed(context, run, jobs, tally, output)
-
-    def _plan_and_submit(
-        self, context: Context, run: BatchRun, resume: BatchResume, keys: list[str] | None, again: int
-    ) -> bool:
-        """Submit what is not submitted yet; return whether the requests are those of the jobs."""
-        plans = run.plan(keys, again=again)
-        jobs = resume.jobs_of(again)
-        if jobs and not jobs.keys() <= {plan.fingerprint for plan in plans}:
-            self.log.warning(
-                "The requests have changed since they were submitted: the answers are written in the order of the jobs' "
-                "results. Clear the task to ask the new requests."
-            )
-            return False
-        for plan in plans:
-            if plan.fingerprint not in jobs:
-                jobs[plan.fingerprint] = self._submitted(run, plan, resume).name
-                names = resume.names()
-                context["ti"].xcom_push("batch_name", names[0] if len(names) == 1 else names)
-        return True
-
-    def _submitted(self, run: BatchRun, plan: JobPlan, resume: BatchResume) -> BatchJob:
-        while True:
-            try:
-                job = run.submit(plan)
-            except GeminiRateLimitError as error:
-                if self.on_quota == "fail":
-                    raise
-                self._wait_for_room(resume, error)
-                continue
-            resume.refusals = 0
-            return job
-
-    def _wait_for_room(self, resume: BatchResume, error: GeminiRateLimitError) -> None:
-        """Pause until it is worth submitting a job again; in the triggerer, which then resumes this task."""
-        now = self.clock.now()
-        if now >= resume.quota_deadline:
-            raise GeminiRateLimitError(
-                f"The service has taken no further job until quota_timeout had passed ({resume.refusals} attempts in a "
-                f"row). {error}"
-            ) from error
-        resume.refusals += 1
-        pause = _REFUSED.pause(resume.refusals, self.clock.uniform, error.retry_after)
-        not_before = min(now + pause, resume.quota_deadline)
-        self.log.info("%s No job was submitted; the next attempt is in %.0f s.", error, not_before - now)
-        if self.deferrable:
-            trigger = GeminiBatchPauseTrigger(
-                gemini_conn_id=self.gemini_conn_id,
-                began=now,
-                deadline=resume.quota_deadline + _REFUSED.maximum,
-                not_before=not_before,
-                resume=resume.to_dict(),
-                clock=self.clock,
-            )
-            self.defer(**trigger.deferral())
-        self.clock.sleep(not_before - now)
-
-    def _results_of(
-        self, context: Context, resume: BatchResume, again: int, ended: Mapping[str, BatchJob], *, first: bool
-    ) -> list[BatchJob]:
-        """
-        Return the jobs of a round once all have ended with results.
-
-        A later round that ends badly is left out: the rows keep the errors that they have.
-        """
-        names = list(resume.jobs_of(again).values())
-        try:
-            return self._wait(context, names, resume, ended)
-        except GeminiWaitTimeoutError:
-            self._give_up(names)
-            raise
-        except GeminiFilesError as error:
-            jobs = [job for name in names if (job := self._job_or_none(name))]
-            self._delete_inputs(jobs)
-            if first or not any(job.state in WITHOUT_RESULTS for job in jobs):
-                raise
-            self.log.warning("%s The rows that were asked again keep their errors.", error)
-            return []
-
-    def _wait(
-        self, context: Context, names: list[str], resume: BatchResume, ended: Mapping[str, BatchJob]
-    ) -> list[BatchJob]:
-        now = self.clock.now()
-        began, deadline = self._began_and_deadline(names, ended, now)
-        wait = BatchWait(names, Schedule(began, deadline, self.poll_interval, self.max_poll_interval))
-        for name in names:
-            if name in ended:
-                wait.see(name, ended[name], now)
-        if self.hook.batches.poll(wait):
-            return wait.ready()
-        self.log.info(wait.describe(now))
-        if self.deferrable:
-            trigger = GeminiBatchTrigger(
-                gemini_conn_id=self.gemini_conn_id,
-                batch_names=names,
-                began=began,
-                deadline=deadline,
-                poll_interval=self.poll_interval,
-                max_poll_interval=self.max_poll_interval,
-                resume=resume.to_dict(),
-                clock=self.clock,
-            )
-            self.defer(**trigger.deferral())
-        self._waited_for, self._airflow_state = names, lambda: _state_of(context["ti"])
-        try:
-            return self.hook.batches.finish(wait)
-        finally:
-            self._waited_for = []
-
-    def _began_and_deadline(self, names: list[str], ended: Mapping[str, BatchJob], now: float) -> tuple[float, float]:
-        """Return when the first of the jobs was submitted, and when the wait for them fails, by this clock."""
-        jobs = [ended[name] if name in ended else self.hook.get_batch(name) for name in names]
-        ahead = self.hook.server_now() - now
-        created = [at - ahead for job in jobs if (at := job.created_at()) is not None]
-        began = min([*created, now])
-        return began, min(began + self.timeout, deadline_of(self, now, self.timeout))
-
-    def _give_up(self, names: Sequence[str]) -> None:
-        """Cancel jobs that are past their time; one that only this task's execution_timeout has ended goes on."""
-        if not self.cancel_on_timeout:
-            return
-        for name in names:
-            job = self.hook.get_batch(name)
-            created = job.created_at()
-            if job.has_ended or (created is not None and self.hook.server_now() < created + self.timeout):
-                continue
-            self.hook.cancel_batch(name)
-            self.log.warning(
-                "%s is %s after its timeout of %.0f s: it is being cancelled.", name, job.state, self.timeout
-            )
-
-    def _job_or_none(self, name: str) -> BatchJob | None:
-        try:
-            return self.hook.get_batch(name)
-        except GeminiFilesError:
-            return None
-
-    def _delete_inputs(self, jobs: Sequence[BatchJob]) -> None:
-        inputs = [mark.input for job in jobs if job.has_ended and (mark := BatchMark.parse(job.display_name))]
-        for deletion in self.hook.delete_files(inputs):
-            if deletion.is_gone:
-                self.log.info("Deleted %s, the requests of a job that has ended", deletion.name)
-            else:
-                self.log.warning("%s stays until a cleanup or its expiry: %s", deletion.name, deletion.error)
-
-    def _landed(self, context: Context, run: BatchRun, jobs: Sequence[BatchJob], tally: Tally, output: Output) -> str:
-        """Account for what was written; then judge it."""
-        self.log.info("%s: %s", output.uri, tally.described())
-        context["ti"].xcom_push("batch", _manifest(run.model, jobs, tally, output))
-        lineage.written(self.hook, output.uri)
-        self._delete_inputs(jobs)
-        if tally.unsuccessful and self.on_row_error == "fail":
-            raise GeminiBatchRowsError(
-                f"{tally.described()}. All rows are in {output.uri}, with the error of each. on_row_error='keep' lets "
-                "the task succeed, and retry_rows asks rows with a passing error again."
-            )
-        return output.uri
-
-    def _batch_run(self, context: Context) -> BatchRun:
+    def _batch_task(self, context: Context, resume: BatchResume, ended: Sequence[BatchJob] = ()) -> BatchTask:
+        """Read the arguments; nothing is sent but what names files."""
+        self._refuse_nothing()
         uploaded = UploadedMetadata(context).of
-        ti = context["ti"]
         run_after = getattr(context.get("dag_run"), "run_after", None)
+        output = self._output()
         spec = BatchSpec(
-            requests=self._batch_requests(uploaded),
+            requests=self._words(uploaded).read(),
             owner=owner_of(context),
             model=text_of(self.model, "model"),
             label=self.task_id,
@@ -423,56 +230,55 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             gives_up=self.cancel_on_timeout,
             keep_cut=self.on_max_tokens == "keep",
             since=run_after.timestamp() if run_after else None,
-            is_retry=(ti.try_number or 1) > 1,
+            is_retry=(getattr(context["ti"], "try_number", None) or 1) > 1,
+            store=context.get("task_state_store"),
         )
-        return self.hook.batch_run(spec, context.get("task_state_store"))
+        return BatchTask(self, self._settings(context), context, self.hook.batch_run(spec), output, resume, ended)
 
-    def _batch_requests(self, uploaded: Callable[[str], GeminiFile | None]) -> BatchRequests:
-        """Read the arguments; nothing is sent."""
-        if self._was_given_files and self.files is None:
-            raise GeminiInputError("files is None: the task that it comes from has pushed nothing.")
-        for name in self._was_given:
-            if getattr(self, name) in (None, "", "None"):
-                raise GeminiInputError(f"{name} is empty: the task or template that it comes from gave nothing.")
-        by_file = self.requests is None and self.source is None
+    def _settings(self, context: Context) -> BatchSettings:
+        def on_wait(names: list[str]) -> None:
+            self._waited_for, self._airflow_state = names, lambda: _state_of(context["ti"])
+
+        return BatchSettings(
+            retry_rows=self.retry_rows,
+            on_row_error=self.on_row_error,
+            on_quota=self.on_quota,
+            timeout=self.timeout,
+            cancel_on_timeout=self.cancel_on_timeout,
+            deferrable=self.deferrable,
+            poll_interval=self.poll_interval,
+            max_poll_interval=self.max_poll_interval,
+            on_wait=on_wait,
+        )
+
+    def _words(self, uploaded: FindUpload) -> BatchWords:
         words = Words(
             prompt=text_of(self.prompt, "prompt"),
-            files=None if by_file else self.files,
+            files=self.files,
+            # A null Param in a template is the text "None".
             contents=None if self.contents in ("", "None") else self.contents,
             system_instruction=text_of(self.system_instruction, "system_instruction"),
             generation_config=self.generation_config,
             response_schema=self.response_schema,
             model=text_of(self.model, "model"),
         )
-        return BatchRequests(self._reader(uploaded), words)
+        conn_id = text_of(self.source_conn_id, "source_conn_id")
+        return BatchWords(words, self.requests, self.source, conn_id, self.hook.files.look_up, uploaded)
 
-    def _reader(self, uploaded: Callable[[str], GeminiFile | None]) -> Callable[[], Any]:
-        if self.requests is not None and self.source is not None:
-            raise GeminiInputError("requests and source both say what is asked: leave one of them out.")
-        if self.requests is not None:
-            if isinstance(self.requests, str | Mapping):
-                raise GeminiInputError(f"requests must be a list of prompts or dicts; got {self.requests!r:.200}.")
-            return from_list(list(self.requests))
-        if self.source is not None:
-            conn_id = text_of(self.source_conn_id, "source_conn_id")
-            source = find_source(self.source, conn_id, roots=allowed_local_paths())
-            return from_lines(lambda: lines_of(source), source.uri)
-        if self.files is None:
-            raise GeminiInputError("A batch needs files (one request for each), requests, or source.")
-        files = list(self.files) if is_many_files(self.files) else [self.files]
-        return from_files(files, self._label_reader(files, uploaded))
+    def _new_resume(self) -> BatchResume:
+        return BatchResume(deadline_of(self, self.clock.now(), self.quota_timeout))
 
-    def _label_reader(
-        self, files: Sequence[Any], uploaded: Callable[[str], GeminiFile | None]
-    ) -> Callable[[Any], str | None]:
-        """Return a reader of the name of a file's source: by what is given, by XCom, or by the service."""
-        given = {name: file for file in files if (name := _name_of(file))}
-        told = {name: _label(file) or _label(uploaded(name)) for name, file in given.items()}
-        unknown = [name for name, label in told.items() if label is None]
-        if unknown:
-            seen = self.hook.files.look_up(unknown)
-            told |= {name: _label(file) for name, file in seen.items() if isinstance(file, GeminiFile)}
-        return lambda file: told.get(_name_of(file) or "")
+    def _refuse_nothing(self) -> None:
+        """
+        Refuse arguments for which the task that they come from, or their template, gave nothing.
+
+        :raises GeminiInputError: naming the argument.
+        """
+        if self._was_given_files and self.files is None:
+            raise GeminiInputError("files is None: the task that it comes from has pushed nothing.")
+        for name in self._was_given:
+            if getattr(self, name) in (None, "", "None"):
+                raise GeminiInputError(f"{name} is empty: the task or template that it comes from gave nothing.")
 
     def _output(self) -> Output:
         path = self.output_path if not isinstance(self.output_path, str) else text_of(self.output_path, "output_path")
@@ -481,47 +287,6 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         output = Output(path, text_of(self.output_conn_id, "output_conn_id"))
         output.check()
         return output
-
-
-def _manifest(model: str, jobs: Sequence[BatchJob], tally: Tally, output: Output) -> dict[str, Any]:
-    first = jobs[0]
-    mark = BatchMark.parse(first.display_name)
-    return {
-        "name": first.name,
-        "names": [job.name for job in jobs],
-        "state": first.state,
-        "model": first.model or model,
-        "counts": {"total": tally.total, **tally.counts},
-        "usage": tally.usage,
-        "create_time": first.create_time,
-        "end_time": jobs[-1].end_time,
-        "input_file": mark.input if mark else None,
-        "result_file": first.output_file,
-        "output": output.uri,
-    }
-
-
-def _name_of(file: Any) -> str | None:
-    """Return the name of a file; None for a part that is none, such as a URL."""
-    inner = file.get("file", file) if isinstance(file, Mapping) and "name" not in file else file
-    try:
-        return parse_name(inner)
-    except GeminiInputError:
-        return None
-
-
-def _label(file: Any) -> str | None:
-    """Return the name of a file's source, as far as its metadata says it."""
-    if isinstance(file, Mapping):
-        file = file.get("file", file) if "name" not in file else file
-    origin = _of(file, "uploaded_from")
-    uri = _of(origin, "uri")
-    label = str(uri).rstrip("/").rpartition("/")[2] if uri else label_of(_of(file, "display_name"))
-    return shown_text(label) or None
-
-
-def _of(record: Any, name: str) -> Any:
-    return record.get(name) if isinstance(record, Mapping) else getattr(record, name, None)
 
 
 def _state_of(ti: Any) -> str | None:

@@ -75,9 +75,11 @@ class Output:
             with self._staged_at(Path(folder, f".{secrets.token_hex(8)}.tmp")) as file:
                 yield file
             return
-        with tempfile.TemporaryDirectory(prefix="gemini_output_") as folder:
-            with self._staged_at(Path(folder, "output")) as file:
-                yield file
+        with (
+            tempfile.TemporaryDirectory(prefix="gemini_output_") as elsewhere,
+            self._staged_at(Path(elsewhere, "output")) as file,
+        ):
+            yield file
 
     @contextmanager
     def _staged_at(self, staged: Path) -> Iterator[BinaryIO]:

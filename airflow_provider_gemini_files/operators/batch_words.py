@@ -1,0 +1,100 @@
+"""The arguments of a batch operator, read into its requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from airflow_provider_gemini_files.batches.requests import (
+    BatchRequests,
+    Item,
+    Words,
+    from_files,
+    from_lines,
+    from_list,
+)
+from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.files.naming import label_of
+from airflow_provider_gemini_files.files.reference import GeminiFile, is_many_files, parse_name
+from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
+from airflow_provider_gemini_files.transfer.lines import lines_of
+from airflow_provider_gemini_files.transfer.sources import find_source
+
+
+@dataclass(frozen=True)
+class BatchWords:
+    """
+    The arguments that say what is asked, with their templates rendered.
+
+    :param words: what holds for each request that does not say it itself.
+    :param look_up: asks the service for files by name.
+    :param uploaded: finds what an upload task of this run has recorded about a file.
+    """
+
+    words: Words
+    requests: Any
+    source: Any
+    source_conn_id: str | None
+    look_up: Callable[[Sequence[str]], Mapping[str, Any]]
+    uploaded: Callable[[str], GeminiFile | None]
+
+    def read(self) -> BatchRequests:
+        """
+        Return the requests; at most the names of files are looked up.
+
+        :raises GeminiInputError: for arguments that say nothing, or two things at once.
+        """
+        by_file = self.requests is None and self.source is None
+        return BatchRequests(self._reader(), replace(self.words, files=None) if by_file else self.words)
+
+    def _reader(self) -> Callable[[], Iterable[Item]]:
+        if self.requests is not None and self.source is not None:
+            raise GeminiInputError("requests and source both say what is asked: leave one of them out.")
+        if self.requests is not None:
+            if isinstance(self.requests, str | Mapping):
+                raise GeminiInputError(f"requests must be a list of prompts or dicts; got {self.requests!r:.200}.")
+            return from_list(list(self.requests))
+        if self.source is not None:
+            source = find_source(self.source, self.source_conn_id, roots=allowed_local_paths())
+            return from_lines(lambda: lines_of(source), source.uri)
+        if self.words.files is None:
+            raise GeminiInputError("A batch needs files (one request for each), requests, or source.")
+        files = list(self.words.files) if is_many_files(self.words.files) else [self.words.files]
+        return from_files(files, self._label_reader(files))
+
+    def _label_reader(self, files: Sequence[Any]) -> Callable[[Any], str | None]:
+        """Return a reader of the name of a file's source: by what is given, by XCom, or by the service."""
+        given = {name: file for file in files if (name := _name_of(file))}
+        told = {name: _label(file) or _label(self.uploaded(name)) for name, file in given.items()}
+        unknown = [name for name, label in told.items() if label is None]
+        if unknown:
+            seen = self.look_up(unknown)
+            told |= {name: _label(file) for name, file in seen.items() if isinstance(file, GeminiFile)}
+        return lambda file: told.get(_name_of(file) or "")
+
+
+def _name_of(file: Any) -> str | None:
+    """Return the name of a file; None for a part that is none, such as a URL."""
+    try:
+        return parse_name(_inner(file))
+    except GeminiInputError:
+        return None
+
+
+def _label(file: Any) -> str | None:
+    """Return the name of a file's source, as far as its metadata says it."""
+    file = _inner(file)
+    uri = _of(_of(file, "uploaded_from"), "uri")
+    label = str(uri).rstrip("/").rpartition("/")[2] if uri else label_of(_of(file, "display_name"))
+    return shown_text(label) or None
+
+
+def _inner(file: Any) -> Any:
+    """Return the file of a part: ``{"file": ..., "video": ...}``."""
+    return file.get("file", file) if isinstance(file, Mapping) and "name" not in file else file
+
+
+def _of(record: Any, name: str) -> Any:
+    return record.get(name) if isinstance(record, Mapping) else getattr(record, name, None)
