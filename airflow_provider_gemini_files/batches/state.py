@@ -25,7 +25,7 @@ class BatchWait(Wait[BatchJob]):
     """
 
     goal = "to end"
-    advice = "The job goes on: a later attempt uses its results if they are there by then; or raise the timeout."
+    advice = "The service works on a job for up to 48 hours: raise the timeout to wait longer."
 
     def judge(self, seen: BatchJob, now: float) -> bool | GeminiFilesError:
         """Return whether a job has results, or the error of one that never will have any."""

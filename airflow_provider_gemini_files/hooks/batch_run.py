@@ -41,6 +41,8 @@ INPUT_TYPE = "application/jsonl"
 LIST_LAG_SECONDS = 60.0
 #: Seconds that the clocks of Airflow and the service may differ when jobs of a run are looked for.
 _CLOCK_TOLERANCE = 3600.0
+#: Seconds by which this machine may see the end of a job's time earlier than the service does.
+_SAME_TIME = 60.0
 #: Seconds after its end for which a job's results are certainly kept.
 _RESULTS_KEPT = 48 * 3600.0
 
@@ -195,17 +197,20 @@ class BatchRun:
     def _is_usable(self, job: BatchJob) -> bool:
         if job.state in WITHOUT_RESULTS:
             return False
-        now = self._service.server_now()
-        if job.has_ended:
-            return not self._is_lost(job, now)
-        created = job.created_at()
-        is_given_up = self._spec.gives_up and created is not None and now >= created + self._spec.timeout
-        return not is_given_up
+        return not self._is_lost(job) if job.has_ended else not self.is_given_up(job)
 
-    def _is_lost(self, job: BatchJob, now: float) -> bool:
+    def is_given_up(self, job: BatchJob) -> bool:
+        """Return whether a job has not ended in its time, so that it is cancelled and not used any more."""
+        created = job.created_at()
+        if job.has_ended or created is None or not self._spec.gives_up:
+            return False
+        timeout = self._spec.timeout
+        return self._service.server_now() >= created + timeout - min(_SAME_TIME, 0.1 * timeout)
+
+    def _is_lost(self, job: BatchJob) -> bool:
         """Return whether the results of an old job do not exist any more."""
         ended = job.ended_at()
-        if job.output_file is None or ended is None or now < ended + _RESULTS_KEPT:
+        if job.output_file is None or ended is None or self._service.server_now() < ended + _RESULTS_KEPT:
             return False
         try:
             self._files.get_file(job.output_file)

@@ -47,7 +47,6 @@ class BatchSettings:
     on_row_error: str
     on_quota: str
     timeout: float
-    cancel_on_timeout: bool
     deferrable: bool
     poll_interval: float
     max_poll_interval: float
@@ -106,15 +105,11 @@ class BatchTask:
 
     def give_up(self, names: Sequence[str]) -> None:
         """Cancel jobs that are past their time; one that only this task's execution_timeout has ended goes on."""
-        if not self._settings.cancel_on_timeout:
-            return
         for name in names:
             job = self._hook.get_batch(name)
-            created = job.created_at()
-            if job.has_ended or (created is not None and self._hook.server_now() < created + self._settings.timeout):
-                continue
-            self._hook.cancel_batch(name)
-            self._log.warning("%s is %s after its timeout: it is being cancelled.", name, job.state)
+            if self._run.is_given_up(job):
+                self._hook.cancel_batch(name)
+                self._log.warning("%s is %s after its timeout: it is being cancelled.", name, job.state)
 
     # Submitting
 

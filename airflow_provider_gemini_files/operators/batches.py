@@ -244,7 +244,6 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             on_row_error=self.on_row_error,
             on_quota=self.on_quota,
             timeout=self.timeout,
-            cancel_on_timeout=self.cancel_on_timeout,
             deferrable=self.deferrable,
             poll_interval=self.poll_interval,
             max_poll_interval=self.max_poll_interval,

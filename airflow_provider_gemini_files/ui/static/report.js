@@ -26,6 +26,7 @@ const REASONS = {
   orphan: "Run not found here",
   "run running": "Run is active",
   "run unknown": "Run state unknown",
+  "in a batch": "Needed by a batch job",
   "too young": "Within grace period",
   "not due": "Not due yet",
   "limit reached": "Deletion limit reached",
