@@ -181,6 +181,41 @@ def test_a_session_that_only_fails_is_replaced(emulator, connect, store, large, 
     assert_ends_with_one_file(emulator, store, large)
 
 
+@pytest.mark.parametrize(("max_retries", "queries"), [(0, 1), (2, 3), (50, 5)])
+def test_failing_session_is_replaced_within_the_attempt(emulator, connect, store, large, max_retries, queries):
+    connect(host=emulator.base_url, extra={"max_retries": max_retries})
+    emulator.faults.add("query", "outage", times=None)
+
+    file = attempt(store, large)
+
+    assert [call for call, _ in sends(emulator)] == ["query"] * queries + ["start", "finalize"]
+    assert file.sha256 == digest(large)
+    assert emulator.usage()["files"] == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_session_whose_host_wants_more_than_a_minute_is_replaced(emulator, connect, store, large, status):
+    connect(host=emulator.base_url, extra={"max_retries": 4})
+    emulator.faults.add("query", "status", status=status, headers={"Retry-After": "3600"}, times=None)
+
+    assert_ends_with_one_file(emulator, store, large)
+
+    assert [call for call, _ in sends(emulator)] == ["query", "start", "finalize"]
+
+
+def test_session_is_resumed_after_the_whole_service_has_asked_to_wait(emulator, store, large):
+    for call in ("query", "start"):
+        emulator.faults.add(call, "status", status=503, headers={"Retry-After": "3600"})
+
+    with pytest.raises(e.GeminiServiceError) as failed:
+        attempt(store, large)
+    assert failed.value.retry_after == 3600
+    emulator.clear_journal()
+
+    attempt(store, large)
+    assert sends(emulator) == [("query", None), ("finalize", str(6 * MIB))]
+
+
 @pytest.mark.parametrize(
     "url",
     [

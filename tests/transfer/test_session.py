@@ -299,7 +299,14 @@ def test_the_delay_of_retry_info_is_followed():
     assert session.delay == 7
 
 
-@pytest.mark.parametrize("at", [new_session, opened, remembered], ids=["start", "send", "query"])
+def asking() -> UploadSession:
+    """Return a session that is about to ask how far the service got."""
+    session = opened()
+    session.broken(ConnectionError("reset"))
+    return session
+
+
+@pytest.mark.parametrize("at", [new_session, opened, asking], ids=["start", "send", "query"])
 @pytest.mark.parametrize(("status", "kind"), [(429, e.GeminiRateLimitError), (503, e.GeminiServiceError)])
 def test_a_delay_of_more_than_a_minute_ends_the_attempt(at, status, kind):
     with pytest.raises(kind) as failed:
@@ -425,13 +432,26 @@ def test_a_remembered_session_with_more_than_the_source_has_is_replaced():
 
 
 @pytest.mark.parametrize("failure", ["503", "refused before"])
-@pytest.mark.parametrize("max_failures", [0, 2])
-def test_a_remembered_session_whose_host_fails_is_replaced(failure, max_failures):
-    service = Service([failure] * (max_failures + 1))
+@pytest.mark.parametrize(("max_failures", "queries"), [(0, 1), (2, 3), (4, 5), (50, 5)])
+def test_remembered_session_is_replaced_once_its_host_has_failed_too_often(failure, max_failures, queries):
+    service = Service([failure] * queries)
 
     requests = [command for command, _, _ in drive(remembered(max_failures=max_failures), service)]
 
-    assert requests == ["query"] * (max_failures + 1) + ["start", "upload, finalize"]
+    assert requests == ["query"] * queries + ["start", "upload, finalize"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_remembered_session_is_replaced_if_its_host_wants_more_than_a_minute(status):
+    session = remembered()
+
+    session.answered(response(status, retry_after="3600"))
+
+    assert command(session) == "start"
+    assert session.delay == 0
+    with pytest.raises(e.GeminiFilesError) as failed:
+        session.answered(response(status, retry_after="3600"))
+    assert failed.value.retry_after == 3600
 
 
 @pytest.mark.parametrize("headers", [{"x_goog_upload_status": "final"}, {}])
