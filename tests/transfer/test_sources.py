@@ -110,6 +110,14 @@ def test_anything_else_is_refused(source):
         find_sources(source)
 
 
+@pytest.mark.parametrize("source", ["", " ", "\n", "file://", "LOCAL://file://", ["a.txt", ""]])
+def test_empty_source_does_not_mean_the_working_directory(folder, monkeypatch, source):
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(GeminiInputError, match="source is empty: expected a path, a URI or a URL"):
+        find_sources(source)
+
+
 # --- many files ----------------------------------------------------------------------------------------------------
 
 
@@ -309,11 +317,54 @@ def test_local_files_can_be_confined_to_directories(folder):
             find_sources(where, roots=roots)
 
 
-def test_a_link_does_not_lead_out_of_the_allowed_directories(folder):
-    (folder / "below" / "leak.txt").symlink_to(folder / "a.txt")
+@pytest.mark.parametrize(
+    "form",
+    [
+        "FILE://{}",
+        "File://{}",
+        "local://{}",
+        "LOCAL://{}",
+        "file://file://{}",
+        "file://LOCAL://file://{}",
+        "file:///..{}",
+        "file://{}/below/../a.txt",
+    ],
+)
+def test_no_form_of_a_local_uri_leads_out_of_the_allowed_directories(folder, form):
+    where = form.format(folder if "below" in form else folder / "a.txt")
 
     with pytest.raises(GeminiInputError, match="outside of the directories"):
-        find_source(folder / "below" / "leak.txt", roots=[str(folder / "below")])
+        find_source(where, roots=[str(folder / "below")])
+    assert find_source(where, roots=[str(folder)]).name == "a.txt"
+
+
+def test_chained_file_system_does_not_lead_to_the_local_disk(folder):
+    with pytest.raises(GeminiInputError, match="no file system for simplecache::file"):
+        find_source(f"simplecache::file://{folder}/a.txt", roots=[str(folder / "below")])
+
+
+@pytest.mark.parametrize(
+    "form", ["{}/leak.txt", "{}/up/a.txt", "FILE://{}/up/a.txt", "{}/up", "{}/up/*.txt", "{}/u*/*.txt"]
+)
+def test_link_does_not_lead_out_of_the_allowed_directories(folder, form):
+    below = folder / "below"
+    (below / "leak.txt").symlink_to(folder / "a.txt")
+    (below / "up").symlink_to(folder, target_is_directory=True)
+
+    with pytest.raises(GeminiInputError, match=r"outside of the directories|No file matches"):
+        find_sources(form.format(below), roots=[str(below)])
+
+
+@pytest.mark.parametrize("form", ["{}", "{}/.h*", "{}/none.txt", "{}/nothing/"])
+def test_nothing_is_told_about_what_is_outside_of_the_allowed_directories(folder, caplog, form):
+    with pytest.raises(GeminiInputError, match="outside of the directories"), caplog.at_level(logging.INFO):
+        find_sources(form.format(folder), roots=[str(folder / "below")])
+
+    assert caplog.messages == []
+
+
+def test_pattern_from_above_may_match_allowed_files(folder):
+    assert names(f"{folder}/b*w/*.txt", roots=[str(folder / "below")]) == ["d.txt"]
 
 
 def test_a_directory_with_a_similar_name_is_not_allowed(folder):
