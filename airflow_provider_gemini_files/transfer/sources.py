@@ -163,13 +163,13 @@ def _is_wanted(path: str, top: str) -> bool:
     if not os.path.isfile(path):
         return False
     if os.path.basename(path).startswith("."):
-        log.info("Skipped %s: it is hidden", _text(path))
+        log.info("Skipped %s: it is hidden", shown_text(_text(path)))
         return False
     if not _is_below(path, top):
-        log.warning("Skipped %s: it is a link that leads out of %s", _text(path), _text(top))
+        log.warning("Skipped %s: it is a link that leads out of %s", shown_text(_text(path)), shown_text(_text(top)))
         return False
     if os.path.getsize(path) == 0:
-        log.info("Skipped %s: it is empty", _text(path))
+        log.info("Skipped %s: it is empty", shown_text(_text(path)))
         return False
     return True
 

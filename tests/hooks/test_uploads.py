@@ -110,7 +110,7 @@ def test_upload_deletes_a_file_that_arrived_damaged(hook, emulator, text_file, f
     emulator.faults.add("finalize", fault)
     sha256 = hashlib.sha256(text_file.read_bytes()).hexdigest()
 
-    with pytest.raises(e.GeminiIntegrityError, match=f"sha256 {sha256}, the service has {says}"):
+    with pytest.raises(e.GeminiIntegrityError, match=f"sha256 {sha256} were sent, the service has {says}"):
         hook.upload_file(text_file)
 
     assert emulator.usage()["files"] == 0

@@ -1,4 +1,4 @@
-"""Sources that change, and files that another upload has created, over HTTP against the emulator."""
+"""Sources that change, and the requests and responses of one upload, over HTTP against the emulator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support import FakeClock
+from support import FakeClock, logged_by
 from transfer_store import ObjectStorage
 
 from airflow_provider_gemini_files import exceptions as e
@@ -141,38 +141,6 @@ def test_a_shared_file_has_the_name_of_the_bytes_that_were_sent(hook, emulator, 
     assert hook.upload_file(text_file, share=True).name == shared.name
 
 
-# --- files of others -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("content", ["other words, longer", REWRITTEN], ids=["other size", "same size"])
-def test_a_chosen_name_never_replaces_or_adopts_the_file_of_a_stranger(hook, emulator, text_file, content):
-    stranger = hook.upload_bytes(content.encode(), "s.txt")
-    emulator.clear_journal()
-
-    with pytest.raises(e.GeminiNameTakenError, match="is left alone"):
-        hook.upload_file(text_file, name=stranger.name)
-
-    assert hook.get_file(stranger) == stranger
-    assert {"delete", "start"}.isdisjoint(calls(emulator))
-
-
-def test_a_chosen_name_adopts_a_file_of_the_same_bytes_and_type(hook, text_file):
-    first = hook.upload_file(text_file, name=NAME)
-
-    assert hook.upload_file(text_file, name=NAME) == first
-    with pytest.raises(e.GeminiNameTakenError):
-        hook.upload_file(text_file, name=NAME, mime_type="text/csv")
-
-
-def test_a_task_leaves_the_file_of_another_task_alone(hook, emulator, text_file):
-    other = hook.upload_bytes(b"other words", "s.txt", owner=OWNER)
-
-    file = hook.upload_file(text_file, name=other.name, owner=replace(OWNER, task_id="t2"))
-
-    assert file.name != other.name
-    assert emulator.usage()["files"] == 2
-
-
 # --- the service's response ----------------------------------------------------------------------------------------
 
 
@@ -196,3 +164,21 @@ def test_the_bytes_are_sent_with_type_size_and_names(hook, emulator, text_file):
     }
     finalize = next(entry for entry in emulator.journal if entry["call"] == "finalize")
     assert (finalize["command"], finalize["offset"], finalize["body"]) == ("upload, finalize", "0", {"bytes": 20})
+
+
+def test_path_cannot_write_folds_into_the_log(emulator, tmp_path, mocker):
+    log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+    hook = GeminiFilesHook()
+    (tmp_path / "::endgroup::").mkdir()
+    path = tmp_path / "::endgroup::" / "a.txt"
+    path.write_text("x")
+
+    hook.upload_file(path, name=NAME, owner=OWNER)
+    hook.upload_file(path, name=NAME, owner=OWNER)
+    hook.upload_file(changing(path, lambda: rewrite(path, "y")))
+
+    lines = [line for level in (log.info, log.warning) for line in logged_by(level)]
+    own = {"::endgroup::", "::group::Uploading a.txt, 1 B"}
+    assert any("already exists" in line for line in lines)
+    assert any("changed while it was read" in line for line in lines)
+    assert [line for line in lines if "::" in line and line not in own] == []
