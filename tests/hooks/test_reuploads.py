@@ -143,6 +143,17 @@ def test_an_upload_that_cannot_be_repeated_names_source_and_task(hook, emulator,
     assert emulator.journal == []
 
 
+def test_names_cannot_write_lines_or_folds_into_the_error(hook, gone):
+    name = "a\n::endgroup::\x1b[1m"
+    owner = Owner("d", f"run {name}", f"task {name}", deployment="prod")
+
+    for origin in (None, UploadedFrom(f"/none/{name}"), UploadedFrom(f"https://h/{name}", complete=False)):
+        with pytest.raises(e.GeminiFileGoneError) as failed:
+            hook.reupload_file(replace(gone, display_name=name, owner=owner, uploaded_from=origin))
+
+        assert [mark for mark in ("\n", "\x1b", "::endgroup") if mark in str(failed.value)] == []
+
+
 def test_a_source_outside_of_the_allowed_directories_is_not_read_again(hook, gone, monkeypatch):
     monkeypatch.setenv("AIRFLOW__GEMINI_FILES__ALLOWED_LOCAL_PATHS", "/no/such")
 

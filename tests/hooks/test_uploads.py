@@ -281,7 +281,7 @@ def test_full_storage_is_not_tried_again(connect, gemini_emulator, text_file):
     gemini_emulator.settings.quota_bytes = 10
     connect(host=gemini_emulator.base_url)
 
-    with pytest.raises(e.GeminiStorageFullError, match=r"20 B are missing; 0 files use 0 B of 20\.0 GiB") as full:
+    with pytest.raises(e.GeminiStorageFullError, match=r"20 B did not fit; 0 files use 0 B of 20\.0 GiB") as full:
         GeminiFilesHook().upload_file(text_file)
 
     assert full.value.missing_bytes == 20
@@ -305,7 +305,7 @@ def test_full_storage_is_reported_even_if_the_files_cannot_be_listed(hook, emula
     emulator.faults.add("start", "storage_full")
     emulator.faults.add("list", "outage", times=2)
 
-    with pytest.raises(e.GeminiStorageFullError, match=r"20 B are missing; the usage cannot be read") as full:
+    with pytest.raises(e.GeminiStorageFullError, match=r"20 B did not fit; the usage cannot be read") as full:
         hook.upload_file(text_file)
 
     assert full.value.missing_bytes == 20
