@@ -281,6 +281,17 @@ def certificate(tmp_path):
     return path
 
 
+@pytest.mark.parametrize("text", [None, "", "no certificate"], ids=["missing", "empty", "garbage"])
+def test_unusable_certificates_of_the_worker_are_named(site, monkeypatch, tmp_path, text):
+    path = tmp_path / "certificates.pem"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+
+    with pytest.raises(e.GeminiInputError, match=r"certificates that SSL_CERT_FILE or SSL_CERT_DIR .* cannot be read"):
+        find(f"{site['url']}/a.txt?token=secret")
+
+
 @pytest.mark.parametrize(("host", "fits"), [("example.test", True), ("other.test", False)])
 def test_certificate_must_match_the_name_although_an_address_is_requested(mocker, monkeypatch, certificate, host, fits):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
