@@ -75,7 +75,7 @@ def sha256(path: Path) -> str:
     "text", ["a longer note of many more words", "A NOTE OF SOME WORDS"], ids=["grown", "rewritten"]
 )
 @pytest.mark.parametrize("how", [{}, {"name": NAME}, {"share": True}], ids=["new", "named", "shared"])
-def test_a_source_that_changes_while_it_is_read_is_uploaded_as_it_is_then(hook, emulator, text_file, text, how):
+def test_source_that_changes_while_read_is_uploaded_again(hook, emulator, text_file, text, how):
     file = hook.upload_file(changing(text_file, lambda: rewrite(text_file, text)), **how)
 
     assert file.sha256 == sha256(text_file)
@@ -83,14 +83,14 @@ def test_a_source_that_changes_while_it_is_read_is_uploaded_as_it_is_then(hook, 
     assert emulator.usage() == {"files": 1, "bytes": len(text)}
 
 
-def test_a_source_that_becomes_shorter_while_it_is_read_is_read_again(hook, emulator, text_file):
+def test_source_that_shrinks_while_read_is_uploaded_again(hook, emulator, text_file):
     file = hook.upload_file(changing(text_file, lambda: rewrite(text_file, "short")))
 
     assert file.sha256 == sha256(text_file)
     assert emulator.usage() == {"files": 1, "bytes": 5}
 
 
-def test_a_source_that_never_rests_is_an_error_and_leaves_no_file(hook, emulator, text_file):
+def test_source_that_keeps_changing_fails_and_leaves_no_file(hook, emulator, text_file):
     def change() -> None:
         rewrite(text_file, "x" * 20)
 
@@ -101,14 +101,14 @@ def test_a_source_that_never_rests_is_an_error_and_leaves_no_file(hook, emulator
     assert calls(emulator).count("start") == 3
 
 
-def test_a_source_that_becomes_empty_is_refused_and_leaves_no_file(hook, emulator, text_file):
+def test_source_that_becomes_empty_is_refused_and_leaves_no_file(hook, emulator, text_file):
     with pytest.raises(e.GeminiInputError, match="is empty"):
         hook.upload_file(changing(text_file, lambda: rewrite(text_file, "")))
 
     assert emulator.usage()["files"] == 0
 
 
-def test_a_source_that_is_deleted_once_it_was_read_is_uploaded(hook, emulator, text_file):
+def test_source_deleted_after_reading_is_uploaded(hook, emulator, text_file):
     expected = sha256(text_file)
     found = find_source(text_file)
 
@@ -118,7 +118,7 @@ def test_a_source_that_is_deleted_once_it_was_read_is_uploaded(hook, emulator, t
     assert emulator.usage()["files"] == 1
 
 
-def test_an_object_that_is_replaced_while_it_is_read_is_uploaded_as_it_is_then(hook, emulator):
+def test_object_replaced_while_read_is_uploaded_again(hook, emulator):
     storage = ObjectStorage()
     storage.put(**{"a.txt": b"old old"})
     source = find_source(storage.uri("a.txt"))
@@ -130,7 +130,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_uploaded_as_it_is_then(h
     assert emulator.usage()["files"] == 1
 
 
-def test_a_shared_file_has_the_name_of_the_bytes_that_were_sent(hook, emulator, text_file):
+def test_shared_file_is_named_after_the_bytes_sent(hook, emulator, text_file):
     changed = "A NOTE OF SOME WORDS"
     before = text_file.read_text()
     shared = hook.upload_file(changing(text_file, *[lambda: None] * 6, lambda: rewrite(text_file, changed)), share=True)
@@ -144,7 +144,7 @@ def test_a_shared_file_has_the_name_of_the_bytes_that_were_sent(hook, emulator, 
 # --- the service's response ----------------------------------------------------------------------------------------
 
 
-def test_a_response_with_a_file_that_cannot_be_read_is_an_error_of_our_tree(hook, emulator, text_file):
+def test_unreadable_file_in_response_raises_service_error(hook, emulator, text_file):
     body = json.dumps({"file": {"name": NAME, "sizeBytes": "5.0"}})
     emulator.faults.add("finalize", "status", status=200, body=body, headers={"x-goog-upload-status": "final"})
 
@@ -152,7 +152,7 @@ def test_a_response_with_a_file_that_cannot_be_read_is_an_error_of_our_tree(hook
         hook.upload_file(text_file)
 
 
-def test_the_bytes_are_sent_with_type_size_and_names(hook, emulator, text_file):
+def test_upload_sends_type_size_and_names(hook, emulator, text_file):
     hook.upload_file(text_file, name=NAME, owner=OWNER)
 
     start = next(entry for entry in emulator.journal if entry["call"] == "start")

@@ -29,7 +29,7 @@ def calls(emulator) -> list[str]:
 
 
 @pytest.mark.parametrize("content", ["other words, longer", REWRITTEN], ids=["other size", "same size"])
-def test_a_chosen_name_never_replaces_or_adopts_the_file_of_a_stranger(hook, emulator, text_file, content):
+def test_chosen_name_never_replaces_or_reuses_foreign_file(hook, emulator, text_file, content):
     stranger = hook.upload_bytes(content.encode(), "s.txt")
     emulator.clear_journal()
 
@@ -40,7 +40,7 @@ def test_a_chosen_name_never_replaces_or_adopts_the_file_of_a_stranger(hook, emu
     assert {"delete", "start"}.isdisjoint(calls(emulator))
 
 
-def test_a_chosen_name_adopts_a_file_of_the_same_bytes_and_type(hook, text_file):
+def test_chosen_name_reuses_file_of_same_bytes_and_type(hook, text_file):
     first = hook.upload_file(text_file, name=NAME)
 
     assert hook.upload_file(text_file, name=NAME) == first
@@ -48,7 +48,7 @@ def test_a_chosen_name_adopts_a_file_of_the_same_bytes_and_type(hook, text_file)
         hook.upload_file(text_file, name=NAME, mime_type="text/csv")
 
 
-def test_a_task_leaves_the_file_of_another_task_alone(hook, emulator, text_file):
+def test_task_leaves_file_of_another_task_alone(hook, emulator, text_file):
     other = hook.upload_bytes(b"other words", "s.txt", owner=OWNER)
 
     file = hook.upload_file(text_file, name=other.name, owner=replace(OWNER, task_id="t2"))
@@ -58,7 +58,7 @@ def test_a_task_leaves_the_file_of_another_task_alone(hook, emulator, text_file)
 
 
 @pytest.mark.parametrize("content", ["other words, longer", REWRITTEN], ids=["other size", "same size"])
-def test_shared_name_that_holds_other_bytes_is_neither_adopted_nor_deleted(hook, emulator, text_file, content):
+def test_shared_name_with_other_bytes_is_neither_reused_nor_deleted(hook, emulator, text_file, content):
     shared = hook.upload_file(text_file, share=True, owner=OWNER)
     hook.delete_file(shared)
     # As if its source had changed between two reads, and the upload had then been killed.

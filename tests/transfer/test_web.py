@@ -229,7 +229,7 @@ def test_private_address_is_refused(host):
         find_source(f"http://{host}/latest/meta-data")
 
 
-def test_redirect_to_a_private_address_is_refused(site, mocker):
+def test_redirect_to_private_address_is_refused(site, mocker):
     site["away"] = "http://169.254.169.254/latest"
     seen = mocker.patch.object(web, "is_public", autospec=True, side_effect=lambda ip: ip == "127.0.0.1")
 
