@@ -143,10 +143,9 @@ def _find_local(where: str, roots: Sequence[str]) -> Found:
     else:
         _check_allowed(path, roots)
         raise GeminiInputError(f"Source {_text(path)!r} does not exist on this worker.")
-    if not _is_allowed(top, roots):
-        # Before the log names what is skipped. A pattern from further up may still match allowed files only.
-        for candidate in candidates:
-            _check_allowed(candidate, roots)
+    # Before the log names what is skipped. A pattern from further up may match allowed files, if it matches no others.
+    if not candidates or not all(_is_allowed(candidate, roots) for candidate in candidates):
+        _check_allowed(top, roots, shown=path)
     kept = [candidate for candidate in sorted(candidates) if _is_wanted(candidate, top)]
     return Found([_local_file(candidate, roots) for candidate in kept], many=True)
 
@@ -183,10 +182,11 @@ def _is_allowed(path: str, roots: Sequence[str]) -> bool:
     return not roots or any(_is_below(path, root) for root in roots)
 
 
-def _check_allowed(path: str, roots: Sequence[str]) -> None:
+def _check_allowed(path: str, roots: Sequence[str], shown: str = "") -> None:
     if not _is_allowed(path, roots):
         raise GeminiInputError(
-            f"Source {_text(path)!r} is outside of the directories that [gemini_files] allowed_local_paths allows."
+            f"Source {_text(shown or path)!r} is outside of the directories that [gemini_files] allowed_local_paths "
+            "allows."
         )
 
 

@@ -355,11 +355,16 @@ def test_link_does_not_lead_out_of_the_allowed_directories(folder, form):
         find_sources(form.format(below), roots=[str(below)])
 
 
-@pytest.mark.parametrize("form", ["{}", "{}/.h*", "{}/none.txt", "{}/nothing/"])
+@pytest.mark.parametrize("form", ["{}", "{}/.h*", "{}/n*", "{}/none.txt", "{}/nothing", "{}/*/d.txt"])
 def test_nothing_is_told_about_what_is_outside_of_the_allowed_directories(folder, caplog, form):
-    with pytest.raises(GeminiInputError, match="outside of the directories"), caplog.at_level(logging.INFO):
-        find_sources(form.format(folder), roots=[str(folder / "below")])
+    (folder / "other").mkdir()
+    (folder / "other" / "d.txt").write_text("d")
+    where = form.format(folder)
 
+    with pytest.raises(GeminiInputError) as refused, caplog.at_level(logging.INFO):
+        find_sources(where, roots=[str(folder / "below")])
+
+    assert f"Source {where!r} is outside of the directories" in str(refused.value)
     assert caplog.messages == []
 
 
