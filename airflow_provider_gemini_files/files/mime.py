@@ -13,7 +13,16 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.files.signatures import HEAD_BYTES, is_html, is_text, text_encoding, type_of_binary
+from airflow_provider_gemini_files.files.signatures import (
+    HEAD_BYTES,
+    has_pdf_header,
+    invalid_utf8_at,
+    is_html,
+    is_pdf,
+    is_text,
+    text_encoding,
+    type_of_binary,
+)
 
 #: Types that decide how text is read; all other text is sent as text/plain, as Google advises.
 _TEXT_TYPES = {
@@ -104,6 +113,7 @@ _UNREADABLE = {
     "excel": _EXCEL,
     "gif": _Format("GIF images", "convert it to PNG, or to MP4 if it is animated"),
     "gzip": _Format("gzip-compressed files", "decompress it first"),
+    "iwork": _Format("Pages, Numbers and Keynote files", "export it as PDF"),
     "matroska": _Format("Matroska files", "convert it to MP4 or WebM"),
     "office": _Format("old Microsoft Office files", "convert it to PDF or text"),
     "ogg-video": _Format("Ogg videos", "convert it to MP4 or WebM"),
@@ -122,6 +132,7 @@ _UNREADABLE_SUFFIXES = {
     **dict.fromkeys((".xls", ".xlsb", ".xlsm", ".xlsx", ".xltx"), "excel"),
     **dict.fromkeys((".pot", ".potx", ".pps", ".ppsx", ".ppt", ".pptm", ".pptx"), "powerpoint"),
     **dict.fromkeys((".odp", ".ods", ".odt"), "opendocument"),
+    **dict.fromkeys((".key", ".numbers", ".pages"), "iwork"),
     **dict.fromkeys((".m2t", ".m2ts", ".mts", ".ts"), "transport-stream"),
     **dict.fromkeys((".mka", ".mkv"), "matroska"),
     **dict.fromkeys((".tif", ".tiff"), "tiff"),
@@ -139,7 +150,7 @@ _UNREADABLE_SUFFIXES = {
 _UNREADABLE_TEXT = {"email", "svg"}
 #: Formats of which the content shows only the container: the suffix tells them apart.
 _CONTAINERS = {
-    "zip": {"word", "excel", "powerpoint", "opendocument", "epub"},
+    "zip": {"word", "excel", "powerpoint", "opendocument", "epub", "iwork"},
     "office": {"word", "excel", "powerpoint", "email"},
     "gzip": {"archive"},
     "video/wmv": {"asf-audio"},
@@ -163,7 +174,8 @@ def mime_type_of(name: str, given: str | None = None, head: Callable[[], bytes] 
 
     :param name: the source's file name.
     :param given: the type that the user chose; returned as it is.
-    :param head: returns the first bytes of the source, of which 8 KiB are used; without it only the name is used.
+    :param head: returns the first bytes of the source: at least 8 KiB to detect its type, and as much of a text as has
+        to be UTF-8; without it only the name is used.
     :raises GeminiInputError: for a type that cannot be detected, a format that models do not read, text that is not
         UTF-8, and a ``given`` that is not a MIME type.
     """
@@ -172,10 +184,16 @@ def mime_type_of(name: str, given: str | None = None, head: Callable[[], bytes] 
     suffix = PurePosixPath(name).suffix.lower()
     if head is None:
         return _by_name(name, suffix)
-    content = head()[:HEAD_BYTES]
-    if content.lstrip().startswith(b"%PDF-"):
+    beginning = head()
+    content = beginning[:HEAD_BYTES]
+    if is_pdf(content) or _is_pdf_after_junk(suffix, content):
         return "application/pdf"
-    return _type_of_text(name, suffix, content) if is_text(content) else _type_of_media(name, suffix, content)
+    if not is_text(content):
+        return _type_of_media(name, suffix, content)
+    found = _type_of_text(name, suffix, content)
+    if found in _TEXT and (at := invalid_utf8_at(beginning)) is not None:
+        raise _not_utf8(name, suffix, beginning[max(at - HEAD_BYTES // 2, 0) : at + HEAD_BYTES // 2])
+    return found
 
 
 def may_be_html(name: str) -> bool:
@@ -198,6 +216,17 @@ def _by_name(name: str, suffix: str) -> str:
     if suffix not in _BY_SUFFIX:
         raise _unknown(name)
     return _BY_SUFFIX[suffix]
+
+
+def _is_pdf_after_junk(suffix: str, content: bytes) -> bool:
+    """Return whether content is a PDF although something stands before its header."""
+    if not has_pdf_header(content) or type_of_binary(content, bare_audio=False) is not None:
+        # An archive may hold a PDF as it is.
+        return False
+    if _BY_SUFFIX.get(suffix) in _TEXT:
+        return False
+    # A text may mention the header, but not under the name of another format.
+    return suffix in _BY_SUFFIX or suffix in _UNREADABLE_SUFFIXES or not is_text(content)
 
 
 def _type_of_text(name: str, suffix: str, content: bytes) -> str:
@@ -227,17 +256,22 @@ def _type_of_media(name: str, suffix: str, content: bytes) -> str:
         return by_name if by_name and by_name in _SAME_CONTAINER.get(found, ()) else found
     if by_name and by_name not in _TEXT:
         return by_name
+    raise _not_utf8(name, suffix, content)
+
+
+def _not_utf8(name: str, suffix: str, content: bytes) -> GeminiInputError:
+    """Return the error of content that is neither a known format nor UTF-8."""
     if encoding := text_encoding(content):
-        raise GeminiInputError(
+        return GeminiInputError(
             f"{name!r} looks like text in {encoding}, and the API reads UTF-8: convert it to UTF-8, or pass mime_type "
             "to upload it all the same."
         )
-    if by_name:
-        raise GeminiInputError(
+    if suffix in _BY_SUFFIX:
+        return GeminiInputError(
             f"{name!r} is not UTF-8 text, as its name says: convert it to UTF-8, or pass mime_type to upload it all "
             "the same."
         )
-    raise _unknown(name)
+    return _unknown(name)
 
 
 def _unreadable(name: str, kind: str) -> GeminiInputError:

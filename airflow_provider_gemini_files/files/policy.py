@@ -70,7 +70,7 @@ def _texts(value: Any) -> tuple[str, ...] | None:
     """Take several texts, in an order that does not change between two parses of a Dag."""
     if value is None:
         return None
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise ValueError("not a list of texts")
     # Once: an iterator is empty afterwards.
     texts = tuple(value)
@@ -82,6 +82,13 @@ def _texts(value: Any) -> tuple[str, ...] | None:
 def _optional(value: Any) -> Any:
     """Take an empty field of a form or template for None."""
     return None if value in _EMPTY else value
+
+
+def _no_switch(value: Any) -> Any:
+    """Refuse true and false, which Python takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("a boolean is not a number")
+    return value
 
 
 def _switch(value: Any) -> Any:
@@ -98,9 +105,11 @@ _HOURS_OR_NONE: _Expected = {"expected": f"{_DURATION}, or None"}
 _SHARE: _Expected = {"expected": "a share of the quota, over 0 and at most 1"}
 _SWITCH: _Expected = {"expected": "true or false"}
 _LIST: _Expected = {"expected": "a list of texts"}
+_TEXT_OR_NONE: _Expected = {"expected": "a text, or None"}
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 OptionalDuration = Annotated[timedelta | None, BeforeValidator(_optional_duration)]
+Number = Annotated[float, BeforeValidator(_no_switch)]
 OptionalText = Annotated[str | None, BeforeValidator(_optional)]
 
 
@@ -132,18 +141,19 @@ class RetentionPolicy(BaseModel):
         description="FAILED files older than this are deleted; None: as the other ages say.",
         json_schema_extra=_HOURS_OR_NONE,
     )
-    high_watermark: float = Field(
+    high_watermark: Number = Field(
         DEFAULT_HIGH_WATERMARK,
         gt=0,
         le=1,
         description="Used share of the quota from which on files are deleted to free space.",
         json_schema_extra=_SHARE,
     )
-    low_watermark: float = Field(
+    low_watermark: Number = Field(
         DEFAULT_LOW_WATERMARK,
         gt=0,
         le=1,
-        description="Used share of the quota down to which they are deleted; at most `high_watermark`.",
+        description="Used share of the quota down to which they are deleted; at most `high_watermark`: to lower that "
+        "below 0.7, set both.",
         json_schema_extra=_SHARE,
     )
     grace: Annotated[timedelta, BeforeValidator(_duration)] = Field(
@@ -159,9 +169,15 @@ class RetentionPolicy(BaseModel):
     dag_ids: Annotated[tuple[str, ...] | None, BeforeValidator(_texts)] = Field(
         None, description="Only files of these Dags; None: no such filter.", json_schema_extra=_LIST
     )
-    display_name: OptionalText = Field(None, description="Only files whose display name contains this.")
-    mime_type: OptionalText = Field(None, description='Only files whose type starts with this, as in `"video/"`.')
-    min_bytes: int = Field(
+    display_name: OptionalText = Field(
+        None, description="Only files whose display name contains this.", json_schema_extra=_TEXT_OR_NONE
+    )
+    mime_type: OptionalText = Field(
+        None,
+        description='Only files whose type starts with this, as in `"video/"`.',
+        json_schema_extra=_TEXT_OR_NONE,
+    )
+    min_bytes: Annotated[int, BeforeValidator(_no_switch)] = Field(
         0,
         ge=0,
         description="Only files of at least this size.",
@@ -180,7 +196,7 @@ class RetentionPolicy(BaseModel):
         description="Also files of runs of this deployment that do not exist any more.",
         json_schema_extra=_SWITCH,
     )
-    max_deletions: Annotated[int | None, BeforeValidator(_optional)] = Field(
+    max_deletions: Annotated[int | None, BeforeValidator(_no_switch), BeforeValidator(_optional)] = Field(
         None,
         ge=1,
         description="The most files that one cleanup deletes; None: no limit.",
@@ -196,10 +212,13 @@ class RetentionPolicy(BaseModel):
     @model_validator(mode="after")
     def _watermarks(self) -> RetentionPolicy:
         if self.low_watermark > self.high_watermark:
-            raise ValueError(
-                f"low_watermark must be at most high_watermark; got {self.low_watermark} and {self.high_watermark}"
-            )
+            low, high = self._shown("low_watermark"), self._shown("high_watermark")
+            raise ValueError(f"low_watermark must be at most high_watermark: set both; got {low} and {high}")
         return self
+
+    def _shown(self, name: str) -> str:
+        """Return the value of a field, and whether it is the default."""
+        return f"{getattr(self, name)}{'' if name in self.model_fields_set else ' (the default)'}"
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> RetentionPolicy:

@@ -6,6 +6,8 @@ import codecs
 
 #: Bytes that are enough to recognise each format here.
 HEAD_BYTES = 8 * 1024
+#: Bytes in which viewers look for the header of a PDF.
+_PDF_HEADER_BYTES = 1024
 
 #: Bytes at the start of a file, and its type; a name without a slash is a format that models do not read.
 _STARTS = {
@@ -36,6 +38,7 @@ _IN_ZIP = {
     b"word/": "word",
     b"xl/wor": "excel",
     b"ppt/": "powerpoint",
+    b"Index/Document.iwa": "iwork",
 }
 _RIFF = {b"WAVE": "audio/wav", b"AVI ": "video/avi", b"WEBP": "image/webp"}
 #: Major brands of ISO media files; all others are MP4.
@@ -59,18 +62,31 @@ _MANY_NULS, _FEW_NULS = 0.4, 0.05
 
 def is_text(head: bytes) -> bool:
     """Return whether the beginning of a file is UTF-8 text; a character may be cut at the end of it."""
-    if b"\0" in head:
-        return False
+    return b"\0" not in head and invalid_utf8_at(head) is None
+
+
+def invalid_utf8_at(data: bytes) -> int | None:
+    """Return where the beginning of a file stops being UTF-8; None if it is, and a character may be cut at its end."""
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return True
+        codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError as error:
+        return error.start
+    return None
 
 
 def is_html(head: bytes) -> bool:
     """Return whether the beginning of a file is that of an HTML page."""
     return head.removeprefix(codecs.BOM_UTF8).lstrip()[:14].lower().startswith((b"<!doctype html", b"<html"))
+
+
+def is_pdf(head: bytes) -> bool:
+    """Return whether a file begins with the header of a PDF; white space before it is passed over."""
+    return head.lstrip().startswith(b"%PDF-")
+
+
+def has_pdf_header(head: bytes) -> bool:
+    """Return whether there is the header of a PDF near the beginning, after bytes that viewers pass over."""
+    return b"%PDF-" in head[:_PDF_HEADER_BYTES]
 
 
 def text_encoding(head: bytes) -> str | None:

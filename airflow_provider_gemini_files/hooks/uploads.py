@@ -95,17 +95,19 @@ class UploadCalls:
         :raises GeminiFileGoneError: if its source is not known or cannot be read; the message names it.
         """
         origin = gone.uploaded_from
+        # As the log and the errors show it.
+        uri = shown_text(origin.uri) if origin else ""
         if origin is None:
             raise GeminiFileGoneError(_cannot_reupload(gone, "its source is not known"))
         if not origin.complete:
-            reason = f"it came from {origin.uri!r}, of which the user, the query or an unreadable name were not kept"
+            reason = f"it came from {uri!r}, of which the user, the query or an unreadable name were not kept"
             raise GeminiFileGoneError(_cannot_reupload(gone, reason))
         try:
             source = find_source(origin.uri, origin.conn_id, roots=allowed_local_paths())
         except GeminiInputError as error:
-            reason = f"its source cannot be read again: {error}"
+            reason = f"its source cannot be read again: {shown_text(error)}"
             raise GeminiFileGoneError(_cannot_reupload(gone, reason)) from error
-        self._log.warning("%s cannot be used any more: uploading %s again.", gone.name, origin.uri)
+        self._log.warning("%s cannot be used any more: uploading %s again.", gone.name, uri)
         upload = Upload(
             source,
             mime_type=gone.mime_type,
@@ -117,7 +119,7 @@ class UploadCalls:
             min_remaining_ttl=min_remaining_ttl,
         )
         [uploaded] = self.upload_files([upload])
-        self._warn_of_changes(gone, uploaded, origin.uri)
+        self._warn_of_changes(gone, uploaded, uri)
         active = self._files.wait_for_file(uploaded, timeout=_ACTIVE_WITHIN_SECONDS)
         return replace(active, uploaded_from=uploaded.uploaded_from)
 
@@ -168,12 +170,12 @@ class UploadCalls:
         try:
             files = self._files.list_files()
         except GeminiFilesError as failure:
-            told = f"{error} {human_bytes(missing)} are missing; the usage cannot be read ({failure})."
+            told = f"{error} {human_bytes(missing)} did not fit; the usage cannot be read ({failure})."
         else:
             usage = StorageUsage.of(files, self._service.connection.quota_bytes)
             owned = sum(file.owner is not None for file in files)
             told = (
-                f"{error} {human_bytes(missing)} are missing; {usage.files} files use {human_bytes(usage.used_bytes)} "
+                f"{error} {human_bytes(missing)} did not fit; {usage.files} files use {human_bytes(usage.used_bytes)} "
                 f"of {human_bytes(usage.quota_bytes)}, {owned} of them uploaded by Airflow's tasks; the next expires "
                 f"at {usage.next_expiry}. The cleanup Dag or GeminiDeleteFileOperator frees space, and "
                 "on_quota='wait' waits for it."
@@ -215,7 +217,7 @@ def _hide(url: str, size: int) -> None:
 
 def _explained(failed: Sequence[tuple[Upload, GeminiFilesError]], done: Sequence[GeminiFile]) -> str:
     found_again = all(upload.share or (upload.name and not is_new_file_name(upload.name)) for upload, _ in failed)
-    told = shortened([f"{upload.source.uri}: {error}" for upload, error in failed])
+    told = shortened([f"{shown_text(upload.source.uri)}: {error}" for upload, error in failed])
     if not done:
         return f"{len(failed)} uploads failed, and none succeeded: {told}"
     return (
@@ -225,11 +227,11 @@ def _explained(failed: Sequence[tuple[Upload, GeminiFilesError]], done: Sequence
 
 
 def _cannot_reupload(gone: GeminiFile, reason: str) -> str:
-    task = f"task {gone.owner.task_id!r}" if gone.owner else "the task that uploaded it"
+    task = f"task {shown_text(gone.owner.task_id)!r}" if gone.owner else "the task that uploaded it"
     if gone.owner and gone.owner.map_index >= 0:
         task += f" (map index {gone.owner.map_index})"
-    where = f" of run {gone.owner.run_id!r}" if gone.owner else ""
+    where = f" of run {shown_text(gone.owner.run_id)!r}" if gone.owner else ""
     return (
-        f"{gone.name} ({label_of(gone.display_name or 'no display name')}) is gone and cannot be uploaded again: "
-        f"{reason}. Clear {task}{where}, which uploads it again, and then this one."
+        f"{gone.name} ({shown_text(label_of(gone.display_name) or 'no display name')}) is gone and cannot be uploaded "
+        f"again: {reason}. Clear {task}{where}, which uploads it again, and then this one."
     )

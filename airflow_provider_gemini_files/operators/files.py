@@ -12,33 +12,27 @@ from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
-from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileGoneError,
     GeminiFilesError,
     GeminiInputError,
-    GeminiStorageFullError,
     GeminiWaitTimeoutError,
 )
 from airflow_provider_gemini_files.files.deletion import DeletionOutcome
 from airflow_provider_gemini_files.files.events import Event, files_of, usage_of
-from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, listed_files, parse_names
 from airflow_provider_gemini_files.files.selection import FileFilter
-from airflow_provider_gemini_files.files.state import FileWait
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import GeminiOperator, deadline_of, owner_of, text_of
+from airflow_provider_gemini_files.operators.base import GeminiOperator, owner_of, text_of
 from airflow_provider_gemini_files.operators.quota import OnQuota, QuotaWait, refuse_too_large
 from airflow_provider_gemini_files.operators.resume import QuotaResume, UploadResume
-from airflow_provider_gemini_files.runs import task_lookup
+from airflow_provider_gemini_files.operators.upload_waits import UploadWaits
 from airflow_provider_gemini_files.transfer.object_storage import location
 from airflow_provider_gemini_files.transfer.source import Source
 from airflow_provider_gemini_files.transfer.sources import find_sources, is_source_list
 from airflow_provider_gemini_files.transfer.upload import DEFAULT_MIN_REMAINING_TTL, Upload
-from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
-from airflow_provider_gemini_files.triggers.storage import GeminiStorageCapacityTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,7 +43,7 @@ SourceLike = str | os.PathLike[str]
 _LEAST_POLL_INTERVAL = 0.1
 
 
-class GeminiUploadFileOperator(GeminiOperator):
+class GeminiUploadFileOperator(UploadWaits):
     """
     Upload one source or many, and return the file's name, ``files/...``, or the list of names.
 
@@ -125,14 +119,11 @@ class GeminiUploadFileOperator(GeminiOperator):
 
     def execute(self, context: Context) -> Any:
         """Upload; then wait, if asked to."""
-        now = self.clock.now()
-        return self._execute(context, self._quota_wait(QuotaResume(now, deadline_of(self, now, self.quota_timeout))))
+        return self._execute(context, self._quota_wait())
 
     def execute_with_free_space(self, context: Context, event: Event | None, **arguments: Any) -> Any:
         """Upload what is missing, because there is free space now."""
-        now = self.clock.now()
-        resume = QuotaResume.read(event, arguments) or QuotaResume(now, deadline_of(self, now, self.quota_timeout))
-        quota = self._quota_wait(resume)
+        quota = self._quota_wait(QuotaResume.read(event, arguments))
         try:
             usage_of(event)
         except GeminiWaitTimeoutError as error:
@@ -162,7 +153,9 @@ class GeminiUploadFileOperator(GeminiOperator):
         files = self._upload_all(context, found.sources, quota)
         # Before any waiting, so that the names are known whatever becomes of it.
         result = self._push(context, files, many=found.many)
-        return self._wait(context, files, many=found.many) if self.wait_for_active else result
+        if not self.wait_for_active:
+            return result
+        return self._push(context, self._wait_for_active(files, many=found.many), many=found.many)
 
     def _source(self) -> Any:
         """Return the source, if it is one: a template may have left something else."""
@@ -171,9 +164,6 @@ class GeminiUploadFileOperator(GeminiOperator):
         if not given or any(location(one) in (None, "", "None") for one in given):
             raise GeminiInputError(f"source must be a path, a URI, a URL or a list of these; got {source!r}.")
         return given if is_source_list(source) else source
-
-    def _quota_wait(self, resume: QuotaResume) -> QuotaWait:
-        return QuotaWait(resume, self.poll_interval, self.max_poll_interval, self.clock)
 
     def _upload_all(self, context: Context, sources: list[Source], quota: QuotaWait) -> list[GeminiFile]:
         owner = owner_of(context)
@@ -185,74 +175,7 @@ class GeminiUploadFileOperator(GeminiOperator):
         uploads = [
             self._upload(source, owner, quota.name_for(source) if self.reuse == "never" else None) for source in sources
         ]
-        while True:
-            try:
-                return self.hook.upload_files(uploads, store=store)
-            except GeminiStorageFullError as error:
-                quota.refused(error)
-                self.log.warning("Attempt %d: %s", quota.tries, error)
-                if self.reuse == "project" and quota.tries == 1 and len(sources) > 1:
-                    # Sources of the same bytes are one file, which another of them may just have created.
-                    continue
-                if not self._evict(context, quota, error.missing_bytes):
-                    self._wait_for_free_space(sources, quota)
-
-    def _evict(self, context: Context, quota: QuotaWait, missing_bytes: int) -> bool:
-        """Return whether files of ended runs were deleted for this upload."""
-        if self.on_quota != "evict":
-            return False
-        lookup = task_lookup(context["ti"])
-        freed = self.hook.storage.evict(missing_bytes, lookup, evicted_before=quota.evicted_bytes > 0)
-        quota.evicted_bytes += freed
-        return freed > 0
-
-    def _wait_for_free_space(self, sources: list[Source], quota: QuotaWait) -> None:
-        """Pause until another attempt is worth it: here, or in the triggerer, which then resumes this task."""
-        # An upload that evicts does not wait for free space, but for runs to end.
-        needed = 0 if self.on_quota == "evict" else min(source.size for source in sources)
-        not_before = quota.next_attempt()
-        self.log.info("The next attempt is in %.0f s at the earliest", not_before - self.clock.now())
-        if self.deferrable:
-            trigger = GeminiStorageCapacityTrigger(
-                gemini_conn_id=self.gemini_conn_id,
-                needed_bytes=needed,
-                began=quota.began,
-                deadline=quota.deadline,
-                not_before=not_before,
-                poll_interval=self.poll_interval,
-                max_poll_interval=self.max_poll_interval,
-                resume=quota.resume().to_dict(),
-                clock=self.clock,
-            )
-            self.defer(**trigger.deferral("execute_with_free_space"))
-        self.clock.sleep(max(not_before - self.clock.now(), 0))
-        schedule = Schedule(quota.began, quota.deadline, self.poll_interval, self.max_poll_interval)
-        try:
-            self.hook.storage.wait_for_free_space(FreeSpaceWait(needed, schedule))
-        except GeminiWaitTimeoutError as error:
-            raise quota.timed_out(str(error)) from error
-
-    def _wait(self, context: Context, files: list[GeminiFile], *, many: bool) -> Any:
-        now = self.clock.now()
-        schedule = Schedule(now, deadline_of(self, now, self.wait_timeout), self.poll_interval, self.max_poll_interval)
-        wait = FileWait([file.name for file in files], schedule)
-        for file in files:
-            wait.see(file.name, file, now)
-        resume = UploadResume.of(files, many=many)
-        if not wait.check(now) and self.deferrable:
-            self.log.info(wait.describe(now))
-            trigger = GeminiFileStateTrigger(
-                gemini_conn_id=self.gemini_conn_id,
-                file_names=[file.name for file in files],
-                began=now,
-                deadline=deadline_of(self, now, self.wait_timeout),
-                poll_interval=self.poll_interval,
-                max_poll_interval=self.max_poll_interval,
-                resume=resume.to_dict(),
-                clock=self.clock,
-            )
-            self.defer(**trigger.deferral())
-        return self._push(context, resume.restored(self.hook.files.finish(wait)), many=many)
+        return self._upload_once_it_fits(context, uploads, quota, store)
 
     def _upload(self, source: Source, owner: Owner, name: str | None = None) -> Upload:
         mime_type, display_name = text_of(self.mime_type, "mime_type"), text_of(self.display_name, "display_name")
@@ -333,7 +256,7 @@ class GeminiListFilesOperator(GeminiOperator):
         for file in files:
             self.log.info(
                 "%s  %s  %s  %s  %s",
-                file.name, file.state, file.mime_type, human_bytes(file.size_bytes or 0),
+                file.name, shown_text(file.state), shown_text(file.mime_type or ""), human_bytes(file.size_bytes or 0),
                 shown_text(file.display_name or ""),
             )  # fmt: skip
         self.log.info("::endgroup::")

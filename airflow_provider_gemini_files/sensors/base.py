@@ -19,16 +19,18 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
+from airflow_provider_gemini_files.common.waiting import Schedule, Wait
 from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
     GeminiPermanentError,
     GeminiWaitTimeoutError,
 )
-from airflow_provider_gemini_files.files.events import Event
+from airflow_provider_gemini_files.files.events import Event, resume_of
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.base import deadline_of
 from airflow_provider_gemini_files.operators.labels import MapIndexLabel
+from airflow_provider_gemini_files.operators.resume import VERSION
 from airflow_provider_gemini_files.triggers.base import GeminiTrigger
 
 if TYPE_CHECKING:
@@ -39,6 +41,10 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
     """
     A sensor that polls in its worker or in the triggerer, with the same outcome.
 
+    A permanent error fails the task at once, and a rate limit never does. Five transient failures in a row fail the
+    attempt; with ``silent_fail``, they are logged, and the wait continues. In ``mode="reschedule"``, each poke is a
+    process of its own, which cannot count: transient failures are tolerated until the sensor's timeout.
+
     :param gemini_conn_id: a connection of type ``gemini`` (templated).
     :param deferrable: wait in the triggerer, without a worker. The first poll is in the worker all the same.
     """
@@ -46,6 +52,8 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
     ui_color = "#d7e3fc"
     #: Seconds between two polls in the triggerer, the most, if ``max_wait`` is not set.
     longest_pause = 30.0
+    #: The wait that the pokes of one process share, so that failures in a row are counted.
+    _wait: Wait[Any] | None = None
 
     def __init__(
         self,
@@ -65,6 +73,14 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
         self.deferrable = deferrable
 
     @abstractmethod
+    def new_wait(self, schedule: Schedule) -> Wait[Any]:
+        """Return the wait that the pokes continue."""
+
+    @abstractmethod
+    def poll(self, wait: Any) -> PokeReturnValue:
+        """Poll once for a wait of :meth:`new_wait`."""
+
+    @abstractmethod
     def trigger(self, **common: Any) -> GeminiTrigger:
         """Return the trigger that continues the wait; ``common`` are the arguments of every trigger."""
 
@@ -77,6 +93,20 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
         """Return the hook."""
         return GeminiFilesHook(self.gemini_conn_id)
 
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Poll once, and log what is waited for."""
+        if self._wait is None:
+            self._wait = self.new_wait(Schedule(self._began(context)))
+        try:
+            polled = self.poll(self._wait)
+        except GeminiFilesError:
+            # A wait that has failed stays so; with silent_fail, the next poke begins another one.
+            self._wait = None
+            raise
+        if not polled.is_done:
+            self.log.info(self._wait.describe(SYSTEM_CLOCK.now()))
+        return polled
+
     def execute(self, context: Context) -> Any:
         """Poll; then wait in this worker, or in the triggerer."""
         if not self.deferrable:
@@ -86,34 +116,53 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
         if isinstance(polled, PokeReturnValue) and polled.is_done:
             return polled.xcom_value
         now = SYSTEM_CLOCK.now()
-        trigger = self.trigger(
-            gemini_conn_id=self.gemini_conn_id,
-            began=now,
-            deadline=deadline_of(self, now, self.timeout),
-            poll_interval=self.poke_interval,
-            max_poll_interval=self._longest_pause(),
-        )
-        return self.defer(**trigger.deferral())
+        return self._defer(now, deadline_of(self, now, self.timeout))
 
     def execute_complete(self, context: Context, event: Event | None, **_: Any) -> Any:
         """Return the result of the trigger's event."""
+        resume = resume_of(event)
         with self._same_outcome():
             try:
                 return self.result_of(event)
             except GeminiWaitTimeoutError as error:
                 # Airflow's own error of a sensor's timeout, on which soft_fail and retries depend.
                 raise AirflowSensorTimeout(str(error)) from error
+            except GeminiFilesError as error:
+                # Sensors that were deferred before an upgrade have left no past.
+                if resume is None or not self._may_continue(error):
+                    raise
+        return self._defer(resume["began"], resume["deadline"])
+
+    def _began(self, context: Context) -> float:
+        """Return when the wait began, in seconds since the epoch: the first of the pokes that were rescheduled."""
+        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        return first.timestamp() if first else SYSTEM_CLOCK.now()
+
+    def _defer(self, began: float, deadline: float) -> Any:
+        trigger = self.trigger(
+            gemini_conn_id=self.gemini_conn_id,
+            began=began,
+            deadline=deadline,
+            poll_interval=self.poke_interval,
+            max_poll_interval=self._longest_pause(),
+            resume={"version": VERSION, "began": began, "deadline": deadline},
+        )
+        return self.defer(**trigger.deferral())
 
     def _first_poll(self, context: Context) -> PokeReturnValue | bool:
         try:
             return self.poke(context)
-        except GeminiPermanentError:
-            raise
         except GeminiFilesError as error:
-            if not self.silent_fail:
+            if not self._may_continue(error):
                 raise
-            self.log.error("The first poll failed: %s", error)
             return False
+
+    def _may_continue(self, error: GeminiFilesError) -> bool:
+        """Return whether ``silent_fail`` lets the sensor continue after an error, which is then logged."""
+        if isinstance(error, GeminiPermanentError) or not self.silent_fail:
+            return False
+        self.log.error("Polling failed, and is continued because of silent_fail: %s", error)
+        return True
 
     @contextmanager
     def _same_outcome(self) -> Iterator[None]:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk import PokeReturnValue
 
 from airflow_provider_gemini_files.batches.events import batches_of
 from airflow_provider_gemini_files.batches.job import BatchJob, BatchLike, parse_batch_names
 from airflow_provider_gemini_files.batches.state import BatchWait
-from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
 from airflow_provider_gemini_files.common.durations import Duration
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.files.events import Event
 from airflow_provider_gemini_files.sensors.base import GeminiSensor
 from airflow_provider_gemini_files.triggers.batches import GeminiBatchTrigger
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class GeminiBatchSensor(GeminiSensor):
@@ -48,16 +43,14 @@ class GeminiBatchSensor(GeminiSensor):
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
         self.batch_name = batch_name
 
-    @cached_property
-    def _wait(self) -> BatchWait:
-        return BatchWait(parse_batch_names(self.batch_name), Schedule(SYSTEM_CLOCK.now()))
+    def new_wait(self, schedule: Schedule) -> BatchWait:
+        """Return the wait for the jobs."""
+        return BatchWait(parse_batch_names(self.batch_name), schedule)
 
-    def poke(self, context: Context) -> PokeReturnValue:
+    def poll(self, wait: BatchWait) -> PokeReturnValue:
         """Poll each job that has not ended yet, once."""
-        if not self.hook.batches.poll(self._wait):
-            self.log.info(self._wait.describe(SYSTEM_CLOCK.now()))
-            return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._result(self._wait.ready()))
+        is_done = self.hook.batches.poll(wait)
+        return PokeReturnValue(is_done, self._result(wait.ready()) if is_done else None)
 
     def trigger(self, **common: Any) -> GeminiBatchTrigger:
         """Return the trigger that continues the wait."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk import PokeReturnValue
 
-from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
 from airflow_provider_gemini_files.common.durations import Duration
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import GeminiFileFailedError
@@ -19,9 +18,6 @@ from airflow_provider_gemini_files.files.state import FileWait
 from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.sensors.base import GeminiSensor
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class GeminiFileStateSensor(GeminiSensor):
@@ -53,21 +49,18 @@ class GeminiFileStateSensor(GeminiSensor):
         self.file_name = file_name
         self.delete_failed = delete_failed
 
-    @cached_property
-    def _wait(self) -> FileWait:
-        return FileWait(parse_names(self.file_name), Schedule(SYSTEM_CLOCK.now()))
+    def new_wait(self, schedule: Schedule) -> FileWait:
+        """Return the wait for the files."""
+        return FileWait(parse_names(self.file_name), schedule)
 
-    def poke(self, context: Context) -> PokeReturnValue:
+    def poll(self, wait: FileWait) -> PokeReturnValue:
         """Poll each file that is not ACTIVE yet, once."""
         try:
-            is_done = self.hook.files.poll(self._wait)
+            is_done = self.hook.files.poll(wait)
         except GeminiFileFailedError as error:
             self._clear_up(error)
             raise
-        if not is_done:
-            self.log.info(self._wait.describe(SYSTEM_CLOCK.now()))
-            return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._result(self._wait.ready()))
+        return PokeReturnValue(is_done, self._result(wait.ready()) if is_done else None)
 
     def trigger(self, **common: Any) -> GeminiFileStateTrigger:
         """Return the trigger that continues the wait."""
@@ -87,6 +80,7 @@ class GeminiFileStateSensor(GeminiSensor):
 
     def _result(self, files: Sequence[GeminiFile]) -> str | list[str]:
         for file in files:
-            self.log.info("%s is ACTIVE: %s, %s", file.name, human_bytes(file.size_bytes or 0), file.mime_type)
+            kind = shown_text(file.mime_type or "")
+            self.log.info("%s is ACTIVE: %s, %s", file.name, human_bytes(file.size_bytes or 0), kind)
         names = [file.name for file in files]
         return names if is_many_files(self.file_name) else names[0]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk import PokeReturnValue
 
-from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
 from airflow_provider_gemini_files.common.durations import Duration
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.files.events import Event, usage_of
@@ -16,9 +14,6 @@ from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
 from airflow_provider_gemini_files.operators.base import whole_number_of
 from airflow_provider_gemini_files.sensors.base import GeminiSensor
 from airflow_provider_gemini_files.triggers.storage import GeminiStorageCapacityTrigger
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 
 class GeminiStorageCapacitySensor(GeminiSensor):
@@ -48,18 +43,16 @@ class GeminiStorageCapacitySensor(GeminiSensor):
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
         self.needed_bytes = needed_bytes
 
-    @cached_property
-    def _wait(self) -> FreeSpaceWait:
-        return FreeSpaceWait(self._needed(), Schedule(SYSTEM_CLOCK.now()))
+    def new_wait(self, schedule: Schedule) -> FreeSpaceWait:
+        """Return the wait for free space."""
+        return FreeSpaceWait(self._needed(), schedule)
 
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Poll once."""
-        is_done = self.hook.storage.poll(self._wait)
-        if not is_done:
-            self.log.info(self._wait.describe(SYSTEM_CLOCK.now()))
+    def poll(self, wait: FreeSpaceWait) -> PokeReturnValue:
+        """Read the usage once."""
+        if not self.hook.storage.poll(wait):
             return PokeReturnValue(is_done=False)
-        [usage] = self._wait.ready()
-        self.log.info("%s: %s", self._wait.name, usage)
+        [usage] = wait.ready()
+        self.log.info("%s: %s", wait.name, usage)
         return PokeReturnValue(is_done=True, xcom_value=usage.to_dict())
 
     def trigger(self, **common: Any) -> GeminiStorageCapacityTrigger:

@@ -1,10 +1,10 @@
-"""The way of one upload: find a file to reuse, or send, resume and verify."""
+"""One upload: reuse an existing file, or send, resume and verify a new one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_gemini_files.common.clock import Clock
 from airflow_provider_gemini_files.common.redaction import shown_text
@@ -16,19 +16,13 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiNameTakenError,
     GeminiServiceError,
 )
-from airflow_provider_gemini_files.files.naming import (
-    deployment_of,
-    is_shared,
-    new_file_name,
-    shared_file_name,
-    slots_of,
-)
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile
+from airflow_provider_gemini_files.files.naming import new_file_name
+from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.transfer.memory import MIN_REMEMBERED_BYTES, Log, SessionMemory, StateStore
 from airflow_provider_gemini_files.transfer.progress import Progress
+from airflow_provider_gemini_files.transfer.reuse import RemoteFiles, Reuse
 from airflow_provider_gemini_files.transfer.session import UploadSession
 from airflow_provider_gemini_files.transfer.source import checked_size
-from airflow_provider_gemini_files.transfer.stream import SourceBrokenError, sha256_of
 from airflow_provider_gemini_files.transfer.upload import Upload
 
 if TYPE_CHECKING:
@@ -36,16 +30,6 @@ if TYPE_CHECKING:
 
 #: Times that a source is read if it changes while it is read.
 _MAX_READS = 3
-
-
-class RemoteFiles(Protocol):
-    """The calls for existing files that an upload needs."""
-
-    def get_file(self, file: FileLike) -> GeminiFile:
-        """Return a file, or raise GeminiFileGoneError."""
-
-    def delete_file(self, file: FileLike) -> bool:
-        """Delete a file; one that is gone is no error."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +89,13 @@ class FileUpload:
     def __init__(self, upload: Upload, destination: Destination, tools: Tools) -> None:
         self._upload = upload
         self._source = upload.source
+        # As the log shows them.
         self._name = shown_text(upload.source.name)
+        self._uri = shown_text(upload.source.uri)
         self._destination = destination
         self._tools = tools
         self._log = tools.log
         self._resumes = 0
-        self._shared_sha256: str | None = None
         self._sent = 0
 
     def run(self) -> Result:
@@ -121,7 +106,14 @@ class FileUpload:
         :raises GeminiFilesError: if the file cannot be uploaded.
         """
         for _ in range(_MAX_READS):
-            result = self._unless_changed()
+            reuse = Reuse(
+                replace(self._upload, source=self._source),
+                self._destination.conn_id,
+                self._tools.files,
+                self._tools.server_now,
+                self._log,
+            )
+            result = self._unless_changed(reuse)
             if result is not None:
                 return replace(result, file=replace(result.file, uploaded_from=self._source.origin))
         raise GeminiIntegrityError(
@@ -129,24 +121,24 @@ class FileUpload:
             "service. Upload it when nothing writes to it."
         )
 
-    def _unless_changed(self) -> Result | None:
+    def _unless_changed(self, reuse: Reuse) -> Result | None:
         """Return the result; None if the source has changed meanwhile, of which nothing is left then."""
         try:
-            result = self._run()
+            result = self._run(reuse)
         except GeminiInputError:
             # A source that has become shorter cannot be sent as it was found.
             if not self._has_changed():
                 raise
-            self._log.warning("%s became shorter while it was read: reading it again.", self._source.uri)
+            self._log.warning("%s became shorter while it was read: reading it again.", self._uri)
             return None
         if result.reused:
             return result
         if self._has_changed(result.file):
             return None
-        if self._upload.share and result.file.sha256 not in (None, self._shared_sha256):
+        if self._upload.share and result.file.sha256 not in (None, reuse.sha256):
             # A source without a version, such as some URLs: its name would promise other bytes to every run.
             self._tools.files.delete_file(result.file.name)
-            self._log.warning("%s changed between two reads: reading it again.", self._source.uri)
+            self._log.warning("%s changed between two reads: reading it again.", self._uri)
             return None
         self._tools.progress.sent(self._sent)
         self._log.info(
@@ -155,107 +147,27 @@ class FileUpload:
         )  # fmt: skip
         return result
 
-    def _run(self) -> Result:
+    def _run(self, reuse: Reuse) -> Result:
         name: str | None = None
-        if names := self._names():
-            existing, name = self._find(names)
+        if names := reuse.names():
+            existing, name = reuse.find(names)
             if existing:
-                self._log.info("%s already exists as %s: nothing is sent.", self._source.uri, existing.name)
-                return self._reuse(existing)
+                self._log.info("%s already exists as %s: nothing is sent.", self._uri, existing.name)
+                return self._reused(existing)
         # Every file has a name of ours, so that a lost response never leads to a second file.
         name = name or new_file_name()
         try:
             return self._send(name)
         except GeminiNameTakenError:
             # Another task was faster, the response of our own upload was lost, or an invisible file has the name.
-            existing, _ = self._find([name])
+            existing, _ = reuse.find([name])
         if existing:
-            self._log.info("%s was meanwhile uploaded as %s.", self._source.uri, name)
-            return self._reuse(existing)
+            self._log.info("%s was meanwhile uploaded as %s.", self._uri, name)
+            return self._reused(existing)
         self._log.info("The name %s is taken by a file that cannot be used: the service chooses one.", name)
         return self._send(None)
 
-    def _names(self) -> list[str]:
-        """Return the names by which an existing file is looked up."""
-        upload = self._upload
-        if not upload.share:
-            return slots_of(upload.name) if upload.name else []
-        self._shared_sha256 = self._sha256()
-        name = shared_file_name(
-            self._destination.conn_id, self._shared_sha256, str(upload.mime_type), upload.deployment
-        )
-        return slots_of(name)
-
-    def _sha256(self) -> str:
-        try:
-            return sha256_of(self._source)
-        except SourceBrokenError as error:
-            raise GeminiServiceError(f"Cannot upload {self._source.uri}: {error}. A retry reads it again.") from error
-
-    def _find(self, names: list[str]) -> tuple[GeminiFile | None, str | None]:
-        """
-        Look up a file that can stand for the source; one of ours that is FAILED or different is deleted.
-
-        :return: the file, or a name that is free; neither if all names have files that expire soon.
-        """
-        free = None
-        for name in names:
-            try:
-                existing = self._tools.files.get_file(name)
-            except GeminiFileGoneError:
-                free = free or name
-                if self._upload.share:
-                    # The first may have expired while its successor lives.
-                    continue
-                break
-            if not self._is_ours(existing) and not self._has_same_bytes(existing):
-                self._refuse_chosen_name(existing)
-            elif existing.state == "FAILED" or existing.size_bytes != self._source.size:
-                self._log.info("%s is %s with %s bytes: replacing it.", name, existing.state, existing.size_bytes)
-                self._tools.files.delete_file(name)
-                free = free or name
-            elif self._remaining_seconds(existing) >= self._upload.min_remaining_ttl:
-                return existing, None
-            else:
-                self._log.info("%s expires at %s: it is left alone.", name, existing.expiration_time)
-        return None, free
-
-    def _is_ours(self, existing: GeminiFile) -> bool:
-        """Return whether this task instance has uploaded the file, or shares it with all runs of its deployment."""
-        upload = self._upload
-        if upload.share:
-            # The name promises these bytes to every run.
-            promised = existing.sha256 in (None, self._shared_sha256)
-            marked = is_shared(existing.display_name) and deployment_of(existing.display_name) == upload.deployment
-            return promised and marked
-        return upload.owner is not None and existing.owner == upload.owner
-
-    def _has_same_bytes(self, existing: GeminiFile) -> bool:
-        """Return whether the file is as good as ours: ACTIVE or PROCESSING, of the same type and bytes."""
-        if existing.state == "FAILED" or existing.sha256 is None or existing.size_bytes != self._source.size:
-            return False
-        if existing.mime_type != self._upload.mime_type:
-            return False
-        return self._sha256() == existing.sha256
-
-    def _refuse_chosen_name(self, existing: GeminiFile) -> None:
-        """
-        Leave a file alone that is not ours.
-
-        :raises GeminiNameTakenError: if the caller has chosen its name; another name would not be what was asked for.
-        """
-        if self._upload.name and self._upload.owner is None:
-            raise GeminiNameTakenError(
-                f"Cannot upload {self._source.uri} as {existing.name}: another file has this name, with other bytes or "
-                "another type, and is left alone. Choose another name, or delete that file first."
-            )
-        self._log.info("%s is another file and is left alone.", existing.name)
-
-    def _remaining_seconds(self, file: GeminiFile) -> float:
-        expires = file.expires_at()
-        return float("inf") if expires is None else expires - self._tools.server_now()
-
-    def _reuse(self, existing: GeminiFile) -> Result:
+    def _reused(self, existing: GeminiFile) -> Result:
         self._tools.progress.skipped(self._source.size)
         return Result(existing, reused=True)
 
@@ -276,13 +188,13 @@ class FileUpload:
             current = self._source.current()
         except Exception as error:
             # One that is gone has not become another one.
-            self._log.info("%s cannot be looked at again (%s).", self._source.uri, type(error).__name__)
+            self._log.info("%s cannot be looked at again (%s).", self._uri, type(error).__name__)
             return False
         if current == self._source.fingerprint:
             return False
         if uploaded:
             self._tools.files.delete_file(uploaded.name)
-            self._log.warning("%s changed while it was read: the file was deleted, reading it again.", self._source.uri)
+            self._log.warning("%s changed while it was read: the file was deleted, reading it again.", self._uri)
         # The size is part of what is promised to the service.
         self._source = checked_size(replace(self._source, fingerprint=current, size=int(current[1])))
         return True
@@ -370,7 +282,7 @@ class FileUpload:
             return
         self._tools.files.delete_file(file.name)
         raise GeminiIntegrityError(
-            f"{self._source.uri} arrived damaged as {file.name}: sent {self._source.size} bytes with sha256 {sha256}, "
-            f"the service has {file.size_bytes} bytes with sha256 {file.sha256}. The damaged file was deleted; a retry "
-            "sends it again."
+            f"{self._source.uri} was uploaded as {file.name}, which differs from the source: {self._source.size} bytes "
+            f"with sha256 {sha256} were sent, the service has {file.size_bytes} bytes with sha256 {file.sha256}. The "
+            "file was deleted; a retry uploads the source again."
         )

@@ -297,8 +297,9 @@ class UploadSession:
 
     def _ask(self, error: GeminiFilesError) -> None:
         """Ask how far the service got, after a failure."""
-        if self._remembered and self._is_last_failure() and not _BACKOFF.is_too_long(error.retry_after):
-            # A session that cannot be continued any more must not fail each attempt that remembers it.
+        if self._remembered and (self._is_last_failure() or _BACKOFF.is_too_long(error.retry_after)):
+            # Only the host of the old session may be busy. If the whole service is, the start says so, and the session
+            # stays remembered, because no other one takes its place.
             self._restart(error)
             return
         self._failed(error)

@@ -95,6 +95,16 @@ def _location(source: Any) -> str:
     where = location(source)
     if where is None:
         raise GeminiInputError(f"source must be a path, a URI, a URL or a list of these; got {source!r}.")
+    if not _without_local_scheme(where).strip():
+        # The empty path would be the directory that the worker happens to run in.
+        raise GeminiInputError(f"source is empty: expected a path, a URI or a URL; got {where!r}.")
+    return where
+
+
+def _without_local_scheme(where: str) -> str:
+    """Return a source without ``file://``, repeated or not and in any case, so that it is found as a local path."""
+    while where.lower().startswith(_LOCAL_SCHEMES):
+        where = where.partition("://")[2]
     return where
 
 
@@ -106,8 +116,7 @@ def is_url(where: str) -> bool:
 def _find(where: str, conn_id: str | None, allow_private_urls: bool, roots: Sequence[str]) -> Found:
     if is_url(where):
         return Found([_find_url(where, allow_private_urls)], many=False)
-    while where.lower().startswith(_LOCAL_SCHEMES):
-        where = where.partition("://")[2]
+    where = _without_local_scheme(where)
     if "://" in where:
         return _find_objects(where, conn_id)
     with storage_errors(where):
@@ -132,7 +141,11 @@ def _find_local(where: str, roots: Sequence[str]) -> Found:
         top = _existing_part(path)
         candidates = glob.glob(os.path.join(glob.escape(top), os.path.relpath(path, top)))
     else:
+        _check_allowed(path, roots)
         raise GeminiInputError(f"Source {_text(path)!r} does not exist on this worker.")
+    # Before the log names what is skipped. A pattern from further up may match allowed files, if it matches no others.
+    if not candidates or not all(_is_allowed(candidate, roots) for candidate in candidates):
+        _check_allowed(top, roots, shown=path)
     kept = [candidate for candidate in sorted(candidates) if _is_wanted(candidate, top)]
     return Found([_local_file(candidate, roots) for candidate in kept], many=True)
 
@@ -149,13 +162,13 @@ def _is_wanted(path: str, top: str) -> bool:
     if not os.path.isfile(path):
         return False
     if os.path.basename(path).startswith("."):
-        log.info("Skipped %s: it is hidden", _text(path))
+        log.info("Skipped %s: it is hidden", shown_text(_text(path)))
         return False
     if not _is_below(path, top):
-        log.warning("Skipped %s: it is a link that leads out of %s", _text(path), _text(top))
+        log.warning("Skipped %s: it is a link that leads out of %s", shown_text(_text(path)), shown_text(_text(top)))
         return False
     if os.path.getsize(path) == 0:
-        log.info("Skipped %s: it is empty", _text(path))
+        log.info("Skipped %s: it is empty", shown_text(_text(path)))
         return False
     return True
 
@@ -165,11 +178,20 @@ def _is_below(path: str, top: str) -> bool:
     return os.path.commonpath([real, real_top]) == real_top
 
 
-def _local_file(path: str, roots: Sequence[str]) -> Source:
-    if roots and not any(_is_below(path, root) for root in roots):
+def _is_allowed(path: str, roots: Sequence[str]) -> bool:
+    return not roots or any(_is_below(path, root) for root in roots)
+
+
+def _check_allowed(path: str, roots: Sequence[str], shown: str = "") -> None:
+    if not _is_allowed(path, roots):
         raise GeminiInputError(
-            f"Source {_text(path)!r} is outside of the directories that [gemini_files] allowed_local_paths allows."
+            f"Source {_text(shown or path)!r} is outside of the directories that [gemini_files] allowed_local_paths "
+            "allows."
         )
+
+
+def _local_file(path: str, roots: Sequence[str]) -> Source:
+    _check_allowed(path, roots)
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise GeminiInputError(

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiPermanentError
-from airflow_provider_gemini_files.files.signatures import HEAD_BYTES
-from airflow_provider_gemini_files.transfer.source import Source
+from airflow_provider_gemini_files.files.signatures import HEAD_BYTES, is_text
+from airflow_provider_gemini_files.transfer.source import Readable, Source
 
 T = TypeVar("T")
 #: Bytes of one read: large enough that Python's and the system calls' share of the time is small beside hashing.
 READ_BYTES = 1024**2
+#: Bytes of a text that are read to find out whether it is UTF-8: about as much as a model takes.
+TEXT_BYTES = 4 * 1024**2
 
 
 class SourceBrokenError(Exception):
@@ -104,14 +106,24 @@ def sha256_of(source: Source) -> str:
 
 def head_of(source: Source) -> bytes:
     """
-    Read the first bytes of a source, enough to detect its type.
+    Read the first bytes of a source, enough to detect its type: 8 KiB, or 4 MiB if these are text.
 
     :raises GeminiInputError: if it cannot be read.
     """
     try:
         with contextlib.closing(source.open(0)) as stream:
-            return stream.read(HEAD_BYTES)
+            head = _read(stream, HEAD_BYTES)
+            return head + _read(stream, TEXT_BYTES - HEAD_BYTES) if is_text(head) else head
     except GeminiFilesError:
         raise
     except Exception as error:
         raise GeminiInputError(f"Source {source.uri!r} cannot be read: {type(error).__name__}: {error}.") from error
+
+
+def _read(stream: Readable, size: int) -> bytes:
+    """Read ``size`` bytes, or fewer at the end; one read of a stream may return only some of them."""
+    blocks = []
+    while size > 0 and (data := stream.read(min(size, READ_BYTES))):
+        blocks.append(data)
+        size -= len(data)
+    return b"".join(blocks)

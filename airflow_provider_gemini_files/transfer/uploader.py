@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import httpx
 
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_gemini_files.common.failures import ApiResponse
-from airflow_provider_gemini_files.transfer.session import UploadSession
+from airflow_provider_gemini_files.transfer.session import UploadRequest, UploadSession
 from airflow_provider_gemini_files.transfer.source import Source
 from airflow_provider_gemini_files.transfer.stream import HashedStream, SourceBrokenError
 
@@ -34,7 +34,7 @@ def new_client(timeout: float, connections: int) -> httpx.Client:
     """
     Return a client for uploads, which several threads may use.
 
-    :param timeout: seconds without any progress of the transport.
+    :param timeout: seconds without any progress of the transport, and for the whole response to a request.
     :param connections: uploads at once; their connections are kept and used again.
     """
     return httpx.Client(timeout=timeout, limits=httpx.Limits(max_keepalive_connections=connections))
@@ -64,20 +64,46 @@ def send(
             on_failure(session.delay)
             clock.sleep(session.delay)
         known = session.url
-        _exchange(client, session, content)
+        _exchange(client, session, content, clock)
         if session.url and session.url != known:
             on_url(session.url)
     return Uploaded(session.resource, content.sha256(), content.sent)
 
 
-def _exchange(client: httpx.Client, session: UploadSession, content: HashedStream) -> None:
+def _exchange(client: httpx.Client, session: UploadSession, content: HashedStream, clock: Clock) -> None:
     request = session.next_request()
-    body = request.content if request.offset is None else content.read(request.offset, request.length)
+    sent = iter((request.content,)) if request.offset is None else content.read(request.offset, request.length)
     try:
-        response = client.post(request.url, headers=request.headers, content=body)
+        response = _post(client, request, sent, clock)
     except (httpx.RequestError, httpx.InvalidURL, UnicodeError, OverflowError, SourceBrokenError) as error:
         # UnicodeError and OverflowError: the service or the store names a host or port that cannot exist.
         session.broken(error)
     else:
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        session.answered(ApiResponse(response.status_code, headers, response.content))
+        session.answered(response)
+
+
+def _post(client: httpx.Client, request: UploadRequest, content: Iterator[bytes], clock: Clock) -> ApiResponse:
+    """
+    Send a request, and return its response.
+
+    Sending takes as long as it makes progress. The response has to end within the client's timeout after the last byte
+    was sent: the client itself starts that timeout again with each byte that arrives.
+    """
+    limit = client.timeout.read
+    began = clock.monotonic()
+
+    def body() -> Iterator[bytes]:
+        nonlocal began
+        yield from content
+        began = clock.monotonic()
+
+    received = bytearray()
+    # Stated, as httpx does not know the length of an iterator.
+    length = {"Content-Length": str(len(request.content) if request.offset is None else request.length)}
+    with client.stream("POST", request.url, headers=request.headers | length, content=body()) as response:
+        for chunk in response.iter_bytes():
+            received += chunk
+            if limit is not None and clock.monotonic() - began > limit:
+                raise httpx.ReadTimeout(f"the response did not end within {limit:g} s")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return ApiResponse(response.status_code, headers, bytes(received))

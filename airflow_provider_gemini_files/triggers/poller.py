@@ -221,14 +221,24 @@ class Poller(Generic[T]):
         """Report items to every wait for them; a wait that has seen all of its items is judged at once."""
         for count, (name, what) in enumerate(seen.items()):
             await _yield_to_loop(count)
-            now = self._clock.now()
             for waiter in list(self._by_name.get(name, ())):
-                wait = self._waits[waiter]
-                wait.see(name, what, now)
-                # From the beginning of the round: an item late in a long list is due again with the others.
-                self._due[waiter] = wait.schedule.next_poll(self._began)
-                if not wait.pending:
-                    self._judge(waiter)
+                self._see(waiter, name, what)
+
+    def _see(self, waiter: Waiter, name: str, what: T | GeminiFilesError) -> None:
+        """Report one item to one wait; what it raises is its own failure, and no other wait's."""
+        if waiter.done():
+            return
+        wait = self._waits[waiter]
+        try:
+            wait.see(name, what, self._clock.now())
+            # From the beginning of the round: an item late in a long list is due again with the others.
+            self._due[waiter] = wait.schedule.next_poll(self._began)
+            is_complete = not wait.pending
+        except Exception as error:
+            waiter.set_exception(error)
+            return
+        if is_complete:
+            self._judge(waiter)
 
     async def _judge_all(self) -> None:
         for count, waiter in enumerate(list(self._waits)):
@@ -241,7 +251,8 @@ class Poller(Generic[T]):
         try:
             if self._waits[waiter].check(self._clock.now()):
                 waiter.set_result(None)
-        except GeminiFilesError as error:
+        except Exception as error:
+            # Also one that nobody expected must not end the poller, and with it all other waits.
             waiter.set_exception(error)
 
 

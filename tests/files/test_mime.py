@@ -146,6 +146,11 @@ def test_content_decides_the_type_of_an_unknown_suffix(content, mime_type):
         ("table.xls", PAGE, "text/html"),
         ("archive.gz", b"plain words", "text/plain"),
         ("report.pdf", PAGE, "text/html"),
+        ("report.docx", b"\xff\xfejunk\r\n" + PDF, "application/pdf"),
+        ("report.docx", b"HTTP/1.1 200 OK\r\n\r\n%PDF-1.4\n1 0 obj", "application/pdf"),
+        ("report.mp4", bytes(1000) + PDF, "application/pdf"),
+        ("server.key", b"-----BEGIN PRIVATE KEY-----\n", "text/plain"),
+        ("report.pages", PDF, "application/pdf"),
     ],
 )
 def test_unmistakable_content_wins_over_a_wrong_name(name, content, mime_type):
@@ -170,6 +175,29 @@ def test_name_decides_if_the_content_fits_it(name, content, mime_type):
     assert detected(name, content) == mime_type
 
 
+def test_pdf_header_after_junk_is_found_without_a_name():
+    assert detected("data", bytes(500) + PDF) == "application/pdf"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mime_type"),
+    [
+        ("notes.md", b"A PDF begins with %PDF-1.7", "text/plain"),
+        ("notes", b"A PDF begins with %PDF-1.7", "text/plain"),
+        ("data.mp4", bytes(1020) + PDF, "video/mp4"),
+    ],
+    ids=["text", "text without suffix", "header too late"],
+)
+def test_mention_of_a_pdf_header_is_no_pdf(name, content, mime_type):
+    assert detected(name, content) == mime_type
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.docx"])
+def test_archive_with_a_pdf_in_it_is_no_pdf(name):
+    with pytest.raises(GeminiInputError, match="models do not read"):
+        detected(name, ZIP + b"a.pdf" + PDF)
+
+
 @pytest.mark.parametrize("name", ["module.mts", "module.ts", "main.unknownending"])
 def test_program_text_is_plain_text(name):
     assert detected(name, b"export const one = 1;\n") == "text/plain"
@@ -185,6 +213,10 @@ def test_program_text_is_plain_text(name):
         ("a.xlsx", ZIP, "models do not read Excel files; export it as CSV or PDF"),
         ("a.pptx", ZIP, "models do not read PowerPoint files"),
         ("a.odt", ZIP, "models do not read OpenDocument files"),
+        ("a.pages", ZIP, "models do not read Pages, Numbers and Keynote files; export it as PDF, or pass mime_type"),
+        ("a.numbers", ZIP, "models do not read Pages, Numbers and Keynote files"),
+        ("a.key", ZIP + b"Data/photo.jpg", "models do not read Pages, Numbers and Keynote files"),
+        ("data", ZIP + b"Index/Document.iwa", "models do not read Pages, Numbers and Keynote files"),
         ("a.epub", ZIP + b"mimetypeapplication/epub+zip", "models do not read EPUB books"),
         ("a.eml", b"From: a@example.com\r\n\r\nHello", "models do not read e-mail files; save its text"),
         ("a.svg", b"<svg></svg>", "models do not read SVG images; convert it to PNG"),
@@ -208,7 +240,9 @@ def test_format_that_models_do_not_read_is_refused(name, content, message):
         detected(name, content)
 
 
-@pytest.mark.parametrize("name", ["a.docx", "a.xlsx", "a.pptx", "a.epub", "a.eml", "a.zip", "a.gz", "a.mts", "a.mkv"])
+@pytest.mark.parametrize(
+    "name", ["a.docx", "a.xlsx", "a.pptx", "a.epub", "a.eml", "a.zip", "a.gz", "a.mts", "a.mkv", "a.pages"]
+)
 def test_format_that_models_do_not_read_is_refused_by_its_name_alone(name):
     with pytest.raises(GeminiInputError, match=f"{name}': models do not read"):
         mime_type_of(name)
@@ -229,6 +263,33 @@ def test_format_that_models_do_not_read_is_refused_by_its_name_alone(name):
 def test_text_that_is_not_utf_8_is_refused_with_its_encoding(name, content, encoding):
     with pytest.raises(GeminiInputError, match=f"looks like text in {encoding}, .*convert it to UTF-8"):
         detected(name, content)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "data", "a.docx"])
+@pytest.mark.parametrize("at", [8 * 1024, 100_000])
+def test_text_that_is_not_utf_8_only_later_is_refused_with_its_encoding(name, at):
+    content = (b"plain words\n" * at)[:at] + "Grüße aus München".encode("latin-1")
+
+    with pytest.raises(GeminiInputError, match=r"looks like text in Latin-1, .*convert it to UTF-8"):
+        detected(name, content)
+
+
+def test_text_that_turns_into_binary_data_is_refused():
+    content = b"#!/bin/sh\n" * 1000 + b"\x80\x81\0" * 5000
+
+    with pytest.raises(GeminiInputError, match="is not UTF-8 text, as its name says"):
+        detected("install.sh", content)
+    with pytest.raises(GeminiInputError, match="neither from its name nor from its content"):
+        detected("install", content)
+
+
+@pytest.mark.parametrize("rest", ["größer".encode(), "größer".encode()[:3], b"a\0b"], ids=["utf-8", "cut", "nul"])
+def test_long_utf_8_text_is_text(rest):
+    assert detected("a.log", b"x" * 8191 + rest) == "text/plain"
+
+
+def test_later_bytes_of_a_media_file_do_not_matter():
+    assert detected("a.mp4", b"x" * 8192 + b"\xff") == "video/mp4"
 
 
 @pytest.mark.parametrize("content", [bytes(100), b"\x80\x81" * 50])

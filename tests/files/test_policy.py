@@ -43,7 +43,9 @@ class TestValues:
             RetentionPolicy().max_age = None
 
     @pytest.mark.parametrize(
-        "keep", [["b", "a"], ("b", "a"), iter(["b", "a"]), {"b": 1, "a": 2}], ids=["list", "tuple", "iterator", "keys"]
+        "keep",
+        [["b", "a"], ("b", "a"), iter(["b", "a"]), {"b": 1, "a": 2}.keys()],
+        ids=["list", "tuple", "iterator", "keys"],
     )
     def test_every_list_of_texts_is_read_in_its_order(self, keep):
         assert RetentionPolicy(keep=keep).keep == ("b", "a")
@@ -67,7 +69,22 @@ class TestValues:
             ({"keep": 5}, "keep must be a list of texts; got 5"),
             ({"keep": ["a", 5]}, "keep must be a list of texts"),
             ({"dag_ids": "dag"}, "dag_ids must be a list of texts"),
-            ({"low_watermark": 0.95}, "low_watermark must be at most high_watermark; got 0.95 and 0.9"),
+            ({"keep": {"files/a": True}}, "keep must be a list of texts; got {'files/a': True}"),
+            ({"dag_ids": {"dag": 1}}, "dag_ids must be a list of texts"),
+            ({"display_name": 5}, "display_name must be a text, or None; got 5"),
+            ({"mime_type": ["video/"]}, r"mime_type must be a text, or None; got \['video/'\]"),
+            (
+                {"low_watermark": 0.95},
+                r"low_watermark must be at most high_watermark: set both; got 0\.95 and 0\.9 \(the default\)\.",
+            ),
+            (
+                {"high_watermark": "0.5"},
+                r"low_watermark must be at most high_watermark: set both; got 0\.7 \(the default\) and 0\.5\.",
+            ),
+            ({"high_watermark": True}, "high_watermark must be a share of the quota.*got True"),
+            ({"low_watermark": True}, "low_watermark must be a share of the quota.*got True"),
+            ({"min_bytes": True}, "min_bytes must be a number of bytes, at least 0; got True"),
+            ({"max_deletions": True}, "max_deletions must be a whole number, at least 1, or None; got True"),
             ({"high_watermark": 1.5}, "high_watermark must be a share of the quota.*got 1.5"),
             ({"low_watermark": 0}, "low_watermark must be a share of the quota.*got 0"),
             ({"low_watermark": float("nan")}, "low_watermark must be a share of the quota"),

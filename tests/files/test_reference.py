@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner
-from airflow_provider_gemini_files.files.reference import GeminiFile, parse_name, parse_names
+from airflow_provider_gemini_files.files.reference import GeminiFile, UploadedFrom, parse_name, parse_names
 
 DIGEST = hashlib.sha256(b"x").hexdigest()
 RESOURCE = {
@@ -48,6 +48,26 @@ def test_xcom_form_reads_back():
     file = GeminiFile.from_api(RESOURCE)
 
     assert GeminiFile.from_dict(json.loads(json.dumps(file.to_dict()))) == file
+
+
+def test_xcom_form_of_a_later_version_is_read_without_its_new_keys():
+    data = {
+        "name": "files/abc",
+        "labels": {"new": 1},
+        "owner": {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 3, "team": "new"},
+        "uploaded_from": {"uri": "/data/a.txt", "conn_id": None, "complete": False, "etag": "new"},
+    }
+
+    file = GeminiFile.from_dict(data)
+
+    assert file.owner == Owner("d", "r", "t", 3)
+    assert file.uploaded_from == UploadedFrom("/data/a.txt", complete=False)
+
+
+@pytest.mark.parametrize("key", ["owner", "uploaded_from"])
+def test_xcom_form_with_a_text_for_a_record_is_a_type_error(key):
+    with pytest.raises(TypeError, match="not a record: 'text'"):
+        GeminiFile.from_dict({"name": "files/abc", key: "text"})
 
 
 def test_a_resource_of_a_name_only_is_read():
@@ -106,6 +126,14 @@ def test_what_is_no_file_is_refused_with_its_value(given):
     with pytest.raises(GeminiInputError, match="files/<id>") as caught:
         parse_name(given)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("given", ["https://[::1/v1beta/files/abc", "https://[host]/files/abc", "http://a]b/files/abc"])
+def test_uri_with_an_invalid_host_is_refused(given):
+    with pytest.raises(GeminiInputError, match="is not a Gemini file: expected"):
+        parse_name(given)
+    with pytest.raises(GeminiInputError, match="is not a Gemini file: expected"):
+        parse_name({"name": given})
 
 
 def test_a_list_keeps_its_order_and_loses_repetition():

@@ -41,7 +41,7 @@ def logged(mocker) -> list[str]:
     return lines
 
 
-def test_it_has_the_name_the_owner_and_the_type_that_it_had(hook, emulator, gone):
+def test_reupload_keeps_name_owner_and_type(hook, emulator, gone):
     created = hook.reupload_file(gone)
 
     assert created.name == gone.name
@@ -51,7 +51,7 @@ def test_it_has_the_name_the_owner_and_the_type_that_it_had(hook, emulator, gone
     assert emulator.usage()["files"] == 1
 
 
-def test_it_is_waited_for_until_it_is_active(hook, emulator, clock, video_file):
+def test_reupload_waits_until_file_is_active(hook, emulator, clock, video_file):
     emulator.settings.video_seconds = 12
     gone = hook.upload_file(video_file)
     clock.advance(THREE_DAYS)
@@ -61,7 +61,7 @@ def test_it_is_waited_for_until_it_is_active(hook, emulator, clock, video_file):
     assert 12 <= clock.passed - before < 30
 
 
-def test_a_shared_file_stays_shared(hook, clock, text_file):
+def test_reupload_of_shared_file_stays_shared(hook, clock, text_file):
     gone = hook.upload_file(text_file, share=True)
     clock.advance(THREE_DAYS)
 
@@ -71,7 +71,7 @@ def test_a_shared_file_stays_shared(hook, clock, text_file):
     assert is_shared(created.display_name)
 
 
-def test_a_shared_file_stays_in_its_deployment(hook, clock, text_file):
+def test_reupload_of_shared_file_stays_in_its_deployment(hook, clock, text_file):
     gone = hook.upload_file(text_file, share=True, owner=OWNER)
     clock.advance(THREE_DAYS)
 
@@ -80,14 +80,14 @@ def test_a_shared_file_stays_in_its_deployment(hook, clock, text_file):
     assert (created.name, created.display_name) == (gone.name, gone.display_name)
 
 
-def test_two_tasks_that_upload_it_again_end_with_one_file(hook, emulator, gone):
+def test_two_concurrent_reuploads_end_with_one_file(hook, emulator, gone):
     first, second = hook.reupload_file(gone), hook.reupload_file(gone)
 
     assert first == second
     assert emulator.usage()["files"] == 1
 
 
-def test_an_object_is_found_again_with_its_connection(hook, emulator, clock):
+def test_reupload_reads_object_with_its_connection(hook, emulator, clock):
     storage = ObjectStorage()
     storage.put(**{"in/a.txt": b"text"})
     gone = hook.upload_file(storage.uri("in/a.txt"))
@@ -99,7 +99,7 @@ def test_an_object_is_found_again_with_its_connection(hook, emulator, clock):
     assert created.uploaded_from == UploadedFrom("memory:///bucket/in/a.txt", storage.conn_id)
 
 
-def test_a_source_that_has_changed_is_uploaded_with_a_warning(logged, emulator, clock, gone, text_file):
+def test_reupload_of_changed_source_logs_warning(logged, emulator, clock, gone, text_file):
     text_file.write_text("another note of more words")
 
     created = GeminiFilesHook(clock=clock).reupload_file(gone)
@@ -108,7 +108,7 @@ def test_a_source_that_has_changed_is_uploaded_with_a_warning(logged, emulator, 
     assert any(f"{text_file} has changed since {gone.name} was uploaded from it" in line for line in logged)
 
 
-def test_a_new_name_is_logged_if_the_old_one_cannot_be_used_again(logged, emulator, clock, gone):
+def test_reupload_logs_new_name_if_old_one_is_taken(logged, emulator, clock, gone):
     emulator.faults.add("start", "already_exists")
 
     created = GeminiFilesHook(clock=clock).reupload_file(gone)
@@ -129,7 +129,7 @@ def test_a_new_name_is_logged_if_the_old_one_cannot_be_used_again(logged, emulat
         (UploadedFrom("/etc/"), "is a directory"),
     ],
 )
-def test_an_upload_that_cannot_be_repeated_names_source_and_task(hook, emulator, gone, origin, why):
+def test_impossible_reupload_names_source_and_task(hook, emulator, gone, origin, why):
     emulator.clear_journal()
 
     with pytest.raises(e.GeminiFileGoneError) as failed:
@@ -143,21 +143,32 @@ def test_an_upload_that_cannot_be_repeated_names_source_and_task(hook, emulator,
     assert emulator.journal == []
 
 
-def test_a_source_outside_of_the_allowed_directories_is_not_read_again(hook, gone, monkeypatch):
+def test_names_cannot_write_lines_or_folds_into_the_error(hook, gone):
+    name = "a\n::endgroup::\x1b[1m"
+    owner = Owner("d", f"run {name}", f"task {name}", deployment="prod")
+
+    for origin in (None, UploadedFrom(f"/none/{name}"), UploadedFrom(f"https://h/{name}", complete=False)):
+        with pytest.raises(e.GeminiFileGoneError) as failed:
+            hook.reupload_file(replace(gone, display_name=name, owner=owner, uploaded_from=origin))
+
+        assert [mark for mark in ("\n", "\x1b", "::endgroup") if mark in str(failed.value)] == []
+
+
+def test_reupload_reads_no_source_outside_of_allowed_directories(hook, gone, monkeypatch):
     monkeypatch.setenv("AIRFLOW__GEMINI_FILES__ALLOWED_LOCAL_PATHS", "/no/such")
 
     with pytest.raises(e.GeminiFileGoneError, match="outside of the directories"):
         hook.reupload_file(gone)
 
 
-def test_a_source_that_has_become_empty_is_refused_as_an_upload_would_be(hook, gone, text_file):
+def test_reupload_refuses_source_that_has_become_empty(hook, gone, text_file):
     text_file.write_text("")
 
     with pytest.raises(e.GeminiFileGoneError, match="is empty"):
         hook.reupload_file(gone)
 
 
-def test_the_origin_is_kept_without_its_secret_parts(text_file, mocker):
+def test_origin_is_kept_without_secret_parts(text_file, mocker):
     page = replace(find_source(text_file), uri="https://host/a.txt")
     mocker.patch("airflow_provider_gemini_files.transfer.web.find", autospec=True, return_value=page)
 

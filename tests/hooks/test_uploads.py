@@ -106,11 +106,11 @@ def test_upload_takes_a_name_of_the_service_if_its_own_is_taken_by_an_invisible_
 
 
 @pytest.mark.parametrize(("fault", "says"), [("wrong_hash", "20 bytes with sha256"), ("wrong_size", "21 bytes")])
-def test_upload_deletes_a_file_that_arrived_damaged(hook, emulator, text_file, fault, says):
+def test_upload_deletes_file_that_differs_from_source(hook, emulator, text_file, fault, says):
     emulator.faults.add("finalize", fault)
     sha256 = hashlib.sha256(text_file.read_bytes()).hexdigest()
 
-    with pytest.raises(e.GeminiIntegrityError, match=f"sha256 {sha256}, the service has {says}"):
+    with pytest.raises(e.GeminiIntegrityError, match=f"sha256 {sha256} were sent, the service has {says}"):
         hook.upload_file(text_file)
 
     assert emulator.usage()["files"] == 0
@@ -146,7 +146,7 @@ def test_uploads_are_confined_to_the_allowed_directories(hook, emulator, text_fi
     assert hook.upload_file(text_file).size_bytes == 20
 
 
-def test_a_name_that_is_not_utf8_is_uploaded_escaped_beside_the_others(hook, tmp_path):
+def test_name_that_is_not_utf8_is_uploaded_escaped(hook, tmp_path):
     for name in (b"caf\xe9.txt", b"good.txt"):
         with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
             file.write(b"text")
@@ -163,13 +163,13 @@ def test_bytes_are_uploaded(hook):
     assert file.uploaded_from is None
 
 
-def test_the_content_tells_the_type_if_the_name_does_not(hook, tmp_path, video_file):
+def test_content_tells_type_if_name_does_not(hook, tmp_path, video_file):
     (tmp_path / "clip").write_bytes(video_file.read_bytes())
 
     assert hook.upload_file(tmp_path / "clip").mime_type == "video/mp4"
 
 
-def test_a_source_that_breaks_off_is_read_on_from_there(hook, emulator, tmp_path):
+def test_interrupted_source_is_read_from_where_it_stopped(hook, emulator, tmp_path):
     """A source that cannot seek and fails once: what the service has is not read into the request again."""
     content = bytes(range(256)) * 4 * 4096
     opened: list[int] = []
@@ -204,7 +204,7 @@ def test_a_source_that_breaks_off_is_read_on_from_there(hook, emulator, tmp_path
 
 @pytest.mark.parametrize("method", ["start", "finalize"])
 @pytest.mark.parametrize("status", [429, 503])
-def test_an_upload_waits_as_long_as_the_service_asks(hook, emulator, clock, text_file, method, status):
+def test_upload_waits_as_long_as_the_service_asks(hook, emulator, clock, text_file, method, status):
     emulator.faults.add(method, "status", status=status, body="<html>busy", headers={"Retry-After": "9"})
 
     hook.upload_file(text_file)
@@ -214,7 +214,7 @@ def test_an_upload_waits_as_long_as_the_service_asks(hook, emulator, clock, text
 
 
 @pytest.mark.parametrize("action", ["rate_limit", "daily_quota"])
-def test_an_upload_does_not_wait_for_more_than_a_minute(hook, emulator, clock, text_file, action):
+def test_upload_does_not_wait_for_more_than_a_minute(hook, emulator, clock, text_file, action):
     emulator.faults.add("start", action, seconds=3600)
 
     with pytest.raises(e.GeminiRateLimitError) as failed:
@@ -225,7 +225,7 @@ def test_an_upload_does_not_wait_for_more_than_a_minute(hook, emulator, clock, t
     assert calls(emulator) == ["start"]
 
 
-def test_the_delay_that_the_service_asks_for_is_known_of_several_uploads(hook, emulator, many):
+def test_error_of_several_uploads_keeps_requested_delay(hook, emulator, many):
     emulator.faults.add("start", "rate_limit", seconds=3600)
 
     with pytest.raises(e.GeminiRateLimitError) as failed:
@@ -236,7 +236,7 @@ def test_the_delay_that_the_service_asks_for_is_known_of_several_uploads(hook, e
     assert emulator.usage()["files"] == len(many) - 1
 
 
-def test_a_page_of_a_gateway_is_not_a_refusal(hook, emulator, text_file):
+def test_gateway_page_is_not_a_refusal(hook, emulator, text_file):
     emulator.faults.add("start", "status", status=404, body="<html>Not found", content_type="text/html")
 
     assert hook.upload_file(text_file).size_bytes == 20
@@ -253,7 +253,7 @@ def unreachable_upload_host(emulator) -> str:
     return "http://127.0.0.1:9"
 
 
-def test_an_upload_host_that_cannot_be_reached_is_named_with_the_setting_that_helps(
+def test_unreachable_upload_host_is_named_with_upload_via_host(
     connect, emulator, clock, text_file, unreachable_upload_host
 ):
     connect(host=emulator.base_url, extra={"max_retries": 0})
@@ -281,7 +281,7 @@ def test_full_storage_is_not_tried_again(connect, gemini_emulator, text_file):
     gemini_emulator.settings.quota_bytes = 10
     connect(host=gemini_emulator.base_url)
 
-    with pytest.raises(e.GeminiStorageFullError, match=r"20 B are missing; 0 files use 0 B of 20\.0 GiB") as full:
+    with pytest.raises(e.GeminiStorageFullError, match=r"20 B did not fit; 0 files use 0 B of 20\.0 GiB") as full:
         GeminiFilesHook().upload_file(text_file)
 
     assert full.value.missing_bytes == 20
@@ -305,7 +305,7 @@ def test_full_storage_is_reported_even_if_the_files_cannot_be_listed(hook, emula
     emulator.faults.add("start", "storage_full")
     emulator.faults.add("list", "outage", times=2)
 
-    with pytest.raises(e.GeminiStorageFullError, match=r"20 B are missing; the usage cannot be read") as full:
+    with pytest.raises(e.GeminiStorageFullError, match=r"20 B did not fit; the usage cannot be read") as full:
         hook.upload_file(text_file)
 
     assert full.value.missing_bytes == 20
@@ -314,7 +314,7 @@ def test_full_storage_is_reported_even_if_the_files_cannot_be_listed(hook, emula
 # --- logs and metrics ----------------------------------------------------------------------------------------------
 
 
-def test_the_session_url_of_a_large_file_is_masked_in_logs(hook, tmp_path, mocker):
+def test_session_url_of_large_file_is_masked_in_logs(hook, tmp_path, mocker):
     mask = mocker.patch.object(uploads, "mask_secret", autospec=True)
     (tmp_path / "large.txt").write_bytes(b"x" * (MIN_REMEMBERED_BYTES + 1))
 
@@ -338,7 +338,7 @@ def test_no_session_url_is_logged_wherever_it_leads(hook, emulator, text_file, c
     assert "capability" not in caplog.text
 
 
-def test_a_name_cannot_write_lines_or_folds_into_the_log(emulator, tmp_path, mocker):
+def test_name_cannot_write_lines_or_folds_into_the_log(emulator, tmp_path, mocker):
     log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
     (tmp_path / "::group::a\n::endgroup::.txt").write_text("x")
 
@@ -378,7 +378,7 @@ def test_sent_bytes_and_files_are_counted(hook, emulator, text_file, monkeypatch
 # --- sharing and expiry --------------------------------------------------------------------------------------------
 
 
-def test_the_same_bytes_are_shared_whatever_they_are_called(hook, emulator, text_file, tmp_path):
+def test_same_bytes_are_shared_under_any_source_name(hook, emulator, text_file, tmp_path):
     (tmp_path / "copy.txt").write_bytes(text_file.read_bytes())
 
     first = hook.upload_file(text_file, share=True, owner=OWNER)
@@ -391,14 +391,14 @@ def test_the_same_bytes_are_shared_whatever_they_are_called(hook, emulator, text
     assert calls(emulator).count("finalize") == 1
 
 
-def test_another_type_of_the_same_bytes_is_another_file(hook, emulator, text_file):
+def test_same_bytes_of_another_type_are_another_file(hook, emulator, text_file):
     hook.upload_file(text_file, share=True)
     hook.upload_file(text_file, share=True, mime_type="text/csv")
 
     assert emulator.usage()["files"] == 2
 
 
-def test_another_deployment_has_its_own_file_of_the_same_bytes(hook, emulator, text_file):
+def test_each_deployment_has_its_own_shared_file(hook, emulator, text_file):
     for deployment in ("staging", "prod"):
         hook.upload_file(text_file, share=True, owner=replace(OWNER, deployment=deployment))
 
@@ -406,7 +406,7 @@ def test_another_deployment_has_its_own_file_of_the_same_bytes(hook, emulator, t
 
 
 @pytest.mark.parametrize("how", [{"name": NAME, "owner": OWNER}, {"share": True}], ids=["named", "shared"])
-def test_a_file_that_expires_soon_is_left_alone_and_its_successor_is_found(hook, emulator, clock, text_file, how):
+def test_file_that_expires_soon_is_kept_and_its_successor_is_reused(hook, emulator, clock, text_file, how):
     old = hook.upload_file(text_file, **how)
     clock.advance(47 * HOUR + 1)
 
@@ -417,7 +417,7 @@ def test_a_file_that_expires_soon_is_left_alone_and_its_successor_is_found(hook,
     assert emulator.usage()["files"] == 2
 
 
-def test_a_shared_successor_is_found_when_the_first_is_gone(hook, clock, text_file):
+def test_shared_successor_is_reused_after_first_is_gone(hook, clock, text_file):
     old = hook.upload_file(text_file, share=True)
     clock.advance(47 * HOUR + 1)
     successor = hook.upload_file(text_file, share=True)
@@ -427,7 +427,7 @@ def test_a_shared_successor_is_found_when_the_first_is_gone(hook, clock, text_fi
 
 
 @pytest.mark.parametrize("how", [{"name": NAME, "owner": OWNER}, {"share": True}], ids=["named", "shared"])
-def test_a_file_that_has_failed_is_replaced(hook, emulator, text_file, how):
+def test_failed_file_is_replaced(hook, emulator, text_file, how):
     emulator.faults.add("finalize", "fail_processing")
     failed = hook.upload_file(text_file, **how)
 
@@ -457,7 +457,7 @@ def test_many_are_uploaded_in_order(hook, emulator, many):
     assert emulator.usage()["files"] == 30
 
 
-def test_one_that_fails_does_not_stop_the_others_and_a_retry_sends_only_the_rest(hook, emulator, many):
+def test_failed_upload_does_not_stop_others_and_retry_sends_only_the_rest(hook, emulator, many):
     for number in (3, 5):
         many[number] = replace(many[number], mime_type="bad/type")
 
@@ -475,7 +475,7 @@ def test_one_that_fails_does_not_stop_the_others_and_a_retry_sends_only_the_rest
     assert calls(emulator).count("start") == 2
 
 
-def test_an_error_that_a_retry_can_mend_makes_the_whole_one_of_that_kind(hook, emulator, many):
+def test_combined_error_is_transient_if_one_error_is(hook, emulator, many):
     many[3] = replace(many[3], mime_type="bad/type")
     emulator.faults.add("start", "rate_limit", seconds=3600)
 
@@ -486,7 +486,7 @@ def test_an_error_that_a_retry_can_mend_makes_the_whole_one_of_that_kind(hook, e
     assert {type(error) for error in failed.value.errors} == {e.GeminiRateLimitError, e.GeminiInputError}
 
 
-def test_no_upload_is_begun_once_the_storage_is_full(hook, emulator, many):
+def test_no_upload_starts_once_storage_is_full(hook, emulator, many):
     emulator.faults.add("start", "storage_full", times=None)
 
     with pytest.raises(e.GeminiStorageFullError, match="none succeeded") as full:
@@ -563,7 +563,7 @@ def test_every_fault_ends_in_one_correct_file_or_one_clear_error(
         assert file.sha256 == hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_a_finalize_lost_with_its_session_creates_no_second_file(service, patient_hook, text_file):
+def test_finalize_lost_with_its_session_creates_no_second_file(service, patient_hook, text_file):
     service.reset()
     service.faults.add("finalize", "lose_answer")
     service.faults.add("query", "status", status=404, body="Upload not found.")

@@ -66,7 +66,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_the_next_attempt_sends_only_the_rest(emulator, store, large):
+def test_next_attempt_sends_only_the_rest(emulator, store, large):
     file = attempt(store, large)
 
     assert sends(emulator) == [("query", None), ("finalize", str(6 * MIB))]
@@ -75,7 +75,7 @@ def test_the_next_attempt_sends_only_the_rest(emulator, store, large):
     assert store.kept == {}
 
 
-def test_a_source_that_has_changed_is_sent_as_a_whole(emulator, store, large):
+def test_changed_source_is_sent_as_a_whole(emulator, store, large):
     large.write_bytes(b"x" * 10 * MIB)
 
     file = attempt(store, large)
@@ -84,24 +84,24 @@ def test_a_source_that_has_changed_is_sent_as_a_whole(emulator, store, large):
     assert file.sha256 == digest(large)
 
 
-def test_another_type_is_another_upload(emulator, store, large):
+def test_upload_of_another_type_is_not_resumed(emulator, store, large):
     assert attempt(store, large, mime_type="text/csv").mime_type == "text/csv"
     assert sends(emulator)[0] == ("start", None)
 
 
-def test_nothing_is_resumed_without_a_store(emulator, store, large):
+def test_upload_is_not_resumed_without_store(emulator, store, large):
     attempt(None, large)
 
     assert sends(emulator) == [("start", None), ("finalize", "0")]
 
 
-def test_a_small_file_is_not_remembered(hook, text_file):
+def test_small_file_is_not_remembered(hook, text_file):
     assert text_file.stat().st_size < MIN_REMEMBERED_BYTES
 
     attempt(Store(broken=True), text_file)
 
 
-def test_an_attempt_that_died_right_after_its_end_sends_nothing(emulator, store, large):
+def test_attempt_killed_after_last_response_sends_nothing_again(emulator, store, large):
     kept = dict(store.kept)
     first = attempt(store, large)
     store.kept = kept
@@ -114,7 +114,7 @@ def test_an_attempt_that_died_right_after_its_end_sends_nothing(emulator, store,
     assert sends(emulator) == [("query", None)]
 
 
-def test_a_file_that_was_deleted_after_its_end_is_sent_again(emulator, store, large):
+def test_file_deleted_after_upload_is_sent_again(emulator, store, large):
     kept = dict(store.kept)
     GeminiFilesHook().delete_file(attempt(store, large))
     store.kept = kept
@@ -138,7 +138,7 @@ def assert_ends_with_one_file(emulator, store: Store, path: Path, **options: obj
     assert emulator.usage() == {"files": 1, "bytes": path.stat().st_size}
 
 
-def test_a_session_that_has_expired_is_replaced(emulator, store, large):
+def test_expired_session_is_replaced(emulator, store, large):
     emulator.clock.advance(8 * 86400)
 
     attempt(store, large)
@@ -146,7 +146,7 @@ def test_a_session_that_has_expired_is_replaced(emulator, store, large):
     assert sends(emulator) == [("query", None), ("start", None), ("finalize", "0")]
 
 
-def test_a_session_that_is_final_and_names_no_file_finds_the_file_by_its_name(emulator, store, large):
+def test_final_session_without_file_finds_file_by_name(emulator, store, large):
     kept = dict(store.kept)
     first = attempt(store, large)
     store.kept = kept
@@ -158,14 +158,14 @@ def test_a_session_that_is_final_and_names_no_file_finds_the_file_by_its_name(em
     assert_ends_with_one_file(emulator, store, large)
 
 
-def test_a_session_that_is_final_without_a_file_is_replaced(emulator, store, large):
+def test_final_session_without_file_is_replaced(emulator, store, large):
     answer = {"status": 200, "body": {}, "headers": {"x-goog-upload-status": "final"}}
     emulator.faults.add("query", "status", **answer, times=None)
 
     assert_ends_with_one_file(emulator, store, large)
 
 
-def test_a_session_that_has_received_more_than_the_source_has_is_replaced(emulator, store, large):
+def test_session_with_too_many_bytes_is_replaced(emulator, store, large):
     headers = {"x-goog-upload-status": "active", "x-goog-upload-size-received": str(11 * MIB)}
     emulator.faults.add("query", "status", status=200, body="", headers=headers, times=None)
 
@@ -174,11 +174,46 @@ def test_a_session_that_has_received_more_than_the_source_has_is_replaced(emulat
 
 @pytest.mark.parametrize("max_retries", [0, 2])
 @pytest.mark.parametrize("fault", [("outage", {}), ("reset", {}), ("storage_full", {}), ("status", {"status": 403})])
-def test_a_session_that_only_fails_is_replaced(emulator, connect, store, large, fault, max_retries):
+def test_session_that_only_fails_is_replaced(emulator, connect, store, large, fault, max_retries):
     connect(host=emulator.base_url, extra={"max_retries": max_retries})
     emulator.faults.add("query", fault[0], **fault[1], times=None)
 
     assert_ends_with_one_file(emulator, store, large)
+
+
+@pytest.mark.parametrize(("max_retries", "queries"), [(0, 1), (2, 3), (50, 5)])
+def test_failing_session_is_replaced_within_the_attempt(emulator, connect, store, large, max_retries, queries):
+    connect(host=emulator.base_url, extra={"max_retries": max_retries})
+    emulator.faults.add("query", "outage", times=None)
+
+    file = attempt(store, large)
+
+    assert [call for call, _ in sends(emulator)] == ["query"] * queries + ["start", "finalize"]
+    assert file.sha256 == digest(large)
+    assert emulator.usage()["files"] == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_session_whose_host_wants_more_than_a_minute_is_replaced(emulator, connect, store, large, status):
+    connect(host=emulator.base_url, extra={"max_retries": 4})
+    emulator.faults.add("query", "status", status=status, headers={"Retry-After": "3600"}, times=None)
+
+    assert_ends_with_one_file(emulator, store, large)
+
+    assert [call for call, _ in sends(emulator)] == ["query", "start", "finalize"]
+
+
+def test_session_is_resumed_after_the_whole_service_has_asked_to_wait(emulator, store, large):
+    for call in ("query", "start"):
+        emulator.faults.add(call, "status", status=503, headers={"Retry-After": "3600"})
+
+    with pytest.raises(e.GeminiServiceError) as failed:
+        attempt(store, large)
+    assert failed.value.retry_after == 3600
+    emulator.clear_journal()
+
+    attempt(store, large)
+    assert sends(emulator) == [("query", None), ("finalize", str(6 * MIB))]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +229,7 @@ def test_a_session_that_only_fails_is_replaced(emulator, connect, store, large, 
         "",
     ],
 )
-def test_a_session_on_a_host_that_is_dead_or_cannot_exist_is_replaced(emulator, store, large, fernet, url):
+def test_session_on_unusable_host_is_replaced(emulator, store, large, fernet, url):
     [(key, value)] = store.kept.items()
     store.kept[key] = json.dumps(json.loads(value) | {"url": fernet.encrypt(url.encode()).decode()})
 
@@ -226,7 +261,7 @@ def test_one_more_fault_in_the_second_attempt_still_ends_with_one_file(emulator,
     assert_ends_with_one_file(emulator, store, large)
 
 
-def test_an_upload_that_chooses_a_random_name_in_each_attempt_ends_with_one_file(emulator, connect, large):
+def test_upload_with_random_names_ends_with_one_file(emulator, connect, large):
     connect(host=emulator.base_url, extra={"max_retries": 0})
     emulator.settings.granularity = MIB
     emulator.faults.add("upload", "reset", after_bytes=6 * MIB)

@@ -365,7 +365,7 @@ def test_file_that_is_gone_is_uploaded_again_from_its_record(cleared, ti, capsys
     assert f"{file.name} text/plain, 20 bytes" in ask(prompt="x", files=file.name).execute(context)
 
     assert ti.pushed["response"]["files"] == [file.name]
-    assert f"{file.name} is gone: uploading {file.uploaded_from.uri} again" in capsys.readouterr().out
+    assert f"{file.name} cannot be used any more: uploading {file.uploaded_from.uri} again" in capsys.readouterr().out
 
 
 def test_file_is_uploaded_again_to_be_counted(cleared, ti):

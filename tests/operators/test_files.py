@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import ObjectStoragePath
-from support import FakeClock, seed
+from support import FakeClock, logged_by, seed
 from transfer_store import AirflowFernet, ObjectStorage, Store
 
 from airflow_provider_gemini_files import exceptions as e
@@ -442,6 +442,20 @@ def test_list_filters(emulator, hook, context, text_file, video_file):
     assert listed(display_name="unload") == [video.name]
     # As a template leaves it whose Param is null.
     assert len(listed(state="None", mime_type="", display_name=None)) == 2
+
+
+@pytest.mark.parametrize("field", ["displayName", "mimeType", "state"])
+def test_list_is_logged_without_lines_or_folds_of_others(emulator, context, mocker, field):
+    seed(emulator.base_url, {"name": "files/a"})
+    emulator.faults.add("list", "edit_file", file_id="a", fields={field: "a\n::endgroup::\x1b[1mb"})
+    listing = GeminiListFilesOperator(task_id="list")
+    info = mocker.spy(listing.log, "info")
+
+    assert listing.execute(context) == ["files/a"]
+
+    [line] = [line for line in logged_by(info) if line.startswith("files/a")]
+    assert "a endgroup b" in line
+    assert "::" not in line
 
 
 # --- delete --------------------------------------------------------------------------------------------------------

@@ -137,6 +137,15 @@ def test_state_and_size_are_logged_once_the_file_is_active(emulator, hook, conte
     assert f"{name} is ACTIVE: 20 B, text/plain" in logged_by(info)
 
 
+def test_type_of_a_file_cannot_write_lines_or_folds_into_the_log(context, mocker):
+    one = sensor("files/a")
+    info = mocker.spy(one.log, "info")
+
+    one.execute_complete(context, files_event([GeminiFile("files/a", mime_type="a\n::endgroup::")]))
+
+    assert logged_by(info) == ["files/a is ACTIVE: 0 B, a endgroup"]
+
+
 class TestSettingsOfEverySensor:
     """What a failure ends with does not depend on where the sensor has polled."""
 

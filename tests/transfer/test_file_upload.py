@@ -1,4 +1,4 @@
-"""Sources that change, and files that another upload has created, over HTTP against the emulator."""
+"""Sources that change, and the requests and responses of one upload, over HTTP against the emulator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support import FakeClock
+from support import FakeClock, logged_by
 from transfer_store import ObjectStorage
 
 from airflow_provider_gemini_files import exceptions as e
@@ -75,7 +75,7 @@ def sha256(path: Path) -> str:
     "text", ["a longer note of many more words", "A NOTE OF SOME WORDS"], ids=["grown", "rewritten"]
 )
 @pytest.mark.parametrize("how", [{}, {"name": NAME}, {"share": True}], ids=["new", "named", "shared"])
-def test_a_source_that_changes_while_it_is_read_is_uploaded_as_it_is_then(hook, emulator, text_file, text, how):
+def test_source_that_changes_while_read_is_uploaded_again(hook, emulator, text_file, text, how):
     file = hook.upload_file(changing(text_file, lambda: rewrite(text_file, text)), **how)
 
     assert file.sha256 == sha256(text_file)
@@ -83,14 +83,14 @@ def test_a_source_that_changes_while_it_is_read_is_uploaded_as_it_is_then(hook, 
     assert emulator.usage() == {"files": 1, "bytes": len(text)}
 
 
-def test_a_source_that_becomes_shorter_while_it_is_read_is_read_again(hook, emulator, text_file):
+def test_source_that_shrinks_while_read_is_uploaded_again(hook, emulator, text_file):
     file = hook.upload_file(changing(text_file, lambda: rewrite(text_file, "short")))
 
     assert file.sha256 == sha256(text_file)
     assert emulator.usage() == {"files": 1, "bytes": 5}
 
 
-def test_a_source_that_never_rests_is_an_error_and_leaves_no_file(hook, emulator, text_file):
+def test_source_that_keeps_changing_fails_and_leaves_no_file(hook, emulator, text_file):
     def change() -> None:
         rewrite(text_file, "x" * 20)
 
@@ -101,14 +101,14 @@ def test_a_source_that_never_rests_is_an_error_and_leaves_no_file(hook, emulator
     assert calls(emulator).count("start") == 3
 
 
-def test_a_source_that_becomes_empty_is_refused_and_leaves_no_file(hook, emulator, text_file):
+def test_source_that_becomes_empty_is_refused_and_leaves_no_file(hook, emulator, text_file):
     with pytest.raises(e.GeminiInputError, match="is empty"):
         hook.upload_file(changing(text_file, lambda: rewrite(text_file, "")))
 
     assert emulator.usage()["files"] == 0
 
 
-def test_a_source_that_is_deleted_once_it_was_read_is_uploaded(hook, emulator, text_file):
+def test_source_deleted_after_reading_is_uploaded(hook, emulator, text_file):
     expected = sha256(text_file)
     found = find_source(text_file)
 
@@ -118,7 +118,7 @@ def test_a_source_that_is_deleted_once_it_was_read_is_uploaded(hook, emulator, t
     assert emulator.usage()["files"] == 1
 
 
-def test_an_object_that_is_replaced_while_it_is_read_is_uploaded_as_it_is_then(hook, emulator):
+def test_object_replaced_while_read_is_uploaded_again(hook, emulator):
     storage = ObjectStorage()
     storage.put(**{"a.txt": b"old old"})
     source = find_source(storage.uri("a.txt"))
@@ -130,7 +130,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_uploaded_as_it_is_then(h
     assert emulator.usage()["files"] == 1
 
 
-def test_a_shared_file_has_the_name_of_the_bytes_that_were_sent(hook, emulator, text_file):
+def test_shared_file_is_named_after_the_bytes_sent(hook, emulator, text_file):
     changed = "A NOTE OF SOME WORDS"
     before = text_file.read_text()
     shared = hook.upload_file(changing(text_file, *[lambda: None] * 6, lambda: rewrite(text_file, changed)), share=True)
@@ -141,42 +141,10 @@ def test_a_shared_file_has_the_name_of_the_bytes_that_were_sent(hook, emulator, 
     assert hook.upload_file(text_file, share=True).name == shared.name
 
 
-# --- files of others -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("content", ["other words, longer", REWRITTEN], ids=["other size", "same size"])
-def test_a_chosen_name_never_replaces_or_adopts_the_file_of_a_stranger(hook, emulator, text_file, content):
-    stranger = hook.upload_bytes(content.encode(), "s.txt")
-    emulator.clear_journal()
-
-    with pytest.raises(e.GeminiNameTakenError, match="is left alone"):
-        hook.upload_file(text_file, name=stranger.name)
-
-    assert hook.get_file(stranger) == stranger
-    assert {"delete", "start"}.isdisjoint(calls(emulator))
-
-
-def test_a_chosen_name_adopts_a_file_of_the_same_bytes_and_type(hook, text_file):
-    first = hook.upload_file(text_file, name=NAME)
-
-    assert hook.upload_file(text_file, name=NAME) == first
-    with pytest.raises(e.GeminiNameTakenError):
-        hook.upload_file(text_file, name=NAME, mime_type="text/csv")
-
-
-def test_a_task_leaves_the_file_of_another_task_alone(hook, emulator, text_file):
-    other = hook.upload_bytes(b"other words", "s.txt", owner=OWNER)
-
-    file = hook.upload_file(text_file, name=other.name, owner=replace(OWNER, task_id="t2"))
-
-    assert file.name != other.name
-    assert emulator.usage()["files"] == 2
-
-
 # --- the service's response ----------------------------------------------------------------------------------------
 
 
-def test_a_response_with_a_file_that_cannot_be_read_is_an_error_of_our_tree(hook, emulator, text_file):
+def test_unreadable_file_in_response_raises_service_error(hook, emulator, text_file):
     body = json.dumps({"file": {"name": NAME, "sizeBytes": "5.0"}})
     emulator.faults.add("finalize", "status", status=200, body=body, headers={"x-goog-upload-status": "final"})
 
@@ -184,7 +152,7 @@ def test_a_response_with_a_file_that_cannot_be_read_is_an_error_of_our_tree(hook
         hook.upload_file(text_file)
 
 
-def test_the_bytes_are_sent_with_type_size_and_names(hook, emulator, text_file):
+def test_upload_sends_type_size_and_names(hook, emulator, text_file):
     hook.upload_file(text_file, name=NAME, owner=OWNER)
 
     start = next(entry for entry in emulator.journal if entry["call"] == "start")
@@ -196,3 +164,21 @@ def test_the_bytes_are_sent_with_type_size_and_names(hook, emulator, text_file):
     }
     finalize = next(entry for entry in emulator.journal if entry["call"] == "finalize")
     assert (finalize["command"], finalize["offset"], finalize["body"]) == ("upload, finalize", "0", {"bytes": 20})
+
+
+def test_path_cannot_write_folds_into_the_log(emulator, tmp_path, mocker):
+    log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+    hook = GeminiFilesHook()
+    (tmp_path / "::endgroup::").mkdir()
+    path = tmp_path / "::endgroup::" / "a.txt"
+    path.write_text("x")
+
+    hook.upload_file(path, name=NAME, owner=OWNER)
+    hook.upload_file(path, name=NAME, owner=OWNER)
+    hook.upload_file(changing(path, lambda: rewrite(path, "y")))
+
+    lines = [line for level in (log.info, log.warning) for line in logged_by(level)]
+    own = {"::endgroup::", "::group::Uploading a.txt, 1 B"}
+    assert any("already exists" in line for line in lines)
+    assert any("changed while it was read" in line for line in lines)
+    assert [line for line in lines if "::" in line and line not in own] == []

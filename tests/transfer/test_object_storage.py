@@ -23,24 +23,24 @@ from airflow_provider_gemini_files.transfer.object_storage import location, obje
         (["a"], None),
     ],
 )
-def test_the_location_of_every_form_of_a_path_is_text(where, text):
+def test_location_of_every_path_form_is_text(where, text):
     assert location(where) == text
 
 
-def test_a_path_uses_the_connection_of_its_uri_or_the_one_given():
+def test_object_path_uses_connection_of_uri_or_argument():
     storage = ObjectStorage()
 
     assert object_path(storage.uri("a.txt"), None).fs is storage
     assert object_path("memory:///bucket/a.txt", storage.conn_id).fs is storage
 
 
-def test_a_scheme_without_a_file_system_is_refused():
+def test_scheme_without_file_system_is_refused():
     with pytest.raises(GeminiInputError, match=r"output_path 's3://bucket/a': no file system for s3:// is installed"):
         object_path("s3://user:secret@bucket/a", None, "output_path")
 
 
 @pytest.mark.parametrize("conn_id", [None, "a_connection"])
-def test_a_file_system_that_cannot_be_set_up_gives_its_own_reason(mocker, conn_id):
+def test_broken_file_system_reports_its_own_reason(mocker, conn_id):
     failure = ValueError("unable to connect to account for Must provide either a connection_string or account_name")
     mocker.patch.object(ObjectStoragePath, "fs", new_callable=mocker.PropertyMock, side_effect=failure)
 

@@ -152,7 +152,7 @@ SESSION_STAYS = [
 
 @settings(max_examples=300)
 @given(st.lists(st.sampled_from([*SESSION_STAYS, "no url", "dead"]), max_size=25))
-def test_any_faults_end_in_a_file_or_one_clear_error(faults):
+def test_any_faults_end_in_one_file_or_one_clear_error(faults):
     session, service = new_session(), Service(faults)
 
     try:
@@ -179,7 +179,7 @@ def test_no_second_file_is_created_while_the_session_lives(faults):
 
 
 @given(st.lists(st.sampled_from([*SESSION_STAYS, "dead"]), max_size=12), st.integers(0, SIZE // GRANULARITY))
-def test_a_remembered_session_is_continued_or_replaced(faults, granules):
+def test_remembered_session_is_resumed_or_replaced(faults, granules):
     service = Service(faults)
     service.sessions, service.received = 1, granules * GRANULARITY
 
@@ -194,7 +194,7 @@ def test_a_remembered_session_is_continued_or_replaced(faults, granules):
 # --- the requests --------------------------------------------------------------------------------------------------
 
 
-def test_an_undisturbed_upload_takes_two_requests():
+def test_undisturbed_upload_takes_two_requests():
     session, service = new_session(), Service()
 
     start = session.next_request()
@@ -210,7 +210,7 @@ def test_an_undisturbed_upload_takes_two_requests():
     assert session.resource == {"name": "files/a"}
 
 
-def test_the_key_is_sent_with_the_start_only():
+def test_key_is_sent_with_start_only():
     session, service = new_session(), Service(["none", "broken in the middle"])
     keys = []
     while session.resource is None:
@@ -221,7 +221,7 @@ def test_the_key_is_sent_with_the_start_only():
     assert keys == [("start", "the-key"), ("upload, finalize", None), ("query", None), ("upload, finalize", None)]
 
 
-def test_an_upload_resumes_where_the_service_got_to():
+def test_upload_resumes_at_offset_the_service_reports():
     session, service = new_session(), Service(["none", "broken in the middle"])
 
     assert drive(session, service)[2:] == [("query", None, 0), ("upload, finalize", 500, 500)]
@@ -283,7 +283,7 @@ def test_pauses_grow_up_to_half_a_minute():
 
 @pytest.mark.parametrize("step", ["start", "send"])
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_delay_that_the_service_asks_for_is_followed(step, status):
+def test_requested_delay_is_followed(step, status):
     session = new_session() if step == "start" else opened()
 
     session.answered(response(status, retry_after="9"))
@@ -291,7 +291,7 @@ def test_a_delay_that_the_service_asks_for_is_followed(step, status):
     assert session.delay == 9
 
 
-def test_the_delay_of_retry_info_is_followed():
+def test_delay_of_retry_info_is_followed():
     session = new_session()
 
     session.answered(response(429, {"error": {"message": "slow", "details": [{"retryDelay": "7s"}]}}))
@@ -299,16 +299,23 @@ def test_the_delay_of_retry_info_is_followed():
     assert session.delay == 7
 
 
-@pytest.mark.parametrize("at", [new_session, opened, remembered], ids=["start", "send", "query"])
+def asking() -> UploadSession:
+    """Return a session that is about to ask how far the service got."""
+    session = opened()
+    session.broken(ConnectionError("reset"))
+    return session
+
+
+@pytest.mark.parametrize("at", [new_session, opened, asking], ids=["start", "send", "query"])
 @pytest.mark.parametrize(("status", "kind"), [(429, e.GeminiRateLimitError), (503, e.GeminiServiceError)])
-def test_a_delay_of_more_than_a_minute_ends_the_attempt(at, status, kind):
+def test_delay_of_more_than_a_minute_ends_the_attempt(at, status, kind):
     with pytest.raises(kind) as failed:
         at().answered(response(status, retry_after="3600"))
 
     assert failed.value.retry_after == 3600
 
 
-def test_a_used_up_daily_quota_ends_the_attempt():
+def test_exhausted_daily_quota_ends_the_attempt():
     details = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}], "retryDelay": "3s"}]
     body = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "quota", "details": details}}
 
@@ -323,21 +330,21 @@ def test_full_storage_is_not_tried_again():
         new_session().answered(response(429, FULL))
 
 
-def test_a_final_refusal_ends_the_upload_with_the_words_of_the_service():
+def test_final_refusal_ends_upload_with_message_of_the_service():
     body = {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "Unsupported MIME type: bad/type"}}
 
     with pytest.raises(e.GeminiInputError, match="Unsupported MIME type: bad/type"):
         opened().answered(response(400, body, x_goog_upload_status="final"))
 
 
-def test_a_redirect_is_not_followed_and_its_target_is_named():
+def test_redirect_is_not_followed_and_its_target_is_named():
     session = new_session(max_failures=0)
 
     with pytest.raises(e.GeminiServiceError, match=r"redirects to https://other \(HTTP 308\)"):
         session.answered(response(308, location="https://other/upload?token=secret"))
 
 
-def test_a_page_of_a_gateway_is_not_a_refusal_of_the_service():
+def test_gateway_page_is_not_a_refusal():
     session = new_session()
 
     session.answered(response(404, b"<html>Not found</html>"))
@@ -345,7 +352,7 @@ def test_a_page_of_a_gateway_is_not_a_refusal_of_the_service():
     assert command(session) == "start"
 
 
-def test_a_response_without_upload_url_names_the_likely_cause():
+def test_response_without_upload_url_names_likely_cause():
     with pytest.raises(e.GeminiServiceError, match="proxy or gateway"):
         new_session(max_failures=0).answered(response(x_goog_upload_status="active"))
 
@@ -353,7 +360,7 @@ def test_a_response_without_upload_url_names_the_likely_cause():
 # --- doubtful responses --------------------------------------------------------------------------------------------
 
 
-def test_a_missing_upload_status_is_no_reason_to_send_again():
+def test_response_without_upload_status_is_queried_not_sent_again():
     session, service = new_session(), Service(["none", "no status"])
 
     drive(session, service)
@@ -361,7 +368,7 @@ def test_a_missing_upload_status_is_no_reason_to_send_again():
     assert (service.sent, service.sessions) == (SIZE, 1)
 
 
-def test_a_finalize_whose_response_was_lost_is_not_sent_again():
+def test_finalize_with_lost_response_is_not_sent_again():
     session, service = new_session(), Service(["none", "answer lost"])
 
     drive(session, service)
@@ -370,7 +377,7 @@ def test_a_finalize_whose_response_was_lost_is_not_sent_again():
     assert service.files == [1]
 
 
-def test_a_dead_session_is_replaced():
+def test_ended_session_is_replaced():
     service = Service(["none", "broken in the middle", "dead"])
 
     drive(new_session(), service)
@@ -378,7 +385,7 @@ def test_a_dead_session_is_replaced():
     assert service.sessions == 2
 
 
-def test_200_without_a_file_is_asked_about_and_then_an_error():
+def test_response_without_file_is_queried_and_then_raises():
     session = opened(max_failures=1)
 
     session.answered(response(200, {}, x_goog_upload_status="final"))
@@ -387,7 +394,7 @@ def test_200_without_a_file_is_asked_about_and_then_an_error():
         session.answered(response(200, {}, x_goog_upload_status="final"))
 
 
-def test_a_source_that_breaks_off_is_not_taken_for_the_network():
+def test_broken_source_is_not_reported_as_network_failure():
     with pytest.raises(e.GeminiServiceError, match=r"Cannot upload 'a.txt': reading s3://b/a: OSError\.$"):
         opened(max_failures=0).broken(SourceBrokenError("reading s3://b/a: OSError"))
 
@@ -396,13 +403,13 @@ def test_a_source_that_breaks_off_is_not_taken_for_the_network():
 
 
 @pytest.mark.parametrize("max_failures", [0, 3])
-def test_a_remembered_session_that_is_dead_costs_no_failure(max_failures):
+def test_ended_remembered_session_counts_as_no_failure(max_failures):
     session, service = remembered(max_failures=max_failures), Service()
 
     assert [command for command, _, _ in drive(session, service)] == ["query", "start", "upload, finalize"]
 
 
-def test_a_remembered_session_that_was_finished_is_not_sent_again():
+def test_finished_remembered_session_is_not_sent_again():
     service = Service()
     service.received, service.final = SIZE, True
 
@@ -410,14 +417,14 @@ def test_a_remembered_session_that_was_finished_is_not_sent_again():
     assert service.sent == 0
 
 
-def test_a_remembered_session_that_names_no_file_is_replaced():
+def test_remembered_session_without_file_is_replaced():
     service = Service(["no file"])
     service.received, service.final = SIZE, True
 
     assert [command for command, _, _ in drive(remembered(), service)] == ["query", "start", "upload, finalize"]
 
 
-def test_a_remembered_session_with_more_than_the_source_has_is_replaced():
+def test_remembered_session_with_too_many_bytes_is_replaced():
     service = Service()
     service.received = SIZE + 1
 
@@ -425,17 +432,30 @@ def test_a_remembered_session_with_more_than_the_source_has_is_replaced():
 
 
 @pytest.mark.parametrize("failure", ["503", "refused before"])
-@pytest.mark.parametrize("max_failures", [0, 2])
-def test_a_remembered_session_whose_host_fails_is_replaced(failure, max_failures):
-    service = Service([failure] * (max_failures + 1))
+@pytest.mark.parametrize(("max_failures", "queries"), [(0, 1), (2, 3), (4, 5), (50, 5)])
+def test_remembered_session_is_replaced_once_its_host_has_failed_too_often(failure, max_failures, queries):
+    service = Service([failure] * queries)
 
     requests = [command for command, _, _ in drive(remembered(max_failures=max_failures), service)]
 
-    assert requests == ["query"] * (max_failures + 1) + ["start", "upload, finalize"]
+    assert requests == ["query"] * queries + ["start", "upload, finalize"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_remembered_session_is_replaced_if_its_host_wants_more_than_a_minute(status):
+    session = remembered()
+
+    session.answered(response(status, retry_after="3600"))
+
+    assert command(session) == "start"
+    assert session.delay == 0
+    with pytest.raises(e.GeminiFilesError) as failed:
+        session.answered(response(status, retry_after="3600"))
+    assert failed.value.retry_after == 3600
 
 
 @pytest.mark.parametrize("headers", [{"x_goog_upload_status": "final"}, {}])
-def test_a_refusal_of_an_earlier_attempt_is_tried_again(headers):
+def test_refusal_of_remembered_session_starts_a_new_one(headers):
     session = remembered(max_failures=0)
 
     session.answered(response(429, FULL, **headers))
@@ -478,7 +498,7 @@ def test_upload_via_host_keeps_a_path_that_the_gateway_has_rewritten():
     assert upload_url("https://gateway/gemini", rewritten, via_host=True) == rewritten
 
 
-def test_a_host_that_cannot_be_reached_is_named_with_the_setting_that_helps():
+def test_unreachable_upload_host_is_named_with_upload_via_host():
     session = new_session(max_failures=0)
     session.answered(response(x_goog_upload_status="active", x_goog_upload_url="https://inner.test/u?upload_id=1"))
 
@@ -488,14 +508,14 @@ def test_a_host_that_cannot_be_reached_is_named_with_the_setting_that_helps():
     assert "upload_id" not in str(failed.value)
 
 
-def test_the_setting_is_not_named_for_the_connections_own_host():
+def test_upload_via_host_is_not_suggested_for_own_host():
     with pytest.raises(e.GeminiServiceError, match="https://host failed") as failed:
         opened(max_failures=0).broken(ConnectionError("reset"))
 
     assert "upload_via_host" not in str(failed.value)
 
 
-def test_the_key_is_not_part_of_an_error():
+def test_key_is_not_part_of_errors():
     body = {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "Consumer 'api_key:the-key' suspended"}}
 
     with pytest.raises(e.GeminiAuthError) as failed:

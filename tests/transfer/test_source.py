@@ -22,7 +22,7 @@ def test_bytes_are_a_source_that_can_be_opened_anywhere():
         assert stream.read(10) == b"lo"
 
 
-def test_the_fingerprint_of_bytes_depends_on_name_and_content():
+def test_fingerprint_of_bytes_depends_on_name_and_content():
     fingerprints = {bytes_source(data, name).fingerprint for data in (b"x", b"y") for name in ("a.txt", "b.txt")}
 
     assert len(fingerprints) == 4
@@ -34,7 +34,7 @@ def test_no_bytes_are_refused():
         bytes_source(b"", "a.txt")
 
 
-def test_the_largest_file_is_accepted_and_one_byte_more_is_not():
+def test_largest_file_is_accepted_and_one_byte_more_is_not():
     assert checked_size(source_of(MAX_FILE_BYTES)).size == MAX_FILE_BYTES
     with pytest.raises(GeminiInputError, match=r"has 2\.0 GiB; a Gemini file has at most 2\.0 GiB"):
         checked_size(source_of(MAX_FILE_BYTES + 1))

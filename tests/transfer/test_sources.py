@@ -50,28 +50,28 @@ def content_of(source: Source, offset: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}", "local://{}"])
-def test_a_local_file_is_found_with_its_size_and_bytes(folder, form):
+def test_local_file_is_found_with_size_and_bytes(folder, form):
     source = find_source(form.format(folder / "a.txt"))
 
     assert (source.uri, source.name, source.size) == (str(folder / "a.txt"), "a.txt", 5)
     assert content_of(source, 2) == b"txt"
 
 
-def test_an_object_is_found_with_its_size_and_bytes(storage):
+def test_object_is_found_with_size_and_bytes(storage):
     source = find_source(storage.uri("in/a.txt"))
 
     assert (source.uri, source.name, source.size) == ("memory:///bucket/in/a.txt", "a.txt", 5)
     assert content_of(source, 2) == b"txt"
 
 
-def test_path_objects_are_taken(folder, storage):
+def test_path_objects_are_accepted(folder, storage):
     assert find_source(folder / "a.txt").name == "a.txt"
     assert find_source(ObjectStoragePath(f"file://{folder}/a.txt")).name == "a.txt"
     assert find_source(ObjectStoragePath(storage.uri("in/a.txt"))).origin.conn_id == storage.conn_id
     assert names([folder / "a.txt", ObjectStoragePath(storage.uri("in/b.txt"))]) == ["a.txt", "b.txt"]
 
 
-def test_a_relative_path_is_kept_as_an_absolute_one(folder, monkeypatch):
+def test_relative_path_becomes_absolute(folder, monkeypatch):
     monkeypatch.chdir(folder)
 
     assert find_source("a.txt").uri == str(folder / "a.txt")
@@ -79,7 +79,7 @@ def test_a_relative_path_is_kept_as_an_absolute_one(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
-def test_the_fingerprint_changes_with_a_local_file(folder, form):
+def test_fingerprint_changes_with_local_file(folder, form):
     where = form.format(folder / "a.txt")
     found = find_source(where)
     assert find_source(where).fingerprint == found.fingerprint == found.current()
@@ -89,7 +89,7 @@ def test_the_fingerprint_changes_with_a_local_file(folder, form):
     assert find_source(where).fingerprint == found.current() != found.fingerprint
 
 
-def test_the_fingerprint_changes_with_an_object(storage):
+def test_fingerprint_changes_with_object(storage):
     found = find_source(storage.uri("in/a.txt"))
     assert found.current() == found.fingerprint
 
@@ -98,7 +98,7 @@ def test_the_fingerprint_changes_with_an_object(storage):
     assert find_source(storage.uri("in/a.txt")).fingerprint == found.current() != found.fingerprint
 
 
-def test_the_fingerprint_of_an_object_is_the_same_alone_and_in_a_list(storage):
+def test_fingerprint_of_object_is_the_same_alone_and_in_a_list(storage):
     listed = find_sources(storage.uri("in/")).sources[0]
 
     assert listed.fingerprint == find_source(storage.uri("in/a.txt")).fingerprint == listed.current()
@@ -110,10 +110,18 @@ def test_anything_else_is_refused(source):
         find_sources(source)
 
 
+@pytest.mark.parametrize("source", ["", " ", "\n", "file://", "LOCAL://file://", ["a.txt", ""]])
+def test_empty_source_does_not_mean_the_working_directory(folder, monkeypatch, source):
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(GeminiInputError, match="source is empty: expected a path, a URI or a URL"):
+        find_sources(source)
+
+
 # --- many files ----------------------------------------------------------------------------------------------------
 
 
-def test_a_list_a_directory_and_a_glob_stand_for_their_files(folder):
+def test_list_directory_and_glob_stand_for_their_files(folder):
     a, b = str(folder / "a.txt"), str(folder / "b.txt")
 
     assert names([b, a]) == ["b.txt", "a.txt"]
@@ -124,27 +132,27 @@ def test_a_list_a_directory_and_a_glob_stand_for_their_files(folder):
     assert names([str(folder / "*.pdf"), a]) == ["c.pdf", "a.txt"]
 
 
-def test_a_folder_and_a_glob_of_objects_stand_for_their_objects(storage):
+def test_folder_and_glob_of_objects_stand_for_their_objects(storage):
     assert names(storage.uri("in/")) == ["a.txt", "b.txt", "c.pdf"]
     assert names(storage.uri("in/*.txt")) == ["a.txt", "b.txt"]
 
 
 @pytest.mark.parametrize("form", ["{}", "{}/", "file://{}", "file://{}/"])
-def test_a_directory_is_many_files_however_it_is_written(folder, form):
+def test_directory_is_many_files_however_it_is_written(folder, form):
     assert names(form.format(folder)) == ["a.txt", "b.txt", "c.pdf"]
 
 
 @pytest.mark.parametrize("key", ["in", "in/"])
-def test_a_folder_of_objects_is_many_however_it_is_written(storage, key):
+def test_folder_of_objects_is_many_however_it_is_written(storage, key):
     assert names(storage.uri(key)) == ["a.txt", "b.txt", "c.pdf"]
 
 
-def test_a_directory_with_one_file_is_still_many(folder):
+def test_directory_with_one_file_is_still_many(folder):
     assert names(folder / "below") == ["d.txt"]
 
 
 @pytest.mark.parametrize("source", ["{}", "{}/*", "file://{}/"])
-def test_a_directory_or_glob_is_not_one_source(folder, source):
+def test_directory_or_glob_is_not_one_source(folder, source):
     with pytest.raises(GeminiInputError, match="is a directory, a glob or a list, not one file"):
         find_source(source.format(folder))
 
@@ -181,7 +189,7 @@ def test_no_file_at_all_is_an_error(folder, source):
 # --- names that look like something else ---------------------------------------------------------------------------
 
 
-def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path):
+def test_file_with_glob_characters_in_its_name_is_found(tmp_path):
     (tmp_path / "a[1].txt").write_text("x")
 
     found = find_sources(tmp_path / "a[1].txt")
@@ -189,7 +197,7 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path):
     assert (found.many, found.sources[0].name) == (False, "a[1].txt")
 
 
-def test_an_object_whose_name_looks_like_a_glob_is_that_object(storage):
+def test_object_with_glob_characters_in_its_name_is_found(storage):
     storage.put(**{"odd/[1].txt": b"x"})
 
     found = find_sources(storage.uri("odd/[1].txt"))
@@ -197,7 +205,7 @@ def test_an_object_whose_name_looks_like_a_glob_is_that_object(storage):
     assert (found.many, found.sources[0].name) == (False, "[1].txt")
 
 
-def test_a_directory_whose_name_looks_like_a_glob_is_that_directory(tmp_path):
+def test_directory_with_glob_characters_in_its_name_is_found(tmp_path):
     (tmp_path / "in[1]").mkdir()
     (tmp_path / "in[1]" / "a.txt").write_text("x")
 
@@ -206,7 +214,7 @@ def test_a_directory_whose_name_looks_like_a_glob_is_that_directory(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["in/report#1.txt", "in/what?.txt"])
-def test_an_object_whose_name_looks_like_part_of_a_url_keeps_its_name(storage, key):
+def test_object_name_with_url_characters_is_kept(storage, key):
     storage.put(**{key: b"x"})
 
     source = find_source(storage.uri(key))
@@ -215,7 +223,7 @@ def test_an_object_whose_name_looks_like_part_of_a_url_keeps_its_name(storage, k
     assert find_source(source.origin.uri, source.origin.conn_id).fingerprint == source.fingerprint
 
 
-def test_a_name_that_is_not_utf8_is_escaped_and_does_not_harm_the_others(tmp_path):
+def test_name_that_is_not_utf8_is_escaped_and_others_are_found(tmp_path):
     raw = os.path.join(os.fsencode(tmp_path), b"caf\xe9.txt")
     with open(raw, "wb") as file:
         file.write(b"x")
@@ -234,23 +242,23 @@ def test_a_name_that_is_not_utf8_is_escaped_and_does_not_harm_the_others(tmp_pat
 
 
 @pytest.mark.parametrize("where", ["{}/none.txt", "file://{}/none.txt", "{}/none/", "file://{}/none/", "{}/a.txt/"])
-def test_a_local_file_that_does_not_exist_is_refused(folder, where):
+def test_nonexistent_local_file_is_refused(folder, where):
     with pytest.raises(GeminiInputError, match="does not exist"):
         find_sources(where.format(folder))
 
 
 @pytest.mark.parametrize("key", ["none.txt", "none/"])
-def test_an_object_that_does_not_exist_is_refused(storage, key):
+def test_nonexistent_object_is_refused(storage, key):
     with pytest.raises(GeminiInputError, match="does not exist"):
         find_sources(storage.uri(key))
 
 
-def test_an_object_with_a_slash_after_its_name_is_not_a_folder(storage):
+def test_object_with_trailing_slash_is_not_a_folder(storage):
     with pytest.raises(GeminiInputError, match="No file matches"):
         find_sources(storage.uri("in/a.txt/"))
 
 
-def test_an_empty_source_is_refused(folder, storage):
+def test_empty_source_is_refused(folder, storage):
     storage.put(**{"in/empty.txt": b""})
 
     for where in (folder / "empty.txt", storage.uri("in/empty.txt")):
@@ -258,7 +266,7 @@ def test_an_empty_source_is_refused(folder, storage):
             find_source(where)
 
 
-def test_a_source_over_two_gib_is_refused(tmp_path):
+def test_source_over_two_gib_is_refused(tmp_path):
     with (tmp_path / "large").open("wb") as file:
         file.truncate(2 * 1024**3 + 1)
 
@@ -266,20 +274,20 @@ def test_a_source_over_two_gib_is_refused(tmp_path):
         find_source(tmp_path / "large")
 
 
-def test_a_pipe_is_refused_before_it_is_opened(tmp_path):
+def test_pipe_is_refused_before_it_is_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")
 
     with pytest.raises(GeminiInputError, match="is not a regular file"):
         find_source(tmp_path / "pipe")
 
 
-def test_a_pipe_in_a_directory_is_skipped(folder):
+def test_pipe_in_directory_is_skipped(folder):
     os.mkfifo(folder / "pipe")
 
     assert names(folder) == ["a.txt", "b.txt", "c.pdf"]
 
 
-def test_a_link_that_leads_out_of_a_directory_is_not_followed(folder, tmp_path_factory, caplog):
+def test_link_that_leads_out_of_a_directory_is_not_followed(folder, tmp_path_factory, caplog):
     secret = tmp_path_factory.mktemp("elsewhere") / "secret.txt"
     secret.write_text("secret")
     (folder / "leak.txt").symlink_to(secret)
@@ -290,7 +298,7 @@ def test_a_link_that_leads_out_of_a_directory_is_not_followed(folder, tmp_path_f
     assert f"Skipped {folder}/leak.txt: it is a link that leads out of {folder}" in caplog.messages
 
 
-def test_a_link_that_leads_nowhere_is_refused(tmp_path):
+def test_broken_link_is_refused(tmp_path):
     (tmp_path / "dangling.txt").symlink_to(tmp_path / "none")
 
     with pytest.raises(GeminiInputError, match="does not exist"):
@@ -309,14 +317,62 @@ def test_local_files_can_be_confined_to_directories(folder):
             find_sources(where, roots=roots)
 
 
-def test_a_link_does_not_lead_out_of_the_allowed_directories(folder):
-    (folder / "below" / "leak.txt").symlink_to(folder / "a.txt")
+@pytest.mark.parametrize(
+    "form",
+    [
+        "FILE://{}",
+        "File://{}",
+        "local://{}",
+        "LOCAL://{}",
+        "file://file://{}",
+        "file://LOCAL://file://{}",
+        "file:///..{}",
+        "file://{}/below/../a.txt",
+    ],
+)
+def test_no_form_of_a_local_uri_leads_out_of_the_allowed_directories(folder, form):
+    where = form.format(folder if "below" in form else folder / "a.txt")
 
     with pytest.raises(GeminiInputError, match="outside of the directories"):
-        find_source(folder / "below" / "leak.txt", roots=[str(folder / "below")])
+        find_source(where, roots=[str(folder / "below")])
+    assert find_source(where, roots=[str(folder)]).name == "a.txt"
 
 
-def test_a_directory_with_a_similar_name_is_not_allowed(folder):
+def test_chained_file_system_does_not_lead_to_the_local_disk(folder):
+    with pytest.raises(GeminiInputError, match="no file system for simplecache::file"):
+        find_source(f"simplecache::file://{folder}/a.txt", roots=[str(folder / "below")])
+
+
+@pytest.mark.parametrize(
+    "form", ["{}/leak.txt", "{}/up/a.txt", "FILE://{}/up/a.txt", "{}/up", "{}/up/*.txt", "{}/u*/*.txt"]
+)
+def test_link_does_not_lead_out_of_the_allowed_directories(folder, form):
+    below = folder / "below"
+    (below / "leak.txt").symlink_to(folder / "a.txt")
+    (below / "up").symlink_to(folder, target_is_directory=True)
+
+    with pytest.raises(GeminiInputError, match=r"outside of the directories|No file matches"):
+        find_sources(form.format(below), roots=[str(below)])
+
+
+@pytest.mark.parametrize("form", ["{}", "{}/.h*", "{}/n*", "{}/none.txt", "{}/nothing", "{}/*/d.txt"])
+def test_nothing_is_told_about_what_is_outside_of_the_allowed_directories(folder, caplog, form):
+    (folder / "other").mkdir()
+    (folder / "other" / "d.txt").write_text("d")
+    where = form.format(folder)
+
+    with pytest.raises(GeminiInputError) as refused, caplog.at_level(logging.INFO):
+        find_sources(where, roots=[str(folder / "below")])
+
+    assert f"Source {where!r} is outside of the directories" in str(refused.value)
+    assert caplog.messages == []
+
+
+def test_pattern_from_above_may_match_allowed_files(folder):
+    assert names(f"{folder}/b*w/*.txt", roots=[str(folder / "below")]) == ["d.txt"]
+
+
+def test_directory_with_similar_name_is_not_allowed(folder):
     (folder / "below2").mkdir()
     (folder / "below2" / "a.txt").write_text("x")
 
@@ -327,7 +383,7 @@ def test_a_directory_with_a_similar_name_is_not_allowed(folder):
 # --- object storage ------------------------------------------------------------------------------------------------
 
 
-def test_the_connection_stays_with_each_object(storage):
+def test_connection_of_uri_stays_with_each_object(storage):
     # Reading without it would fail: the storage is attached under its connection only.
     for source in find_sources(storage.uri("in/")).sources + find_sources(storage.uri("in/*.txt")).sources:
         assert source.origin == UploadedFrom(source.uri, storage.conn_id)
@@ -335,13 +391,13 @@ def test_the_connection_stays_with_each_object(storage):
         assert storage.conn_id not in source.uri
 
 
-def test_the_connection_of_the_argument_stays_with_the_object(storage):
+def test_connection_of_argument_stays_with_object(storage):
     source = find_source("memory:///bucket/in/a.txt", storage.conn_id)
 
     assert source.origin == UploadedFrom("memory:///bucket/in/a.txt", storage.conn_id)
 
 
-def test_a_scheme_without_a_file_system_names_what_to_install():
+def test_scheme_without_file_system_names_what_to_install():
     with pytest.raises(GeminiInputError, match=r"no file system for gs:// .* the extra gcs"):
         find_source("gs://bucket/object")
 
@@ -355,7 +411,7 @@ def test_a_scheme_without_a_file_system_names_what_to_install():
         (TimeoutError(), GeminiServiceError),
     ],
 )
-def test_a_failure_of_the_storage_is_an_error_of_our_tree(storage, key, failure, kind):
+def test_storage_failure_raises_own_error(storage, key, failure, kind):
     storage.failure = failure
 
     with pytest.raises(kind) as failed:

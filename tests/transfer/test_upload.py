@@ -26,22 +26,22 @@ def test_what_was_asked_for_wins_over_the_source():
     assert (upload.mime_type, upload.display_name, upload.name) == ("text/csv", "A note", "files/af01")
 
 
-def test_the_content_decides_the_type_if_the_name_lies():
+def test_content_decides_type_of_wrong_name():
     assert settled(b"%PDF-1.7 ...", "report.docx").mime_type == "application/pdf"
 
 
-def test_the_owner_is_written_after_the_display_name():
+def test_owner_is_written_after_display_name():
     assert settled(owner=OWNER).display_name == "a.txt [airflow in=prod dag=d run=r task=t]"
 
 
-def test_a_shared_file_has_no_owner_but_a_deployment():
+def test_shared_file_has_deployment_and_no_owner():
     name = settled(share=True, owner=OWNER).display_name
 
     assert is_shared(name)
     assert name == "a.txt [airflow in=prod shared]"
 
 
-def test_a_long_name_is_cut_beside_the_owner():
+def test_long_name_is_cut_beside_owner():
     name = settled(source_name="x" * 500 + ".txt", owner=OWNER).display_name
 
     assert len(name) == 512
@@ -58,6 +58,6 @@ def test_a_long_name_is_cut_beside_the_owner():
         ({"content": b"PK\x03\x04" + bytes(30), "source_name": "a.docx"}, "models do not read"),
     ],
 )
-def test_an_upload_that_cannot_succeed_is_refused(options, says):
+def test_impossible_upload_is_refused(options, says):
     with pytest.raises(GeminiInputError, match=says):
         settled(**options)

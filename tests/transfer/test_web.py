@@ -229,7 +229,7 @@ def test_private_address_is_refused(host):
         find_source(f"http://{host}/latest/meta-data")
 
 
-def test_redirect_to_a_private_address_is_refused(site, mocker):
+def test_redirect_to_private_address_is_refused(site, mocker):
     site["away"] = "http://169.254.169.254/latest"
     seen = mocker.patch.object(web, "is_public", autospec=True, side_effect=lambda ip: ip == "127.0.0.1")
 
@@ -279,6 +279,17 @@ def certificate(tmp_path):
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.write_bytes(secret + signed.public_bytes(Encoding.PEM))
     return path
+
+
+@pytest.mark.parametrize("text", [None, "", "no certificate"], ids=["missing", "empty", "garbage"])
+def test_unusable_certificates_of_the_worker_are_named(site, monkeypatch, tmp_path, text):
+    path = tmp_path / "certificates.pem"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+
+    with pytest.raises(e.GeminiInputError, match=r"certificates that SSL_CERT_FILE or SSL_CERT_DIR .* cannot be read"):
+        find(f"{site['url']}/a.txt?token=secret")
 
 
 @pytest.mark.parametrize(("host", "fits"), [("example.test", True), ("other.test", False)])

@@ -188,6 +188,27 @@ class TestResults:
         assert isinstance(failed, e.GeminiFileFailedError)
         assert failed.file_names == (bad,)
 
+    @pytest.mark.parametrize("method", ["see", "check"])
+    @pytest.mark.parametrize("count", [1, 3], ids=["by name", "in the list"])
+    def test_a_wait_that_raises_an_unexpected_exception_fails_alone(self, emulator, clock, method, count):
+        names = upload_videos(emulator.base_url, count)
+
+        class Broken(FileWait):
+            pass
+
+        def fail(*_: object) -> bool:
+            raise ZeroDivisionError("broken")
+
+        setattr(Broken, method, fail)
+        schedule = Schedule(clock.now(), clock.now() + 600, INTERVAL, INTERVAL)
+
+        broken, *results = run(
+            wait_until_ready(FILES, CONN, Broken(names, schedule), clock), *(wait_for(clock, name) for name in names)
+        )
+
+        assert isinstance(broken, ZeroDivisionError)
+        assert active_names(results) == names
+
 
 class TestDeadlines:
     def test_each_wait_has_its_own_deadline(self, emulator, clock):
