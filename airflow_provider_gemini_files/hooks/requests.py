@@ -43,7 +43,7 @@ class ApiRequest:
         """Return whether an object is the service's result, and not the text of a gateway that answers 200."""
         if self.method == "DELETE":
             return not data
-        return any(key in data for key in self.results) or not _ERROR_KEYS & data.keys()
+        return any(key in data for key in self.results) or not _ERROR_KEYS & {str(key).lower() for key in data}
 
 
 def get_file(name: str) -> ApiRequest:
