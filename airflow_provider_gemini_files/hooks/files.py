@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from airflow_provider_gemini_files.common.concurrency import map_outcomes
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileFailedError,
@@ -15,7 +16,7 @@ from airflow_provider_gemini_files.exceptions import (
 )
 from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
 from airflow_provider_gemini_files.files.lookup import Lookup
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, parse_name, parse_names
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, names_for
 from airflow_provider_gemini_files.files.state import FileWait, processing_failed
 from airflow_provider_gemini_files.hooks.requests import Listing
 from airflow_provider_gemini_files.hooks.service import GeminiService
@@ -37,8 +38,9 @@ class FileCalls:
         Return a file as the service has it now.
 
         :raises GeminiFileGoneError: if it does not exist (any more).
+        :raises GeminiInputError: for the metadata of a file of another connection, as do all calls of a file.
         """
-        name = parse_name(file)
+        name = self._name_of(file)
         return self._service.call(lambda: self._service.files_client.get_file(name))
 
     def list_files(self) -> list[GeminiFile]:
@@ -47,6 +49,12 @@ class FileCalls:
         files: list[GeminiFile] = []
         while not listing.is_done:
             files += self._read_page(listing)
+        if listing.unreadable:
+            self._log.warning(
+                "%d files of the project cannot be read. They are not in the list: nothing is done to them, and no "
+                "usage or report has them.",
+                listing.unreadable,
+            )
         return files
 
     def delete_file(self, file: FileLike, *, ignore_missing: bool = True) -> bool:
@@ -56,7 +64,7 @@ class FileCalls:
         :param ignore_missing: do not raise if the file does not exist.
         :return: False if there was nothing to delete.
         """
-        name = parse_name(file)
+        name = self._name_of(file)
         attempts = 0
 
         def delete() -> None:
@@ -82,7 +90,7 @@ class FileCalls:
         """
         if not files:
             return []
-        names = parse_names(files)
+        names = names_for(files, self._service.conn_id)
         # Created here, as each thread would create its own.
         _ = self._service.files_client
         outcomes = map_outcomes(self.delete_file, names, name="gemini-delete")
@@ -105,7 +113,7 @@ class FileCalls:
         """
         now = self._service.clock.now()
         schedule = Schedule(now, now + timeout, poll_interval, max_poll_interval)
-        return self.finish(FileWait([parse_name(file)], schedule))[0]
+        return self.finish(FileWait([self._name_of(file)], schedule))[0]
 
     def finish(self, wait: FileWait) -> list[GeminiFile]:
         """
@@ -168,9 +176,10 @@ class FileCalls:
             if file.state == "FAILED":
                 raise processing_failed(file)
             if file.state != "ACTIVE":
+                label = shown_text(file.display_name or "no display name")
                 raise GeminiFileNotActiveError(
-                    f"{file.name} ({file.display_name}) is {file.state}, not ACTIVE: put a GeminiFileStateSensor "
-                    "before this task, or wait_for_active=True on its upload."
+                    f"{file.name} ({label}) is {file.state}, not ACTIVE: put a GeminiFileStateSensor before this task, "
+                    "or wait_for_active=True on its upload."
                 )
         return files
 
@@ -181,6 +190,10 @@ class FileCalls:
                 self._log.info("Deleted %s, which had FAILED", deletion.name)
             else:
                 self._log.warning("The FAILED file %s stays: %s", deletion.name, deletion.error)
+
+    def _name_of(self, file: FileLike) -> str:
+        [name] = names_for([file], self._service.conn_id)
+        return name
 
     def _read_page(self, listing: Listing) -> list[GeminiFile]:
         return self._service.call(lambda: self._service.files_client.read_page(listing))
