@@ -137,6 +137,18 @@ def test_state_and_size_are_logged_once_the_file_is_active(emulator, hook, conte
     assert f"{name} is ACTIVE: 20 B, text/plain" in logged_by(info)
 
 
+@pytest.mark.parametrize("argument", ["timeout", "poke_interval"])
+class TestDurations:
+    @pytest.mark.parametrize("value", [90, 90.0, "90", timedelta(seconds=90)])
+    def test_duration_is_taken_in_every_form(self, argument, value):
+        assert getattr(sensor("files/a", **{argument: value}), argument) == 90
+
+    @pytest.mark.parametrize("value", ["soon", -1, True, float("nan"), None])
+    def test_anything_else_is_refused_when_the_dag_is_parsed(self, argument, value):
+        with pytest.raises(e.GeminiInputError, match=f"{argument} is a duration in seconds"):
+            sensor("files/a", **{argument: value})
+
+
 class TestSettingsOfEverySensor:
     """What a failure ends with does not depend on where the sensor has polled."""
 
