@@ -30,6 +30,7 @@ def of_task(clock: Clock = SYSTEM_CLOCK) -> str:
     Return the identity, in a task.
 
     :raises GeminiServiceError: if Airflow cannot be asked; guessing could delete or share a file of another deployment.
+    :raises GeminiInputError: if a person has set one with characters that it must not have.
     """
     configured = _configured()
     if configured or not _has_supervisor():
@@ -44,6 +45,7 @@ def of_database(clock: Clock = SYSTEM_CLOCK) -> str:
     Return the identity, in a process with Airflow's database: the API server or the command line.
 
     :raises GeminiServiceError: if the database cannot be read.
+    :raises GeminiInputError: as for :func:`of_task`.
     """
     if configured := _configured():
         return configured
@@ -54,12 +56,17 @@ def of_database(clock: Clock = SYSTEM_CLOCK) -> str:
 
 def _configured() -> str | None:
     configured: str = (conf.get("gemini_files", "deployment", fallback="") or "").strip()
-    if configured and not _ID.fullmatch(configured):
+    return _checked(configured, "[gemini_files] deployment") if configured else None
+
+
+def _checked(identity: str, where: str) -> str:
+    """Return an identity that can be part of a file's mark; a person may have written it."""
+    if not _ID.fullmatch(identity):
         raise GeminiInputError(
-            "[gemini_files] deployment must be up to 32 letters, digits, dots, dashes and underscores; got "
-            f"{configured!r}."
+            f"{where} must be up to 32 letters, digits, dots, dashes and underscores, and must begin with a letter or "
+            f"digit; got {identity!r}."
         )
-    return configured or None
+    return identity
 
 
 def _has_supervisor() -> bool:
@@ -73,17 +80,17 @@ def _has_supervisor() -> bool:
 
 def _kept(read: Callable[[], str | None], write: Callable[[str], None], clock: Clock) -> str:
     try:
-        if known := read():
-            return known
-        write(secrets.token_hex(4))
-        # Airflow has no way to create a Variable only if there is none, and the first tasks often start together.
-        clock.sleep(_SETTLE_SECONDS)
-        created = read()
+        kept = (read() or "").strip()
+        if not kept:
+            write(secrets.token_hex(4))
+            # Airflow has no way to create a Variable only if there is none, and the first tasks often start together.
+            clock.sleep(_SETTLE_SECONDS)
+            kept = (read() or "").strip()
     except Exception as error:
         raise GeminiServiceError(
             f"The identity of this Airflow deployment (Variable {VARIABLE!r}) cannot be read or created "
             f"({type(error).__name__}): set [gemini_files] deployment in Airflow's configuration, or retry."
         ) from error
-    if not created:
+    if not kept:
         raise GeminiServiceError(f"The Variable {VARIABLE!r} was created but cannot be read; a retry reads it again.")
-    return created
+    return _checked(kept, f"The Airflow Variable {VARIABLE!r}")

@@ -68,6 +68,29 @@ def test_identity_that_another_process_creates_at_the_same_time_counts_for_both(
     assert deployment.of_task(clock) == "theirs"
 
 
+@pytest.mark.parametrize("wrong", ["a b", "x" * 33, "-x", "ü", "prod]"])
+def test_variable_that_a_person_has_set_to_something_else_is_refused(variables, wrong):
+    variables.kept[deployment.VARIABLE] = wrong
+
+    with pytest.raises(
+        GeminiInputError, match=r"The Airflow Variable 'gemini_files_deployment' must be up to 32 letters.*got "
+    ):
+        deployment.of_task()
+    assert variables.kept[deployment.VARIABLE] == wrong
+
+
+def test_variable_may_have_a_line_break_around_it(variables):
+    variables.kept[deployment.VARIABLE] = " production\n"
+
+    assert deployment.of_task() == "production"
+
+
+def test_blank_variable_counts_as_not_set(variables):
+    variables.kept[deployment.VARIABLE] = " "
+
+    assert deployment.of_task(FakeClock()) == variables.kept[deployment.VARIABLE] != " "
+
+
 def test_identity_that_cannot_be_read_is_never_guessed(variables):
     variables.error = ConnectionError("no API server")
 

@@ -63,6 +63,8 @@ _MAX_RETRY_DELAY = 86_400.0
 #: Google counts the requests of a day from midnight there (its page on rate limits).
 _QUOTA_ZONE = "America/Los_Angeles"
 _SENT_BY = "x-goog-upload-status"
+#: Where a message is found, the best first: beside ``faultstring``, ``detail`` has only a code.
+_MESSAGE_KEYS = ("error", "fault", "faultstring", "detail", "message", "msg", "errors", "title")
 
 
 @dataclass(frozen=True)
@@ -202,16 +204,17 @@ def _reason(response: ApiResponse, secrets: Sequence[str]) -> str:
 
 
 def _words(data: Any, text: str) -> str:
-    """Find the message in the forms that the service and gateways use."""
+    """Find the message in the forms that the service and gateways use; some capitalise the keys."""
     if not isinstance(data, dict):
         return text
-    for key in ("error", "fault", "detail", "message", "msg", "faultstring", "errors", "title"):
-        inner = data.get(key)
-        if isinstance(inner, list) and inner:
-            inner = inner[0]
-        if isinstance(inner, dict):
+    fields = {str(key).lower(): value for key, value in data.items()}
+    for key in _MESSAGE_KEYS:
+        inner = fields.get(key)
+        if isinstance(inner, list):
+            inner = next(filter(None, inner), None)
+        if isinstance(inner, dict) and inner:
             return _words(inner, "") or json.dumps(inner)
-        if inner not in (None, ""):
+        if inner and not isinstance(inner, bool):
             return str(inner)
     return ""
 

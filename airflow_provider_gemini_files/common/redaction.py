@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 _HIDDEN = "***"
 _MAX_CHARACTERS = 500
-#: A URL inside a text; it ends at a space, a quote or a bracket.
-_URL_IN_TEXT = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>()]+")
+#: A URL inside a text; it ends at a space, a quote or a bracket. The bound of the scheme keeps the search linear.
+_URL_IN_TEXT = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}://[^\s'\"<>()]+")
+#: User and password of a URL inside a text. An unencoded password may have spaces, quotes and brackets, which end the
+#: URL for the pattern above. A port is no password.
+_PASSWORD_IN_TEXT = re.compile(
+    r"([a-zA-Z][a-zA-Z0-9+.-]{0,30}://)[^\s/:@'\"<>()\[]*:(?!\d{1,5}(?:[\s/?#,;'\"<>()]|$))(?:(?!://)[^@\r\n]){0,200}@"
+)
 #: Sequences that change how a terminal shows what follows.
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 #: Airflow's log view folds what follows one of these.
@@ -52,13 +58,14 @@ def shown_text(text: object, secrets: Iterable[str] = (), *, limit: int = _MAX_C
     """
     Return a text from outside in one line that can be logged and shown: URLs redacted, control characters removed.
 
-    :param secrets: texts that are replaced wherever they occur, also percent-encoded, such as the API key.
+    :param secrets: texts that are replaced wherever they occur, such as the API key; also if all or some of
+        their characters are percent-encoded.
     :param limit: characters that are kept.
     """
     line = str(text)
-    for secret in secrets:
-        for form in {secret, quote(secret, safe="")} - {""}:
-            line = line.replace(form, _HIDDEN)
+    for secret in filter(None, secrets):
+        line = re.sub("".join(map(_in_any_form, secret)), _HIDDEN, line)
+    line = _PASSWORD_IN_TEXT.sub(r"\1", line)
     line = _URL_IN_TEXT.sub(lambda found: shown_url(found[0]), line)
     line = _LOG_COMMAND.sub(r"\1 ", _ANSI.sub("", line))
     line = " ".join("".join(map(_printable, line)).split())
@@ -66,12 +73,24 @@ def shown_text(text: object, secrets: Iterable[str] = (), *, limit: int = _MAX_C
 
 
 def storable(value: Any) -> Any:
-    """Return a JSON value whose texts every database and file can hold: without NUL and lone surrogates."""
+    """
+    Return a JSON value that every database and file can hold.
+
+    NUL and lone surrogates in texts are replaced, and numbers that are not finite become None.
+    """
     if isinstance(value, str):
         return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, dict):
         return {storable(key): storable(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return [storable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _in_any_form(character: str) -> str:
+    """Return a pattern of a character as it is or percent-encoded, with hex digits of either case."""
+    encoded = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "replace"))
+    return f"(?:{re.escape(character)}|(?i:{encoded}))"
 
 
 def _printable(character: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import binascii
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -74,6 +75,7 @@ class Answer:
     :param other_parts: kinds of all other parts, such as ``executableCode``.
     :param sources: pages and documents that the answer is based on, as in ``{"title", "uri"}``, without duplicates.
     :param usage: see :func:`~airflow_provider_gemini_files.content.tokens.usage_of`; of all candidates.
+    :param unreadable: MIME types of media that are empty or cannot be decoded; they are not in ``media``.
     """
 
     text: str | None
@@ -87,6 +89,7 @@ class Answer:
     media: tuple[Media, ...] = ()
     other_parts: tuple[str, ...] = ()
     sources: tuple[dict[str, Any], ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     @classmethod
     def from_api(cls, response: Mapping[str, Any]) -> Answer:
@@ -97,17 +100,19 @@ class Answer:
         candidate = min(candidates, key=_rank)
         feedback: Mapping[str, Any] = response.get("promptFeedback") or {}
         parts = _parts(candidate)
+        inline = [_media(part["inlineData"]) for part in parts if part.get("inlineData")]
         return cls(
             text=_text(parts) or None,
-            finish_reason=candidate.get("finishReason"),
-            finish_message=candidate.get("finishMessage") or feedback.get("blockReasonMessage"),
-            blocked=feedback.get("blockReason"),
+            finish_reason=_name(candidate.get("finishReason")),
+            finish_message=_name(candidate.get("finishMessage") or feedback.get("blockReasonMessage")),
+            blocked=_name(feedback.get("blockReason")),
             ratings=_ratings([*(feedback.get("safetyRatings") or []), *(candidate.get("safetyRatings") or [])]),
             calls=tuple(str(part["functionCall"].get("name")) for part in parts if part.get("functionCall")),
-            media=tuple(_media(part["inlineData"]) for part in parts if part.get("inlineData")),
+            media=tuple(one for one in inline if one.data),
             other_parts=_other_parts(parts),
+            unreadable=tuple(one.mime_type for one in inline if not one.data),
             sources=_sources(candidate),
-            model_version=response.get("modelVersion"),
+            model_version=_name(response.get("modelVersion")),
             usage=usage_of(usage if isinstance(usage := response.get("usageMetadata"), Mapping) else {}),
         )
 
@@ -160,6 +165,11 @@ class Answer:
                 "generation_config's response_modalities. To keep media, give the task an output_path, or use "
                 "GeminiFilesHook.generate_content, whose Answer has them in its media field."
             )
+        if self.unreadable:
+            return GeminiUnusableAnswerError(
+                f"The answer has no text, only media that cannot be decoded: {', '.join(self.unreadable)}"
+                f"{self._details()}. A retry sends the prompt again."
+            )
         what = "only whitespace" if self.text else "nothing"
         return GeminiUnusableAnswerError(
             f"The model answered {what}, without a reason{self._details()}. A retry sends the prompt again."
@@ -192,18 +202,25 @@ def _text(parts: Iterable[Mapping[str, Any]]) -> str:
     return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
-def _media(inline: Mapping[str, Any]) -> Media:
-    data = inline.get("data") or ""
-    mime_type = inline.get("mimeType") or "application/octet-stream"
-    return Media(mime_type, data if isinstance(data, bytes) else _decoded(data))
+def _media(inline: Any) -> Media:
+    given = inline if isinstance(inline, Mapping) else {}
+    return Media(_name(given.get("mimeType")) or "application/octet-stream", _decoded(given.get("data")))
 
 
-def _decoded(data: str) -> bytes:
-    """Decode standard or URL-safe base64, with or without padding; return nothing for text that is not base64."""
+def _decoded(data: Any) -> bytes:
+    """Decode standard or URL-safe base64, with or without padding; return nothing for anything else."""
+    if not isinstance(data, str):
+        return data if isinstance(data, bytes) else b""
+    text = "".join(data.split()).replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        return binascii.a2b_base64(data.replace("-", "+").replace("_", "/") + "==")
-    except binascii.Error:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
         return b""
+
+
+def _name(value: Any) -> str | None:
+    """Return a field that names something; a gateway may send a number in its place."""
+    return None if value is None else str(value)
 
 
 def _other_parts(parts: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin
 
 from airflow_provider_gemini_files.content.json_text import read_json
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 #: Errors that are reported for one answer; the model needs no more to correct it.
 _MAX_ERRORS = 10
+#: Keywords whose values are data, and keywords whose values have names of the author's choice.
+_DATA_KEYWORDS = {"const", "default", "enum", "example", "examples"}
+_NAMING_KEYWORDS = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,9 @@ def _of_json_schema(json_schema: dict[str, Any]) -> Schema:
     kind = jsonschema.Draft202012Validator
     try:
         kind.check_schema(json_schema)
+        # Only once, however often it is referred to.
+        for referred in {id(one): one for one in _referred(json_schema)}.values():
+            kind.check_schema(referred)
     except jsonschema.SchemaError as error:
         raise GeminiInputError(
             f"response_schema is not a valid JSON schema: {_line(error.path, error.message)}. Types are written in "
@@ -124,6 +131,68 @@ def _of_json_schema(json_schema: dict[str, Any]) -> Schema:
         return value
 
     return Schema(json_schema, validate)
+
+
+def _referred(json_schema: Mapping[str, Any]) -> Iterator[Any]:
+    """
+    Yield what the references of a schema refer to.
+
+    :raises GeminiInputError: for a reference that leads nowhere: the service refuses it, or it would be found only when
+        an answer that was paid for is checked. Nothing is downloaded, so a reference to another document leads nowhere.
+    """
+    schemas = list(_subschemas(json_schema))
+    # The outermost schema of a document comes first.
+    documents = {base: schema for schema, base in reversed(schemas)}
+    anchors = {
+        f"{base}#{name}": schema for schema, base in schemas for name in _texts(schema, "$anchor", "$dynamicAnchor")
+    }
+    references = [(base, one) for schema, base in schemas for one in _texts(schema, "$ref", "$dynamicRef")]
+    for base, reference in references:
+        uri = base + reference if reference.startswith("#") else urljoin(base, reference)
+        try:
+            yield anchors[uri] if uri in anchors else _at(documents, uri)
+        except (LookupError, ValueError):
+            raise GeminiInputError(
+                f"response_schema has a $ref to {reference!r}, which is not in it: refer to a part of the same schema, "
+                "as in '#/$defs/Line'."
+            ) from None
+
+
+def _subschemas(schema: Mapping[str, Any], base: str = "") -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield a schema and those within it, each with the URI of the document that it is part of."""
+    for identifier in _texts(schema, "$id"):
+        base = urldefrag(urljoin(base, identifier))[0]
+    yield schema, base
+    for keyword, value in schema.items():
+        if keyword in _DATA_KEYWORDS:
+            continue
+        values = value.values() if keyword in _NAMING_KEYWORDS and isinstance(value, Mapping) else value
+        for inner in [values] if isinstance(values, Mapping) else values if isinstance(values, Iterable) else []:
+            if isinstance(inner, Mapping):
+                yield from _subschemas(inner, base)
+
+
+def _texts(schema: Mapping[str, Any], *keywords: str) -> list[str]:
+    return [schema[keyword] for keyword in keywords if isinstance(schema.get(keyword), str)]
+
+
+def _at(documents: Mapping[str, Any], uri: str) -> Any:
+    """
+    Return what a URI points to, whose fragment is a JSON pointer.
+
+    :raises LookupError: if there is nothing, or ValueError.
+    """
+    document, fragment = urldefrag(uri)
+    found = documents[document]
+    start, *tokens = unquote(fragment).split("/")
+    if start:
+        raise LookupError(uri)
+    for token in tokens:
+        key = token.replace("~1", "/").replace("~0", "~")
+        if not isinstance(found, Mapping | list):
+            raise LookupError(uri)
+        found = found[int(key)] if isinstance(found, list) else found[key]
+    return found
 
 
 def _line(path: Any, message: str) -> str:

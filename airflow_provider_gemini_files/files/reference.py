@@ -35,6 +35,16 @@ class UploadedFrom:
     conn_id: str | None = None
     complete: bool = True
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> UploadedFrom:
+        """
+        Read the JSON form; keys that another version of this package has written are ignored.
+
+        :raises TypeError: if there is no URI.
+        """
+        origin: UploadedFrom = _known(cls, data)
+        return origin
+
 
 @dataclass(frozen=True)
 class GeminiFile:
@@ -122,7 +132,7 @@ class GeminiFile:
         known = {key: value for key, value in data.items() if key in _FIELDS}
         owner, origin = known.get("owner"), known.get("uploaded_from")
         known["owner"] = _known(Owner, owner) if owner else None
-        known["uploaded_from"] = _known(UploadedFrom, origin) if origin else None
+        known["uploaded_from"] = UploadedFrom.from_dict(origin) if origin else None
         return cls(**known)
 
 
@@ -178,6 +188,35 @@ def parse_names(files: Any) -> list[str]:
     if not given:
         raise GeminiInputError("Expected at least one Gemini file, got an empty list.")
     return list(dict.fromkeys(parse_name(file) for file in given))
+
+
+def check_connection(file: FileLike, conn_id: str) -> None:
+    """
+    Refuse a file whose metadata say that it was read through another connection.
+
+    Its project can be another one, where a file of the same name is not there or is not the same. A name, an id or a
+    URI says nothing of a connection.
+
+    :param conn_id: the connection that the file is to be used with.
+    :raises GeminiInputError: naming both connections.
+    """
+    theirs = file.get("conn_id") if isinstance(file, Mapping) else getattr(file, "conn_id", None)
+    if theirs and theirs != conn_id:
+        raise GeminiInputError(
+            f"{parse_name(file)} was uploaded through connection {theirs!r}, and this request goes through "
+            f"{conn_id!r}, whose key may belong to another project: give both tasks the same gemini_conn_id."
+        )
+
+
+def names_for(files: Any, conn_id: str) -> list[str]:
+    """
+    Return the names of one file or of a list of files that are to be used with a connection, as :func:`parse_names`.
+
+    :raises GeminiInputError: also for the metadata of a file that was read through another connection.
+    """
+    for file in listed_files(files):
+        check_connection(file, conn_id)
+    return parse_names(files)
 
 
 def listed_files(files: Any) -> list[Any]:

@@ -46,12 +46,15 @@ class FileWait(Wait[GeminiFile]):
 def processing_failed(file: GeminiFile) -> GeminiFileFailedError:
     """Return the error of a file that the service could not process: its reason, and what the author can do."""
     error = file.error or {}
-    code = f" (code {error['code']})" if error.get("code") else ""
+    code = error.get("code")
+    shown_code = f" (code {shown_text(code)})" if code else ""
+    # Anything but a number is shown, but has no advice.
+    advice = _ADVICE.get(code, _OTHER_ADVICE) if isinstance(code, int) else _OTHER_ADVICE
     reason = shown_text(error.get("message") or "it gave no reason").rstrip(". ")
     label = shown_text(file.display_name or "no display name")
     return GeminiFileFailedError(
         f"The service could not process {file.name} ({label}, {file.mime_type}): "
-        f"{reason}{code}. {_ADVICE.get(error.get('code', 0), _OTHER_ADVICE)} "
+        f"{reason}{shown_code}. {advice} "
         f"The file stays FAILED until it is deleted or expires at {file.expiration_time}.",
         [file.name],
     )

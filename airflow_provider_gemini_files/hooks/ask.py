@@ -20,7 +20,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiUnusableAnswerError,
 )
 from airflow_provider_gemini_files.files.naming import label_of
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, check_connection
 from airflow_provider_gemini_files.hooks.content import ContentCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
@@ -76,6 +76,8 @@ class Asked:
     """
     A usable answer and its account.
 
+    Both can be stored in any database: see :func:`~airflow_provider_gemini_files.common.redaction.storable`.
+
     :param value: the text, or the JSON value if a schema was given; an empty text if there are only media.
     :param response: ``{"files", "shown", "model_version", "finish_reason", "usage"}``, and ``sources`` if the model
         searched; ``usage`` includes the tokens of a repair, ``shown`` says of each file what it is: ``{"name",
@@ -129,7 +131,7 @@ class Ask:
         schema = self._request.schema
         text = self._ask(self._request.contents, config)
         value = text if schema is None else self._judged(text, schema, config)
-        return Asked(value, self._response, self._media)
+        return Asked(storable(value), storable(self._response), self._media)
 
     def count(self) -> int:
         """Return the number of tokens of the request."""
@@ -145,7 +147,8 @@ class Ask:
         """Return the file that takes the place of one that is gone."""
         find = self._options.find_upload
         gone = find(name) if find else None
-        self._check_connection(name, gone or self._request.contents.files[name], error)
+        # A new copy would end up in the project of the wrong connection.
+        check_connection(gone or self._request.contents.files[name], self._service.conn_id)
         if find is None:
             raise error
         if gone is None:
@@ -154,16 +157,6 @@ class Ask:
                 "from here: clear the task that uploaded it."
             ) from error
         return self._reupload(gone)
-
-    def _check_connection(self, name: str, known: FileLike, error: GeminiFileGoneError) -> None:
-        """Refuse a file of another connection, of which a new copy would end up in the wrong project."""
-        theirs = known.get("conn_id") if isinstance(known, Mapping) else getattr(known, "conn_id", None)
-        ours = self._service.conn_id
-        if theirs not in (None, ours):
-            raise GeminiInputError(
-                f"{name} was uploaded through connection {theirs!r}, and this request goes through {ours!r}, whose key "
-                f"cannot see it: give both tasks the same gemini_conn_id. ({error})"
-            ) from error
 
     def _with_files(self, call: Callable[[list[GeminiFile]], T]) -> T:
         """Call with the files; if one has gone since it was looked up, look up all once more."""
@@ -192,7 +185,9 @@ class Ask:
         value, wrong = schema.judge(text)
         if wrong and self._options.repair_answer:
             self._log.warning("The answer does not follow response_schema, asking once more: %s", wrong)
-            text = self._ask(self._request.contents.continued(text, _REPAIR.format(wrong=wrong)), config)
+            # What UTF-8 cannot encode cannot be sent either.
+            repair = self._request.contents.continued(storable(text), _REPAIR.format(wrong=wrong))
+            text = self._ask(repair, config)
             value, wrong = schema.judge(text)
         if wrong:
             told = "; ".join(wrong.splitlines())
@@ -238,6 +233,8 @@ class Ask:
                 # The account is worth less than the answer, which has been paid for.
                 self._log.warning("The account of the answer could not be kept (%s): %s", type(error).__name__, error)
         self._log.info("%s answered (%s): %s", answer.model_version, answer.finish_reason, in_words(answer.usage))
+        if answer.unreadable:
+            self._log.warning("Media that cannot be decoded are left out: %s", ", ".join(answer.unreadable))
         if kinds := answer.other_kinds():
             self._log.info("Besides its text, the answer has: %s", kinds)
         for kind, modality, count in counts(answer.usage):

@@ -17,7 +17,7 @@ from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.exceptions import GeminiFileGoneError, GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
-from airflow_provider_gemini_files.files.reference import GeminiFile
+from airflow_provider_gemini_files.files.reference import GeminiFile, check_connection
 from airflow_provider_gemini_files.hooks.ask import FindUpload
 from airflow_provider_gemini_files.hooks.content import ContentCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
@@ -143,6 +143,7 @@ class BatchInput:
             )
             kind = GeminiFileGoneError if error else GeminiInputError
             raise kind(f"{why} {advice}") from error
+        check_connection(known, self._service.conn_id)
         self._log.warning("%s It is uploaded again.", why)
         return self._uploads.reupload_file(known, min_remaining_ttl=self._spec.min_remaining_ttl)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from airflow_provider_gemini_files.common.concurrency import map_outcomes
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileFailedError,
@@ -14,7 +15,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiInputError,
 )
 from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, parse_name, parse_names
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, names_for
 from airflow_provider_gemini_files.files.state import FileWait, processing_failed
 from airflow_provider_gemini_files.hooks import requests
 from airflow_provider_gemini_files.hooks.polling import Polling
@@ -37,8 +38,9 @@ class FileCalls:
         Return a file as the service has it now.
 
         :raises GeminiFileGoneError: if it does not exist (any more).
+        :raises GeminiInputError: for the metadata of a file of another connection, as do all calls of a file.
         """
-        return self._polling.get(parse_name(file))
+        return self._polling.get(self._name_of(file))
 
     def list_files(self) -> list[GeminiFile]:
         """Return all files of the key's project, every page, newest first."""
@@ -51,7 +53,7 @@ class FileCalls:
         :param ignore_missing: do not raise if the file does not exist.
         :return: False if there was nothing to delete.
         """
-        name = parse_name(file)
+        name = self._name_of(file)
         attempts = 0
 
         def delete() -> None:
@@ -77,7 +79,7 @@ class FileCalls:
         """
         if not files:
             return []
-        names = parse_names(files)
+        names = names_for(files, self._service.conn_id)
         # Created here, as each thread would create its own.
         _ = self._service.files_client
         outcomes = map_outcomes(self.delete_file, names, name="gemini-delete")
@@ -100,7 +102,7 @@ class FileCalls:
         """
         now = self._service.clock.now()
         schedule = Schedule(now, now + timeout, poll_interval, max_poll_interval)
-        return self.finish(FileWait([parse_name(file)], schedule))[0]
+        return self.finish(FileWait([self._name_of(file)], schedule))[0]
 
     def finish(self, wait: FileWait) -> list[GeminiFile]:
         """
@@ -139,9 +141,10 @@ class FileCalls:
             if file.state == "FAILED":
                 raise processing_failed(file)
             if file.state != "ACTIVE":
+                label = shown_text(file.display_name or "no display name")
                 raise GeminiFileNotActiveError(
-                    f"{file.name} ({file.display_name}) is {file.state}, not ACTIVE: put a GeminiFileStateSensor "
-                    "before this task, or wait_for_active=True on its upload."
+                    f"{file.name} ({label}) is {file.state}, not ACTIVE: put a GeminiFileStateSensor before this task, "
+                    "or wait_for_active=True on its upload."
                 )
         return files
 
@@ -152,6 +155,10 @@ class FileCalls:
                 self._log.info("Deleted %s, which had FAILED", deletion.name)
             else:
                 self._log.warning("The FAILED file %s stays: %s", deletion.name, deletion.error)
+
+    def _name_of(self, file: FileLike) -> str:
+        [name] = names_for([file], self._service.conn_id)
+        return name
 
     @staticmethod
     def _existing(

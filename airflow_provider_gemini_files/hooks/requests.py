@@ -49,7 +49,7 @@ class ApiRequest:
         if not self.results:
             # What is done without a result has an empty object as its response.
             return not data
-        return any(key in data for key in self.results) or not _ERROR_KEYS & data.keys()
+        return any(key in data for key in self.results) or not _ERROR_KEYS & {str(key).lower() for key in data}
 
 
 def get_file(name: str) -> ApiRequest:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import importlib
 import json
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -18,9 +21,12 @@ from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiSer
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 from airflow_provider_gemini_files.hooks.environment import environment_error
 
+T = TypeVar("T")
 _Model = TypeVar("_Model", bound=pydantic.BaseModel)
-#: For counting, which generates nothing; the connection's timeout is for uploads and answers.
-_QUICK = types.HttpOptions(timeout=60_000)
+#: Seconds for counting, which generates nothing; the connection's timeout is for uploads and answers.
+_QUICK = 60.0
+#: Seconds that a call may take beyond its timeout: to connect, and to send inline data.
+_MARGIN = 60.0
 
 
 def _exceptions(*names: str) -> tuple[type[Exception], ...]:
@@ -74,12 +80,35 @@ def build_client(connection: GeminiConnection) -> genai.Client:
         raise environment_error(error) from error
 
 
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """
+    Return what a call returns.
+
+    The timeout of the HTTP clients starts again with each byte that arrives, also within the headers, and the SDK has
+    no other. So the call runs in a thread, which is left to itself when the time is over.
+
+    :raises TimeoutError: after these seconds, and a margin.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    # As a daemon, it does not keep the task's process from ending.
+    threading.Thread(target=contextvars.copy_context().run, args=(run,), name="gemini-model", daemon=True).start()
+    return future.result(seconds + _MARGIN)
+
+
 @contextmanager
-def _our_errors(doing: str, connection: GeminiConnection) -> Iterator[None]:
+def _our_errors(doing: str, connection: GeminiConnection, timeout: float) -> Iterator[None]:
     """
     Raise the error of our tree that an error of the SDK means: of the service, of the transport, or of the input.
 
     :param doing: what is attempted, for the message.
+    :param timeout: seconds that the response may take.
     """
     try:
         yield
@@ -92,7 +121,7 @@ def _our_errors(doing: str, connection: GeminiConnection) -> Iterator[None]:
             failure.unanswered = by_gateway or error.code in _UNANSWERED_STATUSES
         raise failure from error
     except _TRANSPORT_ERRORS as error:
-        raise _transport_failure(error, doing, connection) from error
+        raise _transport_failure(error, doing, connection, timeout) from error
     except (json.JSONDecodeError, errors.UnknownApiResponseError, pydantic.ValidationError) as error:
         raise GeminiServiceError(
             f"Cannot {doing}: the response cannot be read ({shown_text(error)}). A retry can succeed.", unanswered=True
@@ -113,11 +142,13 @@ def _response_of(error: errors.APIError) -> ApiResponse:
     return ApiResponse(error.code, headers, body or json.dumps(error.details).encode())
 
 
-def _transport_failure(error: Exception, doing: str, connection: GeminiConnection) -> GeminiServiceError:
+def _transport_failure(
+    error: Exception, doing: str, connection: GeminiConnection, timeout: float
+) -> GeminiServiceError:
     if isinstance(error, _NOT_SENT):
         return unreachable(error, doing, connection.address(), (connection.api_key,))
     reason = (
-        f"no answer within {connection.timeout:g} s"
+        f"no answer within {timeout:g} s"
         if isinstance(error, _TIMEOUTS)
         else f"the connection broke before the answer came ({type(error).__name__}: "
         f"{shown_text(error, (connection.api_key,))})"
@@ -144,8 +175,11 @@ def generate_content(
     contents: list[Any] = content_of(turns)
     doing = f"generate content with {model}"
     raw = config.model_copy(update={"should_return_http_response": True})
-    with _our_errors(doing, connection):
-        response = client.models.generate_content(model=model, contents=contents, config=raw)
+    with _our_errors(doing, connection, connection.timeout):
+        response = _within(
+            connection.timeout,
+            lambda: client.models.generate_content(model=model, contents=contents, config=raw),
+        )
         body = response.sdk_http_response.body if response.sdk_http_response else None
         data = json.loads(body or "null")
     if not isinstance(data, dict) or not _RESULTS & data.keys():
@@ -161,10 +195,12 @@ def generate_content(
 def count_tokens(client: genai.Client, connection: GeminiConnection, model: str, turns: list[dict[str, Any]]) -> int:
     """Return the number of tokens of what would be sent."""
     contents: list[Any] = content_of(turns)
-    config = types.CountTokensConfig(http_options=_QUICK)
+    config = types.CountTokensConfig(http_options=types.HttpOptions(timeout=round(_QUICK * 1000)))
     doing = f"count tokens with {model}"
-    with _our_errors(doing, connection):
-        total = client.models.count_tokens(model=model, contents=contents, config=config).total_tokens
+    with _our_errors(doing, connection, _QUICK):
+        total = _within(
+            _QUICK, lambda: client.models.count_tokens(model=model, contents=contents, config=config).total_tokens
+        )
     if total is None:
         raise GeminiServiceError(f"Cannot {doing}: the response has no count. A retry can succeed.")
     return total

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_gemini_files import lineage
+from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.content.answer import Media
 from airflow_provider_gemini_files.content.request import ModelRequest
-from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.hooks.ask import Asked, AskOptions, OnMaxTokens
 from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator, text_of, whole_number_of
@@ -67,12 +68,12 @@ class ModelOperator(GeminiOperator):
 
     def _request(self, generation_config: Any = None, response_schema: Any = None) -> ModelRequest:
         """Read the arguments; nothing is sent."""
-        if self._was_given_files and self.files is None:
+        # A null Param in a template is the text "None".
+        if self._was_given_files and self.files in (None, "None"):
             raise GeminiInputError("files is None: the task that it comes from has pushed nothing.")
         return ModelRequest.of(
             prompt=text_of(self.prompt, "prompt"),
             files=self.files,
-            # A null Param in a template is the text "None".
             contents=None if self.contents in ("", "None") else self.contents,
             model=text_of(self.model, "model"),
             system_instruction=text_of(self.system_instruction, "system_instruction"),
@@ -192,20 +193,37 @@ class GeminiGenerateContentOperator(ModelOperator):
         beside = media if text else media[1:]
         places = [output, *(output.beside(f"-{at}{_suffix_of(one)}") for at, one in enumerate(beside, 1))]
         contents = [text or media[0].data, *(one.data for one in beside)]
-        try:
-            for place, content in zip(places, contents, strict=True):
-                place.write(content)
-        except Exception:
-            self._rescue(text)
-            raise
+        failed: dict[str, GeminiFilesError] = {}
         for place, content in zip(places, contents, strict=True):
+            try:
+                place.write(content)
+            except GeminiFilesError as error:
+                # The others have been paid for, too.
+                failed[place.uri] = error
+                continue
             lineage.written(self.hook, place.uri)
             size = len(content.encode() if isinstance(content, str) else content)
             self.log.info("The answer, %s, is in %s", human_bytes(size), place.uri)
+        if failed:
+            raise self._not_written(failed, [place.uri for place in places], text)
         told: dict[str, Any] = {"output": output.uri, "head": text[:_HEAD]}
         if media:
             told["media"] = [place.uri for place in places[-len(media) :]]
         return told
+
+    def _not_written(self, failed: Mapping[str, GeminiFilesError], uris: Sequence[str], text: str) -> GeminiFilesError:
+        """Return the error of an answer of which not everything was written; a text is kept in the log."""
+        lost = list(failed)
+        in_log = ""
+        if text and uris[0] in failed:
+            self._rescue(text)
+            lost.remove(uris[0])
+            in_log = " The text is in the log above."
+        if lost:
+            in_log += f" Media that are lost: {', '.join(lost)}."
+        written = ", ".join(uri for uri in uris if uri not in failed) or "nothing"
+        reasons = " ".join(dict.fromkeys(str(error) for error in failed.values()))
+        return combined(list(failed.values()), f"{reasons} Written: {written}.{in_log}")
 
     def _output(self) -> Output | None:
         if not self._has_output_path:

@@ -21,7 +21,7 @@ from airflow_provider_gemini_files.exceptions import (
 from airflow_provider_gemini_files.files.deletion import DeletionOutcome
 from airflow_provider_gemini_files.files.events import Event, files_of, usage_of
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, listed_files, parse_names
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, listed_files, names_for
 from airflow_provider_gemini_files.files.selection import FileFilter
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.links import GeminiFileLink
@@ -308,4 +308,4 @@ class GeminiDeleteFileOperator(GeminiOperator):
     def _names(self) -> list[str]:
         # A failed upload leaves None in XCom.
         uploaded = [file for file in listed_files(self.file_name) if file not in (None, "", "None")]
-        return parse_names(uploaded) if uploaded else []
+        return names_for(uploaded, self.gemini_conn_id) if uploaded else []

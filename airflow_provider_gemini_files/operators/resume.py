@@ -48,7 +48,7 @@ class UploadResume:
         :param arguments: what the deferral gave the resumed method besides the event.
         """
         record = resume_of(event) or arguments
-        origins = tuple(UploadedFrom(**origin) if origin else None for origin in record.get("origins") or ())
+        origins = tuple(UploadedFrom.from_dict(origin) if origin else None for origin in record.get("origins") or ())
         return cls(record.get("many"), origins)
 
     def restored(self, files: Sequence[GeminiFile]) -> list[GeminiFile]:

@@ -13,7 +13,7 @@ from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import GeminiFileFailedError
 from airflow_provider_gemini_files.files.events import Event, files_of
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, is_many_files, parse_names
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, is_many_files, names_for
 from airflow_provider_gemini_files.files.state import FileWait
 from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.sensors.base import GeminiSensor
@@ -51,7 +51,7 @@ class GeminiFileStateSensor(GeminiSensor):
 
     def new_wait(self, schedule: Schedule) -> FileWait:
         """Return the wait for the files."""
-        return FileWait(parse_names(self.file_name), schedule)
+        return FileWait(names_for(self.file_name, self.gemini_conn_id), schedule)
 
     def poll(self, wait: FileWait) -> PokeReturnValue:
         """Poll each file that is not ACTIVE yet, once."""
@@ -64,7 +64,7 @@ class GeminiFileStateSensor(GeminiSensor):
 
     def trigger(self, **common: Any) -> GeminiFileStateTrigger:
         """Return the trigger that continues the wait."""
-        return GeminiFileStateTrigger(file_names=parse_names(self.file_name), **common)
+        return GeminiFileStateTrigger(file_names=names_for(self.file_name, self.gemini_conn_id), **common)
 
     def result_of(self, event: Event | None) -> str | list[str]:
         """Return the names of the files of an event."""

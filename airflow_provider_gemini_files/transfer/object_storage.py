@@ -78,7 +78,7 @@ def storage_errors(uri: str, what: str = "Source") -> Iterator[None]:
     except FileNotFoundError as error:
         raise GeminiInputError(f"{where} does not exist.") from error
     except PermissionError as error:
-        raise GeminiInputError(f"{where}: no right to access it: {shown_text(error)}.") from error
+        raise GeminiInputError(f"{where}: permission denied: {shown_text(error)}.") from error
     except (IsADirectoryError, NotADirectoryError, FileExistsError, UnicodeError) as error:
         raise GeminiInputError(f"{where} cannot be used: {shown_text(error)}.") from error
     except Exception as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.transfer.object_storage import object_path, storage_errors
+from airflow_provider_gemini_files.transfer.object_storage import location, object_path, storage_errors
 
 #: Bytes of a file name, on every common file system.
 _MAX_NAME_BYTES = 255
@@ -21,17 +21,18 @@ class Output:
     """
     The destination of one answer, checked before the request is paid for.
 
-    :param where: a local path, or a URI that Airflow's ObjectStoragePath supports; an existing file is replaced.
+    :param where: a local path, a URI that Airflow's ObjectStoragePath supports, or one of these; an existing file is
+        replaced.
     :param conn_id: connection of the object storage; None: the default of its provider.
     :raises GeminiInputError: if it is a directory, or no file system for its scheme is installed.
     """
 
     def __init__(self, where: Any, conn_id: str | None = None) -> None:
-        given = os.fspath(where) if isinstance(where, os.PathLike) else where
-        if not isinstance(given, str) or not given.strip() or given.endswith("/"):
+        given = location(where)
+        if given is None or not given.strip() or given.endswith("/"):
             raise GeminiInputError(f"output_path must be the path or URI of a file, got {where!r}.")
-        #: The URI that tasks return.
         self._conn_id = conn_id
+        #: The URI that tasks return.
         self.uri = given if "://" in given else f"file://{os.path.abspath(os.path.expanduser(given))}"
         self._path = object_path(self.uri, conn_id, "output_path")
 
@@ -42,7 +43,9 @@ class Output:
         :param ending: what follows the name without its suffix: ``-1.png`` beside ``answer.txt`` is ``answer-1.png``.
         """
         folder, slash, name = self.uri.rpartition("/")
-        return Output(f"{folder}{slash}{name.rpartition('.')[0] or name}{ending}", self._conn_id)
+        # The ending must not make a name too long that was not.
+        stem = os.fsencode(name.rpartition(".")[0] or name)[: _MAX_NAME_BYTES - len(ending)].decode(errors="ignore")
+        return Output(f"{folder}{slash}{stem}{ending}", self._conn_id)
 
     def write(self, content: str | bytes) -> None:
         """

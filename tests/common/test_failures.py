@@ -113,6 +113,15 @@ class TestWordOfAGateway:
             ({"fault": {"faultstring": "quota policy"}}, "quota policy"),
             ({"error": "plain text"}, "plain text"),
             ({"errors": [{"message": "first"}]}, "first"),
+            ({"errors": [None, {}, "second"]}, "second"),
+            ({"detail": []}, "no reason given"),
+            ({"detail": [], "message": "said elsewhere"}, "said elsewhere"),
+            ({"error": {}, "message": "said elsewhere"}, "said elsewhere"),
+            ({"error": True, "message": "said elsewhere"}, "said elsewhere"),
+            ({"fault": {"faultstring": "quota policy", "detail": {"errorcode": "policies.Quota"}}}, "quota policy"),
+            ({"fault": {"faultstring": "quota policy"}, "detail": "elsewhere"}, "quota policy"),
+            ({"Message": "User is not authorized"}, "User is not authorized"),
+            ({"Error": {"Message": "capitals"}}, "capitals"),
             ({"message": "x" * 1000}, "x…"),
             ("", "no reason given"),
             ("<html>secret page</html>", "the response is an HTML page"),
@@ -164,6 +173,16 @@ class TestQuotaThatNoTimeHelps:
             ("* Quota exceeded for metric: free_tier_requests, limit: 0\nPlease retry in 28s.", [DAILY]),
             ("Your prepayment credits are depleted. Please go to AI Studio.", None),
             ("gemini-x doesn't have a free quota tier.", [{"retryDelay": "28s"}]),
+            ("gemini-x does not have a free tier.", None),
+            ("This model is not available in the free tier.", None),
+            ("gemini-x is only accessible to billed users at this time.", None),
+            ("Your prepaid credits have been exhausted.", None),
+            ("Your credit balance is too low to use the Gemini API.", None),
+            ("You have run out of free credits.", None),
+            ("Your project has exceeded its monthly spending cap.", None),
+            ("The billing account of project 7 is disabled.", None),
+            ("You exceeded your quota", [{"violations": [{"quotaId": "RequestsPerMinute", "quotaValue": 0}]}]),
+            ("You exceeded your quota", [{"metadata": {"quota_limit_value": "0"}}]),
         ],
     )
     def test_is_permanent(self, message, details):
@@ -171,7 +190,16 @@ class TestQuotaThatNoTimeHelps:
 
         assert type(error) is e.GeminiAuthError
 
-    @pytest.mark.parametrize("message", ["limit: 20, model: x", "limit: 0.5", "free_tier_requests, limit: 5"])
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "limit: 20, model: x",
+            "limit: 0.5",
+            "free_tier_requests, limit: 5",
+            "You exceeded the quota of the free tier: 10 requests a minute.",
+            "Quota exceeded for quota metric 'Requests' of the free tier, see billing",
+        ],
+    )
     def test_is_not_seen_in_a_limit_that_is_there(self, message):
         error = error_of_response(response(429, service_error(429, "RESOURCE_EXHAUSTED", message)), "ask")
 

@@ -157,9 +157,44 @@ def test_media_of_thoughts_are_left_out():
     assert answered({**IMAGE, "thought": True}, {"text": "a"}).media == ()
 
 
-@pytest.mark.parametrize("inline", [{}, {"data": "a"}, {"mimeType": "image/png"}, {"data": None}])
+BROKEN = pytest.mark.parametrize(
+    "inline",
+    [
+        {"mimeType": "image/png"},
+        {"mimeType": "image/png", "data": None},
+        {"mimeType": "image/png", "data": ""},
+        {"mimeType": "image/png", "data": "a"},
+        {"mimeType": "image/png", "data": "not base64!"},
+        {"mimeType": "image/png", "data": "Grüße"},
+        {"mimeType": "image/png", "data": ["cG5n"]},
+    ],
+)
+
+
+@BROKEN
 def test_media_that_cannot_be_decoded_do_not_lose_the_answer(inline):
-    assert answered({"text": "a"}, {"inlineData": inline}).usable_text() == "a"
+    answer = answered({"text": "a"}, {"inlineData": inline}, IMAGE)
+
+    assert answer.usable_text() == "a"
+    assert answer.media == (Media("image/png", b"png\xfb\xff"),)
+    assert answer.unreadable == ("image/png",)
+
+
+@BROKEN
+def test_answer_of_media_that_cannot_be_decoded_can_be_retried(inline):
+    with pytest.raises(GeminiUnusableAnswerError, match=r"only media that cannot be decoded: image/png.* A retry"):
+        answered({"inlineData": inline}).usable_text(media_suffice=True)
+
+
+@pytest.mark.parametrize("inline", ["cG5n", ["cG5n"], {"mimeType": "", "data": "!"}, {"mimeType": None, "data": "!"}])
+def test_media_of_no_type_are_bytes_that_cannot_be_decoded(inline):
+    assert answered({"text": "a"}, {"inlineData": inline}).unreadable == ("application/octet-stream",)
+
+
+def test_line_breaks_within_base64_are_skipped():
+    part = {"inlineData": {"mimeType": "image/png", "data": "cG\r\n5n\n"}}
+
+    assert answered(part).media == (Media("image/png", b"png"),)
 
 
 @pytest.mark.parametrize(
@@ -213,3 +248,57 @@ def test_cut_candidate_is_better_than_a_blocked_one():
 def test_first_candidate_explains_if_none_can_be_used():
     with pytest.raises(GeminiNoAnswerError, match=r"SAFETY .*\(not like this\)"):
         Answer.from_api({"candidates": [BLOCKED, {"finishReason": "OTHER"}]}).usable_text()
+
+
+# --- forms that no service should send -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"candidates": "none"},
+        {"candidates": {"content": {}}},
+        {"candidates": [None, "text", 3]},
+        {"candidates": [{"content": "text", "finishReason": "STOP"}]},
+        {"candidates": [{"content": {"parts": {"text": "a"}}, "finishReason": "STOP"}]},
+        {"candidates": [{"content": {"parts": [None, "text", {"text": 3}, {"text": None}]}, "finishReason": "STOP"}]},
+    ],
+)
+def test_response_of_wrong_types_is_an_answer_of_nothing(response):
+    with pytest.raises(GeminiUnusableAnswerError, match="answered nothing"):
+        Answer.from_api({**response, "usageMetadata": "many", "promptFeedback": None}).usable_text()
+
+
+def test_what_can_be_read_is_read_beside_what_cannot():
+    parts = [None, {"text": ["a"]}, {"text": "good"}, "text"]
+    usage = {"promptTokenCount": 7, "candidatesTokenCount": "3", "promptTokensDetails": ["TEXT"]}
+
+    answer = Answer.from_api(
+        {
+            "candidates": [
+                "text",
+                {
+                    "content": {"parts": parts},
+                    "finishReason": "STOP",
+                    "safetyRatings": ["HIGH", {"category": "HARM_CATEGORY_X", "probability": "HIGH"}],
+                    "groundingMetadata": {"groundingChunks": ["a page", {"web": {"uri": "https://a"}}, {"web": "b"}]},
+                },
+            ],
+            "usageMetadata": usage,
+            "modelVersion": 3,
+        }
+    )
+
+    assert answer.usable_text() == "good"
+    assert answer.ratings == ("X HIGH",)
+    assert answer.sources == ({"uri": "https://a"},)
+    assert (answer.usage["prompt"], answer.usage["answer"], answer.usage["by_modality"]) == (7, 0, {})
+    assert answer.model_version == "3"
+
+
+@pytest.mark.parametrize("reason", [7, ["SAFETY"], {"reason": "SAFETY"}])
+def test_reason_of_a_wrong_type_is_quoted(reason):
+    with pytest.raises(GeminiUnusableAnswerError, match="ended with"):
+        answered(finish=reason, finishMessage={"text": "because"}).usable_text()
+    with pytest.raises(GeminiNoAnswerError, match="blocked"):
+        Answer.from_api({"promptFeedback": {"blockReason": reason}}).usable_text()

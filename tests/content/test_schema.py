@@ -137,6 +137,17 @@ def test_at_most_ten_errors_are_reported():
         ("json.Invoice", "cannot be imported on this worker"),
         ({"type": "OBJECT"}, "not a valid JSON schema: .*lower case"),
         (5, "pydantic cannot use 5"),
+        ({"$ref": "#/$defs/Line"}, r"a \$ref to '#/\$defs/Line', which is not in it"),
+        ({"type": "array", "items": {"$ref": "#/$defs/Lime"}, "$defs": {"Line": {}}}, "'#/\\$defs/Lime'"),
+        ({"properties": {"a": {"anyOf": [{"$ref": "#line"}]}}}, "'#line'"),
+        ({"$ref": "line.json"}, "'line.json'"),
+        # Nothing is downloaded.
+        ({"$ref": "http://169.254.169.254/line.json"}, "'http://169.254.169.254/line.json'"),
+        ({"$ref": "#/$defs/Line/items/x", "$defs": {"Line": {"items": [{}]}}}, "not a valid JSON schema|is not in it"),
+        ({"$ref": "#/allOf/7", "allOf": [{}]}, "'#/allOf/7'"),
+        ({"$ref": "#/title", "title": "no schema"}, "not a valid JSON schema"),
+        ({"$ref": "#/components/Line", "components": {"Line": {"type": "OBJECT"}}}, "not a valid JSON schema"),
+        ({"properties": {"$ref": {"$ref": "#/nowhere"}}}, "'#/nowhere'"),
     ],
 )
 def test_invalid_schema_is_refused(given, message):
@@ -166,3 +177,42 @@ def test_json_that_cannot_be_stored_is_refused(given, text, wrong):
 
 def test_schema_that_refers_to_itself_without_end_is_an_error():
     assert Schema.of({"$ref": "#"}).judge("{}") == (None, "nested too deep to be checked against the schema")
+
+
+TREE = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "children": {"type": "array", "items": {"$ref": "#"}}},
+    "required": ["name"],
+}
+
+
+@pytest.mark.parametrize(
+    "json_schema",
+    [
+        TREE,
+        {"$ref": "#/$defs/Tree", "$defs": {"Tree": {**TREE, "properties": {"name": {"$ref": "#/$defs/a~1b%20~0c"}}},
+                                           "a/b ~c": {"type": "string"}}},
+        {"$ref": "#tree", "$defs": {"Tree": {"$anchor": "tree", **TREE}}},
+        {"$ref": "#/definitions/Tree", "definitions": {"Tree": TREE}},
+        {"$id": "https://example.com/forest", "$ref": "https://example.com/forest#/$defs/Tree",
+         "$defs": {"Tree": TREE}},
+        {"$id": "https://example.com/forest", "$ref": "tree",
+         "$defs": {"Tree": {"$id": "tree", "$ref": "#/$defs/Own", "$defs": {"Own": TREE}}}},
+        {"allOf": [TREE, {"$ref": "#/allOf/0"}]},
+        {"$ref": "#/components/Tree", "components": {"Tree": {**TREE, "properties": {}}}},
+        # These are names and data, not references.
+        {**TREE, "properties": {**TREE["properties"], "$ref": {"const": {"$ref": "#/nowhere"}}}},
+        {**TREE, "examples": [{"$ref": "#/nowhere"}], "default": {"$ref": "#/nowhere"}},
+    ],
+)  # fmt: skip
+def test_reference_within_the_schema_is_accepted(json_schema):
+    schema = Schema.of(json_schema)
+
+    assert schema.judge('{"name": "oak"}') == ({"name": "oak"}, None)
+    assert (schema.judge("{}")[1] or "").splitlines()[0] == "'name' is a required property"
+
+
+def test_recursive_schema_checks_every_level():
+    _, wrong = Schema.of(TREE).judge('{"name": "oak", "children": [{"name": "twig", "children": [{}]}]}')
+
+    assert wrong == "children.0.children.0: 'name' is a required property"

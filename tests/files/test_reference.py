@@ -8,7 +8,14 @@ import pytest
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner
-from airflow_provider_gemini_files.files.reference import GeminiFile, UploadedFrom, parse_name, parse_names
+from airflow_provider_gemini_files.files.reference import (
+    GeminiFile,
+    UploadedFrom,
+    check_connection,
+    names_for,
+    parse_name,
+    parse_names,
+)
 
 DIGEST = hashlib.sha256(b"x").hexdigest()
 RESOURCE = {
@@ -68,6 +75,27 @@ def test_xcom_form_of_a_later_version_is_read_without_its_new_keys():
 def test_xcom_form_with_a_text_for_a_record_is_a_type_error(key):
     with pytest.raises(TypeError, match="not a record: 'text'"):
         GeminiFile.from_dict({"name": "files/abc", key: "text"})
+
+
+def test_fields_of_a_later_version_are_ignored_also_within_records():
+    file = GeminiFile("files/a", owner=Owner("d", "r", "t"), uploaded_from=UploadedFrom("/data/a.txt"))
+    written = file.to_dict()
+    later = {
+        **written,
+        "mood": 1,
+        "owner": {**written["owner"], "mood": 1},
+        "uploaded_from": {**written["uploaded_from"], "mood": 1},
+    }
+
+    read = GeminiFile.from_dict(later)
+
+    assert (read, read.uploaded_from) == (file, file.uploaded_from)
+
+
+@pytest.mark.parametrize("origin", ["a text", ["a"], {}, {"conn_id": "a"}])
+def test_origin_without_a_uri_is_refused(origin):
+    with pytest.raises(TypeError):
+        UploadedFrom.from_dict(origin)
 
 
 def test_a_resource_of_a_name_only_is_read():
@@ -144,3 +172,29 @@ def test_a_list_keeps_its_order_and_loses_repetition():
 def test_an_empty_list_is_refused():
     with pytest.raises(GeminiInputError, match="empty list"):
         parse_names([])
+
+
+@pytest.mark.parametrize("file", [{"name": "files/a", "conn_id": "theirs"}, GeminiFile("files/a", conn_id="theirs")])
+def test_metadata_of_another_connection_are_refused_with_both_connections(file):
+    told = r"files/a was uploaded through connection 'theirs', and this request goes through 'ours'"
+
+    with pytest.raises(GeminiInputError, match=told):
+        check_connection(file, "ours")
+    with pytest.raises(GeminiInputError, match=told):
+        names_for(["files/b", file], "ours")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "files/a",
+        "https://host/v1beta/files/a",
+        {"name": "files/a"},
+        {"name": "files/a", "conn_id": None},
+        {"name": "files/a", "conn_id": "ours"},
+        GeminiFile("files/a"),
+        GeminiFile("files/a", conn_id="ours"),
+    ],
+)
+def test_file_of_the_same_or_an_unknown_connection_is_accepted(file):
+    assert names_for(file, "ours") == names_for([file], "ours") == ["files/a"]

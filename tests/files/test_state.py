@@ -67,11 +67,22 @@ def test_failed_file_ends_the_wait_with_reason_and_name():
         ({"code": 11}, "cut it into parts"),
         ({"code": 13}, "The service failed: upload it again"),
         (None, "it gave no reason. Check that the source plays"),
+        ({"code": {"a": 1}}, r"reason \(code .'a': 1.\)\. Check that the source plays"),
+        ({"code": [3]}, r"reason \(code \[3\]\)\. Check that the source plays"),
+        ({"code": "3"}, r"reason \(code 3\)\. Check that the source plays"),
+        ({"code": None, "message": ["a", "list"]}, r"\['a', 'list'\]\. Check that the source plays"),
     ],
 )
 def test_failed_file_comes_with_advice(error, advice):
     with pytest.raises(GeminiFileFailedError, match=advice):
         polled(wait_for(A), {A: file(state="FAILED", error=error)})
+
+
+def test_display_name_of_a_failed_file_is_shown_in_one_clean_line():
+    failed = file(state="FAILED", display_name="a\n::error::\u202eb https://u:s3cret@host/x")
+
+    with pytest.raises(GeminiFileFailedError, match=r"files/a \(a ::error::b https://host/x, "):
+        polled(wait_for(A), {A: failed})
 
 
 def test_gone_file_ends_the_wait_at_once():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import replace
 
 import pytest
 from pydantic import BaseModel
-from support import FakeClock, sent_to_models
+from support import FakeClock, logged_by, sent_to_models
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -31,6 +32,13 @@ def calls(emulator) -> list[str]:
 
 def media(mime_type: str, data: bytes) -> dict[str, dict[str, str]]:
     return {"inlineData": {"mimeType": mime_type, "data": base64.b64encode(data).decode()}}
+
+
+def add_raw(emulator, text: str, version: str = "m", **candidate: object) -> None:
+    """Let the next answer have any text, also one that the emulator itself does not send."""
+    content = {"parts": [{"text": text}]}
+    body = {"candidates": [{"content": content, "finishReason": "STOP", **candidate}], "modelVersion": version}
+    emulator.faults.add("generate", "status", status=200, body=json.dumps(body), content_type="application/json")
 
 
 class TestAccount:
@@ -63,6 +71,16 @@ class TestAccount:
         [shown] = hook.ask("what?", {"name": name, "uploaded_from": origin}).response["shown"]
 
         assert shown["uploaded_from"] == (origin.get("uri") if isinstance(origin, dict) else None)
+
+    def test_account_that_cannot_be_reported_does_not_lose_the_answer(self, emulator, clock, mocker):
+        emulator.answers.add("an answer that was paid for")
+        log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+
+        def report(response: dict) -> None:
+            raise ConnectionError("no API server")
+
+        assert GeminiFilesHook(clock=clock).ask("x", on_response=report).value == "an answer that was paid for"
+        assert "The account of the answer could not be kept (ConnectionError): no API server" in logged_by(log.warning)
 
     def test_response_is_reported_before_the_answer_is_judged(self, hook, emulator):
         reported: list[dict] = []
@@ -116,6 +134,25 @@ class TestSchema:
         assert asked.response["usage"] == reported[1]["usage"]
         assert asked.response["usage"]["prompt"] > reported[0]["usage"]["prompt"]
 
+    def test_answer_that_does_not_follow_the_schema_is_logged_in_full(self, emulator, clock, mocker):
+        text = json.dumps({"crates": "many", "why": "x" * 1000})
+        emulator.answers.add(text)
+        log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+
+        with pytest.raises(e.GeminiUnusableAnswerError) as raised:
+            GeminiFilesHook(clock=clock).ask("how many?", response_schema=Count)
+
+        assert f"The answer that does not follow response_schema: {text}" in logged_by(log.warning)
+        assert len(str(raised.value)) < 1000
+
+    def test_answer_with_half_a_character_can_be_repaired(self, hook, emulator):
+        # UTF-8 cannot encode it, so it cannot be shown to the model either.
+        add_raw(emulator, '{"crates": "\ud800"}')
+        emulator.answers.add('{"crates": 5}')
+
+        assert hook.ask("how many?", response_schema=Count, repair_answer=True).value == {"crates": 5}
+        assert sent_to_models(emulator)[1]["contents"][1]["parts"] == [{"text": '{"crates": "?"}'}]
+
     def test_only_one_repair_is_attempted(self, hook, emulator):
         for _ in range(2):
             emulator.answers.add('{"crates": "many"}')
@@ -126,7 +163,37 @@ class TestSchema:
         assert calls(emulator) == ["generate"] * 2
 
 
+class TestTextsThatNoDatabaseTakes:
+    def test_answer_and_account_are_returned_without_them(self, hook, emulator):
+        web = {"web": {"title": "a\0\ud800", "uri": "https://a"}}
+        add_raw(emulator, "a\0b \ud800 c", version="model\0", groundingMetadata={"groundingChunks": [web]})
+        reported: list[dict] = []
+
+        asked = hook.ask("x", on_response=reported.append)
+
+        assert asked.value == "a\ufffdb ? c"
+        assert asked.response["model_version"] == "model\ufffd"
+        assert asked.response["sources"] == [{"title": "a\ufffd?", "uri": "https://a"}]
+        assert reported == [asked.response]
+
+    def test_number_that_is_not_finite_is_none(self, hook, emulator):
+        stored = {"retrievedContext": {"title": "a.pdf", "pageNumber": float("nan")}}
+        add_raw(emulator, "a", groundingMetadata={"groundingChunks": [stored]})
+
+        assert hook.ask("x").response["sources"] == [{"title": "a.pdf", "page": None}]
+
+
 class TestMedia:
+    def test_media_that_cannot_be_decoded_are_left_out_with_a_warning(self, emulator, clock, mocker):
+        broken = {"inlineData": {"mimeType": "image/png", "data": "not base64!"}}
+        emulator.answers.add(parts=[{"text": "see"}, broken, media("image/jpeg", b"2")])
+        log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+
+        asked = GeminiFilesHook(clock=clock).ask("draw")
+
+        assert [one.data for one in asked.media] == [b"2"]
+        assert "Media that cannot be decoded are left out: image/png" in logged_by(log.warning)
+
     def test_media_beside_text_are_returned_and_logged(self, emulator, clock, mocker):
         emulator.answers.add(parts=[{"text": "see"}, media("image/png", b"1"), media("image/png", b"2")])
         log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
@@ -240,6 +307,14 @@ class TestFilesThatAreGone:
             hook.ask("x", as_given(theirs), find_upload={gone.name: theirs}.get)
 
         assert emulator.usage()["files"] == 0
+
+    def test_display_names_are_logged_in_one_clean_line(self, hook, clock, text_file, mocker):
+        name = hook.upload_file(text_file, display_name="a\u202eb https://u:s3cret@host/x").name
+        log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+
+        GeminiFilesHook(clock=clock).ask("x", name)
+
+        assert f"Showing {name} (text/plain, ab https://host/x)" in logged_by(log.info)
 
     def test_it_is_named_also_if_nothing_may_be_uploaded_again(self, hook, gone):
         with pytest.raises(e.GeminiInputError, match="connection 'gemini_other'"):

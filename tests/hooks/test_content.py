@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import importlib.util
 import json
 import math
+import socket
+import threading
+from collections.abc import Iterator
 
 import pytest
 from google.genai import models
-from support import API_KEY, FakeClock, sent_to_models
+from support import API_KEY, FakeClock, logged_by, sent_to_models
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.content.contents import Contents
@@ -303,6 +307,14 @@ class TestPaidRequests:
             {"action": "status", "status": 504, "body": "upstream request timeout"},
             {"action": "status", "status": 200, "body": "<html>"},
             {"action": "status", "status": 200, "body": ["a list"]},
+            {"action": "status", "status": 200, "body": {"error": {"message": "no such team"}}},
+            {"action": "status", "status": 200, "body": {"status": "ok"}},
+            {"action": "status", "status": 200, "body": {}},
+            {"action": "status", "status": 200, "body": ""},
+            {"action": "status", "status": 500, "body": "<html>"},
+            {"action": "status", "status": 502, "body": {"detail": "bad gateway"}},
+            {"action": "status", "status": 520, "body": ""},
+            {"action": "status", "status": 599, "body": {"error": {"code": "x", "message": "upstream"}}},
         ],
     )
 
@@ -331,6 +343,56 @@ class TestPaidRequests:
         assert hook.count_tokens("x" * 8) == 2
         assert asked(emulator) == ["count_tokens", "count_tokens"]
 
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            {"action": "internal"},
+            {"action": "outage"},
+            # A gateway that has no service to pass the request to.
+            {"action": "status", "status": 503, "body": "no healthy upstream"},
+            {"action": "status", "status": 429, "body": "slow down"},
+        ],
+    )
+    def test_request_that_was_refused_is_repeated(self, hook, emulator, fault):
+        emulator.faults.add("generate", **fault)
+
+        assert hook.generate_content("x").text
+        assert asked(emulator) == ["generate", "generate"]
+
+    def test_words_of_a_gateway_that_answers_200_are_repeated_without_the_key(self, hook, emulator):
+        emulator.faults.add("generate", "status", status=200, body={"error": f"no team for {API_KEY}"})
+
+        with pytest.raises(
+            e.GeminiServiceError, match=r"not the Gemini API's: .*no team for \*\*\*.* A gateway may have sent it"
+        ):
+            hook.generate_content("x")
+
+    @pytest.mark.parametrize(
+        "body", [{"usageMetadata": {}}, {"modelVersion": "m"}, {"candidates": []}, {"promptFeedback": {}, "error": "x"}]
+    )
+    def test_response_of_the_service_is_known_by_its_keys(self, hook, emulator, body):
+        emulator.answers.add(response=body)
+
+        assert hook.generate_content("x").text is None
+
+    @pytest.mark.parametrize(
+        "response",
+        [
+            {"candidates": [{"content": {"parts": [{"text": "paid for"}, {"functionCall": "f"}]}}]},
+            {"candidates": [{"content": {"parts": [{"text": "paid for"}]}, "groundingMetadata": "none"}]},
+            {"candidates": [{"content": {"parts": [{"text": "paid for"}]}, "safetyRatings": 3}]},
+            {"candidates": [{"content": {"parts": [{"text": "paid for"}]}}], "promptFeedback": "none"},
+        ],
+    )
+    def test_response_that_cannot_be_read_is_kept_in_the_log(self, emulator, clock, mocker, response):
+        emulator.answers.add(response=response)
+        log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+
+        with pytest.raises(e.GeminiUnusableAnswerError, match=r"a form that cannot be read .*in the log above"):
+            GeminiFilesHook(clock=clock).generate_content("x")
+
+        assert f"The response that cannot be read: {json.dumps(response)}" in logged_by(log.warning)
+
     def test_broken_connection_is_named_as_such(self, hook, emulator):
         emulator.faults.add("generate", "lose_answer")
 
@@ -357,6 +419,66 @@ class TestPaidRequests:
 
         assert not raised.value.unanswered
         assert len(clock.slept) == 2
+
+
+@pytest.fixture
+def dripping_headers() -> Iterator[str]:
+    """Return the address of a server that sends its headers byte by byte, without end."""
+    stopped = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nx-drops: ")
+            while not stopped.wait(0.02):
+                connection.sendall(b".")
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=(server.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        stopped.set()
+
+
+class TestResponsesThatDrip:
+    """The timeout of an HTTP client starts again with each byte that arrives."""
+
+    @pytest.fixture(autouse=True)
+    def _short(self, mocker) -> None:
+        # A connection's timeout is 10 seconds or more.
+        mocker.patch.object(sdk, "_MARGIN", 0.3 - 600)
+
+    def test_paid_request_ends_with_the_timeout_and_is_not_repeated(self, hook, emulator):
+        emulator.answers.add(response={"candidates": []})
+        emulator.faults.add("generate", "drip", seconds=0.1)
+
+        with pytest.raises(
+            e.GeminiServiceError, match=r"no answer within 600 s\. .*may have been carried out"
+        ) as raised:
+            hook.generate_content("x")
+
+        assert raised.value.unanswered
+        assert asked(emulator) == ["generate"]
+
+    def test_headers_count_too(self, connect, clock, dripping_headers):
+        connect(host=dripping_headers)
+
+        with pytest.raises(e.GeminiServiceError, match="no answer within 600 s") as raised:
+            GeminiFilesHook(clock=clock).generate_content("x")
+
+        assert raised.value.unanswered
+
+    def test_counting_tokens_ends_with_its_own_timeout(self, hook, emulator, mocker):
+        mocker.patch.object(sdk, "_MARGIN", 0.3 - 60)
+        emulator.faults.add("count_tokens", "drip", seconds=0.1, times=2)
+
+        with pytest.raises(e.GeminiServiceError, match="no answer within 60 s"):
+            hook.count_tokens("x")
+
+        assert asked(emulator) == ["count_tokens", "count_tokens"]
 
 
 REASONLESS = {"error": {"code": 400, "message": "Request contains an invalid argument.", "status": "INVALID_ARGUMENT"}}

@@ -9,11 +9,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from support import FakeClock, create_files, seed, upload_videos
+from support import FakeClock, create_files, logged_by, seed, upload_videos
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.files.deletion import DeletionOutcome
+from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.state import FileWait
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.hooks.requests import FILES, Listing
@@ -84,6 +85,17 @@ class TestList:
 
         assert [file.name for file in hook.list_files()] == ["files/good"]
 
+    def test_number_of_unreadable_files_is_logged(self, emulator, clock, mocker):
+        seed(emulator.base_url, {"name": "files/good"}, {"name": "files/odd"})
+        emulator.faults.add("list", "edit_file", file_id="odd", fields={"createTime": "0001-01-01T00:00:00+05:00"})
+        log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+
+        GeminiFilesHook(clock=clock).list_files()
+        GeminiFilesHook(clock=clock).list_files()
+
+        [line] = logged_by(log.warning)
+        assert line.startswith("1 files of the project cannot be read. They are not in the list")
+
     def test_repeated_page_token_ends_with_an_error(self, hook, emulator):
         create_files(emulator.base_url, 101)
         emulator.clear_journal()
@@ -115,6 +127,16 @@ class TestDelete:
         emulator.faults.add("delete", "status", status=204, body="")
 
         assert hook.delete_file("abc", ignore_missing=False) is True
+
+    @pytest.mark.parametrize("body", [{"error": "no such team"}, {"message": "ok"}, {"status": "queued"}])
+    def test_success_of_a_gateway_is_not_a_deletion(self, hook, emulator, text_file, body):
+        name = hook.upload_file(text_file).name
+        emulator.faults.add("delete", "status", status=200, body=body, times=2)
+
+        with pytest.raises(e.GeminiServiceError):
+            hook.delete_file(name)
+
+        assert hook.get_file(name).name == name
 
     def test_page_of_a_gateway_is_not_a_deletion(self, hook, emulator, text_file):
         name = hook.upload_file(text_file).name
@@ -229,6 +251,42 @@ class TestLookUp:
         with pytest.raises(e.GeminiFileNotActiveError, match="is PROCESSING, not ACTIVE: put a GeminiFileStateSensor"):
             hook.files.active_files([name])
 
+    def test_display_name_in_an_error_is_one_clean_line(self, hook, video_file):
+        name = hook.upload_file(video_file, display_name="a\u202eb https://u:s3cret@host/x").name
+
+        with pytest.raises(e.GeminiFileNotActiveError, match=rf"{name} \(ab https://host/x\) is PROCESSING"):
+            hook.files.active_files([name])
+
+
+class TestFilesOfAnotherConnection:
+    """Metadata in XCom say through which connection a file was read; its project can be another one."""
+
+    @pytest.mark.parametrize("as_given", [GeminiFile.to_dict, lambda file: file])
+    @pytest.mark.parametrize(
+        "call",
+        [
+            GeminiFilesHook.get_file,
+            GeminiFilesHook.delete_file,
+            lambda hook, file: hook.delete_files(["files/b", file]),
+            GeminiFilesHook.wait_for_file,
+        ],
+        ids=["get_file", "delete_file", "delete_files", "wait_for_file"],
+    )
+    def test_are_an_error_that_names_both_before_anything_is_sent(self, hook, emulator, call, as_given):
+        theirs = GeminiFile("files/a", conn_id="gemini_other")
+
+        with pytest.raises(
+            e.GeminiInputError, match=r"files/a was uploaded through connection 'gemini_other'.*'gemini_default'"
+        ):
+            call(hook, as_given(theirs))
+
+        assert emulator.journal == []
+
+    def test_are_used_if_only_their_name_is_given(self, hook, emulator):
+        seed(emulator.base_url, {"name": "files/a"})
+
+        assert hook.delete_file(GeminiFile("files/a", conn_id="gemini_other").name) is True
+
 
 RESPONSES = pytest.mark.parametrize(
     ("fault", "error", "says"),
@@ -242,6 +300,9 @@ RESPONSES = pytest.mark.parametrize(
         ({"action": "status", "status": 200, "body": ["a list"]}, e.GeminiServiceError, "HTTP 502"),
         ({"action": "status", "status": 200, "body": {}}, e.GeminiServiceError, "a file that cannot be read"),
         ({"action": "status", "status": 200, "body": ""}, e.GeminiServiceError, "a file that cannot be read"),
+        ({"action": "status", "status": 200, "body": {"error": {"message": "no team"}}},
+         e.GeminiServiceError, "no team"),
+        ({"action": "status", "status": 200, "body": {"Message": "no team"}}, e.GeminiServiceError, "no team"),
         ({"action": "status", "status": 404, "body": "<html>"}, e.GeminiServiceError, "not the Gemini API's own"),
         ({"action": "status", "status": 404, "body": {"error": {"message": "Invalid URL (GET /files/abc)"}}},
          e.GeminiServiceError, "Invalid URL"),

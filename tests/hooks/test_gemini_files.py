@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from support import API_KEY, sent_to_models
 
+from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
 
@@ -75,6 +76,23 @@ class TestTheTestButton:
 
         assert not succeeded
         assert "SSL_CERT_FILE" in message
+        assert "nowhere" not in message
+
+    @pytest.mark.parametrize("call", ["test_connection", "generate_content"])
+    def test_password_of_an_unusable_proxy_is_not_shown(self, connect, monkeypatch, call):
+        connect(host="http://service.example")
+        monkeypatch.setenv("HTTP_PROXY", "ftp://user:s3cret@proxy.example")
+
+        if call == "test_connection":
+            _, message = GeminiFilesHook().test_connection()
+        else:
+            with pytest.raises(GeminiInputError) as raised:
+                GeminiFilesHook().generate_content("x")
+            message = str(raised.value)
+
+        assert "HTTP_PROXY" in message
+        assert "s3cret" not in message
+        assert "proxy.example" not in message
 
     def test_key_that_a_gateway_repeats_is_not_shown(self, hook, emulator):
         emulator.faults.add("list", "echo_key")

@@ -58,6 +58,29 @@ class TestReadResponse:
         with pytest.raises(e.GeminiServiceError, match=r"Cannot get files/a: .*\(HTTP 502\)"):
             read_response(response(200, body), get_file("files/a"), CONNECTION)
 
+    @pytest.mark.parametrize("key", ["error", "errors", "detail", "fault", "message", "msg", "Message", "Error"])
+    @pytest.mark.parametrize("request_for", [PING, get_file("files/a"), delete_file("files/a")])
+    def test_success_of_a_gateway_that_reports_an_error_is_no_result(self, request_for, key):
+        with pytest.raises(e.GeminiServiceError, match="no such team"):
+            read_response(response(200, {key: "no such team"}), request_for, CONNECTION)
+
+    @pytest.mark.parametrize(
+        ("request_for", "body"),
+        [
+            (get_file("files/a"), {"name": "files/a", "error": {"code": 3, "message": "bad codec"}}),
+            (PING, {"files": [], "message": "beside the result"}),
+            (PING, {"nextPageToken": "t"}),
+            (PING, {}),
+            (delete_file("files/a"), {}),
+        ],
+    )
+    def test_result_of_the_service_is_known_by_its_keys(self, request_for, body):
+        assert read_response(response(200, body), request_for, CONNECTION) == body
+
+    def test_object_in_answer_to_a_deletion_is_no_result(self):
+        with pytest.raises(e.GeminiServiceError, match="delete files/a"):
+            read_response(response(200, {"status": "queued"}), delete_file("files/a"), CONNECTION)
+
     def test_file_is_gone_if_the_service_says_so(self):
         gone = service_error(403, "PERMISSION_DENIED", "You do not have permission to access the File a or it may not")
 
@@ -86,6 +109,7 @@ class TestReadResponse:
             ({"detail": "unknown team"}, "unknown team"),
             ({"fault": {"faultstring": "quota policy"}}, "quota policy"),
             ({"error": "a plain text"}, "a plain text"),
+            ({"Message": "User is not authorized"}, "User is not authorized"),
             (b"Forbidden by policy 7", "Forbidden by policy 7"),
         ],
     )
@@ -105,7 +129,22 @@ class TestReadFile:
     def test_file_knows_the_connection_it_was_read_through(self):
         assert read_file({"name": "files/a"}, CONNECTION).conn_id == "c"
 
-    @pytest.mark.parametrize("resource", [{}, {"name": "files/a", "sizeBytes": "5.0"}, {"name": 5}])
+    @pytest.mark.parametrize(
+        "resource",
+        [
+            {},
+            {"name": "files/a", "sizeBytes": "5.0"},
+            {"name": 5},
+            {"name": "files/a", "displayName": ["a"]},
+            {"name": "files/a", "mimeType": {}},
+            {"name": "files/a", "state": 2},
+            {"name": "files/a", "sha256Hash": 1},
+            {"name": "files/a", "createTime": 1_800_000_000},
+            # In UTC, these are beyond the years that can be represented.
+            {"name": "files/a", "expirationTime": "9999-12-31T23:59:59-05:00"},
+            {"name": "files/a", "createTime": "0001-01-01T00:00:00+05:00"},
+        ],
+    )
     def test_unreadable_file_is_a_service_error(self, resource):
         with pytest.raises(e.GeminiServiceError, match="a file that cannot be read"):
             read_file(resource, CONNECTION)
@@ -179,6 +218,11 @@ class TestListing:
         )
 
         assert file.error == {"message": "no such code"}
+
+    @pytest.mark.parametrize("page", [{"files": {"name": "files/a"}}, {"files": "files/a"}, {"nextPageToken": 7}])
+    def test_page_of_a_wrong_type_is_a_service_error(self, page):
+        with pytest.raises(e.GeminiServiceError, match="a page that cannot be read"):
+            Listing(CONNECTION).read(page)
 
     def test_only_wanted_files_are_read(self):
         listing = Listing(FILES, CONNECTION, {"files/b"})

@@ -346,6 +346,60 @@ def test_answer_that_cannot_be_written_is_logged_in_full(emulator, context, tmp_
     assert "an answer that was paid for" in capsys.readouterr().out
 
 
+def failing(mocker, *endings: str) -> None:
+    """Let the writing of what has these endings fail."""
+    write = Output.write
+
+    def written(output: Output, content: str | bytes) -> None:
+        if output.uri.endswith(endings):
+            raise e.GeminiServiceError(f"{output.uri}: the disk is full.")
+        write(output, content)
+
+    mocker.patch.object(Output, "write", autospec=True, side_effect=written)
+
+
+class TestAnswersThatAreWrittenInPart:
+    PARTS = ({"text": "see what was paid for"}, *({"inlineData": {"mimeType": "image/png", "data": "AAAA"}},) * 3)
+
+    def test_error_says_what_was_written_and_what_is_lost(self, emulator, context, tmp_path, mocker, capsys):
+        emulator.answers.add(parts=list(self.PARTS))
+        failing(mocker, "-1.png", "-3.png")
+        place = f"file://{tmp_path}/one"
+
+        with pytest.raises(e.GeminiServiceError) as raised:
+            ask(prompt="draw", output_path=tmp_path / "one.txt").execute(context)
+
+        assert str(raised.value) == (
+            f"{place}-1.png: the disk is full. {place}-3.png: the disk is full. Written: {place}.txt, {place}-2.png. "
+            f"Media that are lost: {place}-1.png, {place}-3.png."
+        )
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["one-2.png", "one.txt"]
+        assert "see what was paid for" not in capsys.readouterr().out
+
+    def test_text_that_cannot_be_written_is_in_the_log_and_its_media_are_written(
+        self, emulator, context, tmp_path, mocker, capsys
+    ):
+        emulator.answers.add(parts=list(self.PARTS[:2]))
+        failing(mocker, ".txt")
+
+        with pytest.raises(
+            e.GeminiServiceError, match=rf"Written: file://{tmp_path}/one-1\.png\. The text is in the log above\.$"
+        ):
+            ask(prompt="draw", output_path=tmp_path / "one.txt").execute(context)
+
+        assert "see what was paid for" in capsys.readouterr().out
+        assert [path.name for path in tmp_path.iterdir()] == ["one-1.png"]
+
+    def test_lost_media_of_an_answer_without_text_are_named(self, emulator, context, tmp_path, mocker):
+        emulator.answers.add(parts=list(self.PARTS[1:2]))
+        failing(mocker, ".png")
+
+        with pytest.raises(
+            e.GeminiServiceError, match=rf"Written: nothing\. Media that are lost: file://{tmp_path}/one\.png\.$"
+        ):
+            ask(prompt="draw", output_path=tmp_path / "one.png").execute(context)
+
+
 @pytest.fixture
 def cleared(context, hook, emulator, text_file):
     """Return the context of a task that is cleared three days later, and the metadata of its file."""
@@ -439,7 +493,7 @@ def test_output_path_that_renders_to_nothing_is_refused_before_anything_is_sent(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("field", ["model", "system_instruction", "max_input_tokens"])
+@pytest.mark.parametrize("field", ["model", "system_instruction", "max_input_tokens", "contents"])
 def test_template_of_a_null_param_counts_as_not_set(emulator, context, field):
     operator = ask(prompt="x", **{field: "{{ params.nothing }}"})
     operator.render_template_fields({"params": {"nothing": None}})
@@ -449,6 +503,49 @@ def test_template_of_a_null_param_counts_as_not_set(emulator, context, field):
     [body] = sent_to_models(emulator)
     assert set(body) == {"contents"} | {key for key in body if key == "generationConfig"}
     assert "None" not in json.dumps([entry["path"] for entry in emulator.journal])
+
+
+def test_contents_of_a_null_param_alone_are_refused(emulator, context):
+    operator = ask(contents="{{ params.nothing }}")
+    operator.render_template_fields({"params": {"nothing": None}})
+
+    with pytest.raises(e.GeminiInputError, match="There is nothing to send"):
+        operator.execute(context)
+
+    assert emulator.journal == []
+
+
+def test_files_of_a_null_param_are_an_error(emulator, context):
+    operator = ask(prompt="x", files="{{ params.nothing }}")
+    operator.render_template_fields({"params": {"nothing": None}})
+
+    with pytest.raises(e.GeminiInputError, match="files is None"):
+        operator.execute(context)
+
+    assert emulator.journal == []
+
+
+def test_account_that_cannot_be_pushed_does_not_lose_the_answer(emulator, context, ti, mocker):
+    emulator.answers.add("an answer that was paid for")
+    mocker.patch.object(ti, "xcom_push", autospec=True, side_effect=ConnectionError("no API server"))
+
+    assert ask(prompt="x").execute(context) == "an answer that was paid for"
+
+
+def test_answer_and_account_have_no_characters_that_databases_refuse(emulator, context, ti):
+    candidate = {"content": {"parts": [{"text": "a\0b \ud800"}]}, "finishReason": "STOP"}
+    body = json.dumps({"candidates": [candidate], "modelVersion": "m\0"})
+    emulator.faults.add("generate", "status", status=200, body=body, content_type="application/json")
+
+    assert ask(prompt="x").execute(context) == "a\ufffdb ?"
+    assert ti.pushed["response"]["model_version"] == "m\ufffd"
+
+
+def test_reference_of_a_schema_that_leads_nowhere_is_refused_before_anything_is_sent(emulator, context):
+    with pytest.raises(e.GeminiInputError, match=r"a \$ref to '#/\$defs/Line'"):
+        ask(prompt="x", response_schema={"$ref": "#/$defs/Line"}).execute(context)
+
+    assert emulator.journal == []
 
 
 def test_prompt_of_a_null_param_is_refused(emulator, context):

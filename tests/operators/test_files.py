@@ -474,7 +474,7 @@ def test_delete_takes_every_form_and_returns_which_were_gone(emulator, hook, con
     assert emulator.usage()["files"] == 0
 
 
-@pytest.mark.parametrize("nothing", [None, [], [None]])
+@pytest.mark.parametrize("nothing", [None, [], [None], "", "None", ["None", "", None]])
 def test_delete_of_nothing_does_nothing(context, nothing):
     assert delete(nothing).execute(context) == {"deleted": [], "missing": []}
 
@@ -531,3 +531,21 @@ def test_delete_takes_the_lazy_sequence_of_a_mapped_task(emulator, hook, context
     name = hook.upload_file(text_file).name
 
     assert delete(item for item in [name]).execute(context)["deleted"] == [name]
+
+
+def test_delete_of_the_template_of_an_upload_that_never_was_does_nothing(emulator, context):
+    operator = delete("{{ params.nothing }}")
+    operator.render_template_fields({"params": {"nothing": None}})
+
+    assert operator.execute(context) == {"deleted": [], "missing": []}
+    assert emulator.journal == []
+
+
+@pytest.mark.parametrize("as_given", [dict, GeminiFile.from_dict])
+def test_get_of_a_file_of_another_connection_sends_nothing(emulator, context, as_given):
+    theirs = GeminiFile("files/a", conn_id="gemini_other").to_dict()
+
+    with pytest.raises(e.GeminiInputError, match=r"connection 'gemini_other'.*goes through 'gemini_default'"):
+        GeminiGetFileOperator(task_id="get", file_name=as_given(theirs)).execute(context)
+
+    assert emulator.journal == []

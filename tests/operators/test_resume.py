@@ -105,6 +105,11 @@ class TestUploadThatWaitedForItsFiles:
 
         assert UploadResume.read(event, {}) == resume
 
+    def test_fields_of_a_later_version_are_ignored(self):
+        later = {"version": 3, "many": True, "mood": "good", "origins": [{"uri": "/data/a.txt", "mood": "good"}, None]}
+
+        assert UploadResume.read({"resume": later}, {}) == UploadResume(True, (UploadedFrom("/data/a.txt"), None))
+
     def test_record_is_written_in_the_current_version(self):
         assert stored(UploadResume.read(None, UPLOAD_V2).to_dict()) == UPLOAD_V2
 

@@ -146,6 +146,18 @@ def test_type_of_a_file_cannot_write_lines_or_folds_into_the_log(context, mocker
     assert logged_by(info) == ["files/a is ACTIVE: 0 B, a endgroup"]
 
 
+@pytest.mark.parametrize("argument", ["timeout", "poke_interval"])
+class TestDurations:
+    @pytest.mark.parametrize("value", [90, 90.0, "90", timedelta(seconds=90)])
+    def test_duration_is_taken_in_every_form(self, argument, value):
+        assert getattr(sensor("files/a", **{argument: value}), argument) == 90
+
+    @pytest.mark.parametrize("value", ["soon", -1, True, float("nan"), None])
+    def test_anything_else_is_refused_when_the_dag_is_parsed(self, argument, value):
+        with pytest.raises(e.GeminiInputError, match=f"{argument} is a duration in seconds"):
+            sensor("files/a", **{argument: value})
+
+
 class TestSettingsOfEverySensor:
     """What a failure ends with does not depend on where the sensor has polled."""
 

@@ -55,7 +55,7 @@ def test_broken_file_system_reports_its_own_reason(mocker, conn_id):
     ("raised", "kind", "says"),
     [
         (FileNotFoundError("The specified bucket does not exist"), GeminiInputError, "does not exist"),
-        (PermissionError("Forbidden"), GeminiInputError, "no right to access it: Forbidden"),
+        (PermissionError("Forbidden"), GeminiInputError, "permission denied: Forbidden"),
         (IsADirectoryError("x"), GeminiInputError, "cannot be used"),
         (RuntimeError("Unable to locate credentials"), GeminiInputError, "there are no credentials for it"),
         (ConnectionError("down"), GeminiServiceError, r"its storage failed \(ConnectionError: down\)"),

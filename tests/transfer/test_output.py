@@ -5,6 +5,7 @@ import os
 import pytest
 from airflow.sdk import ObjectStoragePath
 from fsspec import AbstractFileSystem
+from transfer_store import ObjectStorage
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.transfer.output import Output
@@ -86,5 +87,66 @@ def test_missing_right_to_write_is_permanent(mocker):
     path = mocker.create_autospec(ObjectStoragePath, instance=True, fs=store, path="bucket/a.txt", protocol="s3")
     mocker.patch("airflow_provider_gemini_files.transfer.output.object_path", autospec=True, return_value=path)
 
-    with pytest.raises(GeminiInputError, match="no right to access it: denied"):
+    with pytest.raises(GeminiInputError, match="permission denied: denied"):
         Output("s3://bucket/a.txt").write("text")
+
+
+def test_object_storage_path_is_written_with_its_connection():
+    storage = ObjectStorage()
+    output = Output(ObjectStoragePath(storage.uri("answers/a.txt")))
+
+    output.write("text")
+
+    assert output.uri == storage.uri("answers/a.txt")
+    assert storage.cat_file("/bucket/answers/a.txt") == b"text"
+    output.beside("-1.png").write(b"a picture")
+    assert storage.cat_file("/bucket/answers/a-1.png") == b"a picture"
+
+
+def test_object_storage_path_of_the_local_disk_is_a_local_path(tmp_path):
+    output = Output(ObjectStoragePath(f"file://{tmp_path}/a.txt"))
+
+    output.check()
+    output.write("text")
+
+    assert (tmp_path / "a.txt").read_text() == "text"
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "ü" * 128, "a\0b"])
+def test_name_that_no_file_can_have_is_refused_before_anything_is_asked(tmp_path, name):
+    with pytest.raises(GeminiInputError, match="is not a valid file name"):
+        Output(f"{tmp_path}/{name}").check()
+
+
+def test_directory_and_device_are_refused_before_anything_is_asked(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+
+    for path in (tmp_path, tmp_path / "pipe", "/dev/null"):
+        with pytest.raises(GeminiInputError, match="is a directory or a device, not a file"):
+            Output(path).check()
+
+
+def test_longest_name_of_a_file_can_be_written(tmp_path):
+    output = Output(tmp_path / ("x" * 251 + ".txt"))
+
+    output.check()
+    output.write("text")
+    output.write("replaced")
+
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x" * 251 + ".txt", "replaced")]
+
+
+def test_what_is_written_beside_the_longest_name_has_a_name_that_is_not_longer(tmp_path):
+    beside = Output(tmp_path / ("ü" * 125 + ".txt")).beside("-12.png")
+
+    beside.check()
+    beside.write(b"a picture")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["ü" * 124 + "-12.png"]
+
+
+def test_text_that_cannot_be_encoded_is_an_input_error(tmp_path):
+    with pytest.raises(GeminiInputError, match="cannot be used"):
+        Output(tmp_path / "a.txt").write("half of a character: \ud800")
+
+    assert list(tmp_path.iterdir()) == []
