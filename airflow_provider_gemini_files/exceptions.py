@@ -51,6 +51,8 @@ class GeminiFilesError(Exception):
         super().__init__(message)
         self.retry_after = retry_after
         self.errors = tuple(errors)
+        #: Status of the response that the error comes from; None if it comes from none.
+        self.http_status: int | None = None
 
 
 class GeminiPermanentError(GeminiFilesError, AirflowFailException):

@@ -119,6 +119,14 @@ def error_of_response(
     :param file: the file whose resource was asked for, if it was one.
     :param secrets: texts that must not be shown, such as the API key.
     """
+    error = _error_of(response, doing, file, secrets, clock)
+    error.http_status = response.status
+    return error
+
+
+def _error_of(
+    response: ApiResponse, doing: str, file: str | None, secrets: Sequence[str], clock: Clock
+) -> GeminiFilesError:
     status = response.status
     if status < 400:
         return _redirected(response, doing)

@@ -22,6 +22,8 @@ from airflow_provider_gemini_files.hooks.polling import Polling
 from airflow_provider_gemini_files.hooks.requests import BATCHES, Listing
 from airflow_provider_gemini_files.hooks.service import GeminiService
 
+#: How an API without batches answers, by its own JSON.
+_NO_SUCH_METHOD = (404, 405)
 #: Seconds after which a job has certainly ended: the service gives it up after 48 hours.
 _LONGEST_JOB = 4 * 86_400.0
 
@@ -132,17 +134,35 @@ class BatchCalls:
         return self._polling.poll(wait)
 
     def files_in_use(self) -> FilesInUse:
-        """Return the files that jobs of the project still need; if the jobs cannot be listed, any may be needed."""
+        """Return the files that jobs of the project may still need; if the jobs cannot be listed, any may be needed."""
         try:
-            jobs = self.list_batches(since=self._service.server_now() - _LONGEST_JOB)
+            return files_in_use(self._recent())
         except GeminiFilesError as error:
-            if isinstance(error, GeminiInputError) and not isinstance(error, GeminiAuthError):
-                # An API without batches has no jobs.
-                self._log.info("This API has no batch jobs that could need files: %s", error)
-                return FilesInUse()
             self._log.warning("The batch jobs cannot be listed, so files that one may need are kept: %s", error)
             return FilesInUse.unknown(f"the batch jobs, one of which may need it, cannot be listed: {error}")
-        return files_in_use(jobs)
+
+    def files_certainly_in_use(self) -> FilesInUse:
+        """
+        Return the files of which it is known that jobs of the project still need them.
+
+        :raises GeminiFilesError: if the jobs cannot be listed now, but may be later.
+        """
+        try:
+            return files_in_use(self._recent())
+        except GeminiAuthError as error:
+            # A key without the right to see jobs cannot have submitted any.
+            self._log.warning("The batch jobs cannot be listed: %s", error)
+            return FilesInUse()
+
+    def _recent(self) -> list[BatchJob]:
+        """Return the jobs that may not have ended; none of an API without batches."""
+        try:
+            return self.list_batches(since=self._service.server_now() - _LONGEST_JOB)
+        except GeminiInputError as error:
+            if error.http_status not in _NO_SUCH_METHOD:
+                raise
+            self._log.info("This API has no batch jobs that could need files: %s", error)
+            return []
 
     def download_results(self, job: BatchJob, into: BinaryIO) -> int:
         """

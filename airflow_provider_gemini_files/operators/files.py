@@ -20,6 +20,7 @@ from airflow_provider_gemini_files.exceptions import (
 )
 from airflow_provider_gemini_files.files.deletion import DeletionOutcome
 from airflow_provider_gemini_files.files.events import Event, files_of, usage_of
+from airflow_provider_gemini_files.files.in_use import FilesInUse
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, listed_files, names_for
 from airflow_provider_gemini_files.files.selection import FileFilter
@@ -268,7 +269,8 @@ class GeminiDeleteFileOperator(GeminiOperator):
     Delete one file or many, and return ``{"deleted": [names], "missing": [names]}``.
 
     Made for teardowns: a file that is already gone is no error, and neither is one that was never uploaded (None). One
-    file that cannot be deleted does not stop the others.
+    file that cannot be deleted does not stop the others. A file that a batch job of this package still reads is kept,
+    with a warning, and named in ``"kept"``; a later cleanup deletes it.
 
     :param file_name: a file in any form (name, id, URI, metadata dict), or a list of them (templated).
     :param ignore_missing: if False, a file that does not exist is an error.
@@ -287,7 +289,7 @@ class GeminiDeleteFileOperator(GeminiOperator):
         """Delete the files that exist."""
         result: dict[str, list[str]] = {"deleted": [], "missing": []}
         errors: list[GeminiFilesError] = []
-        for deletion in self.hook.delete_files(self._names()):
+        for deletion in self.hook.delete_files(self._not_in_use(result)):
             if deletion.error is not None:
                 errors.append(deletion.error)
             elif deletion.outcome is DeletionOutcome.DELETED:
@@ -304,6 +306,19 @@ class GeminiDeleteFileOperator(GeminiOperator):
             reasons = "; ".join(dict.fromkeys(str(error) for error in errors))
             raise combined(errors, f"{len(errors)} files could not be deleted; a retry tries them again: {reasons}")
         return result
+
+    def _not_in_use(self, result: dict[str, list[str]]) -> list[str]:
+        """Return the names of the files that no batch job reads; the others are added to the result."""
+        names = self._names()
+        in_use = self.hook.batches.files_certainly_in_use() if names else FilesInUse()
+        if not in_use.names and not in_use.runs:
+            return names
+        files = self.hook.files.look_up(names)
+        kept = [name for name in names if isinstance(file := files[name], GeminiFile) and in_use.is_certain(file)]
+        if kept:
+            result["kept"] = kept
+            self.log.warning("A batch job that has not ended reads these files, so they stay: %s", ", ".join(kept))
+        return [name for name in names if name not in kept]
 
     def _names(self) -> list[str]:
         # A failed upload leaves None in XCom.

@@ -54,7 +54,8 @@ class Output:
         :raises GeminiInputError: if it must not be written.
         :raises GeminiServiceError: if its storage failed.
         """
-        data = content.encode() if isinstance(content, str) else content
+        with storage_errors(self.uri, "output_path"):
+            data = content.encode() if isinstance(content, str) else content
         if self._is_local:
             with self.staged() as file:
                 file.write(data)

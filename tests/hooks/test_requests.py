@@ -222,7 +222,7 @@ class TestListing:
     @pytest.mark.parametrize("page", [{"files": {"name": "files/a"}}, {"files": "files/a"}, {"nextPageToken": 7}])
     def test_page_of_a_wrong_type_is_a_service_error(self, page):
         with pytest.raises(e.GeminiServiceError, match="a page that cannot be read"):
-            Listing(CONNECTION).read(page)
+            Listing(FILES, CONNECTION).read(page)
 
     def test_only_wanted_files_are_read(self):
         listing = Listing(FILES, CONNECTION, {"files/b"})

@@ -27,6 +27,7 @@ from airflow_provider_gemini_files.operators.batches import (
     GeminiGetBatchOperator,
     GeminiListBatchesOperator,
 )
+from airflow_provider_gemini_files.operators.files import GeminiDeleteFileOperator, GeminiUploadFileOperator
 
 JOB_SECONDS = 600
 
@@ -767,3 +768,41 @@ class TestOtherOperators:
         delete = GeminiDeleteBatchOperator(task_id="delete", batch_name=nothing)
 
         assert delete.execute(context) == {"deleted": [], "missing": []}
+
+
+class TestTeardown:
+    def test_files_that_a_running_job_reads_stay(self, emulator, hook, batch, files, context, clock):
+        with pytest.raises(TaskDeferred):
+            batch(files=files[:2], prompt="what?", deferrable=True).execute(context)
+        delete = GeminiDeleteFileOperator(task_id="delete", file_name=files)
+
+        assert delete.execute(context) == {"deleted": [files[2]], "missing": [], "kept": files[:2]}
+        clock.advance(JOB_SECONDS)
+
+        assert delete.execute(context) == {"deleted": files[:2], "missing": [files[2]]}
+
+    def test_files_of_the_run_of_a_running_job_stay(self, emulator, batch, context, ti, tmp_path):
+        path = tmp_path / "a.txt"
+        path.write_text("a")
+        ti.task_id = "upload"
+        name = GeminiUploadFileOperator(task_id="upload", source=str(path)).execute(context)
+        ti.task_id = "extract"
+        with pytest.raises(TaskDeferred):
+            batch(files=name, prompt="what?", deferrable=True).execute(context)
+
+        assert GeminiDeleteFileOperator(task_id="delete", file_name=name).execute(context)["kept"] == [name]
+
+    def test_files_are_deleted_where_there_are_no_batches(self, emulator, files, context):
+        emulator.faults.add(
+            "list_batches", "status", status=404, body={"error": {"code": 404, "message": "x", "status": "NOT_FOUND"}}
+        )
+
+        assert GeminiDeleteFileOperator(task_id="delete", file_name=files).execute(context)["deleted"] == files
+
+    def test_nothing_is_deleted_while_the_jobs_cannot_be_listed(self, emulator, hook, files, context):
+        emulator.faults.add("list_batches", "internal", times=None)
+
+        with pytest.raises(e.GeminiServiceError):
+            GeminiDeleteFileOperator(task_id="delete", file_name=files).execute(context)
+
+        assert len(hook.list_files()) == 3

@@ -491,7 +491,13 @@ def test_delete_fails_for_a_missing_file_if_asked_to(emulator, hook, context, te
 def test_delete_sends_several_requests_at_once(connect, context, mocker):
     connect()
     together = threading.Barrier(16, timeout=30)
-    mocker.patch.object(FilesClient, "send", autospec=True, side_effect=lambda client, request: together.wait())
+
+    def send(client, request):
+        if request.method == "DELETE":
+            together.wait()
+        return {}
+
+    mocker.patch.object(FilesClient, "send", autospec=True, side_effect=send)
 
     assert len(delete([f"files/f{number}" for number in range(32)]).execute(context)["deleted"]) == 32
 
