@@ -10,6 +10,8 @@ The errors of this provider, split by what the caller should do.
     │   ├── GeminiFileGoneError       the file was deleted, has expired, or is another project's: upload it again
     │   ├── GeminiFileFailedError     the service could not process the file: read its reason
     │   ├── GeminiNoAnswerError       the model gave no usable answer: change the prompt, the files or the limits
+    │   ├── GeminiStoreGoneError      the store or document was deleted, or is another project's
+    │   ├── GeminiDocumentFailedError the service could not index the document
     │   ├── GeminiBatchGoneError      the batch job was deleted, or is another project's
     │   ├── GeminiBatchFailedError    the service ended the batch job without results: read its reason
     │   ├── GeminiBatchCancelledError somebody cancelled the batch job
@@ -92,6 +94,14 @@ class GeminiFileFailedError(GeminiPermanentError):
 
 class GeminiNoAnswerError(GeminiPermanentError):
     """The model gave no usable answer, and would not give one to the same request."""
+
+
+class GeminiStoreGoneError(GeminiPermanentError):
+    """The file search store or document does not exist any more, or does not exist for this key."""
+
+
+class GeminiDocumentFailedError(GeminiPermanentError):
+    """The service could not index a document."""
 
 
 class GeminiBatchGoneError(GeminiPermanentError):

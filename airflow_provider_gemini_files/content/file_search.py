@@ -1,0 +1,105 @@
+"""The file search of a request: which stores a model may look into, and what an answer cites of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+
+_STORE = re.compile(r"fileSearchStores/[a-z0-9][a-z0-9-]*")
+_KEYS = {"stores", "metadata_filter", "top_k"}
+#: Tools of the service that cannot be combined with file search, in both spellings.
+_BUILT_IN = {
+    "google_search", "googleSearch", "google_search_retrieval", "googleSearchRetrieval", "url_context", "urlContext",
+    "google_maps", "googleMaps", "file_search", "fileSearch", "code_execution", "codeExecution", "computer_use",
+    "computerUse", "enterprise_web_search", "enterpriseWebSearch", "retrieval",
+}  # fmt: skip
+#: Models before Gemini 3 are not in Google's table of models with file search.
+_WITHOUT = re.compile(r"(models/)?gemini-[12](\.|-|$)")
+
+
+@dataclass(frozen=True)
+class FileSearch:
+    """
+    The stores that a model searches.
+
+    :param stores: ``fileSearchStores/...``.
+    :param metadata_filter: an expression over custom metadata (AIP-160), such as ``team = "ops"``.
+    :param top_k: chunks that are found, the most.
+    """
+
+    stores: tuple[str, ...]
+    metadata_filter: str | None = None
+    top_k: int | None = None
+
+    @classmethod
+    def of(cls, given: Any) -> FileSearch:
+        """
+        Read ``{"stores": [...], "metadata_filter": ..., "top_k": ...}``.
+
+        :raises GeminiInputError: for anything else, and if there is no store.
+        """
+        if not isinstance(given, Mapping):
+            raise GeminiInputError(
+                f"file_search must be a dict like {{'stores': ['fileSearchStores/...']}}; got {given!r}."
+            )
+        if unknown := sorted(str(key) for key in given.keys() - _KEYS):
+            raise GeminiInputError(f"file_search: unknown {', '.join(unknown)}; known are {', '.join(sorted(_KEYS))}.")
+        top_k = given.get("top_k")
+        if top_k in (None, "", "None"):
+            top_k = None
+        elif isinstance(top_k, bool) or not str(top_k).isdigit() or int(top_k) < 1:
+            raise GeminiInputError(f"file_search: top_k must be a whole number, at least 1; got {top_k!r}.")
+        metadata_filter = given.get("metadata_filter")
+        if metadata_filter in (None, "", "None"):
+            metadata_filter = None
+        elif not isinstance(metadata_filter, str):
+            raise GeminiInputError(f"file_search: metadata_filter must be a text; got {metadata_filter!r}.")
+        return cls(_stores(given.get("stores")), metadata_filter, None if top_k is None else int(top_k))
+
+    def tool(self) -> dict[str, Any]:
+        """Return the tool of a request, as ``GenerateContentConfig`` takes it."""
+        options = {"metadata_filter": self.metadata_filter, "top_k": self.top_k}
+        given = {name: value for name, value in options.items() if value is not None}
+        return {"file_search": {"file_search_store_names": list(self.stores), **given}}
+
+    def tools(self, generation_config: Mapping[str, Any] | None) -> list[Any]:
+        """
+        Return the tools of a configuration with this one.
+
+        :raises GeminiInputError: if it has another tool of the service, which file search cannot be combined with.
+        """
+        tools = (generation_config or {}).get("tools") or []
+        listed = list(tools) if isinstance(tools, list | tuple) else [tools]
+        others = {str(name) for tool in listed if isinstance(tool, Mapping) for name in tool if name in _BUILT_IN}
+        if others:
+            raise GeminiInputError(
+                f"file_search cannot be combined with {', '.join(sorted(others))} of generation_config's tools."
+            )
+        return [*listed, self.tool()]
+
+    @staticmethod
+    def check_model(model: str) -> None:
+        """
+        Refuse a model that has no file search.
+
+        :raises GeminiInputError: naming the model.
+        """
+        if _WITHOUT.match(model):
+            raise GeminiInputError(f"{model} has no file search: choose a model of Gemini 3 or later.")
+
+
+def _stores(given: Any) -> tuple[str, ...]:
+    if isinstance(given, str | Mapping):
+        given = [given]
+    listed = list(given) if isinstance(given, Iterable) else []
+    names = [one.get("name") if isinstance(one, Mapping) else one for one in listed]
+    if not names:
+        raise GeminiInputError("file_search: stores is empty, so there is nothing to search.")
+    for name in names:
+        if not isinstance(name, str) or not _STORE.fullmatch(name):
+            raise GeminiInputError(f"file_search: {name!r} is not a store; expected 'fileSearchStores/...'.")
+    return tuple(dict.fromkeys(str(name) for name in names))

@@ -1,0 +1,1 @@
+"""File search stores and their documents. Pure: no Airflow, no SDK, no HTTP."""

@@ -1,0 +1,109 @@
+"""The custom metadata of documents: what an author gives, and what this package adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+
+#: Entries of a document, as Google's documentation says.
+MAX_ENTRIES = 20
+#: Names of our own entries begin with this.
+OWN_PREFIX = "airflow_"
+_SOURCE, _FINGERPRINT, _OWNER = f"{OWN_PREFIX}source", f"{OWN_PREFIX}fingerprint", f"{OWN_PREFIX}owner"
+
+Value = str | int | float | list[str]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """
+    Where a document comes from, as this package writes it into the document.
+
+    :param source: URI of the source, without a user, password or query.
+    :param fingerprint: changes when the source, or how it is indexed, does.
+    :param owner: the task that keeps the document in step with its source.
+    """
+
+    source: str
+    fingerprint: str
+    owner: str
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> Origin | None:
+        """Read the origin from a document's metadata; None if this package has not written it."""
+        values = [metadata.get(name) for name in (_SOURCE, _FINGERPRINT, _OWNER)]
+        return cls(*map(str, values)) if all(isinstance(value, str) for value in values) else None
+
+    def entries(self) -> dict[str, Value]:
+        """Return the entries that :meth:`of` reads."""
+        return {_SOURCE: self.source, _FINGERPRINT: self.fingerprint, _OWNER: self.owner}
+
+
+def check_metadata(given: Any, *, own: int = 0) -> dict[str, Value]:
+    """
+    Return the custom metadata that an author gives.
+
+    :param own: entries that this package adds.
+    :raises GeminiInputError: for anything but a dict of texts, numbers and lists of texts, and for too many entries.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise GeminiInputError(f"custom_metadata must be a dict like {{'team': 'ops'}}; got {given!r}.")
+    for name, value in given.items():
+        if not isinstance(name, str) or not name or name.startswith(OWN_PREFIX):
+            raise GeminiInputError(
+                f"custom_metadata has the name {name!r}: a name is a text that does not begin with {OWN_PREFIX!r}."
+            )
+        if not _is_value(value):
+            raise GeminiInputError(
+                f"custom_metadata[{name!r}] must be a text, a number or a list of texts; got {value!r}."
+            )
+    if len(given) + own > MAX_ENTRIES:
+        raise GeminiInputError(
+            f"custom_metadata has {len(given)} entries, and a document has at most {MAX_ENTRIES}, of which this package "
+            f"uses {own}."
+        )
+    return dict(given)
+
+
+def to_api(metadata: Mapping[str, Value]) -> list[dict[str, Any]]:
+    """Return metadata as the service takes them."""
+    return [{"key": name, **_typed(value)} for name, value in metadata.items()]
+
+
+def from_api(entries: Any) -> dict[str, Any]:
+    """Return the metadata of a document or of a citation; entries that cannot be read are left out."""
+    listed: Iterable[Any] = entries if isinstance(entries, list) else []
+    metadata: dict[str, Any] = {}
+    for entry in listed:
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("key"), str):
+            continue
+        texts = entry.get("stringListValue")
+        for value in (entry.get("stringValue"), entry.get("numericValue"), _values(texts)):
+            if value is not None:
+                metadata[entry["key"]] = value
+                break
+    return metadata
+
+
+def _values(texts: Any) -> list[Any] | None:
+    values = texts.get("values") if isinstance(texts, Mapping) else None
+    return values if isinstance(values, list) else None
+
+
+def _is_value(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(isinstance(one, str) for one in value)
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _typed(value: Value) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"stringValue": value}
+    if isinstance(value, list | tuple):
+        return {"stringListValue": {"values": list(value)}}
+    return {"numericValue": value}

@@ -1,0 +1,174 @@
+"""Stores and documents as the service reports them, and the parsing of their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.file_search.metadata import Origin, from_api
+
+_STORE = re.compile(r"fileSearchStores/[a-z0-9][a-z0-9-]*")
+_DOCUMENT = re.compile(rf"({_STORE.pattern})/documents/[a-z0-9][a-z0-9-]*")
+
+StoreLike = str | Mapping[str, Any]
+DocumentLike = str | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class FileSearchStore:
+    """
+    A file search store.
+
+    :param name: ``fileSearchStores/...``.
+    :param documents: number of documents by state: ``active``, ``pending``, ``failed``.
+    :param size_bytes: of the documents, as the service counts them.
+    """
+
+    name: str
+    display_name: str | None = None
+    embedding_model: str | None = None
+    create_time: str | None = None
+    documents: Mapping[str, int] = field(default_factory=dict)
+    size_bytes: int = 0
+
+    @classmethod
+    def from_api(cls, resource: Mapping[str, Any]) -> FileSearchStore:
+        """
+        Read a resource of the service.
+
+        :raises ValueError: if it is no store.
+        """
+        counts = {state: _number(resource.get(f"{state}DocumentsCount")) for state in ("active", "pending", "failed")}
+        return cls(
+            name=parse_store(resource.get("name")),
+            display_name=resource.get("displayName"),
+            embedding_model=resource.get("embeddingModel"),
+            create_time=resource.get("createTime"),
+            documents=counts,
+            size_bytes=_number(resource.get("sizeBytes")),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {**asdict(self), "documents": dict(self.documents)}
+
+
+@dataclass(frozen=True)
+class Document:
+    """
+    A document of a store.
+
+    :param name: ``fileSearchStores/.../documents/...``.
+    :param state: ``PENDING``, ``ACTIVE`` or ``FAILED``; FAILED can become ACTIVE later.
+    :param metadata: custom metadata as texts, numbers and lists of texts, ours included.
+    """
+
+    name: str
+    state: str
+    display_name: str | None = None
+    mime_type: str | None = None
+    size_bytes: int | None = None
+    create_time: str | None = None
+    update_time: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_api(cls, resource: Mapping[str, Any]) -> Document:
+        """
+        Read a resource of the service.
+
+        :raises ValueError: if it is no document.
+        """
+        size = resource.get("sizeBytes")
+        return cls(
+            name=parse_document(resource.get("name")),
+            state=str(resource.get("state") or "STATE_UNSPECIFIED").removeprefix("STATE_"),
+            display_name=resource.get("displayName"),
+            mime_type=resource.get("mimeType"),
+            size_bytes=None if size is None else _number(size),
+            create_time=resource.get("createTime"),
+            update_time=resource.get("updateTime"),
+            metadata=from_api(resource.get("customMetadata")),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {**asdict(self), "metadata": dict(self.metadata)}
+
+    @property
+    def origin(self) -> Origin | None:
+        """Return where this package says that the document comes from; None for documents of other tools."""
+        return Origin.of(self.metadata)
+
+    def changed_at(self) -> float | None:
+        """Return when its state changed last, as far as known, in seconds since the epoch."""
+        for time in (self.update_time, self.create_time):
+            try:
+                if time:
+                    return datetime.fromisoformat(time).timestamp()
+            except (ValueError, OverflowError):
+                continue
+        return None
+
+
+def parse_store(store: Any) -> str:
+    """
+    Return the name of a store, ``fileSearchStores/...``.
+
+    :param store: the name, the id alone, or a dict with ``name``.
+    :raises GeminiInputError: for anything else.
+    """
+    given = store.get("name") if isinstance(store, Mapping) else store
+    text = given.strip() if isinstance(given, str) else ""
+    name = text if "/" in text else f"fileSearchStores/{text}"
+    if not _STORE.fullmatch(name):
+        raise GeminiInputError(f"{store!r} is not the name of a file search store; expected 'fileSearchStores/...'.")
+    return name
+
+
+def parse_document(document: Any) -> str:
+    """
+    Return the name of a document, ``fileSearchStores/.../documents/...``.
+
+    :raises GeminiInputError: for anything else, such as the name of an operation.
+    """
+    given = document.get("name") if isinstance(document, Mapping) else document
+    if not isinstance(given, str) or not _DOCUMENT.fullmatch(given.strip()):
+        raise GeminiInputError(
+            f"{document!r} is not the name of a document; expected 'fileSearchStores/.../documents/...'."
+        )
+    return given.strip()
+
+
+def parse_documents(documents: Any) -> list[str]:
+    """
+    Return the names of one document or of several, without duplicates.
+
+    :raises GeminiInputError: if there is none, or one cannot be read.
+    """
+    is_one = documents is None or isinstance(documents, str | Mapping)
+    names = [parse_document(one) for one in ([documents] if is_one else list(documents))]
+    if not names:
+        raise GeminiInputError("There is no document: the list is empty.")
+    return list(dict.fromkeys(names))
+
+
+def store_of(documents: Iterable[str]) -> str:
+    """
+    Return the store of some documents.
+
+    :raises GeminiInputError: if they are of several stores.
+    """
+    stores = {document.partition("/documents/")[0] for document in documents}
+    if len(stores) != 1:
+        raise GeminiInputError(f"The documents are of several stores: {', '.join(sorted(stores))}. Take one at a time.")
+    return stores.pop()
+
+
+def _number(value: Any) -> int:
+    text = str(value)
+    return int(text) if text.isdigit() else 0

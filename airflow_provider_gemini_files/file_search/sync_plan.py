@@ -1,0 +1,104 @@
+"""What a sync has to do: one plan from the sources and the documents that a store has now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from airflow_provider_gemini_files.file_search.resources import Document
+
+
+@dataclass(frozen=True)
+class SyncPlan:
+    """
+    The next steps; when they are done, the plan is made again, until there are none.
+
+    :param uploads: sources that have no document of their present state.
+    :param pending: documents to wait for.
+    :param deletions: documents that no question needs any more.
+    :param unchanged: sources whose document is ACTIVE and has their present state.
+    :param replaced: sources of :attr:`uploads` and :attr:`pending` that have an older document.
+    """
+
+    uploads: Sequence[str] = ()
+    pending: Sequence[Document] = ()
+    deletions: Sequence[Document] = ()
+    unchanged: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether the store is in step with the sources."""
+        return not (self.uploads or self.pending or self.deletions)
+
+
+@dataclass
+class _Existing:
+    """The documents of one source."""
+
+    right: list[Document] = field(default_factory=list)
+    old: list[Document] = field(default_factory=list)
+
+
+def plan_sync(
+    fingerprints: Mapping[str, str],
+    documents: Iterable[Document],
+    owner: str,
+    *,
+    is_failed: Callable[[Document], bool],
+    delete_missing: bool = True,
+) -> SyncPlan:
+    """
+    Plan the next steps of a sync.
+
+    A document is deleted only if its source is gone, or if another document of the source's present state is ACTIVE: a
+    question always finds one.
+
+    :param fingerprints: the present fingerprint of each source, by its URI.
+    :param documents: all documents of the store; those of other owners are left alone.
+    :param is_failed: whether a FAILED document has been so for too long to become ACTIVE.
+    """
+    existing: dict[str, _Existing] = {}
+    deletions: list[Document] = []
+    for document in documents:
+        origin = document.origin
+        if origin is None or origin.owner != owner:
+            continue
+        if origin.source not in fingerprints:
+            deletions += [document] if delete_missing else []
+            continue
+        of_source = existing.setdefault(origin.source, _Existing())
+        is_right = origin.fingerprint == fingerprints[origin.source]
+        (of_source.right if is_right else of_source.old).append(document)
+    uploads: list[str] = []
+    pending: list[Document] = []
+    unchanged: set[str] = set()
+    for source in fingerprints:
+        found = existing.get(source, _Existing())
+        active = _first(document for document in found.right if document.state == "ACTIVE")
+        waiting = [document for document in found.right if document.state != "ACTIVE" and not is_failed(document)]
+        if active:
+            unchanged.add(source)
+            # Duplicates of two syncs at once; both keep the same one. One that is still pending can go, too.
+            deletions += [one for one in [*found.right, *found.old] if one is not active]
+        elif waiting:
+            pending.append(min(waiting, key=_age))
+        else:
+            uploads.append(source)
+    replaced = frozenset(
+        source for source, found in existing.items() if source not in unchanged and (found.old or found.right)
+    )
+    return SyncPlan(uploads, pending, _distinct(deletions), frozenset(unchanged), replaced)
+
+
+def _distinct(deletions: Sequence[Document]) -> list[Document]:
+    """Return deletions once each, in a stable order."""
+    return sorted({document.name: document for document in deletions}.values(), key=lambda document: document.name)
+
+
+def _first(documents: Iterable[Document]) -> Document | None:
+    return min(documents, key=_age, default=None)
+
+
+def _age(document: Document) -> tuple[str, str]:
+    return document.create_time or "", document.name
