@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from airflow_provider_gemini_files.batches.job import SUCCEEDED, BatchJob
-from airflow_provider_gemini_files.common.waiting import Wait
+from airflow_provider_gemini_files.common.waiting import Schedule, Wait
 from airflow_provider_gemini_files.exceptions import (
     GeminiBatchCancelledError,
     GeminiBatchExpiredError,
@@ -12,6 +14,8 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
 )
 
+#: Seconds for which a job that has SUCCEEDED is waited for to name its results; users saw a few minutes.
+RESULTS_LATE_SECONDS = 3600.0
 #: Codes (google.rpc.Code) of a failure that another job may not have.
 _TRANSIENT = {4: "DEADLINE_EXCEEDED", 8: "RESOURCE_EXHAUSTED", 10: "ABORTED", 13: "INTERNAL", 14: "UNAVAILABLE"}
 
@@ -20,17 +24,26 @@ class BatchWait(Wait[BatchJob]):
     """
     The wait for batch jobs to end with results; their names are ``batches/...``.
 
-    A state that is not known yet is waited for. So is a job that has SUCCEEDED and does not name its results: the
-    service shows the state before the file is there.
+    A state that is not known yet is waited for. So is, for an hour, a job that has SUCCEEDED and does not name its
+    results: the service shows the state before the file is there.
     """
 
     goal = "to end"
     advice = "The service works on a job for up to 48 hours: raise the timeout to wait longer."
 
+    def __init__(self, names: Iterable[str], schedule: Schedule) -> None:
+        super().__init__(names, schedule)
+        self._succeeded_at: dict[str, float] = {}
+
     def judge(self, seen: BatchJob, now: float) -> bool | GeminiFilesError:
         """Return whether a job has results, or the error of one that never will have any."""
         if seen.has_results:
             return True
+        if seen.state in SUCCEEDED and now - self._succeeded_at.setdefault(seen.name, now) >= RESULTS_LATE_SECONDS:
+            return GeminiBatchInterruptedError(
+                f"{seen.name} has SUCCEEDED, but names no results after {RESULTS_LATE_SECONDS / 60:g} minutes. A retry "
+                "submits a new job."
+            )
         return ended_badly(seen) or False
 
     def state_of(self, seen: BatchJob) -> str:

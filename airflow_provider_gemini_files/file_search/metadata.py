@@ -64,8 +64,8 @@ def check_metadata(given: Any, *, own: int = 0) -> dict[str, Value]:
             )
     if len(given) + own > MAX_ENTRIES:
         raise GeminiInputError(
-            f"custom_metadata has {len(given)} entries, and a document has at most {MAX_ENTRIES}, of which this package "
-            f"uses {own}."
+            f"custom_metadata has {len(given)} entries. A document has at most {MAX_ENTRIES}, and {own} of them are "
+            "this package's."
         )
     return dict(given)
 

@@ -17,11 +17,12 @@ from airflow_provider_gemini_files.batches.mark import BatchMark
 from airflow_provider_gemini_files.batches.requests import Part, parts_of
 from airflow_provider_gemini_files.batches.results import Results
 from airflow_provider_gemini_files.batches.rows import Tally
+from airflow_provider_gemini_files.batches.state import RESULTS_LATE_SECONDS
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.exceptions import (
     GeminiBatchGoneError,
     GeminiFileGoneError,
-    GeminiInputError,
+    GeminiPermanentError,
     GeminiRateLimitError,
     GeminiServiceError,
 )
@@ -66,6 +67,9 @@ class BatchRun:
         self._input = BatchInput(service, files, uploads, content, spec)
         self._spec = spec
         self._listed: list[BatchJob] | None = None
+        #: Whether this attempt has waited for jobs of an earlier one to appear in the list; once is enough for all.
+        self.has_looked_later = False
+        self._planned: set[str] = set()
 
     @cached_property
     def model(self) -> str:
@@ -82,7 +86,9 @@ class BatchRun:
         """
         requests = self._spec.requests if keys is None else self._spec.requests.only(keys)
         parts = parts_of(self._input.configured(requests), self._spec.max_requests)
-        return [JobPlan(self._fingerprint(part, again), part, requests) for part in parts]
+        plans = [JobPlan(self._fingerprint(part, again), part, requests) for part in parts]
+        self._planned.update(plan.fingerprint for plan in plans)
+        return plans
 
     def submit(self, plan: JobPlan) -> BatchJob:
         """
@@ -94,12 +100,14 @@ class BatchRun:
         submission = Submission(self._spec.store, plan.fingerprint, self._log)
         remembered = submission.recall()
         job = self._usable(remembered.name) or self._find(plan)
-        if job is None and (remembered.maybe_submitted or self._spec.is_retry):
+        if job is None and (remembered.maybe_submitted or self._spec.is_retry) and not self.has_looked_later:
+            self.has_looked_later = True
             job = self._find_later(plan)
         if job is not None:
             self._log.info("%s has been submitted before (%s): it is used.", job.name, job.progress())
             submission.keep(job.name)
             return job
+        self._warn_of_others(plan)
         mark = self._input.prepare(plan)
         job = self._create(plan, mark, submission)
         submission.keep(job.name)
@@ -161,6 +169,18 @@ class BatchRun:
 
     # Finding a job
 
+    def _warn_of_others(self, plan: JobPlan) -> None:
+        """Name the jobs of this task that go on, and are billed, although it asks something else now."""
+        for job in self._listed or ():
+            mark = BatchMark.parse(job.display_name)
+            if job.has_ended or mark is None or mark.owner != self._spec.owner or mark.fingerprint in self._planned:
+                continue
+            self._log.warning(
+                "%s still works on other requests of this task. If they are not needed any more, cancel it with "
+                "GeminiCancelBatchOperator or GeminiFilesHook.cancel_batch.",
+                job.name,
+            )
+
     def _usable(self, name: str | None) -> BatchJob | None:
         """Return a job by its name if its results can be used, or will be."""
         if name is None:
@@ -210,7 +230,12 @@ class BatchRun:
     def _is_lost(self, job: BatchJob) -> bool:
         """Return whether the results of an old job do not exist any more."""
         ended = job.ended_at()
-        if job.output_file is None or ended is None or self._service.server_now() < ended + _RESULTS_KEPT:
+        if ended is None:
+            return False
+        age = self._service.server_now() - ended
+        if not job.has_results:
+            return age > RESULTS_LATE_SECONDS
+        if job.output_file is None or age < _RESULTS_KEPT:
             return False
         try:
             self._files.get_file(job.output_file)
@@ -234,7 +259,7 @@ class BatchRun:
             if job is None:
                 raise
             return job
-        except GeminiInputError:
+        except GeminiPermanentError:
             submission.forget()
             self._files.delete_files([mark.input])
             raise

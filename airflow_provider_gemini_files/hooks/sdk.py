@@ -248,8 +248,13 @@ _BESIDE = (
 )  # fmt: skip
 #: Fields that the SDK itself acts on.
 _OF_SDK = ("automaticFunctionCalling", "automaticContinuation", "httpOptions", "shouldReturnHttpResponse")
-#: Fields that only another of Google's APIs has.
-_ELSEWHERE = ("routingConfig", "modelSelectionConfig", "audioTimestamp", "modelArmorConfig", "generationOutputConfig")
+#: Fields that only another of Google's APIs has; the SDK refuses them, too.
+_ELSEWHERE = (
+    "routingConfig", "modelSelectionConfig", "audioTimestamp", "modelArmorConfig", "generationOutputConfig",
+    "tools.retrieval", "tools.enterpriseWebSearch", "tools.parallelAiSearch", "tools.googleSearch.excludeDomains",
+    "tools.googleSearch.blockingConfidence", "safetySettings.method", "imageConfig.outputMimeType",
+    "imageConfig.outputCompressionQuality", "imageConfig.personGeneration",
+)  # fmt: skip
 
 
 def request_json(turns: list[dict[str, Any]], config: types.GenerateContentConfig) -> dict[str, Any]:
@@ -259,17 +264,38 @@ def request_json(turns: list[dict[str, Any]], config: types.GenerateContentConfi
     :raises GeminiInputError: for a field that this API does not have.
     """
     fields = _json(config)
-    if wrong := [name for name in _ELSEWHERE if name in fields]:
+    if wrong := [path for path in _ELSEWHERE if _has(fields, path.split("."))]:
         raise GeminiInputError(f"generation_config has {', '.join(wrong)}, which the Gemini API does not have.")
     for name in _OF_SDK:
         fields.pop(name, None)
-    if isinstance(instruction := fields.get("systemInstruction"), str):
-        fields["systemInstruction"] = {"parts": [{"text": instruction}], "role": "user"}
+    if instruction := fields.get("systemInstruction"):
+        fields["systemInstruction"] = _instruction(instruction)
     if isinstance(voice := fields.get("speechConfig"), str):
         fields["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
+    if (cache := fields.get("cachedContent")) and not str(cache).startswith("cachedContents/"):
+        fields["cachedContent"] = f"cachedContents/{cache}"
     request = {"contents": [_json(content) for content in content_of(turns)]}
     request |= {name: fields.pop(name) for name in _BESIDE if name in fields}
     return request | ({"generationConfig": fields} if fields else {})
+
+
+def _instruction(given: Any) -> Any:
+    """Return a system instruction, which may be a text, parts or a content, as a content."""
+    if isinstance(given, dict) and "parts" in given:
+        return given
+    parts = [
+        {"text": part} if isinstance(part, str) else part for part in (given if isinstance(given, list) else [given])
+    ]
+    return {"parts": parts, "role": "user"}
+
+
+def _has(value: Any, path: list[str]) -> bool:
+    """Return whether a JSON value has a field at a path; lists on the way are looked through."""
+    if not path:
+        return True
+    if isinstance(value, list):
+        return any(_has(one, path) for one in value)
+    return isinstance(value, dict) and path[0] in value and _has(value[path[0]], path[1:])
 
 
 def _json(model: pydantic.BaseModel) -> dict[str, Any]:

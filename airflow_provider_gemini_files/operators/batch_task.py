@@ -59,6 +59,7 @@ class BatchTask:
 
     :param resume: the past of the task.
     :param ended: jobs of which a trigger has just told that they have ended.
+    :param timed_out: the error with which a trigger has just ended the wait for the last round.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class BatchTask:
         output: Output,
         resume: BatchResume,
         ended: Sequence[BatchJob] = (),
+        timed_out: GeminiWaitTimeoutError | None = None,
     ) -> None:
         self._task = task
         self._settings = settings
@@ -81,6 +83,7 @@ class BatchTask:
         self._output = output
         self._resume = resume
         self._seen = {job.name: job for job in ended}
+        self._timed_out = timed_out
 
     def execute(self) -> str:
         """Do what is left to do, and return the URI of the answers; it may defer the task."""
@@ -103,7 +106,7 @@ class BatchTask:
             tally = self._run.write(results, self._output, known=known)
         return self._landed(jobs, tally)
 
-    def give_up(self, names: Sequence[str]) -> None:
+    def _give_up(self, names: Sequence[str]) -> None:
         """Cancel jobs that are past their time; one that only this task's execution_timeout has ended goes on."""
         for name in names:
             job = self._hook.get_batch(name)
@@ -133,15 +136,17 @@ class BatchTask:
         return True
 
     def _submitted(self, plan: JobPlan) -> BatchJob:
+        self._run.has_looked_later = self._resume.has_looked_later
         while True:
             try:
                 job = self._run.submit(plan)
             except GeminiRateLimitError as error:
+                self._resume.has_looked_later = self._run.has_looked_later
                 if self._settings.on_quota == "fail":
                     raise
                 self._pause(error)
                 continue
-            self._resume.refusals = 0
+            self._resume.refusals, self._resume.has_looked_later = 0, self._run.has_looked_later
             return job
 
     def _pause(self, error: GeminiRateLimitError) -> None:
@@ -178,14 +183,16 @@ class BatchTask:
         """
         names = list(self._resume.jobs_of(again).values())
         try:
+            if self._timed_out and again == len(self._resume.rounds) - 1:
+                raise self._timed_out
             return self._wait(names)
-        except GeminiWaitTimeoutError:
-            self.give_up(names)
-            raise
         except GeminiFilesError as error:
+            if isinstance(error, GeminiWaitTimeoutError):
+                self._give_up(names)
             jobs = [job for name in names if (job := self._job_or_none(name))]
             self._delete_inputs(jobs)
-            if is_first or not any(job.state in WITHOUT_RESULTS for job in jobs):
+            has_failed = isinstance(error, GeminiWaitTimeoutError) or any(job.state in WITHOUT_RESULTS for job in jobs)
+            if is_first or not has_failed:
                 raise
             self._log.warning("%s The rows that were asked again keep their errors.", error)
             return []
@@ -245,25 +252,21 @@ class BatchTask:
         if tally.unsuccessful and self._settings.on_row_error == "fail":
             raise GeminiBatchRowsError(
                 f"{tally.described()}. All rows are in {self._output.uri}, with the error of each. on_row_error='keep' "
-                "lets the task succeed, and retry_rows asks rows with a passing error again."
+                "lets the task succeed, and retry_rows asks rows with a passing error again. A cleared task writes the "
+                f"same answers again; to ask all requests anew, delete {', '.join(job.name for job in jobs[:3])} first."
             )
         return self._output.uri
 
     def _manifest(self, jobs: Sequence[BatchJob], tally: Tally) -> Mapping[str, Any]:
         first = jobs[0]
-        mark = BatchMark.parse(first.display_name)
         return {
-            "name": first.name,
-            "names": [job.name for job in jobs],
-            "state": first.state,
+            **_account(first),
+            "end_time": jobs[-1].end_time,
             "model": first.model or self._run.model,
             "counts": {"total": tally.total, **tally.counts},
             "usage": tally.usage,
-            "create_time": first.create_time,
-            "end_time": jobs[-1].end_time,
-            "input_file": mark.input if mark else None,
-            "result_file": first.output_file,
             "output": self._output.uri,
+            "jobs": [_account(job) for job in jobs],
         }
 
     def _delete_inputs(self, jobs: Sequence[BatchJob]) -> None:
@@ -274,3 +277,16 @@ class BatchTask:
                 self._log.info("Deleted %s, the requests of a job that has ended", deletion.name)
             else:
                 self._log.warning("%s stays until a cleanup or its expiry: %s", deletion.name, deletion.error)
+
+
+def _account(job: BatchJob) -> dict[str, Any]:
+    """Return what the manifest says about a job."""
+    mark = BatchMark.parse(job.display_name)
+    return {
+        "name": job.name,
+        "state": job.state,
+        "create_time": job.create_time,
+        "end_time": job.end_time,
+        "input_file": mark.input if mark else None,
+        "result_file": job.output_file,
+    }

@@ -95,7 +95,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         else the task fails before a job is submitted.
     :param on_quota: ``"wait"``: if the service takes no further job, because there are too many jobs or tokens in the
         queue, try again later; in the triggerer if ``deferrable``. ``"fail"``: fail.
-    :param quota_timeout: seconds until a job that the service takes not must be submitted.
+    :param quota_timeout: seconds until the task fails if the service still takes no further job.
     :param timeout: seconds from its submission until a job has to end; the service gives it up after 48 hours.
     :param cancel_on_timeout: cancel a job that has not ended by then, so that a retry submits a new one.
     :param cancel_on_kill: cancel the job if this task is marked as failed or success while a worker waits for it. In
@@ -182,16 +182,16 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
     def execute_complete(self, context: Context, event: Event | None, **_: Any) -> str:
         """Write the answers of jobs that have ended, or submit what has been refused before."""
         resume = BatchResume.read(event) or self._new_resume()
+        ended: list[BatchJob] = []
+        timed_out = None
         try:
             ended = batches_of(event)
-        except GeminiWaitTimeoutError:
-            self._batch_task(context, resume).give_up(resume.names())
-            raise
+        except GeminiWaitTimeoutError as error:
+            timed_out = error
         except _ENDED_BADLY as error:
             # The jobs are read again, so that what others of them have answered is not lost.
             self.log.warning("%s", error)
-            ended = []
-        return self._batch_task(context, resume, ended).execute()
+        return self._batch_task(context, resume, ended, timed_out).execute()
 
     def on_kill(self) -> None:
         """Cancel the jobs if a person has ended this task; whoever runs it again needs them otherwise."""
@@ -212,7 +212,13 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         thread.start()
         thread.join(_KILL_SECONDS)
 
-    def _batch_task(self, context: Context, resume: BatchResume, ended: Sequence[BatchJob] = ()) -> BatchTask:
+    def _batch_task(
+        self,
+        context: Context,
+        resume: BatchResume,
+        ended: Sequence[BatchJob] = (),
+        timed_out: GeminiWaitTimeoutError | None = None,
+    ) -> BatchTask:
         """Read the arguments; nothing is sent but what names files."""
         self._refuse_nothing()
         uploaded = UploadedMetadata(context).of
@@ -233,7 +239,8 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             is_retry=(getattr(context["ti"], "try_number", None) or 1) > 1,
             store=context.get("task_state_store"),
         )
-        return BatchTask(self, self._settings(context), context, self.hook.batch_run(spec), output, resume, ended)
+        run = self.hook.batch_run(spec)
+        return BatchTask(self, self._settings(context), context, run, output, resume, ended, timed_out)
 
     def _settings(self, context: Context) -> BatchSettings:
         def on_wait(names: list[str]) -> None:

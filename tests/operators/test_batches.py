@@ -13,11 +13,12 @@ import httpx
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from pydantic import BaseModel
-from support import API_KEY, FakeClock
+from support import API_KEY, FakeClock, logged_by
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.emulator.batch import Batch
+from airflow_provider_gemini_files.hooks.batch_run import LIST_LAG_SECONDS
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.operators.batches import (
@@ -154,10 +155,10 @@ class TestRequests:
         [job] = jobs(emulator)
         manifest = ti.pushed["batch"]
         assert manifest.pop("usage")["total"] == sum(row["usage"]["total"] for row in rows(output))
-        assert manifest.pop("input_file").startswith("files/af")
+        assert manifest.pop("input_file") == manifest["jobs"][0].pop("input_file")
         assert manifest == {
+            "jobs": [{key: manifest[key] for key in ("name", "state", "create_time", "end_time", "result_file")}],
             "name": job["name"],
-            "names": [job["name"]],
             "state": "SUCCEEDED",
             "model": "models/gemini-3.8-pro",
             "counts": {"total": 3, "success": 3, "error": 0, "invalid": 0, "blocked": 0, "cut": 0, "missing": 0},
@@ -290,6 +291,19 @@ class TestWaiting:
 
         batch(files=files, prompt="what?").execute(context)
 
+        assert len(rows(output)) == 3
+
+    def test_job_whose_results_never_appear_is_an_error_and_not_used_again(
+        self, emulator, batch, files, output, context, clock
+    ):
+        emulator.faults.add("create_batch", "batch_output_late", seconds=10**6)
+        with pytest.raises(e.GeminiBatchInterruptedError, match="names no results after 60 minutes"):
+            batch(files=files, prompt="what?").execute(context)
+        clock.advance(60)
+
+        batch(files=files, prompt="what?").execute(context)
+
+        assert posted(emulator) == 2
         assert len(rows(output)) == 3
 
     @pytest.mark.parametrize("deferrable", [False, True])
@@ -507,7 +521,7 @@ class TestRows:
 
         assert [row["error"] for row in rows(output)] == [None, None, None]
         assert [len(requests) for requests in requests_of_jobs(emulator)] == [3, 1]
-        assert ti.pushed["batch_name"] == ti.pushed["batch"]["names"]
+        assert ti.pushed["batch_name"] == [job["name"] for job in ti.pushed["batch"]["jobs"]]
         assert len(ti.pushed["batch_name"]) == 2
 
     def test_rows_are_asked_again_over_deferrals(self, emulator, batch, files, output, context):
@@ -537,6 +551,15 @@ class TestRows:
         emulator.faults.add("create_batch", "batch_expired", nth=2)
 
         batch(files=files, prompt="what?", retry_rows=1, on_row_error="keep").execute(context)
+
+        assert [row["error"] and row["error"]["kind"] for row in rows(output)] == [None, "error", None]
+
+    def test_repetition_that_takes_too_long_leaves_the_rows_as_they_are(self, emulator, batch, files, output, context):
+        emulator.faults.add("create_batch", "rows_failed", keys=["note1.txt"])
+        emulator.faults.add("create_batch", "batch_stuck", nth=2)
+        operator = batch(files=files, prompt="what?", retry_rows=1, on_row_error="keep", deferrable=True, timeout=7200)
+
+        finished(operator, context)
 
         assert [row["error"] and row["error"]["kind"] for row in rows(output)] == [None, "error", None]
 
@@ -632,6 +655,35 @@ class TestLimits:
 
         assert posted(emulator) == 4
         assert len(rows(output)) == 5
+
+    def test_retry_of_split_jobs_looks_once_for_those_of_the_former_attempt(
+        self, emulator, batch, output, context, ti, clock
+    ):
+        ti.try_number = 2
+
+        batch(requests=["a?", "b?", "c?"], max_requests=1, poll_interval=7).execute(context)
+
+        assert clock.slept.count(LIST_LAG_SECONDS) == 1
+
+    def test_requests_of_a_job_that_is_refused_for_good_are_deleted(self, emulator, batch, files, hook, context, store):
+        emulator.faults.add("create_batch", "no_batches")
+
+        with pytest.raises(e.GeminiAuthError):
+            batch(files=files, prompt="what?").execute(context)
+
+        assert len(hook.list_files()) == len(files)
+        assert store.values == {}
+
+    def test_job_of_former_requests_is_named_in_the_log(self, emulator, batch, files, context, mocker):
+        with pytest.raises(TaskDeferred):
+            batch(files=files, prompt="what?", deferrable=True).execute(context)
+        [job] = jobs(emulator)
+        operator = batch(files=files, prompt="who?")
+        warning = mocker.spy(operator.hook.log, "warning")
+
+        operator.execute(context)
+
+        assert any(line.startswith(f"{job['name']} still works on other requests") for line in logged_by(warning))
 
 
 class TestFiles:
