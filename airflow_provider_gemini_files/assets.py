@@ -1,7 +1,8 @@
 """
 The assets of this provider, for Airflow's schedules and for lineage tools.
 
-``gemini-files://<connection>`` is the storage of a connection, ``gemini-files://<connection>/files/<id>`` a file in it.
+``gemini-files://<connection>`` is the storage of a connection, ``gemini-files://<connection>/files/<id>`` a file in it,
+and ``gemini-files://<connection>/fileSearchStores/<id>/documents/<id>`` a document of a file search store.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
 SCHEME = "gemini-files"
-#: Empty for the storage; else a file.
-_PATH = re.compile(r"/?|/files/[^/]+")
+#: Empty for the storage; else a file or a document.
+_PATH = re.compile(r"/?|/files/[^/]+|/fileSearchStores/[^/]+/documents/[^/]+")
 
 
 def storage_asset(gemini_conn_id: str) -> Asset:
@@ -30,7 +31,7 @@ def storage_asset(gemini_conn_id: str) -> Asset:
 
 
 def file_uri(gemini_conn_id: str, name: str) -> str:
-    """Return the asset URI of a file."""
+    """Return the asset URI of a file or document."""
     return f"{SCHEME}://{quote(gemini_conn_id, safe='')}/{name}"
 
 

@@ -31,6 +31,16 @@ def uploaded(hook: BaseHook | None, conn_id: str, files: Iterable[GeminiFile]) -
         _add(hook, "add_output_asset", file_uri(conn_id, file.name))
 
 
+def indexed(hook: BaseHook | None, conn_id: str, source: str, document: str) -> None:
+    """
+    Report a document of a file search store with its source.
+
+    :param source: a path, a URI, or the name of a Gemini file.
+    """
+    _add(hook, "add_input_asset", file_uri(conn_id, source) if source.startswith("files/") else _source_uri(source))
+    _add(hook, "add_output_asset", file_uri(conn_id, document))
+
+
 def shown(hook: BaseHook | None, conn_id: str, files: Iterable[GeminiFile]) -> None:
     """Report files that a model has seen."""
     for file in files:

@@ -9,6 +9,9 @@ from airflow_provider_gemini_files.hooks.extras import connection_type
 _PACKAGE = "airflow_provider_gemini_files"
 _INTEGRATION = "Google Gemini Files"
 
+#: Resources with operators, sensors and triggers.
+_RESOURCES = ("files", "batches", "file_search", "storage")
+
 
 def _modules(*names: str) -> list[dict[str, Any]]:
     return [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.{name}" for name in names]}]
@@ -28,9 +31,9 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": _modules("hooks.gemini_files"),
-        "operators": _modules("operators.files", "operators.content", "operators.batches", "operators.storage"),
-        "sensors": _modules("sensors.files", "sensors.batches", "sensors.storage"),
-        "triggers": _modules("triggers.files", "triggers.batches", "triggers.storage"),
+        "operators": _modules(*(f"operators.{name}" for name in ("content", *_RESOURCES))),
+        "sensors": _modules(*(f"sensors.{name}" for name in _RESOURCES)),
+        "triggers": _modules(*(f"triggers.{name}" for name in _RESOURCES)),
         "cli": [f"{_PACKAGE}.cli.get_commands"],
         "bundles": _modules("dags.bundle"),
         "connection-types": [connection_type()],

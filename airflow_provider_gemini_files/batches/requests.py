@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.file_search.search import FileSearch
 
 #: The words of ``GeminiGenerateContentOperator`` that a request of a batch may have, too.
-_WORDS = ("prompt", "files", "contents", "system_instruction", "generation_config", "response_schema")
+_WORDS = ("prompt", "files", "contents", "system_instruction", "generation_config", "response_schema", "file_search")
 _KNOWN = {"key", "model", *_WORDS}
 
 
@@ -44,6 +45,7 @@ class Words:
     system_instruction: str | None = None
     generation_config: Mapping[str, Any] | None = None
     response_schema: Any = None
+    file_search: Any = None
     model: str | None = None
 
 
@@ -197,6 +199,7 @@ class _Reader:
             system_instruction=words["system_instruction"] or None,
             generation_config=words["generation_config"] or None,
             schema=_schema(words["response_schema"]) if own_schema else self._schema,
+            file_search=None if words["file_search"] in (None, "", "None") else FileSearch.of(words["file_search"]),
         ).checked()
 
 
@@ -255,7 +258,9 @@ def parts_of(requests: Iterable[BatchRequest], max_requests: int | None = None) 
 def _identity(one: BatchRequest) -> bytes:
     request = one.request
     schema = request.schema.json_schema if request.schema else None
+    search = asdict(request.file_search) if request.file_search else None
     asked = [one.key, request.contents.by_name(), request.system_instruction, request.generation_config, schema]
+    asked += [search] if search else []
     return json.dumps(asked, sort_keys=True, default=_hashed).encode()
 
 

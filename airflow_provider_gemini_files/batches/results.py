@@ -47,21 +47,25 @@ class Results:
         return result if isinstance(result, Mapping) else None
 
     def rows(
-        self, requests: Iterable[BatchRequest] | None, schema: Schema | None = None, *, keep_cut: bool = False
+        self,
+        requests: Iterable[BatchRequest] | None,
+        schema: Schema | None = None,
+        *,
+        keep_cut: bool = False,
+        require_citations: bool = False,
     ) -> Iterator[Row]:
         """
         Yield the row of each request, in the order of the requests.
 
         :param requests: None if they are not known any more: the rows then come in the order of the results.
         :param schema: for requests that are not known.
-        :param keep_cut: see :func:`~airflow_provider_gemini_files.batches.rows.row_of`.
+        :param keep_cut: see :func:`~airflow_provider_gemini_files.batches.rows.row_of`, also for the next one.
         """
-        if requests is None:
-            for key in self._places:
-                yield row_of(key, self.get(key), None, schema, keep_cut=keep_cut)
-            return
-        for one in requests:
-            yield row_of(one.key, self.get(one.key), one, schema, keep_cut=keep_cut)
+        keys: Iterable[tuple[str, BatchRequest | None]] = (
+            ((key, None) for key in self._places) if requests is None else ((one.key, one) for one in requests)
+        )
+        for key, one in keys:
+            yield row_of(key, self.get(key), one, schema, keep_cut=keep_cut, require_citations=require_citations)
 
 
 def _key(line: bytes) -> str | None:

@@ -37,7 +37,8 @@ class Row:
     """
     One row.
 
-    :param record: the line of the output: ``{"key", "value", "error", "finish_reason", "usage", "files"}``.
+    :param record: the line of the output: ``{"key", "value", "error", "finish_reason", "usage", "files"}``, and
+        ``citations`` of an answer that cites documents of file search stores.
     :param is_transient: whether a further job may answer the request.
     """
 
@@ -58,6 +59,7 @@ def row_of(
     schema: Schema | None,
     *,
     keep_cut: bool = False,
+    require_citations: bool = False,
 ) -> Row:
     """
     Return the row of a request.
@@ -66,6 +68,7 @@ def row_of(
     :param request: None if it is not known any more.
     :param schema: what the answer has to follow; the request's own has priority.
     :param keep_cut: take the text of an answer that was cut at its limit of tokens for a success.
+    :param require_citations: an answer that cites no document of file search stores is no success.
     """
     files = request.request.contents.names if request else []
     if request:
@@ -80,15 +83,15 @@ def row_of(
         raw = json.dumps(result["response"])
         message = f"The answer has a form that cannot be read ({type(error).__name__})."
         return _failed(key, RowKind.ERROR, message, files, text=raw)
-    return _answered(key, answer, schema, files, keep_cut=keep_cut)
-
-
-def _answered(key: str, answer: Answer, schema: Schema | None, files: list[str], *, keep_cut: bool) -> Row:
     try:
-        text = answer.usable_text(keep_cut=keep_cut and schema is None)
+        text = answer.usable_text(keep_cut=keep_cut and schema is None, require_citations=require_citations)
     except GeminiFilesError as error:
         kind = RowKind.CUT if answer.finish_reason == CUT else RowKind.BLOCKED
         return _failed(key, kind, str(error), files, answer=answer, text=answer.text)
+    return _judged(key, text, answer, schema, files)
+
+
+def _judged(key: str, text: str, answer: Answer, schema: Schema | None, files: list[str]) -> Row:
     value: Any = text
     if schema is not None:
         value, wrong = schema.judge(text)
@@ -130,17 +133,18 @@ def _failed(
 def _record(
     key: str, value: Any, error: dict[str, Any] | None, answer: Answer | None, files: list[str]
 ) -> dict[str, Any]:
-    record: dict[str, Any] = storable(
-        {
-            "key": key,
-            "value": value,
-            "error": error,
-            "finish_reason": answer.finish_reason if answer else None,
-            "usage": answer.usage if answer else None,
-            "files": files,
-        }
-    )
-    return record
+    record: dict[str, Any] = {
+        "key": key,
+        "value": value,
+        "error": error,
+        "finish_reason": answer.finish_reason if answer else None,
+        "usage": answer.usage if answer else None,
+        "files": files,
+    }
+    if answer and answer.citations:
+        record["citations"] = list(answer.citations)
+    stored: dict[str, Any] = storable(record)
+    return stored
 
 
 class Tally:

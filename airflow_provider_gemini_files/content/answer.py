@@ -15,6 +15,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiNoAnswerError,
     GeminiUnusableAnswerError,
 )
+from airflow_provider_gemini_files.file_search.search import citations_of
 
 _COMPLETE = (None, "FINISH_REASON_UNSPECIFIED", "STOP")
 CUT = "MAX_TOKENS"
@@ -74,6 +75,9 @@ class Answer:
     :param media: images, audio and other files of the answer, in order, without those of the model's thoughts.
     :param other_parts: kinds of all other parts, such as ``executableCode``.
     :param sources: pages and documents that the answer is based on, as in ``{"title", "uri"}``, without duplicates.
+    :param citations: documents of file search stores that the answer is based on: ``{"title", "store", "page",
+        "metadata", "source"}``, without duplicates and without what is not known; ``source`` is the URI that a sync of
+        this package wrote.
     :param usage: see :func:`~airflow_provider_gemini_files.content.tokens.usage_of`; of all candidates.
     :param unreadable: MIME types of media that are empty or cannot be decoded; they are not in ``media``.
     """
@@ -89,6 +93,7 @@ class Answer:
     media: tuple[Media, ...] = ()
     other_parts: tuple[str, ...] = ()
     sources: tuple[dict[str, Any], ...] = ()
+    citations: tuple[dict[str, Any], ...] = ()
     unreadable: tuple[str, ...] = ()
 
     @classmethod
@@ -112,16 +117,20 @@ class Answer:
             other_parts=_other_parts(parts),
             unreadable=tuple(one.mime_type for one in inline if not one.data),
             sources=_sources(candidate),
+            citations=citations_of(candidate.get("groundingMetadata")),
             model_version=_name(response.get("modelVersion")),
             usage=usage_of(usage if isinstance(usage := response.get("usageMetadata"), Mapping) else {}),
         )
 
-    def usable_text(self, *, keep_cut: bool = False, media_suffice: bool = False) -> str:
+    def usable_text(
+        self, *, keep_cut: bool = False, media_suffice: bool = False, require_citations: bool = False
+    ) -> str:
         """
         Return the text if it can be used.
 
         :param keep_cut: accept the text of an answer that was cut at its token limit.
         :param media_suffice: return an empty text for an answer that has only media.
+        :param require_citations: refuse an answer that no document of a file search store supports.
         :raises GeminiNoAnswerError: if a retry would end the same way: a blocked prompt or answer, an answer without
             text but with media or function calls.
         :raises GeminiUnusableAnswerError: if a retry may end better.
@@ -133,6 +142,12 @@ class Answer:
         text = self.text if self.text and self.text.strip() else None
         if self.finish_reason not in _COMPLETE and not (keep_cut and self.finish_reason == CUT and text):
             raise self._ended_early()
+        if require_citations and not self.citations:
+            raise GeminiNoAnswerError(
+                "The answer cites no document of the file search stores: nothing in them was found, and the model "
+                f"answered from its own knowledge. It begins: {(text or '')[:_HEAD]!r}. Check the prompt and "
+                "metadata_filter, and that the stores have ACTIVE documents."
+            )
         if text or (media_suffice and self.media):
             return text or ""
         raise self._no_text()

@@ -12,6 +12,7 @@ from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.file_search.search import FileSearch
 from airflow_provider_gemini_files.files.reference import GeminiFile
 
 #: Set by ``response_schema``, and so by nothing else; the SDK accepts both spellings.
@@ -31,6 +32,7 @@ class ModelRequest:
     :param model: the connection's if None.
     :param generation_config: fields of ``google.genai.types.GenerateContentConfig``.
     :param schema: what the answer has to follow; any text if None.
+    :param file_search: the stores that the model searches; none if None.
     """
 
     contents: Contents
@@ -38,6 +40,7 @@ class ModelRequest:
     system_instruction: str | None = None
     generation_config: Mapping[str, Any] | None = None
     schema: Schema | None = None
+    file_search: FileSearch | None = None
 
     @classmethod
     def of(
@@ -50,6 +53,7 @@ class ModelRequest:
         system_instruction: str | None = None,
         generation_config: Mapping[str, Any] | None = None,
         response_schema: Any = None,
+        file_search: Any = None,
     ) -> ModelRequest:
         """
         Read a request; see ``GeminiGenerateContentOperator`` for the arguments.
@@ -63,6 +67,7 @@ class ModelRequest:
             system_instruction=system_instruction or None,
             generation_config=generation_config or None,
             schema=None if response_schema is None else Schema.of(response_schema),
+            file_search=None if file_search in (None, "", "None") else FileSearch.of(file_search),
         )
         return request.checked()
 
@@ -76,7 +81,21 @@ class ModelRequest:
             if text is not None and not isinstance(text, str):
                 raise GeminiInputError(f"{name} must be a text; got {text!r} ({type(text).__name__}).")
         _check_config(self.generation_config, self.schema)
+        if self.file_search:
+            self.file_search.tools(self.generation_config)
         return self
+
+    def configuration(self, model: str) -> Mapping[str, Any] | None:
+        """
+        Return the generation config with everything that is sent in it.
+
+        :param model: the one that is asked.
+        :raises GeminiInputError: for a model without file search, if stores are to be searched.
+        """
+        if self.file_search is None:
+            return self.generation_config
+        self.file_search.check_model(model)
+        return {**(self.generation_config or {}), "tools": self.file_search.tools(self.generation_config)}
 
     def turns(self, files: Sequence[GeminiFile]) -> list[dict[str, Any]]:
         """

@@ -56,6 +56,10 @@ class FileSearchStore:
         """Return the JSON form."""
         return {**asdict(self), "documents": dict(self.documents)}
 
+    def created_at(self) -> float | None:
+        """Return when it was created, in seconds since the epoch; None if the service does not say."""
+        return _seconds(self.create_time)
+
 
 @dataclass(frozen=True)
 class Document:
@@ -106,13 +110,11 @@ class Document:
 
     def changed_at(self) -> float | None:
         """Return when its state changed last, as far as known, in seconds since the epoch."""
-        for time in (self.update_time, self.create_time):
-            try:
-                if time:
-                    return datetime.fromisoformat(time).timestamp()
-            except (ValueError, OverflowError):
-                continue
-        return None
+        return _seconds(self.update_time) or self.created_at()
+
+    def created_at(self) -> float | None:
+        """Return when it was created, in seconds since the epoch; None if the service does not say."""
+        return _seconds(self.create_time)
 
 
 def parse_store(store: Any) -> str:
@@ -172,3 +174,10 @@ def store_of(documents: Iterable[str]) -> str:
 def _number(value: Any) -> int:
     text = str(value)
     return int(text) if text.isdigit() else 0
+
+
+def _seconds(time: str | None) -> float | None:
+    try:
+        return datetime.fromisoformat(time).timestamp() if time else None
+    except (ValueError, OverflowError):
+        return None

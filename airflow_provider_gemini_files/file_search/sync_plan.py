@@ -17,6 +17,7 @@ class SyncPlan:
     :param pending: documents to wait for.
     :param deletions: documents that no question needs any more.
     :param unchanged: sources whose document is ACTIVE and has their present state.
+    :param unlisted: number of documents that were added, and are not in the list of documents yet.
     :param replaced: sources of :attr:`uploads` and :attr:`pending` that have an older document.
     """
 
@@ -25,11 +26,12 @@ class SyncPlan:
     deletions: Sequence[Document] = ()
     unchanged: frozenset[str] = frozenset()
     replaced: frozenset[str] = frozenset()
+    unlisted: int = 0
 
     @property
     def is_done(self) -> bool:
         """Return whether the store is in step with the sources."""
-        return not (self.uploads or self.pending or self.deletions)
+        return not (self.uploads or self.pending or self.deletions or self.unlisted)
 
 
 @dataclass
@@ -100,5 +102,5 @@ def _first(documents: Iterable[Document]) -> Document | None:
     return min(documents, key=_age, default=None)
 
 
-def _age(document: Document) -> tuple[str, str]:
-    return document.create_time or "", document.name
+def _age(document: Document) -> tuple[float, str]:
+    return document.created_at() or 0.0, document.name

@@ -53,6 +53,7 @@ class AskOptions:
     :param repeat_unanswered: repeat a request that was sent but not answered, which may be billed twice.
     :param find_upload: finds the metadata of a file that is gone, so that its source is uploaded again; None: a file
         that is gone is an error.
+    :param require_citations: refuse an answer that cites no document of the file search stores.
     :param media_suffice: accept an answer that has only media; a schema still requires text.
     :param on_response: called with the account of the call (see :class:`Asked`) after each response and before it is
         judged, as a useless answer has been paid for, too.
@@ -65,6 +66,7 @@ class AskOptions:
     find_upload: FindUpload | None = None
     on_response: Callable[[dict[str, Any]], None] | None = None
     media_suffice: bool = False
+    require_citations: bool = False
 
     def __post_init__(self) -> None:
         if self.on_max_tokens not in get_args(OnMaxTokens):
@@ -80,7 +82,7 @@ class Asked:
 
     :param value: the text, or the JSON value if a schema was given; an empty text if there are only media.
     :param response: ``{"files", "shown", "model_version", "finish_reason", "usage"}``, and ``sources`` if the model
-        searched; ``usage`` includes the tokens of a repair, ``shown`` says of each file what it is: ``{"name",
+        searched, and ``citations`` if it found documents of file search stores; ``usage`` includes the tokens of a repair, ``shown`` says of each file what it is: ``{"name",
         "display_name", "uploaded_from"}``.
     :param media: images, audio and other files of the answer.
     """
@@ -211,6 +213,7 @@ class Ask:
         text = answer.usable_text(
             keep_cut=self._options.on_max_tokens == "keep" and free_form,
             media_suffice=self._options.media_suffice and free_form,
+            require_citations=self._options.require_citations,
         )
         self._media = answer.media
         if answer.finish_reason == CUT:
@@ -226,6 +229,8 @@ class Ask:
         response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage
         if answer.sources:
             response["sources"] = unique_sources([*response.get("sources", []), *answer.sources])
+        if answer.citations:
+            response["citations"] = unique_sources([*response.get("citations", []), *answer.citations])
         if self._options.on_response:
             try:
                 self._options.on_response(storable(response))

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -49,6 +49,7 @@ class BatchSpec:
         again; None: such a file is an error.
     :param timeout: seconds after its submission from which on a job is given up.
     :param gives_up: whether a job that is given up is cancelled, so that it must not be used again.
+    :param require_citations: an answer that cites no document of file search stores is no success.
     :param keep_cut: take the text of an answer that was cut at its limit of tokens for a success.
     :param since: no job of this run is older, in seconds since the epoch; None if that is not known.
     :param is_retry: whether an earlier attempt of the task may have submitted the jobs.
@@ -64,6 +65,7 @@ class BatchSpec:
     min_remaining_ttl: float = 26 * 3600.0
     find_upload: FindUpload | None = None
     gives_up: bool = True
+    require_citations: bool = False
     keep_cut: bool = False
     since: float | None = None
     is_retry: bool = False
@@ -179,13 +181,14 @@ class BatchInput:
 
         def read(request: ModelRequest) -> types.GenerateContentConfig:
             schema = request.schema.json_schema if request.schema else None
-            given = [request.system_instruction, request.generation_config, schema]
+            given = [request.system_instruction, request.generation_config, schema, request.file_search]
             key = json.dumps(given, sort_keys=True, default=repr)
             if key not in known:
                 # Few differ; what every request has of its own is not worth keeping.
                 if len(known) >= _MAX_KNOWN:
                     known.clear()
-                known[key] = self._content.config_of(request)
+                model = self._spec.model or self._service.connection.model
+                known[key] = self._content.config_of(replace(request, model=model))
             return known[key]
 
         return read

@@ -157,7 +157,8 @@ class BatchRun:
         schema = None
         if not known and spec.requests.words.response_schema is not None:
             schema = ModelRequest.of(prompt="-", response_schema=spec.requests.words.response_schema).schema
-        return results.rows(spec.requests if known else None, schema, keep_cut=spec.keep_cut)
+        requests = spec.requests if known else None
+        return results.rows(requests, schema, keep_cut=spec.keep_cut, require_citations=spec.require_citations)
 
     def _fingerprint(self, part: Part, again: int) -> str:
         owner = self._spec.owner

@@ -69,6 +69,10 @@ class GeminiConnection(ConnectionExtras):
         """Return where uploads start."""
         return f"{self.base_url}/upload/{self.api_version}/files"
 
+    def document_url(self, store: str) -> str:
+        """Return where uploads into a file search store start."""
+        return f"{self.base_url}/upload/{self.api_version}/{store}:uploadToFileSearchStore"
+
     def address(self) -> str:
         """Return the address that is called, and the variable of the proxy in between, for error messages."""
         url = shown_url(self.base_url)

@@ -51,7 +51,11 @@ class ContentCalls:
         from airflow_provider_gemini_files.hooks import sdk
 
         json_schema = request.schema.json_schema if request.schema else None
-        return sdk.content_config(request.generation_config, request.system_instruction, json_schema)
+        # Without a file search, the connection need not be read for this.
+        given = request.generation_config
+        if request.file_search:
+            given = request.configuration(request.model or self._service.connection.model)
+        return sdk.content_config(given, request.system_instruction, json_schema)
 
     def generate(
         self,

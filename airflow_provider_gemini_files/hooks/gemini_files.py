@@ -16,6 +16,7 @@ from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
+from airflow_provider_gemini_files.file_search.resources import Document, DocumentLike, FileSearchStore, StoreLike
 from airflow_provider_gemini_files.files.cleanup_report import CleanupReport
 from airflow_provider_gemini_files.files.deletion import Deletion
 from airflow_provider_gemini_files.files.naming import Owner
@@ -34,7 +35,9 @@ from airflow_provider_gemini_files.hooks.connection import (
     GeminiConnection,
 )
 from airflow_provider_gemini_files.hooks.content import ContentCalls
+from airflow_provider_gemini_files.hooks.document_sync import DocumentSync, SyncSpec
 from airflow_provider_gemini_files.hooks.extras import connection_type
+from airflow_provider_gemini_files.hooks.file_search import FileSearchCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
 from airflow_provider_gemini_files.hooks.storage import StorageCalls
@@ -143,6 +146,15 @@ class GeminiFilesHook(BaseHook):
     def content(self) -> ContentCalls:
         """Return the calls to models."""
         return ContentCalls(self._service)
+
+    @cached_property
+    def file_search(self) -> FileSearchCalls:
+        """Return the calls for file search stores and documents."""
+        return FileSearchCalls(self._service)
+
+    def document_sync(self, spec: SyncSpec, store: StateStore | None = None) -> DocumentSync:
+        """Return the use case of one sync."""
+        return DocumentSync(self._service, self.file_search, self.uploads, spec, store)
 
     # Files
 
@@ -369,6 +381,41 @@ class GeminiFilesHook(BaseHook):
         :raises GeminiInputError: for a job that has not ended.
         """
         return self.batches.delete_batch(batch, ignore_missing=ignore_missing)
+
+    # File search
+
+    def create_file_search_store(self, display_name: str, embedding_model: str | None = None) -> FileSearchStore:
+        """
+        Return the file search store of a display name: the oldest that there is, or a new one.
+
+        :raises GeminiInputError: if there is one with another embedding model.
+        """
+        return self.file_search.create_store(display_name, embedding_model)
+
+    def list_file_search_stores(self) -> list[FileSearchStore]:
+        """Return all file search stores of the key's project."""
+        return self.file_search.list_stores()
+
+    def delete_file_search_store(self, store: StoreLike, *, force: bool = False, ignore_missing: bool = True) -> bool:
+        """
+        Delete a file search store.
+
+        :param force: with all of its documents; else a store that has some is an error.
+        :return: False if there was nothing to delete.
+        """
+        return self.file_search.delete_store(store, force=force, ignore_missing=ignore_missing)
+
+    def list_documents(self, store: StoreLike) -> list[Document]:
+        """Return all documents of a file search store."""
+        return self.file_search.list_documents(store)
+
+    def delete_document(self, document: DocumentLike, *, ignore_missing: bool = True) -> bool:
+        """
+        Delete a document of a file search store.
+
+        :return: False if there was nothing to delete.
+        """
+        return self.file_search.delete_document(document, ignore_missing=ignore_missing)
 
     # Storage
 

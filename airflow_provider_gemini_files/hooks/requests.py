@@ -12,13 +12,18 @@ from airflow_provider_gemini_files.common.failures import ApiResponse, error_of_
 from airflow_provider_gemini_files.common.limits import LIST_PAGE_SIZE
 from airflow_provider_gemini_files.common.lookup import Named
 from airflow_provider_gemini_files.common.redaction import shown_text
-from airflow_provider_gemini_files.exceptions import GeminiBatchGoneError, GeminiFileGoneError, GeminiServiceError
+from airflow_provider_gemini_files.exceptions import (
+    GeminiBatchGoneError,
+    GeminiFileGoneError,
+    GeminiFilesError,
+    GeminiServiceError,
+)
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 
 log = logging.getLogger(__name__)
 
-_LIST_KEYS = ("files", "operations", "nextPageToken")
+_LIST_KEYS = ("files", "operations", "fileSearchStores", "documents", "nextPageToken")
 #: A gateway that answers 200 says in one of these what is wrong.
 _ERROR_KEYS = {"error", "errors", "detail", "fault", "message", "msg"}
 
@@ -30,7 +35,8 @@ class ApiRequest:
 
     :param doing: what it does, for error messages.
     :param path: what follows the API version in the URL.
-    :param file: the file whose resource it is about, if it is one; ``batch``: the batch job.
+    :param about: the name of the resource that it is about; None for a list and a creation.
+    :param gone: the error of a resource that does not exist.
     :param body: what is sent as JSON; nothing if None.
     :param results: keys that make an object the service's result, whatever else it has.
     """
@@ -39,8 +45,8 @@ class ApiRequest:
     method: str
     path: str
     query: Mapping[str, str | int] = field(default_factory=dict)
-    file: str | None = None
-    batch: str | None = None
+    about: str | None = None
+    gone: type[GeminiFilesError] = GeminiFileGoneError
     body: Mapping[str, Any] | None = None
     results: tuple[str, ...] = ()
 
@@ -54,17 +60,17 @@ class ApiRequest:
 
 def get_file(name: str) -> ApiRequest:
     """Return the request for a file's metadata."""
-    return ApiRequest(f"get {name}", "GET", name, file=name, results=("name",))
+    return ApiRequest(f"get {name}", "GET", name, about=name, results=("name",))
 
 
 def delete_file(name: str) -> ApiRequest:
     """Return the request that deletes a file."""
-    return ApiRequest(f"delete {name}", "DELETE", name, file=name)
+    return ApiRequest(f"delete {name}", "DELETE", name, about=name)
 
 
 def get_batch(name: str) -> ApiRequest:
     """Return the request for a batch job."""
-    return ApiRequest(f"get {name}", "GET", name, batch=name, results=("name", "metadata"))
+    return ApiRequest(f"get {name}", "GET", name, about=name, gone=GeminiBatchGoneError, results=("name", "metadata"))
 
 
 def create_batch(model: str, display_name: str, input_file: str) -> ApiRequest:
@@ -82,12 +88,12 @@ def create_batch(model: str, display_name: str, input_file: str) -> ApiRequest:
 
 def cancel_batch(name: str) -> ApiRequest:
     """Return the request that cancels a batch job."""
-    return ApiRequest(f"cancel {name}", "POST", f"{name}:cancel", batch=name, body={})
+    return ApiRequest(f"cancel {name}", "POST", f"{name}:cancel", about=name, gone=GeminiBatchGoneError, body={})
 
 
 def delete_batch(name: str) -> ApiRequest:
     """Return the request that deletes a batch job."""
-    return ApiRequest(f"delete {name}", "DELETE", name, batch=name)
+    return ApiRequest(f"delete {name}", "DELETE", name, about=name, gone=GeminiBatchGoneError)
 
 
 #: The cheapest call that needs a valid key and a Files API.
@@ -109,12 +115,11 @@ def read_response(response: ApiResponse, request: ApiRequest, connection: Gemini
     if is_success:
         # A login page or a gateway's text is no result, whatever its status says.
         response = ApiResponse(502, response.headers, response.body)
-    about = request.file or request.batch
-    error = error_of_response(response, request.doing, file=about, secrets=(connection.api_key,))
-    if request.batch and isinstance(error, GeminiFileGoneError):
-        raise GeminiBatchGoneError(
-            f"{request.batch} does not exist: it was deleted, or belongs to another project than the key of connection "
-            f"{connection.conn_id!r}. Jobs are kept for six weeks."
+    error = error_of_response(response, request.doing, file=request.about, secrets=(connection.api_key,))
+    if request.gone is not GeminiFileGoneError and isinstance(error, GeminiFileGoneError):
+        raise request.gone(
+            f"{request.about} does not exist: it was deleted, or belongs to another project than the key of connection "
+            f"{connection.conn_id!r}."
         )
     raise error
 
@@ -161,6 +166,7 @@ class Resource(Generic[T]):
 
     :param plural: for messages, and the path of its list.
     :param key: the key of a page that has the items.
+    :param page_size: items of a page, the most that the service gives.
     :param says_all: whether an item of a list says all that getting it would.
     """
 
@@ -168,13 +174,18 @@ class Resource(Generic[T]):
     key: str
     get: Callable[[str], ApiRequest]
     read: Callable[[Mapping[str, Any], GeminiConnection], T]
+    page_size: int = LIST_PAGE_SIZE
     says_all: Callable[[T], bool] = _always
 
 
 FILES: Resource[GeminiFile] = Resource("files", "files", get_file, read_file)
 #: The list of jobs leaves out results that are in the job itself.
 BATCHES: Resource[BatchJob] = Resource(
-    "batches", "operations", get_batch, read_batch, lambda job: job.state not in SUCCEEDED or job.has_results
+    "batches",
+    "operations",
+    get_batch,
+    read_batch,
+    says_all=lambda job: job.state not in SUCCEEDED or job.has_results,
 )
 
 
@@ -210,7 +221,7 @@ class Listing(Generic[T]):
         """Return the request for the next page; None after the last."""
         if self._is_done:
             return None
-        query: dict[str, str | int] = {"pageSize": LIST_PAGE_SIZE}
+        query: dict[str, str | int] = {"pageSize": self._resource.page_size}
         if self._token:
             query["pageToken"] = self._token
         plural = self._resource.plural

@@ -27,6 +27,7 @@ from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 from airflow_provider_gemini_files.hooks import request_log
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
+from airflow_provider_gemini_files.transfer.document_upload import NewDocument, upload_document
 from airflow_provider_gemini_files.transfer.file_upload import Destination, FileUpload, Result, Tools
 from airflow_provider_gemini_files.transfer.memory import MIN_REMEMBERED_BYTES, StateStore
 from airflow_provider_gemini_files.transfer.progress import Progress
@@ -82,6 +83,21 @@ class UploadCalls:
         lineage.uploaded(self._service.hook, self._service.conn_id, files)
         return files
 
+    def upload_document(self, file_search_store: str, document: NewDocument, *, store: StateStore | None = None) -> str:
+        """
+        Upload a document into a file search store, and return its name; it is often still PENDING.
+
+        :param file_search_store: ``fileSearchStores/...``.
+        :param store: as for :meth:`upload_files`.
+        """
+        from airflow_provider_gemini_files.transfer import uploader
+
+        source = document.source
+        progress = Progress(self._log.info, shown_text(source.name), source.size)
+        destination = replace(self._destination(), upload_url=self._service.connection.document_url(file_search_store))
+        with uploader.new_client(self._service.connection.timeout, 1) as client:
+            return upload_document(document, destination, self._tools(client, progress, store))
+
     def reupload_file(self, gone: GeminiFile, *, min_remaining_ttl: float = DEFAULT_MIN_REMAINING_TTL) -> GeminiFile:
         """
         Upload the source of a file that is gone once more, and wait until it is ACTIVE.
@@ -136,21 +152,23 @@ class UploadCalls:
         )
 
     def _upload(self, upload: Upload, tools: Tools) -> Result:
-        connection = self._service.connection
-        destination = Destination(
-            conn_id=self._service.conn_id,
-            upload_url=connection.upload_url,
-            api_key=connection.api_key,
-            max_retries=connection.max_retries,
-            via_host=connection.upload_via_host,
-        )
-        result = FileUpload(upload, destination, tools).run()
+        result = FileUpload(upload, self._destination(), tools).run()
         if not result.reused:
             Stats.incr("gemini_files.upload.bytes", result.sent)
             Stats.incr("gemini_files.upload.files")
         if result.resumes:
             Stats.incr("gemini_files.upload.resumes", result.resumes)
         return result
+
+    def _destination(self) -> Destination:
+        connection = self._service.connection
+        return Destination(
+            conn_id=self._service.conn_id,
+            upload_url=connection.upload_url,
+            api_key=connection.api_key,
+            max_retries=connection.max_retries,
+            via_host=connection.upload_via_host,
+        )
 
     def _raise_for_failures(self, outcomes: Sequence[Outcome[Upload, Result]]) -> None:
         """Raise the error of the only upload, or one that names all that failed."""

@@ -38,7 +38,7 @@ from airflow_provider_gemini_files.operators.base import (
 from airflow_provider_gemini_files.operators.batch_resume import BatchResume
 from airflow_provider_gemini_files.operators.batch_task import BatchSettings, BatchTask
 from airflow_provider_gemini_files.operators.batch_words import BatchWords
-from airflow_provider_gemini_files.operators.content import ModelOperator
+from airflow_provider_gemini_files.operators.content import ModelOperator, check_citations
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 from airflow_provider_gemini_files.transfer.output import Output
 
@@ -82,6 +82,9 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
     :param response_schema: an answer that does not follow it is an invalid row.
     :param generation_config: fields of ``google.genai.types.GenerateContentConfig`` (templated).
     :param on_max_tokens: ``"keep"`` takes the text of an answer that was cut at its limit of tokens for a success.
+    :param file_search: file search stores that the model may look into, as for
+        :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator` (templated).
+    :param require_citations: an answer that cites no document of these stores is a row without a value.
     :param output_path: where the answers are written: a local path, or a URI that Airflow's ObjectStoragePath takes
         (templated).
     :param output_conn_id: connection of the object storage; its provider's default if None (templated).
@@ -111,6 +114,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         "source",
         "source_conn_id",
         "generation_config",
+        "file_search",
         "output_path",
         "output_conn_id",
     )
@@ -118,6 +122,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         **ModelOperator.template_fields_renderers,
         "requests": "json",
         "generation_config": "json",
+        "file_search": "json",
     }
     operator_extra_links = (GeminiBatchLink(),)
 
@@ -131,6 +136,8 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         response_schema: Any = None,
         generation_config: Mapping[str, Any] | None = None,
         on_max_tokens: OnMaxTokens = "fail",
+        file_search: Mapping[str, Any] | None = None,
+        require_citations: bool = False,
         output_conn_id: str | None = None,
         on_row_error: OnRowError = "fail",
         retry_rows: int = 0,
@@ -150,6 +157,9 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         _check_choice(on_row_error, OnRowError, "on_row_error")
         _check_choice(on_quota, OnBatchQuota, "on_quota")
         _check_choice(on_max_tokens, OnMaxTokens, "on_max_tokens")
+        # Requests can have a file_search of their own.
+        if requests is None and source is None:
+            check_citations(file_search, require_citations)
         self.output_path = output_path
         self.requests = requests
         self.source = source
@@ -157,6 +167,8 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         self.response_schema = response_schema
         self.generation_config = generation_config
         self.on_max_tokens = on_max_tokens
+        self.file_search = file_search
+        self.require_citations = require_citations
         self.output_conn_id = output_conn_id
         self.on_row_error = on_row_error
         self.retry_rows = whole_number_of(retry_rows, "retry_rows")
@@ -234,6 +246,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             min_remaining_ttl=self.min_remaining_ttl,
             find_upload=uploaded if self.reupload_expired else None,
             gives_up=self.cancel_on_timeout,
+            require_citations=self.require_citations,
             keep_cut=self.on_max_tokens == "keep",
             since=run_after.timestamp() if run_after else None,
             is_retry=(getattr(context["ti"], "try_number", None) or 1) > 1,
@@ -266,6 +279,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             system_instruction=text_of(self.system_instruction, "system_instruction"),
             generation_config=self.generation_config,
             response_schema=self.response_schema,
+            file_search=self.file_search,
             model=text_of(self.model, "model"),
         )
         conn_id = text_of(self.source_conn_id, "source_conn_id")

@@ -66,7 +66,9 @@ class ModelOperator(GeminiOperator):
         # Taken before templates are rendered: a task that was given files must not ask without any.
         self._was_given_files = files is not None
 
-    def _request(self, generation_config: Any = None, response_schema: Any = None) -> ModelRequest:
+    def _request(
+        self, generation_config: Any = None, response_schema: Any = None, file_search: Any = None
+    ) -> ModelRequest:
         """Read the arguments; nothing is sent."""
         # A null Param in a template is the text "None".
         if self._was_given_files and self.files in (None, "None"):
@@ -79,6 +81,7 @@ class ModelOperator(GeminiOperator):
             system_instruction=text_of(self.system_instruction, "system_instruction"),
             generation_config=generation_config,
             response_schema=response_schema,
+            file_search=file_search,
         )
 
     def _options(self, context: Context, **options: Any) -> AskOptions:
@@ -92,8 +95,8 @@ class GeminiGenerateContentOperator(ModelOperator):
 
     XCom ``response`` holds ``{"model_version", "finish_reason", "usage", "files"}``, also if the answer cannot be used
     and the task fails; ``usage`` counts tokens, including those of a repair. With ``output_path`` it also has
-    ``output`` (the URI) and ``head`` (the first 200 characters), and with tools that search, ``sources``. See
-    ``docs/content.md``.
+    ``output`` (the URI) and ``head`` (the first 200 characters), with tools that search ``sources``, and with
+    ``file_search`` ``citations``. See ``docs/content.md``.
 
     :param prompt: the prompt; it follows the files (templated).
     :param files: a file in any form (name, id, URI, metadata dict), or a list of them, each ACTIVE; or parts, which
@@ -110,6 +113,10 @@ class GeminiGenerateContentOperator(ModelOperator):
     :param on_max_tokens: ``"keep"`` returns the text of an answer that was cut at its limit of tokens; with a schema,
         a cut answer fails all the same.
     :param max_input_tokens: fail before anything is spent if the request has more tokens (templated).
+    :param file_search: file search stores that the model may look into: ``{"stores": [names], "metadata_filter": 'team =
+        "ops"', "top_k": 5}``; only the first is required (templated).
+    :param require_citations: fail if the answer cites no document of these stores: the model has then answered from its
+        own knowledge.
     :param output_path: where the answer is written, as UTF-8 text or as JSON: a local path, or a URI that Airflow's
         ObjectStoragePath takes. What is there is replaced. Media of the answer are written beside its text; of an
         answer without text, the first is written to the path itself (templated).
@@ -125,6 +132,7 @@ class GeminiGenerateContentOperator(ModelOperator):
     template_fields: Sequence[str] = (
         *ModelOperator.template_fields,
         "generation_config",
+        "file_search",
         "max_input_tokens",
         "output_path",
         "output_conn_id",
@@ -132,6 +140,7 @@ class GeminiGenerateContentOperator(ModelOperator):
     template_fields_renderers = {  # noqa: RUF012
         **ModelOperator.template_fields_renderers,
         "generation_config": "json",
+        "file_search": "json",
     }
 
     def __init__(  # noqa: DOC102, DOC103 - documents the arguments of the base class, too
@@ -142,6 +151,8 @@ class GeminiGenerateContentOperator(ModelOperator):
         generation_config: Mapping[str, Any] | None = None,
         on_max_tokens: OnMaxTokens = "fail",
         max_input_tokens: int | str | None = None,
+        file_search: Mapping[str, Any] | None = None,
+        require_citations: bool = False,
         output_path: Any = None,
         output_conn_id: str | None = None,
         repeat_unanswered: bool = False,
@@ -155,6 +166,9 @@ class GeminiGenerateContentOperator(ModelOperator):
         self.generation_config = generation_config
         self.on_max_tokens = on_max_tokens
         self.max_input_tokens = max_input_tokens
+        self.file_search = file_search
+        self.require_citations = require_citations
+        check_citations(file_search, require_citations)
         self.output_path = output_path
         self.output_conn_id = output_conn_id
         self.repeat_unanswered = repeat_unanswered
@@ -164,7 +178,7 @@ class GeminiGenerateContentOperator(ModelOperator):
     def execute(self, context: Context) -> Any:
         """Ask, and return the answer or write it."""
         # Everything that can be refused is refused before anything is sent.
-        request = self._request(self.generation_config, self.response_schema)
+        request = self._request(self.generation_config, self.response_schema, self.file_search)
         output = self._output()
         ti = context["ti"]
         options = self._options(
@@ -173,6 +187,7 @@ class GeminiGenerateContentOperator(ModelOperator):
             on_max_tokens=self.on_max_tokens,
             max_input_tokens=self._most_tokens(),
             repeat_unanswered=self.repeat_unanswered,
+            require_citations=self.require_citations,
             on_response=lambda response: ti.xcom_push("response", response),
             media_suffice=output is not None,
         )
@@ -259,6 +274,16 @@ class GeminiGenerateContentOperator(ModelOperator):
         for line in text.splitlines():
             self.log.warning("%s", shown_text(line, limit=100_000))
         self.log.warning("::endgroup::")
+
+
+def check_citations(file_search: Any, require_citations: bool) -> None:
+    """
+    Refuse to require citations where nothing is searched.
+
+    :raises GeminiInputError: when the Dag is parsed.
+    """
+    if require_citations and file_search is None:
+        raise GeminiInputError("require_citations needs file_search: the stores that are to be cited.")
 
 
 class GeminiCountTokensOperator(ModelOperator):

@@ -55,6 +55,35 @@ class UploadRequest:
     length: int = 0
 
 
+@dataclass(frozen=True)
+class UploadKind:
+    """
+    What an upload creates.
+
+    :param wrapper: the key of the start's body that holds the metadata; None if they are the body.
+    :param key: the key of the last response that holds what was created.
+    :param name: the key in there that has its name.
+    """
+
+    wrapper: str | None
+    key: str
+    name: str
+
+    def body(self, metadata: Mapping[str, Any], mime_type: str, size: int) -> bytes:
+        """Return the body of the start."""
+        fields = {**metadata, "mimeType": mime_type, "sizeBytes": str(size)}
+        return json.dumps({self.wrapper: fields} if self.wrapper else {**metadata, "mimeType": mime_type}).encode()
+
+    def created(self, response: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what was created; None if the response does not say it."""
+        resource = response.get(self.key)
+        return resource if isinstance(resource, dict) and self.name in resource else None
+
+
+FILE = UploadKind("file", "file", "name")
+DOCUMENT = UploadKind(None, "response", "documentName")
+
+
 class UploadSession:
     """
     One file's upload.
@@ -64,11 +93,12 @@ class UploadSession:
 
     :param start_url: ``{host}/upload/{version}/files``.
     :param api_key: sent with the start only; the session's URL authorises the rest.
-    :param metadata: the File to create: ``displayName``, and ``name`` if the caller chooses one.
+    :param metadata: of what is created: ``displayName``, and ``name`` if the caller chooses one.
     :param mime_type: of the source.
     :param size: bytes of the source.
     :param max_failures: failures in a row, without progress between them, that end the upload.
     :param url: a session that an earlier attempt has opened; it is asked how far it got, and replaced if it is dead.
+    :param kind: what is created: a file, or a document of a file search store.
     :param via_host: send the bytes to the host of ``start_url`` even if the service names another.
     """
 
@@ -77,14 +107,16 @@ class UploadSession:
         *,
         start_url: str,
         api_key: str,
-        metadata: Mapping[str, str],
+        metadata: Mapping[str, Any],
         mime_type: str,
         size: int,
         max_failures: int,
         url: str | None = None,
         via_host: bool = False,
+        kind: UploadKind = FILE,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._kind = kind
         self.resource: dict[str, Any] | None = None
         self.url = url
         self.delay = 0.0
@@ -99,7 +131,7 @@ class UploadSession:
                 "X-Goog-Upload-Header-Content-Length": str(size),
                 "X-Goog-Upload-Header-Content-Type": mime_type,
             },
-            content=json.dumps({"file": {**metadata, "mimeType": mime_type, "sizeBytes": str(size)}}).encode(),
+            content=kind.body(metadata, mime_type, size),
         )
         self._size = size
         self._doing = f"upload {metadata.get('displayName', 'a file')!r}"
@@ -143,7 +175,7 @@ class UploadSession:
             self._refused(response, upload_status)
         elif self._step == "start":
             self._started(response)
-        elif upload_status == "final" or "file" in _object(response):
+        elif upload_status == "final" or self._kind.key in _object(response):
             self._finished(response)
         elif upload_status == "active":
             self._continue(_number(response, "x-goog-upload-size-received"))
@@ -261,11 +293,10 @@ class UploadSession:
             self._waited = 0.0
 
     def _finished(self, response: ApiResponse) -> None:
-        resource = _object(response).get("file")
-        if isinstance(resource, dict) and "name" in resource:
-            self.resource = resource
+        self.resource = self._kind.created(_object(response))
+        if self.resource is not None:
             return
-        error = self._error("the service took all bytes but named no file")
+        error = self._error(f"the service took all bytes but named no {self._kind.wrapper or 'document'}")
         if self._remembered:
             # Asking again would say the same in each attempt; a new session finds the file by its name.
             self._restart(error)

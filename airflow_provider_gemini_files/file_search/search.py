@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.file_search.metadata import OWN_PREFIX, Origin, from_api
 
 _STORE = re.compile(r"fileSearchStores/[a-z0-9][a-z0-9-]*")
 _KEYS = {"stores", "metadata_filter", "top_k"}
+#: Fields of a chunk that a citation has, and their names here.
+_CITED = {"title": "title", "fileSearchStore": "store", "pageNumber": "page", "mediaId": "media_id"}
 #: Tools of the service that cannot be combined with file search, in both spellings.
 _BUILT_IN = {
     "google_search", "googleSearch", "google_search_retrieval", "googleSearchRetrieval", "url_context", "urlContext",
@@ -103,3 +106,30 @@ def _stores(given: Any) -> tuple[str, ...]:
         if not isinstance(name, str) or not _STORE.fullmatch(name):
             raise GeminiInputError(f"file_search: {name!r} is not a store; expected 'fileSearchStores/...'.")
     return tuple(dict.fromkeys(str(name) for name in names))
+
+
+def citations_of(grounding: Any) -> tuple[dict[str, Any], ...]:
+    """
+    Return what an answer cites of file search stores, from its ``groundingMetadata``, without duplicates.
+
+    :return: ``{"title", "store", "page", "media_id", "metadata", "source"}``, each as far as the service says it.
+    """
+    chunks = grounding.get("groundingChunks") if isinstance(grounding, Mapping) else None
+    found: dict[str, dict[str, Any]] = {}
+    for chunk in chunks if isinstance(chunks, list) else []:
+        context = chunk.get("retrievedContext") if isinstance(chunk, Mapping) else None
+        if isinstance(context, Mapping):
+            citation = _citation(context)
+            found.setdefault(str(citation), citation)
+    return tuple(found.values())
+
+
+def _citation(context: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = from_api(context.get("customMetadata"))
+    origin = Origin.of(metadata)
+    told = {
+        **{name: context.get(key) for key, name in _CITED.items()},
+        "metadata": {name: value for name, value in metadata.items() if not name.startswith(OWN_PREFIX)} or None,
+        "source": origin.source if origin else None,
+    }
+    return {name: value for name, value in told.items() if value is not None}

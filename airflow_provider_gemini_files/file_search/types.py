@@ -1,0 +1,41 @@
+"""Which types a document can have: more than a file that is shown to a model, but neither audio nor video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.files.mime import mime_type_of
+
+#: Limit of a document, as Google's documentation says.
+MAX_DOCUMENT_BYTES = 100 * 1024**2
+#: Formats that file search reads and models do not.
+_OFFICE = {
+    ".doc": "application/msword",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".odt": "application/vnd.oasis.opendocument.text",
+    ".ppt": "application/vnd.ms-powerpoint",
+    ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    ".xls": "application/vnd.ms-excel",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".zip": "application/zip",
+}
+_REFUSED = ("audio/", "video/")
+
+
+def document_type_of(name: str, given: str | None, head: Callable[[], bytes]) -> str:
+    """
+    Return the MIME type of a document.
+
+    :param name: of the source.
+    :param given: by the author; it is told from name and content if None.
+    :param head: returns the first bytes of the source.
+    :raises GeminiInputError: for a type that file search does not take, or that cannot be told.
+    """
+    mime_type = given or _OFFICE.get(PurePosixPath(name).suffix.lower()) or mime_type_of(name, None, head)
+    if mime_type.startswith(_REFUSED):
+        raise GeminiInputError(
+            f"{name!r} is {mime_type}: file search takes neither audio nor video. Add a transcript instead."
+        )
+    return mime_type

@@ -1,0 +1,82 @@
+"""The upload of one source into a file search store: sent, resumed and verified as the upload of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.exceptions import GeminiIntegrityError
+from airflow_provider_gemini_files.transfer.file_upload import Destination, Tools
+from airflow_provider_gemini_files.transfer.memory import MIN_REMEMBERED_BYTES, SessionMemory
+from airflow_provider_gemini_files.transfer.session import DOCUMENT, UploadSession
+from airflow_provider_gemini_files.transfer.source import Source
+
+
+@dataclass(frozen=True)
+class NewDocument:
+    """
+    A document that is to be created.
+
+    :param fields: ``displayName``, ``customMetadata`` and ``chunkingConfig``, as the service takes them.
+    """
+
+    source: Source
+    mime_type: str
+    fields: Mapping[str, Any]
+
+
+def upload_document(document: NewDocument, destination: Destination, tools: Tools) -> str:
+    """
+    Upload a document, and return its name; it is often still PENDING.
+
+    :raises GeminiIntegrityError: if the service has another number of bytes; the name is in the message.
+    :raises GeminiFilesError: if it cannot be uploaded. It may exist all the same, if the last answer was lost.
+    """
+    from airflow_provider_gemini_files.transfer import uploader
+
+    source = document.source
+    bound_to = (destination.upload_url, destination.conn_id, repr(document.fields), *source.fingerprint)
+    store = tools.store if source.size > MIN_REMEMBERED_BYTES else None
+    memory = SessionMemory(store, f"{destination.upload_url} {source.uri}", bound_to, tools.log)
+    url = memory.recall()
+    if url:
+        tools.hide(url, source.size)
+    session = UploadSession(
+        start_url=destination.upload_url,
+        api_key=destination.api_key,
+        metadata=document.fields,
+        mime_type=document.mime_type,
+        size=source.size,
+        max_failures=destination.max_retries,
+        url=url,
+        via_host=destination.via_host,
+        kind=DOCUMENT,
+        clock=tools.clock,
+    )
+
+    def on_url(new: str) -> None:
+        tools.hide(new, source.size)
+        memory.keep(new)
+
+    uploaded = uploader.send(
+        tools.client,
+        session,
+        source,
+        on_url=on_url,
+        on_progress=tools.progress.moved,
+        on_failure=lambda delay: tools.progress.interrupted(source.name, delay),
+        clock=tools.clock,
+    )
+    memory.forget()
+    tools.progress.sent(uploaded.sent)
+    name = str(uploaded.resource["documentName"])
+    received = str(uploaded.resource.get("sizeBytes", source.size))
+    if received != str(source.size):
+        raise GeminiIntegrityError(
+            f"{source.uri} has {source.size} bytes, and {name}, which was made of it, {received}: delete it."
+        )
+    tools.log.info("%s is %s: %s", shown_text(source.uri), name, human_bytes(source.size))
+    return name
