@@ -64,8 +64,15 @@ def _search(project: Project, options: dict[str, Any], wanted: set[str]) -> list
         raise errors.invalid(f"{_FIELD}.top_k: must not be negative.\n")
     documents = _documents(project, get(options, "fileSearchStoreNames"), matches)
     chunks = (chunk for document in documents for chunk in chunks_of(document))
-    scored = ((len(wanted & words(chunk.text or chunk.title)), chunk) for chunk in chunks)
+    scored = ((_score(chunk, wanted), chunk) for chunk in chunks)
     return [chunk for score, chunk in heapq.nlargest(top_k, scored, key=lambda pair: pair[0]) if score]
+
+
+def _score(chunk: Chunk, wanted: set[str]) -> int:
+    """Return how many of the words a chunk has; a chunk without text has the words of its title."""
+    text = (chunk.text or chunk.title).casefold()
+    # Most chunks have none, and to find that out is much faster than to list their words.
+    return len(wanted & words(text)) if any(word in text for word in wanted) else 0
 
 
 def _documents(project: Project, names: Any, matches: Condition | None) -> Iterator[Document]:

@@ -123,6 +123,11 @@ class TestFailures:
         emulator.clock.advance(JOB_SECONDS)
         assert api.get(operation["name"]).json()["error"]["code"] == 13
 
+    @pytest.mark.parametrize("action", ["document_failed", "operation_error"])
+    def test_fault_of_a_document_belongs_to_the_request_that_adds_it(self, emulator, action):
+        with pytest.raises(ValueError, match=f"{action} is for import_file, start_document, not for finalize"):
+            emulator.faults.add("finalize", action)
+
     def test_store_counts_documents_by_state(self, emulator, api, store):
         assert not {"pendingDocumentsCount", "failedDocumentsCount", "sizeBytes"} & api.get(store).json().keys()
         emulator.faults.add("start_document", "document_failed")
