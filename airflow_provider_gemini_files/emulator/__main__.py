@@ -67,6 +67,7 @@ _OPTIONS = [
     _Option("batch-expiry-seconds", float, _DEFAULTS["batch_expiry_seconds"], "age at which a batch expires"),
     _Option("cancel-seconds", float, _DEFAULTS["cancel_seconds"], "how long a cancelled batch goes on"),
     _Option("delete-stops-batch", _switch, _DEFAULTS["delete_stops_batch"], "stop a batch that is deleted"),
+    _Option("store-bytes", int, _DEFAULTS["store_bytes"], "size of a project's documents, counted three times"),
     _Option("ranges", _switch, _DEFAULTS["ranges"], "support downloads of a part of a file"),
     _Option("redirect-downloads", _switch, _DEFAULTS["redirect_downloads"], "redirect downloads to another host"),
 ]

@@ -39,6 +39,24 @@ def get_objects(data: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return values
 
 
+def get_int(data: dict[str, Any], name: str) -> int | None:
+    """
+    Return a field that is a whole number, as a number or as a text; None if it is not set.
+
+    :raises ApiError: 400 if it is not a whole number.
+    """
+    value = get(data, name)
+    if value is None:
+        return None
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or isinstance(value, bool) or (isinstance(value, float) and number != value):
+        raise errors.invalid(f'Invalid value at "{name}".')
+    return number
+
+
 def get_text(data: dict[str, Any], name: str) -> str | None:
     """
     Return a field that is a text; None if it is not set.

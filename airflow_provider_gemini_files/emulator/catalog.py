@@ -12,6 +12,8 @@ from airflow_provider_gemini_files.emulator.dispatch import Method
 from airflow_provider_gemini_files.emulator.paging import page
 
 _RETIRED = re.compile(r"gemini-(1|2\.0)[.-]")
+#: Google's page on file search lists no model before Gemini 3, but the SDK's own test uses gemini-2.5-flash.
+_WITHOUT_FILE_SEARCH = re.compile(r"gemini-2\.(?!5-flash$)")
 _GENERATES = ("generateContent", "countTokens", "createCachedContent", "batchGenerateContent")
 _EMBEDS = ("embedContent", "countTokens", "asyncBatchEmbedContent")
 
@@ -63,6 +65,11 @@ def check_model(model: str, version: str, method: str = "generateContent") -> No
     """
     if not model.startswith("gemini-") or _RETIRED.match(model):
         raise errors.model_not_found(model, version, method)
+
+
+def has_file_search(model: str) -> bool:
+    """Return whether a model supports file search."""
+    return not _WITHOUT_FILE_SEARCH.match(model)
 
 
 async def get_model(call: Call) -> dict[str, Any]:

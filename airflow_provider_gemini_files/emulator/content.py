@@ -21,6 +21,7 @@ from airflow_provider_gemini_files.emulator.projects import Project
 from airflow_provider_gemini_files.emulator.prompt import text_tokens
 from airflow_provider_gemini_files.emulator.prompt_reader import read_prompt
 from airflow_provider_gemini_files.emulator.schema import prepare
+from airflow_provider_gemini_files.emulator.search import search
 
 #: Number of chunks of a stream that one text is cut into.
 _CHUNKS_A_TEXT = 3
@@ -33,9 +34,11 @@ def generate(project: Project, model: str, body: dict[str, Any], script: replies
     """
     Return the response to a generateContent request.
 
-    :raises ApiError: 400 for an empty prompt or a file that is not ACTIVE, 403 if a resource does not exist.
+    :raises ApiError: 400 for an empty prompt, a file that is not ACTIVE or a tool that the service refuses, 403 if a
+        resource does not exist.
     """
     prompt = read_prompt(project, body)
+    prompt.found = search(project, model, body, prompt.text)
     config = get_object(body, "generationConfig")
     return replies.reply_to(prompt, model, config, script.take(project.name, prompt.text))
 

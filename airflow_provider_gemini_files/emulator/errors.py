@@ -176,6 +176,18 @@ def storage_full(limit: int) -> ApiError:
     return _quota_exceeded(message, violation, _INT64_MAX_SECONDS)
 
 
+def stores_full(limit: int) -> ApiError:
+    """Return the error for full file search stores, as of a full storage: the service's own form is not known."""
+    metric = "generativelanguage.googleapis.com/file_search_storage_bytes"
+    violation = {
+        "quotaMetric": metric,
+        "quotaId": "FileSearchStorageBytesPerProject",
+        "quotaValue": str(limit),
+    }
+    message = f"{_QUOTA_TEXT}\n* Quota exceeded for metric: {metric}, limit: {limit}"
+    return _quota_exceeded(message, violation, _INT64_MAX_SECONDS)
+
+
 def terminated(upload_status: str | None = None) -> TextError:
     """Return the error for bytes that are sent to an ended session: a 400 that requires a new session."""
     return TextError(400, "Upload has already been terminated.", upload_status)

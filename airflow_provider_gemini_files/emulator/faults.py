@@ -9,12 +9,15 @@ from typing import Any
 from airflow_provider_gemini_files.emulator import errors
 
 _QUOTA_BYTES = 21_474_836_480
+#: The limit of all file search stores of a free project.
+_STORE_BYTES = 1024**3
 _RETRY_SECONDS = 28.0
 
 #: Methods that carry the bytes of an upload; a fault can happen in the middle of them.
 _BODIES = frozenset({"upload", "finalize"})
 _STARTS = frozenset({"start", "start_document"})
 _SESSIONS = frozenset({"upload", "finalize", "query", "cancel"})
+_DOCUMENTS = frozenset({"start_document", "import_file"})
 _FILES = frozenset({"finalize", "create", "get"})
 _LISTS = frozenset({"list", "list_models", "list_stores", "list_documents", "list_caches", "list_batches"})
 
@@ -32,7 +35,8 @@ class Fault:
     :param after_bytes: bytes of the request's body before it happens, or of the response's body before ``cut_body``;
         None: it happens before the body.
     :param seconds: how long a ``stall`` lasts, the pause before each byte of a ``drip``, the delay that a rate limit or
-        quota error asks for, or how much later than its state the output of a batch appears.
+        quota error asks for, how much later than its state the output of a batch appears, or how long after it FAILED a
+        document of ``document_failed`` becomes ACTIVE (None: never).
     :param status: the HTTP status of ``status``.
     :param body: the body of ``status``: a text; any other value is sent as JSON.
     :param headers: additional headers of ``status``.
@@ -40,7 +44,7 @@ class Fault:
     :param file_id: the file that ``gone`` and ``not_active`` name, or that ``edit_file`` changes (None: all files).
     :param fields: the fields that ``edit_file`` overrides in a file; None: the whole file becomes null.
     :param error: the ``error`` of the file after ``fail_processing``, of the batch after ``batch_failed`` and
-        ``batch_expired``, or of the rows of ``rows_failed``.
+        ``batch_expired``, of the operation after ``operation_error``, or of the rows of ``rows_failed``.
     :param keys: the keys of the rows that ``rows_failed`` and ``rows_missing`` apply to; None: all rows.
     """
 
@@ -141,6 +145,7 @@ def _status(fault: Fault) -> errors.ServiceError:
 ERRORS: dict[str, Callable[[Fault], errors.ServiceError]] = {
     "status": _status,
     "storage_full": lambda _: errors.storage_full(_QUOTA_BYTES),
+    "store_full": lambda _: errors.stores_full(_STORE_BYTES),
     "rate_limit": lambda fault: errors.rate_limit(_delay(fault)),
     "daily_quota": lambda fault: errors.daily_quota(_delay(fault)),
     "no_quota": lambda fault: errors.no_quota(_delay(fault)),
@@ -180,6 +185,9 @@ _ONLY: dict[str, frozenset[str]] = {
     "fail_processing": _FILES,
     "wrong_hash": _FILES,
     "wrong_size": _FILES,
+    "document_failed": _DOCUMENTS,
+    "operation_error": _DOCUMENTS,
+    "store_full": _DOCUMENTS | {"finalize"},
     **dict.fromkeys(
         (
             "batches_full",
@@ -210,7 +218,7 @@ _BELONGS_TO = {
     "headers": ("status",),
     "content_type": ("status",),
     "fields": ("edit_file",),
-    "error": ("fail_processing", "batch_failed", "batch_expired", "rows_failed"),
+    "error": ("fail_processing", "batch_failed", "batch_expired", "rows_failed", "operation_error"),
     "keys": ("rows_failed", "rows_missing"),
 }
 #: All actions.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from airflow_provider_gemini_files.emulator.stores import Document
+from airflow_provider_gemini_files.emulator.chunks import Chunk
 
 _CHARACTERS_A_TOKEN = 4
 
@@ -32,14 +32,14 @@ class Prompt:
 
     :param system: the system instruction.
     :param cached_tokens: number of the tokens that come from a cache.
-    :param documents: results of a search in file search stores.
+    :param found: what a search in file search stores found, the best first.
     """
 
     texts: list[str] = field(default_factory=list)
     files: list[ShownFile] = field(default_factory=list)
     system: str = ""
     cached_tokens: int = 0
-    documents: list[Document] = field(default_factory=list)
+    found: list[Chunk] = field(default_factory=list)
 
     @property
     def text(self) -> str:

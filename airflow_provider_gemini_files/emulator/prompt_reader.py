@@ -13,12 +13,11 @@ from airflow_provider_gemini_files.emulator.cache import find_cache
 from airflow_provider_gemini_files.emulator.media import tokens
 from airflow_provider_gemini_files.emulator.projects import Project
 from airflow_provider_gemini_files.emulator.prompt import Prompt, ShownFile
-from airflow_provider_gemini_files.emulator.stores import find_store
 
 
 def read_prompt(project: Project, body: dict[str, Any], request: str = "GenerateContentRequest") -> Prompt:
     """
-    Read a request's contents, system instruction, cache and file search stores.
+    Read a request's contents, system instruction and cache.
 
     :param request: name of the request, for errors.
     :raises ApiError: 400 for an empty prompt or a file that is not ACTIVE, 403 if a resource does not exist.
@@ -30,11 +29,6 @@ def read_prompt(project: Project, body: dict[str, Any], request: str = "Generate
     _add_contents(project, body, prompt, request)
     if not prompt.texts and not prompt.files:
         raise errors.invalid(f"* {request}.contents: contents is not specified\n")
-    for tool in get_objects(body, "tools"):
-        names = get(get_object(tool, "fileSearch"), "fileSearchStoreNames") or []
-        for name in names if isinstance(names, list) else [names]:
-            store = find_store(project, str(name).removeprefix("fileSearchStores/"))
-            prompt.documents += store.ready_documents(project.clock.now())
     return prompt
 
 

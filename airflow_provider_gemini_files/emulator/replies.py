@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from airflow_provider_gemini_files.emulator.body import get, get_object
+from airflow_provider_gemini_files.emulator.chunks import Chunk
 from airflow_provider_gemini_files.emulator.prompt import Prompt, text_tokens
 from airflow_provider_gemini_files.emulator.schema import instance
 
@@ -16,6 +17,8 @@ _BLOCKED_RATING = {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability":
 _WITHOUT_TEXT = frozenset(
     {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MALFORMED_FUNCTION_CALL"}
 )
+#: Characters of a chunk that an answer repeats.
+_QUOTED = 200
 #: Fields of a scripted reply that are lists of objects.
 _LISTS = ("parts", "candidates")
 
@@ -135,7 +138,7 @@ def _candidates(prompt: Prompt, config: dict[str, Any], scripted: ScriptedReply)
         if scripted.finish_reason in _WITHOUT_TEXT:
             return [candidate]
         parts = [{"text": _own_text(prompt, config) if scripted.text is None else scripted.text}]
-    if prompt.documents:
+    if prompt.found:
         candidate["groundingMetadata"] = _grounding(prompt, _text_of(parts))
     content = {"parts": parts, "role": "model"} if parts else {"role": "model"}
     return [{"content": content, **candidate}]
@@ -154,12 +157,28 @@ def _text_of(parts: list[dict[str, Any]], *, thought: bool = False) -> str:
 
 
 def _grounding(prompt: Prompt, text: str) -> dict[str, Any]:
-    chunks = [{"retrievedContext": document.retrieved()} for document in prompt.documents]
-    segment = {"endIndex": len(text.encode()), "text": text}
+    """Return what was found, and which part of the answer each chunk supports: its line, or the whole answer."""
     return {
-        "groundingChunks": chunks,
-        "groundingSupports": [{"segment": segment, "groundingChunkIndices": list(range(len(chunks)))}],
+        "groundingChunks": [{"retrievedContext": chunk.to_json()} for chunk in prompt.found],
+        "groundingSupports": [
+            {"segment": _segment(text, _line(chunk)), "groundingChunkIndices": [at]}
+            for at, chunk in enumerate(prompt.found)
+        ],
     }
+
+
+def _line(chunk: Chunk) -> str:
+    """Return the line about a chunk in the model's own answer."""
+    return f"I found in {chunk.title}: {' '.join(chunk.text.split())[:_QUOTED]}"
+
+
+def _segment(text: str, part: str) -> dict[str, Any]:
+    """Return the position of a part of a text, or of all of it, in bytes; a start of 0 is omitted."""
+    start = text.find(part)
+    part, start = (part, start) if start >= 0 else (text, 0)
+    first = len(text[:start].encode())
+    segment = {"startIndex": first, "endIndex": first + len(part.encode()), "text": part}
+    return {key: value for key, value in segment.items() if value}
 
 
 def wanted_schema(config: dict[str, Any]) -> dict[str, Any]:
@@ -182,8 +201,7 @@ def _own_text(prompt: Prompt, config: dict[str, Any]) -> str:
 def _describe(prompt: Prompt) -> str:
     lines = [f"I am an emulated model. I was shown {len(prompt.files)} file(s):"]
     lines += [f"{n}. {f.name} {f.mime_type}, {f.size} bytes, sha256 {f.sha256}" for n, f in enumerate(prompt.files, 1)]
-    if prompt.documents:
-        lines.append(f"I found in stores: {', '.join(document.display_name for document in prompt.documents)}")
+    lines += [_line(chunk) for chunk in prompt.found]
     if prompt.system:
         lines.append(f"I was instructed: {prompt.system}")
     lines.append(f"I was asked: {prompt.text}")
@@ -199,7 +217,7 @@ def _usage(prompt: Prompt, parts: list[dict[str, Any]]) -> dict[str, Any]:
         "candidatesTokenCount": answered,
         "thoughtsTokenCount": thought,
         "cachedContentTokenCount": prompt.cached_tokens,
-        "toolUsePromptTokenCount": sum(document.tokens() for document in prompt.documents),
+        "toolUsePromptTokenCount": sum(chunk.tokens() for chunk in prompt.found),
         "totalTokenCount": asked + answered + thought,
         "promptTokensDetails": details(counts),
     }

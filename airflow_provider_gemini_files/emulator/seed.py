@@ -108,7 +108,6 @@ def _store(project: Project, item: Seed) -> None:
             size=len(_CONTENT),
             created=now,
             ready=now,
-            imported=False,
         )
 
 

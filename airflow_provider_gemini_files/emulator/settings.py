@@ -31,6 +31,8 @@ class Settings:
     :param cancel_seconds: how long a batch goes on after it was cancelled.
     :param delete_stops_batch: whether the work of a batch stops when it is deleted; Google's pages contradict each
         other.
+    :param store_bytes: size of the documents in all file search stores of a project, counted three times because of
+        their embeddings; more are refused. None: no limit.
     :param ranges: whether a download can be of a part of a file (``Range: bytes=N-``); it is not known whether the
         service supports that. Otherwise, all of the file is sent.
     :param redirect_downloads: whether a download is redirected to another host, which refuses the API key.
@@ -50,6 +52,7 @@ class Settings:
     batch_expiry_seconds: float = 48 * 3600.0
     cancel_seconds: float = 0.0
     delete_stops_batch: bool = True
+    store_bytes: int | None = None
     ranges: bool = False
     redirect_downloads: bool = False
 
@@ -58,6 +61,8 @@ class Settings:
             raise ValueError("granularity and quota_bytes count bytes, and granularity is at least 1")
         if any(value < 0 for name, value in vars(self).items() if name.endswith("_seconds")):
             raise ValueError("seconds cannot be negative")
+        if (self.store_bytes or 0) < 0:
+            raise ValueError("store_bytes cannot be negative")
         if self.max_batches < 0 or (self.batch_tokens or 0) < 0:
             raise ValueError("max_batches and batch_tokens cannot be negative")
 

@@ -113,8 +113,8 @@ class GeminiGenerateContentOperator(ModelOperator):
     :param on_max_tokens: ``"keep"`` returns the text of an answer that was cut at its limit of tokens; with a schema,
         a cut answer fails all the same.
     :param max_input_tokens: fail before anything is spent if the request has more tokens (templated).
-    :param file_search: file search stores that the model may look into: ``{"stores": [names], "metadata_filter": 'team =
-        "ops"', "top_k": 5}``; only the first is required (templated).
+    :param file_search: file search stores that the model may look into, as in ``{"stores": [names], "metadata_filter":
+        'team = "ops"', "top_k": 5}``; only the first is required (templated).
     :param require_citations: fail if the answer cites no document of these stores: the model has then answered from its
         own knowledge.
     :param output_path: where the answer is written, as UTF-8 text or as JSON: a local path, or a URI that Airflow's

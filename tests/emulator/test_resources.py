@@ -104,16 +104,6 @@ class TestStores:
         assert api.delete(store["name"], params={"force": "true"}).json() == {}
         assert api.get(document["name"]).status_code == 403
 
-    def test_file_search_adds_grounding_metadata(self, emulator, api, store, document):
-        put(api, store, b"jpeg", "image/jpeg")
-        emulator.clock.advance(60)
-        tools = [{"fileSearch": {"fileSearchStoreNames": [store["name"]]}}]
-        candidate = api.generate({"text": "?"}, tools=tools).json()["candidates"][0]
-        chunks = [chunk["retrievedContext"] for chunk in candidate["groundingMetadata"]["groundingChunks"]]
-        assert chunks[0] == {"fileSearchStore": store["name"], "title": "A Survey.txt", "text": "poems"}
-        assert api.get(chunks[1]["mediaId"], params={"alt": "media"}).content == b"jpeg"
-        assert candidate["groundingMetadata"]["groundingSupports"][0]["groundingChunkIndices"] == [0, 1]
-
     def test_stores_of_another_key_are_hidden(self, emulator, store):
         other = Api(emulator.base_url, key="other")
         assert other.get(store["name"]).status_code == 403

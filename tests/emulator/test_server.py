@@ -38,6 +38,7 @@ class TestOptions:
             "batch_expiry_seconds": 48 * 3600,
             "cancel_seconds": 0.0,
             "delete_stops_batch": True,
+            "store_bytes": None,
             "ranges": False,
             "redirect_downloads": False,
         }
@@ -58,6 +59,7 @@ class TestOptions:
             (["--max-batches", "3"], "MAX_BATCHES", "3", "max_batches", 3),
             (["--batch-tokens", "500"], "BATCH_TOKENS", "500", "batch_tokens", 500),
             (["--batch-expiry-seconds", "9"], "BATCH_EXPIRY_SECONDS", "9", "batch_expiry_seconds", 9.0),
+            (["--store-bytes", "7"], "STORE_BYTES", "7", "store_bytes", 7),
             (["--cancel-seconds", "5"], "CANCEL_SECONDS", "5", "cancel_seconds", 5.0),
             (["--no-delete-stops-batch"], "DELETE_STOPS_BATCH", "off", "delete_stops_batch", False),
             (["--ranges"], "RANGES", "on", "ranges", True),
@@ -116,6 +118,7 @@ class TestLibrary:
             {"job_seconds": -1},
             {"cancel_seconds": -1},
             {"max_batches": -1},
+            {"store_bytes": -1},
             {"batch_tokens": -1},
         ],
     )
