@@ -81,9 +81,9 @@ class Asked:
     Both can be stored in any database: see :func:`~airflow_provider_gemini_files.common.redaction.storable`.
 
     :param value: the text, or the JSON value if a schema was given; an empty text if there are only media.
-    :param response: ``{"files", "shown", "model_version", "finish_reason", "usage"}``, ``sources`` if the model searched,
-        and ``citations`` if it found documents of file search stores; ``usage`` includes the tokens of a repair,
-        ``shown`` says of each file what it is: ``{"name", "display_name", "uploaded_from"}``.
+    :param response: ``{"files", "shown", "model_version", "finish_reason", "usage"}``, ``sources`` if the model
+        searched, and ``citations`` if it found documents of file search stores; ``usage`` includes the tokens of a
+        repair, ``shown`` says of each file what it is: ``{"name", "display_name", "uploaded_from"}``.
     :param media: images, audio and other files of the answer.
     """
 

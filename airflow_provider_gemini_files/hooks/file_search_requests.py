@@ -74,4 +74,12 @@ STORES: Resource[FileSearchStore] = Resource(
 
 def documents_of(store: str) -> Resource[Document]:
     """Return the documents of a store."""
-    return Resource(f"{store}/documents", "documents", get_resource, partial(_read, Document), _PAGE_SIZE)
+    return Resource(
+        f"{store}/documents",
+        "documents",
+        get_resource,
+        partial(_read, Document),
+        _PAGE_SIZE,
+        parent=store,
+        gone=GeminiStoreGoneError,
+    )

@@ -166,6 +166,8 @@ class Resource(Generic[T]):
 
     :param plural: for messages, and the path of its list.
     :param key: the key of a page that has the items.
+    :param parent: the resource that they belong to; None for those of the project.
+    :param gone: the error of a parent or an item that does not exist.
     :param page_size: items of a page, the most that the service gives.
     :param says_all: whether an item of a list says all that getting it would.
     """
@@ -175,6 +177,8 @@ class Resource(Generic[T]):
     get: Callable[[str], ApiRequest]
     read: Callable[[Mapping[str, Any], GeminiConnection], T]
     page_size: int = LIST_PAGE_SIZE
+    parent: str | None = None
+    gone: type[GeminiFilesError] = GeminiFileGoneError
     says_all: Callable[[T], bool] = _always
 
 
@@ -224,8 +228,10 @@ class Listing(Generic[T]):
         query: dict[str, str | int] = {"pageSize": self._resource.page_size}
         if self._token:
             query["pageToken"] = self._token
-        plural = self._resource.plural
-        return ApiRequest(f"list {plural}", "GET", plural, query, results=_LIST_KEYS)
+        kind = self._resource
+        return ApiRequest(
+            f"list {kind.plural}", "GET", kind.plural, query, about=kind.parent, gone=kind.gone, results=_LIST_KEYS
+        )
 
     def read(self, page: Mapping[str, Any]) -> list[T]:
         """

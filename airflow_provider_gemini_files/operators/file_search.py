@@ -242,10 +242,10 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
     """
     Keep a file search store in step with a source, and return what was done.
 
-    The result counts: ``{"added", "replaced", "deleted", "unchanged", "failed"}``. Afterwards, the store has one document
-    of the present state of each source. A changed source is added first, and its former document is deleted once the
-    new one is ACTIVE, so that a question always finds one. Documents that this task has not made are left alone. What
-    was done is read from the store itself: a task that was killed goes on from there.
+    The result counts: ``{"added", "replaced", "deleted", "unchanged", "failed"}``. Afterwards, the store has one
+    document of the present state of each source. A changed source is added first, and its former document is deleted
+    once the new one is ACTIVE, so that a question always finds one. Documents that this task has not made are left
+    alone. What was done is read from the store itself: a task that was killed goes on from there.
 
     XCom ``documents`` holds the names of the documents, at most 500. See ``docs/file_search.md``.
 

@@ -9,8 +9,12 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
     GeminiPermanentError,
     GeminiServiceError,
+    GeminiStoreGoneError,
 )
 from airflow_provider_gemini_files.hooks.service import GeminiService
+
+#: One item does not exist, which says nothing about the connection.
+_GONE = (GeminiFileGoneError, GeminiBatchGoneError, GeminiStoreGoneError)
 
 
 class PatientConnection:
@@ -32,7 +36,7 @@ class PatientConnection:
 
     async def failed(self, error: GeminiFilesError) -> GeminiFilesError:
         """Return the error as the waits should see it: transient, or as it is after too many in a row."""
-        if not isinstance(error, GeminiPermanentError) or isinstance(error, GeminiFileGoneError | GeminiBatchGoneError):
+        if not isinstance(error, GeminiPermanentError) or isinstance(error, _GONE):
             return error
         await self.service.close_async()
         self._refusals += 1

@@ -245,7 +245,9 @@ class TestAdding:
         assert len(hook.list_documents(store)) == 1
 
     def test_retry_sends_nothing_again(self, emulator, hook, store, folder, context):
-        add = GeminiAddDocumentsOperator(task_id="add", store=store, source=str(folder), custom_metadata={"team": "ops"})
+        add = GeminiAddDocumentsOperator(
+            task_id="add", store=store, source=str(folder), custom_metadata={"team": "ops"}
+        )
         names = add.execute(context)
 
         assert add.execute(context) == names
