@@ -198,19 +198,27 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         if not self.cancel_on_kill or not self._waited_for:
             return
 
-        def cancel() -> None:
-            state = self._airflow_state()
-            if state not in _ENDED_IN_AIRFLOW:
-                self.log.info("The task is %s: %s goes on.", state or "not known to have ended", self._waited_for)
-                return
-            for name in self._waited_for:
-                self.hook.cancel_batch(name)
-                self.log.info("The task was marked as %s: %s is being cancelled.", state, name)
-
         # In a thread with an end: the process is being ended, and its connection to Airflow may be in use.
-        thread = threading.Thread(target=cancel, daemon=True)
+        thread = threading.Thread(target=self._cancel_if_marked, args=(self._waited_for,), daemon=True)
         thread.start()
         thread.join(_KILL_SECONDS)
+
+    def _cancel_if_marked(self, names: Sequence[str]) -> None:
+        try:
+            state = self._airflow_state()
+        except Exception as error:
+            # A job that goes on costs nothing more; one that is cancelled has to be paid for again.
+            self.log.warning("The task's state cannot be read (%s): %s goes on.", error, ", ".join(names))
+            return
+        if state not in _ENDED_IN_AIRFLOW:
+            self.log.info("The task is %s: %s goes on.", state or "not known to have ended", ", ".join(names))
+            return
+        for name in names:
+            try:
+                if self.hook.cancel_batch(name):
+                    self.log.info("The task was marked as %s: %s is being cancelled.", state, name)
+            except GeminiFilesError as error:
+                self.log.warning("%s was not cancelled: %s", name, error)
 
     def _batch_task(self, context: Context, resume: BatchResume, ended: Sequence[BatchJob] = ()) -> BatchTask:
         """Read the arguments; nothing is sent but what names files."""

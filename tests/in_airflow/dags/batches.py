@@ -24,10 +24,9 @@ PARAMS = {"conn_id": "gemini_default", "folder": "", "stop_after_intent": False}
 
 def write_pid(context):
     """Write the process id to a file; stop before the job is submitted, in the first attempt of a run for that."""
-    params, attempt = context["params"], context["ti"].try_number
-    folder = Path(params["folder"])
-    (folder / f"pid-{attempt}").write_text(str(os.getpid()))
-    if params["stop_after_intent"] and attempt == 1:
+    params, folder = context["params"], Path(context["params"]["folder"])
+    (folder / "pid").write_text(str(os.getpid()))
+    if params["stop_after_intent"] and context["ti"].try_number == 1:
         intend = Submission.intend
 
         def intend_and_stop(submission: Submission) -> None:
@@ -57,7 +56,9 @@ for dag_id, deferrable in (("batch_deferred", True), ("batch_blocking", False)):
         extract(requests=["one", "two", "three"], deferrable=deferrable)
 
 with DAG("batch_of_files", schedule=None, params=PARAMS):
-    upload = GeminiUploadFileOperator(task_id="upload", source="{{ params.folder }}/*.txt")
+    upload = GeminiUploadFileOperator(
+        task_id="upload", gemini_conn_id="{{ params.conn_id }}", source="{{ params.folder }}/*.txt"
+    )
     extract(prompt="what?", files=upload.output, deferrable=True)
 
 build_cleanup_dag(
