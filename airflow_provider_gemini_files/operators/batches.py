@@ -101,8 +101,9 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
     :param quota_timeout: seconds until the task fails if the service still takes no further job.
     :param timeout: seconds from its submission until a job has to end; the service gives it up after 48 hours.
     :param cancel_on_timeout: cancel a job that has not ended by then, so that a retry submits a new one.
-    :param cancel_on_kill: cancel the job if this task is marked as failed or success while a worker waits for it. In
-        any other case, as after a clear or the end of a worker, the job goes on, and the next attempt uses it.
+    :param cancel_on_kill: cancel the job if Airflow has ended this task for good while a worker waits for it: it was
+        marked as failed or success, or its run was ended. In any other case, as after a clear or the end of a worker,
+        the job goes on, and the next attempt uses it.
     :param deferrable: wait in the triggerer, without a worker.
     :param poll_interval: seconds between two polls, the least; they grow to a tenth of the time waited.
     :param max_poll_interval: seconds between two polls, the most.
@@ -210,19 +211,27 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         if not self.cancel_on_kill or not self._waited_for:
             return
 
-        def cancel() -> None:
-            state = self._airflow_state()
-            if state not in _ENDED_IN_AIRFLOW:
-                self.log.info("The task is %s: %s goes on.", state or "not known to have ended", self._waited_for)
-                return
-            for name in self._waited_for:
-                self.hook.cancel_batch(name)
-                self.log.info("The task was marked as %s: %s is being cancelled.", state, name)
-
         # In a thread with an end: the process is being ended, and its connection to Airflow may be in use.
-        thread = threading.Thread(target=cancel, daemon=True)
+        thread = threading.Thread(target=self._cancel_if_marked, args=(self._waited_for,), daemon=True)
         thread.start()
         thread.join(_KILL_SECONDS)
+
+    def _cancel_if_marked(self, names: Sequence[str]) -> None:
+        try:
+            state = self._airflow_state()
+        except Exception as error:
+            # A job that goes on costs nothing more; one that is cancelled has to be paid for again.
+            self.log.warning("The task's state cannot be read (%s): %s goes on.", error, ", ".join(names))
+            return
+        if state not in _ENDED_IN_AIRFLOW:
+            self.log.info("The task is %s: %s goes on.", state or "not known to have ended", ", ".join(names))
+            return
+        for name in names:
+            try:
+                if self.hook.cancel_batch(name):
+                    self.log.info("The task was marked as %s: %s is being cancelled.", state, name)
+            except GeminiFilesError as error:
+                self.log.warning("%s was not cancelled: %s", name, error)
 
     def _batch_task(
         self,

@@ -13,15 +13,20 @@ from airflow.sdk import DAG
 from support import EXAMPLE_DAGS, add_runs, seed, sent_to_models
 
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
+from airflow_provider_gemini_files.triggers import base as triggers
 
 DAG_IDS = [path.stem for path in EXAMPLE_DAGS.glob("*.py")]
 CLEANUP = "gemini_files_cleanup"
+BATCH = "gemini_files_batch"
+INVOICES = sorted(path.name for path in (EXAMPLE_DAGS / "media" / "invoices").glob("*.pdf"))
 
 
 @pytest.fixture(autouse=True)
 def _quiet(emulator, airflow_db, tmp_path, monkeypatch):
     # Examples write to this directory by default.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # No process has to end before a deferred task is resumed.
+    monkeypatch.setattr(triggers, "SETTLE_SECONDS", 0)
     logging.disable(logging.INFO)
     yield
     logging.disable(logging.NOTSET)
@@ -44,7 +49,7 @@ def states(run) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("dag_id", [dag_id for dag_id in DAG_IDS if dag_id != CLEANUP])
+@pytest.mark.parametrize("dag_id", [dag_id for dag_id in DAG_IDS if dag_id not in (CLEANUP, BATCH)])
 def test_example_succeeds_and_leaves_no_files(dag_id, emulator):
     run = load(dag_id).test()
 
@@ -52,6 +57,27 @@ def test_example_succeeds_and_leaves_no_files(dag_id, emulator):
     assert run.state == "success"
     assert sum(entry.get("command") == "upload, finalize" for entry in emulator.journal) == 3
     assert emulator.usage() == {"files": 0, "bytes": 0}
+
+
+def test_batch_answers_in_the_order_of_the_files_and_leaves_only_its_result_file(emulator, tmp_path):
+    dag = load(BATCH)
+
+    run = dag.test(run_conf={"output": f"file://{tmp_path}"})
+
+    assert set.union(*states(run).values()) == {"success"}
+    assert run.state == "success"
+    [output] = tmp_path.glob("*.jsonl")
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [row["key"] for row in rows] == INVOICES
+    for row in rows:
+        invoice = sys.modules[BATCH].Invoice.model_validate(row["value"])
+        assert invoice.model_dump(mode="json") == row["value"]
+    calls = [entry["call"] for entry in emulator.journal]
+    assert (calls.count("create_batch"), calls.count("generate")) == (1, 0)
+    assert sum(entry.get("command") == "upload, finalize" for entry in emulator.journal) == len(INVOICES) + 1
+    # The service refuses to delete what it has generated.
+    [left] = [file for project in emulator.emulator.projects.values() for file in project.files()]
+    assert left.source == "GENERATED"
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -74,9 +100,7 @@ def test_invoices_are_written_as_json_lines_after_repair_of_invalid_answer(emula
     assert len(invoices) == 3
     for invoice in invoices:
         assert sys.modules[dag.dag_id].Invoice.model_validate(invoice).total == invoice["total"]
-    assert sorted(invoice["file"] for invoice in invoices) == sorted(
-        path.name for path in (EXAMPLE_DAGS / "media" / "invoices").glob("*.pdf")
-    )
+    assert sorted(invoice["file"] for invoice in invoices) == INVOICES
     assert sum(entry["call"] == "generate" for entry in emulator.journal) == 4
     assert emulator.usage() == {"files": 0, "bytes": 0}
 

@@ -144,7 +144,6 @@ class TestSync:
         sync().execute(context)
         ti.task_id = "another"
 
-        sync(source=[]) if False else None
         assert sync(allow_empty=True).execute(context) == counts(added=2)
         assert titles(hook, store) == ["returns.md", "returns.md", "travel.md", "travel.md"]
 
@@ -303,7 +302,7 @@ class TestStores:
 
     def test_documents_are_deleted(self, sync, store, context, ti):
         sync().execute(context)
-        first, second = ti.pushed["documents"]
+        first, _ = ti.pushed["documents"]
         delete = GeminiDeleteDocumentsOperator(task_id="delete", document=[first, None])
 
         assert delete.execute(context) == {"deleted": [first], "missing": []}
