@@ -118,11 +118,13 @@ def from_files(files: Iterable[Any], label: Callable[[Any], str | None]) -> Call
 def _distinct(labels: Sequence[str]) -> list[str]:
     """Return labels of which no two are equal: sources in different folders can have the same name."""
     taken, keys = set(labels), dict[str, None]()
+    counts: dict[str, int] = {}
     for label in labels:
-        key, count = label, 1
-        while key in keys or (count > 1 and key in taken):
-            count += 1
-            key = f"{label} ({count})"
+        key = label
+        # Each label counts on from its last number: thousands of sources can have one name.
+        while key in keys or (key != label and key in taken):
+            counts[label] = counts.get(label, 1) + 1
+            key = f"{label} ({counts[label]})"
         keys[key] = None
     return list(keys)
 
@@ -153,7 +155,7 @@ def from_lines(lines: Callable[[], Iterable[bytes]], where: str) -> Callable[[],
             place = f"line {number} of {where}"
             try:
                 given = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise GeminiInputError(f"{place} is not JSON: {error}.") from error
             yield Item(place, given, str(at))
             at += 1
@@ -173,7 +175,7 @@ class _Reader:
         given = {"prompt": item.given} if isinstance(item.given, str) else item.given
         if not isinstance(given, Mapping):
             raise GeminiInputError(
-                f"{item.place} must be a prompt or a dict with {', '.join(('key', *_WORDS))}; got {item.given!r}."
+                f"{item.place} must be a prompt or a dict with {', '.join(('key', *_WORDS))}; got {item.given!r:.200}."
             )
         if unknown := sorted(str(word) for word in given.keys() - _KNOWN):
             raise GeminiInputError(

@@ -75,12 +75,11 @@ def row_of(
     if not isinstance(result.get("response"), Mapping):
         return _error(key, result.get("error"), files)
     try:
-        answer = Answer.from_api(result["response"])
+        return _answered(key, Answer.from_api(result["response"]), schema, files, keep_cut=keep_cut)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raw = json.dumps(result["response"])
         message = f"The answer has a form that cannot be read ({type(error).__name__})."
         return _failed(key, RowKind.ERROR, message, files, text=raw)
-    return _answered(key, answer, schema, files, keep_cut=keep_cut)
 
 
 def _answered(key: str, answer: Answer, schema: Schema | None, files: list[str], *, keep_cut: bool) -> Row:
@@ -100,7 +99,7 @@ def _answered(key: str, answer: Answer, schema: Schema | None, files: list[str],
 
 def _error(key: str, told: Any, files: list[str]) -> Row:
     error = told if isinstance(told, Mapping) else {"message": told or "The result has neither an answer nor an error."}
-    code = error.get("code")
+    code = code if isinstance(code := error.get("code"), int | str) else None
     message = shown_text(error.get("message") or "The service gave no reason.", limit=2000)
     return _failed(
         key, RowKind.ERROR, message, files, transient=isinstance(code, int) and code in _TRANSIENT, code=code
@@ -135,7 +134,7 @@ def _record(
             "key": key,
             "value": value,
             "error": error,
-            "finish_reason": answer.finish_reason if answer else None,
+            "finish_reason": str(answer.finish_reason) if answer and answer.finish_reason else None,
             "usage": answer.usage if answer else None,
             "files": files,
         }
