@@ -10,8 +10,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 _HIDDEN = "***"
 _MAX_CHARACTERS = 500
-#: A URL inside a text; it ends at a space, a quote or a bracket.
-_URL_IN_TEXT = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>()]+")
+#: A URL inside a text; it ends at a space, a quote or a bracket. The scheme has a limit, as a long text without spaces
+#: would otherwise take minutes.
+_URL_IN_TEXT = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}://[^\s'\"<>()]+")
 #: Sequences that change how a terminal shows what follows.
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 #: Airflow's log view folds what follows one of these.

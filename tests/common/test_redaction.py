@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from airflow_provider_gemini_files.common.redaction import origin_of, shown_text, shown_url
@@ -43,3 +45,16 @@ def test_origin_has_no_user(url, origin):
 )
 def test_text_from_outside_is_one_clean_line(text, shown):
     assert shown_text(text, ("k/1", "")) == shown
+
+
+@pytest.mark.parametrize("text", ["x" * 200_000, "x." * 100_000, "a://" * 50_000])
+def test_long_text_without_spaces_is_shown_at_once(text):
+    began = time.process_time()
+
+    shown_text(text)
+
+    assert time.process_time() - began < 2
+
+
+def test_url_with_a_scheme_of_any_length_is_redacted():
+    assert "s3cret" not in shown_text(f"{'x' * 100}https://u:s3cret@host/a?key=s3cret")
