@@ -208,7 +208,7 @@ class BatchRun:
         if job.output_file is None or ended is None or now < ended + _RESULTS_KEPT:
             return False
         try:
-            self._files.get_file(job.output_file)
+            self._batches.result_file(job)
         except GeminiFileGoneError:
             self._log.warning("The results of %s do not exist any more: submitting the requests again.", job.name)
             return True
