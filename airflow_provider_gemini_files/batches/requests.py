@@ -246,7 +246,7 @@ def parts_of(requests: Iterable[BatchRequest], max_requests: int | None = None) 
         if max_requests is not None and count == max_requests:
             parts.append(Part(start, count, digest.hexdigest(), tuple(names)))
             digest, names, start, count = hashlib.sha256(), {}, start + count, 0
-        digest.update(_identity(one))
+        digest.update(identity_of(one))
         names.update(dict.fromkeys(one.request.contents.names))
         count += 1
     if not count:
@@ -254,7 +254,8 @@ def parts_of(requests: Iterable[BatchRequest], max_requests: int | None = None) 
     return [*parts, Part(start, count, digest.hexdigest(), tuple(names))]
 
 
-def _identity(one: BatchRequest) -> bytes:
+def identity_of(one: BatchRequest) -> bytes:
+    """Return bytes that change with the key of a request and everything that it asks, for a digest."""
     request = one.request
     schema = request.schema.json_schema if request.schema else None
     asked = [one.key, request.contents.by_name(), request.system_instruction, request.generation_config, schema]

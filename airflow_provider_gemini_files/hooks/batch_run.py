@@ -21,8 +21,8 @@ from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.exceptions import (
     GeminiBatchGoneError,
     GeminiFileGoneError,
-    GeminiInputError,
-    GeminiRateLimitError,
+    GeminiFilesError,
+    GeminiPermanentError,
     GeminiServiceError,
 )
 from airflow_provider_gemini_files.hooks.batch_input import BatchInput, BatchSpec, JobPlan
@@ -64,6 +64,8 @@ class BatchRun:
         self._input = BatchInput(service, files, uploads, content, spec)
         self._spec = spec
         self._listed: list[BatchJob] | None = None
+        # One later look is enough for all jobs that an earlier attempt may have submitted.
+        self._has_looked_later = False
 
     @cached_property
     def model(self) -> str:
@@ -92,7 +94,8 @@ class BatchRun:
         submission = Submission(self._spec.store, plan.fingerprint, self._log)
         remembered = submission.recall()
         job = self._usable(remembered.name) or self._find(plan)
-        if job is None and (remembered.maybe_submitted or self._spec.is_retry):
+        if job is None and not self._has_looked_later and (remembered.maybe_submitted or self._spec.is_retry):
+            self._has_looked_later = True
             job = self._find_later(plan)
         if job is not None:
             self._log.info("%s has been submitted before (%s): it is used.", job.name, job.progress())
@@ -219,9 +222,6 @@ class BatchRun:
         submission.intend()
         try:
             return self._batches.submit(self.model, mark.display_name(label), mark.input)
-        except GeminiRateLimitError:
-            submission.forget()
-            raise
         except GeminiServiceError as error:
             self._log.warning("%s The job may have been created all the same: looking for it.", error)
             self._listed = None
@@ -229,9 +229,11 @@ class BatchRun:
             if job is None:
                 raise
             return job
-        except GeminiInputError:
+        except GeminiFilesError as error:
+            # The service has refused it, so there is no job.
             submission.forget()
-            self._files.delete_files([mark.input])
+            if isinstance(error, GeminiPermanentError):
+                self._files.delete_files([mark.input])
             raise
 
 
