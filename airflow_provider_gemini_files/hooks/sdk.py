@@ -222,18 +222,43 @@ def request_json(turns: list[dict[str, Any]], config: types.GenerateContentConfi
 
     :raises GeminiInputError: for a field that this API does not have.
     """
-    fields = _json(config)
+    fields = _fields_of(config)
     if wrong := [name for name in _ELSEWHERE if name in fields]:
         raise GeminiInputError(f"generation_config has {', '.join(wrong)}, which the Gemini API does not have.")
     for name in _OF_SDK:
         fields.pop(name, None)
-    if isinstance(instruction := fields.get("systemInstruction"), str):
-        fields["systemInstruction"] = {"parts": [{"text": instruction}], "role": "user"}
+    if config.system_instruction is not None:
+        fields["systemInstruction"] = _instruction(config.system_instruction)
+    if (cache := fields.get("cachedContent")) and "/" not in cache:
+        fields["cachedContent"] = f"cachedContents/{cache}"
     if isinstance(voice := fields.get("speechConfig"), str):
         fields["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
     request = {"contents": [_json(content) for content in content_of(turns)]}
     request |= {name: fields.pop(name) for name in _BESIDE if name in fields}
     return request | ({"generationConfig": fields} if fields else {})
+
+
+def _fields_of(config: types.GenerateContentConfig) -> dict[str, Any]:
+    if isinstance(config.response_schema, dict):
+        schema = _checked(types.Schema, config.response_schema, "response_schema of generation_config")
+        config = config.model_copy(update={"response_schema": schema})
+    try:
+        return _json(config)
+    except ValueError as error:
+        raise GeminiInputError(
+            f"generation_config cannot be written as JSON: {error}. Declare functions as JSON, and pass a class as "
+            "response_schema of the operator."
+        ) from error
+
+
+def _instruction(given: Any) -> dict[str, Any]:
+    """Return a system instruction as content; it can be given as a text, a part, or a list of these."""
+    if isinstance(given, types.Content):
+        return _json(given)
+    parts = [
+        types.Part(text=one) if isinstance(one, str) else one for one in (given if isinstance(given, list) else [given])
+    ]
+    return {"parts": [_json(part) for part in parts], "role": "user"}
 
 
 def _json(model: pydantic.BaseModel) -> dict[str, Any]:
