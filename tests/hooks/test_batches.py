@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from support import API_KEY, FakeClock, logged_by
+from support import API_KEY, FakeClock, logged_by, submit_job
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.batches.job import BatchJob
@@ -41,12 +41,7 @@ def new_job(hook: GeminiFilesHook):
     """Return a function that submits a job."""
 
     def submit(name: str = "films", *keys: str) -> BatchJob:
-        lines = [
-            {"key": key, "request": {"contents": [{"parts": [{"text": f"what is {key}?"}]}]}} for key in keys or "ab"
-        ]
-        data = "".join(json.dumps(line) + "\n" for line in lines).encode()
-        requests = hook.upload_bytes(data, "requests.jsonl", mime_type="application/jsonl")
-        return hook.batches.submit(MODEL, name, requests.name)
+        return submit_job(hook, name, keys or "ab")
 
     return submit
 
