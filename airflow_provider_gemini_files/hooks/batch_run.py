@@ -180,7 +180,7 @@ class BatchRun:
         marked = [job for job in self._listed if _has_fingerprint(job, plan.fingerprint)]
         found = sorted(
             (job for job in marked if self._is_usable(job)),
-            key=lambda job: (not job.has_ended, job.created_at() or 0.0),
+            key=lambda job: (not job.has_results, job.created_at() or 0.0),
         )
         if len(found) > 1:
             self._log.warning("There are %d jobs for these requests: %s", len(found), ", ".join(j.name for j in found))
@@ -199,8 +199,9 @@ class BatchRun:
         if job.state in WITHOUT_RESULTS:
             return False
         now = self._service.server_now()
-        if job.has_ended:
+        if job.has_results:
             return not self._is_lost(job, now)
+        # Also one that has SUCCEEDED and never names its results.
         created = job.created_at()
         is_given_up = self._spec.gives_up and created is not None and now >= created + self._spec.timeout
         return not is_given_up

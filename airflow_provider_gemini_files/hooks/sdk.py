@@ -212,8 +212,15 @@ _BESIDE = (
 )  # fmt: skip
 #: Fields that the SDK itself acts on.
 _OF_SDK = ("automaticFunctionCalling", "automaticContinuation", "httpOptions", "shouldReturnHttpResponse")
-#: Fields that only another of Google's APIs has.
-_ELSEWHERE = ("routingConfig", "modelSelectionConfig", "audioTimestamp", "modelArmorConfig", "generationOutputConfig")
+#: Fields that only another of Google's APIs has; the SDK refuses them.
+_ELSEWHERE = (
+    "routingConfig", "modelSelectionConfig", "audioTimestamp", "modelArmorConfig", "generationOutputConfig",
+    "safetySettings.method", "toolConfig.functionCallingConfig.streamFunctionCallArguments",
+    "imageConfig.personGeneration", "imageConfig.prominentPeople", "imageConfig.outputMimeType",
+    "imageConfig.outputCompressionQuality", "imageConfig.imageOutputOptions",
+    "tools.retrieval", "tools.enterpriseWebSearch", "tools.parallelAiSearch", "tools.exaAiSearch",
+    "tools.googleSearch.blockingConfidence", "tools.googleSearch.excludeDomains", "tools.googleMaps.groundingTypes",
+)  # fmt: skip
 
 
 def request_json(turns: list[dict[str, Any]], config: types.GenerateContentConfig) -> dict[str, Any]:
@@ -223,7 +230,7 @@ def request_json(turns: list[dict[str, Any]], config: types.GenerateContentConfi
     :raises GeminiInputError: for a field that this API does not have.
     """
     fields = _fields_of(config)
-    if wrong := [name for name in _ELSEWHERE if name in fields]:
+    if wrong := [path for path in _ELSEWHERE if _has(fields, path.split("."))]:
         raise GeminiInputError(f"generation_config has {', '.join(wrong)}, which the Gemini API does not have.")
     for name in _OF_SDK:
         fields.pop(name, None)
@@ -236,6 +243,13 @@ def request_json(turns: list[dict[str, Any]], config: types.GenerateContentConfi
     request = {"contents": [_json(content) for content in content_of(turns)]}
     request |= {name: fields.pop(name) for name in _BESIDE if name in fields}
     return request | ({"generationConfig": fields} if fields else {})
+
+
+def _has(value: Any, path: list[str]) -> bool:
+    """Return whether there is something at a path of keys, in any item of the lists on it."""
+    if isinstance(value, list):
+        return any(_has(one, path) for one in value)
+    return not path or (isinstance(value, dict) and path[0] in value and _has(value[path[0]], path[1:]))
 
 
 def _fields_of(config: types.GenerateContentConfig) -> dict[str, Any]:

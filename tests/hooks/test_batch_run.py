@@ -417,8 +417,11 @@ class TestAdoption:
         assert jobs(hook) == [other.name]
 
     @pytest.mark.parametrize("remembered", [True, False])
-    def test_job_past_its_timeout_is_given_up(self, attempt, hook, clock, emulator, store, remembered):
-        emulator.faults.add("create_batch", "batch_stuck")
+    @pytest.mark.parametrize("fault", [{"action": "batch_stuck"}, {"action": "batch_output_late", "seconds": 1e6}])
+    def test_job_without_results_is_given_up_after_its_timeout(
+        self, attempt, hook, clock, emulator, store, remembered, fault
+    ):
+        emulator.faults.add("create_batch", **fault)
         [job] = attempt(store=store, timeout=HOUR)
         clock.advance(HOUR + 1)
 
