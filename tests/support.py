@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import pendulum
 
 from airflow_provider_gemini_files.common.clock import Clock
 from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+if TYPE_CHECKING:
+    from airflow_provider_gemini_files.batches.job import BatchJob
+    from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
 T = TypeVar("T")
 API_KEY = "test-key-that-nobody-may-see"
@@ -116,6 +121,14 @@ def create_files(base_url: str, count: int) -> None:
     with httpx.Client(base_url=base_url, headers={"x-goog-api-key": API_KEY}) as client:
         for _ in range(count):
             client.post("/v1beta/files", json={"file": {}}).raise_for_status()
+
+
+def submit_job(hook: GeminiFilesHook, display_name: str = "films", keys: Iterable[str] = "ab") -> BatchJob:
+    """Submit a batch job with a prompt for each key."""
+    lines = [{"key": key, "request": {"contents": [{"parts": [{"text": f"what is {key}?"}]}]}} for key in keys]
+    data = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    requests = hook.upload_bytes(data, "requests.jsonl", mime_type="application/jsonl")
+    return hook.batches.submit("gemini-2.5-flash", display_name, requests.name)
 
 
 def until(condition: Callable[[], T], seconds: float = 120) -> T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -60,7 +60,8 @@ class BatchJob:
         """
         metadata = operation.get("metadata")
         metadata = metadata if isinstance(metadata, Mapping) else {}
-        output = _mapping(operation.get("response")) or _mapping(metadata.get("output"))
+        # While a job ends, one of the two can lack the results.
+        output = {**_mapping(metadata.get("output")), **_mapping(operation.get("response"))}
         error = _mapping(operation.get("error")) or _mapping(metadata.get("error"))
         state = _PREFIX.sub("", str(metadata.get("state") or "STATE_UNSPECIFIED"))
         if operation.get("done") is True and state not in ENDED:
@@ -140,8 +141,8 @@ def parse_batch_names(batches: Any) -> list[str]:
 
     :raises GeminiInputError: if there is none, or one cannot be read.
     """
-    one = isinstance(batches, str | Mapping) or batches is None
-    names = [parse_batch_name(batch) for batch in ([batches] if one else list(batches))]
+    several = isinstance(batches, Iterable) and not isinstance(batches, str | Mapping)
+    names = [parse_batch_name(batch) for batch in (batches if several else [batches])]
     if not names:
         raise GeminiInputError("There is no batch job: the list is empty.")
     return list(dict.fromkeys(names))
@@ -159,7 +160,7 @@ def _counts(stats: Mapping[str, Any]) -> dict[str, int] | None:
     names = {"total": "requestCount", "successful": "successfulRequestCount", "failed": "failedRequestCount",
              "pending": "pendingRequestCount"}  # fmt: skip
     # int64 is a text in JSON; a count of 0 is left out.
-    counts = {name: int(str(stats[key])) for name, key in names.items() if str(stats.get(key, "")).isdigit()}
+    counts = {name: int(str(stats[key])) for name, key in names.items() if str(stats.get(key, "")).isdecimal()}
     return counts or None
 
 

@@ -120,11 +120,13 @@ def from_files(files: Iterable[Any], label: Callable[[Any], str | None]) -> Call
 def _distinct(labels: Sequence[str]) -> list[str]:
     """Return labels of which no two are equal: sources in different folders can have the same name."""
     taken, keys = set(labels), dict[str, None]()
+    counts: dict[str, int] = {}
     for label in labels:
-        key, count = label, 1
-        while key in keys or (count > 1 and key in taken):
-            count += 1
-            key = f"{label} ({count})"
+        key = label
+        # Each label counts on from its last number: thousands of sources can have one name.
+        while key in keys or (key != label and key in taken):
+            counts[label] = counts.get(label, 1) + 1
+            key = f"{label} ({counts[label]})"
         keys[key] = None
     return list(keys)
 
@@ -155,7 +157,7 @@ def from_lines(lines: Callable[[], Iterable[bytes]], where: str) -> Callable[[],
             place = f"line {number} of {where}"
             try:
                 given = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise GeminiInputError(f"{place} is not JSON: {error}.") from error
             yield Item(place, given, str(at))
             at += 1
@@ -175,7 +177,7 @@ class _Reader:
         given = {"prompt": item.given} if isinstance(item.given, str) else item.given
         if not isinstance(given, Mapping):
             raise GeminiInputError(
-                f"{item.place} must be a prompt or a dict with {', '.join(('key', *_WORDS))}; got {item.given!r}."
+                f"{item.place} must be a prompt or a dict with {', '.join(('key', *_WORDS))}; got {item.given!r:.200}."
             )
         if unknown := sorted(str(word) for word in given.keys() - _KNOWN):
             raise GeminiInputError(
@@ -247,7 +249,7 @@ def parts_of(requests: Iterable[BatchRequest], max_requests: int | None = None) 
         if max_requests is not None and count == max_requests:
             parts.append(Part(start, count, digest.hexdigest(), tuple(names)))
             digest, names, start, count = hashlib.sha256(), {}, start + count, 0
-        digest.update(_identity(one))
+        digest.update(identity_of(one))
         names.update(dict.fromkeys(one.request.contents.names))
         count += 1
     if not count:
@@ -255,7 +257,8 @@ def parts_of(requests: Iterable[BatchRequest], max_requests: int | None = None) 
     return [*parts, Part(start, count, digest.hexdigest(), tuple(names))]
 
 
-def _identity(one: BatchRequest) -> bytes:
+def identity_of(one: BatchRequest) -> bytes:
+    """Return bytes that change with the key of a request and everything that it asks, for a digest."""
     request = one.request
     schema = request.schema.json_schema if request.schema else None
     search = asdict(request.file_search) if request.file_search else None

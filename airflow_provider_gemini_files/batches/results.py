@@ -72,7 +72,7 @@ def _key(line: bytes) -> str | None:
     """Return the key of a line; None if it is no result."""
     try:
         result = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     key = result.get("key") if isinstance(result, Mapping) else None
     return key if isinstance(key, str) else None

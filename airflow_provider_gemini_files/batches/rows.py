@@ -77,17 +77,16 @@ def row_of(
         return _failed(key, RowKind.MISSING, "The results have no line for this request.", files, transient=True)
     if not isinstance(result.get("response"), Mapping):
         return _error(key, result.get("error"), files)
+    answer: Answer | None = None
     try:
         answer = Answer.from_api(result["response"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raw = json.dumps(result["response"])
-        message = f"The answer has a form that cannot be read ({type(error).__name__})."
-        return _failed(key, RowKind.ERROR, message, files, text=raw)
-    try:
         text = answer.usable_text(keep_cut=keep_cut and schema is None, require_citations=require_citations)
     except GeminiFilesError as error:
-        kind = RowKind.CUT if answer.finish_reason == CUT else RowKind.BLOCKED
-        return _failed(key, kind, str(error), files, answer=answer, text=answer.text)
+        kind = RowKind.CUT if answer and answer.finish_reason == CUT else RowKind.BLOCKED
+        return _failed(key, kind, str(error), files, answer=answer, text=answer.text if answer else None)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        message = f"The answer has a form that cannot be read ({type(error).__name__})."
+        return _failed(key, RowKind.ERROR, message, files, text=json.dumps(result["response"]))
     return _judged(key, text, answer, schema, files)
 
 
@@ -103,7 +102,7 @@ def _judged(key: str, text: str, answer: Answer, schema: Schema | None, files: l
 
 def _error(key: str, told: Any, files: list[str]) -> Row:
     error = told if isinstance(told, Mapping) else {"message": told or "The result has neither an answer nor an error."}
-    code = error.get("code")
+    code = code if isinstance(code := error.get("code"), int | str) else None
     message = shown_text(error.get("message") or "The service gave no reason.", limit=2000)
     return _failed(
         key, RowKind.ERROR, message, files, transient=isinstance(code, int) and code in _TRANSIENT, code=code
@@ -137,7 +136,7 @@ def _record(
         "key": key,
         "value": value,
         "error": error,
-        "finish_reason": answer.finish_reason if answer else None,
+        "finish_reason": str(answer.finish_reason) if answer and answer.finish_reason else None,
         "usage": answer.usage if answer else None,
         "files": files,
     }

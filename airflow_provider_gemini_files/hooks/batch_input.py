@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_gemini_files.batches.mark import BatchMark
-from airflow_provider_gemini_files.batches.requests import BatchRequest, BatchRequests, Part
+from airflow_provider_gemini_files.batches.requests import BatchRequest, BatchRequests, Part, identity_of
 from airflow_provider_gemini_files.common.limits import MAX_FILE_BYTES
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.content.request import ModelRequest
-from airflow_provider_gemini_files.exceptions import GeminiFileGoneError, GeminiInputError
+from airflow_provider_gemini_files.exceptions import GeminiFileGoneError, GeminiInputError, GeminiIntegrityError
+from airflow_provider_gemini_files.files.in_use import run_of
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
 from airflow_provider_gemini_files.files.reference import GeminiFile, check_connection
 from airflow_provider_gemini_files.hooks.ask import FindUpload
@@ -113,7 +115,7 @@ class BatchInput:
             uploaded = self._upload(plan, files.values(), path)
         owner = self._spec.owner
         shown = [file.name for file in files.values()]
-        of_run = all(file.owner is not None and file.owner.run == owner.run for file in files.values())
+        of_run = all(file.owner is not None and run_of(file.owner) == run_of(owner) for file in files.values())
         return BatchMark(plan.fingerprint, owner, uploaded.name, tuple(shown), of_run and bool(shown))
 
     def _lasting_files(self, names: Sequence[str]) -> dict[str, GeminiFile]:
@@ -153,17 +155,23 @@ class BatchInput:
         from airflow_provider_gemini_files.hooks import sdk
 
         config = self._config_reader()
-        part = plan.part
+        part, digest = plan.part, hashlib.sha256()
         for one in islice(plan.requests, part.start, part.start + part.count):
+            digest.update(identity_of(one))
             request = one.request
             turns = request.turns([files[name] for name in request.contents.names])
             line = {"key": one.key, "request": sdk.request_json(turns, config(request))}
-            into.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            into.write(_encoded(line))
             if into.tell() > MAX_FILE_BYTES:
                 raise GeminiInputError(
                     f"The {part.count} requests of one job have more than {human_bytes(MAX_FILE_BYTES)}, the most that "
                     "the service takes: set max_requests to split them into several jobs."
                 )
+
+        if digest.hexdigest() != part.digest:
+            raise GeminiIntegrityError(
+                "The requests have changed while they were read. A retry submits them as they are then."
+            )
 
     def configured(self, requests: Iterable[BatchRequest]) -> Iterator[BatchRequest]:
         """Yield requests whose configuration can be sent."""
@@ -217,3 +225,12 @@ class BatchInput:
         )
         [uploaded] = self._uploads.upload_files([upload], store=self._spec.store)
         return self._files.wait_for_file(uploaded)
+
+
+def _encoded(line: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(line, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError as error:
+        raise GeminiInputError(
+            f"Request {line['key']!r} has half of a character (a lone surrogate), which cannot be sent: {error}."
+        ) from error

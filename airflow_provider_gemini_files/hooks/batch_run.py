@@ -22,8 +22,8 @@ from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.exceptions import (
     GeminiBatchGoneError,
     GeminiFileGoneError,
+    GeminiFilesError,
     GeminiPermanentError,
-    GeminiRateLimitError,
     GeminiServiceError,
 )
 from airflow_provider_gemini_files.hooks.batch_input import BatchInput, BatchSpec, JobPlan
@@ -200,7 +200,7 @@ class BatchRun:
         marked = [job for job in self._listed if _has_fingerprint(job, plan.fingerprint)]
         found = sorted(
             (job for job in marked if self._is_usable(job)),
-            key=lambda job: (not job.has_ended, job.created_at() or 0.0),
+            key=lambda job: (not job.has_results, job.created_at() or 0.0),
         )
         if len(found) > 1:
             self._log.warning("There are %d jobs for these requests: %s", len(found), ", ".join(j.name for j in found))
@@ -239,7 +239,7 @@ class BatchRun:
         if job.output_file is None or age < _RESULTS_KEPT:
             return False
         try:
-            self._files.get_file(job.output_file)
+            self._batches.result_file(job)
         except GeminiFileGoneError:
             self._log.warning("The results of %s do not exist any more: submitting the requests again.", job.name)
             return True
@@ -250,9 +250,6 @@ class BatchRun:
         submission.intend()
         try:
             return self._batches.submit(self.model, mark.display_name(label), mark.input)
-        except GeminiRateLimitError:
-            submission.forget()
-            raise
         except GeminiServiceError as error:
             self._log.warning("%s The job may have been created all the same: looking for it.", error)
             self._listed = None
@@ -260,9 +257,11 @@ class BatchRun:
             if job is None:
                 raise
             return job
-        except GeminiPermanentError:
+        except GeminiFilesError as error:
+            # The service has refused it, so there is no job.
             submission.forget()
-            self._files.delete_files([mark.input])
+            if isinstance(error, GeminiPermanentError):
+                self._files.delete_files([mark.input])
             raise
 
 

@@ -12,10 +12,13 @@ from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import (
     GeminiAuthError,
     GeminiBatchGoneError,
+    GeminiFileGoneError,
     GeminiFilesError,
     GeminiInputError,
+    GeminiServiceError,
 )
 from airflow_provider_gemini_files.files.in_use import FilesInUse
+from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks import requests
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.polling import Polling
@@ -51,6 +54,10 @@ class BatchCalls:
 
         :param since: leave out pages of jobs that were all created earlier, in seconds since the epoch.
         """
+        return self._list(since)[0]
+
+    def _list(self, since: float | None) -> tuple[list[BatchJob], int]:
+        """Return the jobs, and how many could not be read."""
         listing = Listing(BATCHES, self._service.connection)
         jobs: list[BatchJob] = []
         while not listing.is_done:
@@ -58,7 +65,7 @@ class BatchCalls:
             jobs += page
             if since is not None and page and all((job.created_at() or math.inf) < since for job in page):
                 break
-        return jobs
+        return jobs, listing.unreadable
 
     def submit(self, model: str, display_name: str, input_file: str) -> BatchJob:
         """
@@ -80,13 +87,15 @@ class BatchCalls:
         """
         name = parse_batch_name(batch)
         try:
+            # What the service answers to the cancellation of a job that has ended is not documented.
+            if self.get_batch(name).has_ended:
+                return False
             self._service.call(lambda: self._service.files_client.send(requests.cancel_batch(name)))
         except GeminiBatchGoneError:
             if not ignore_missing:
                 raise
             return False
         except GeminiInputError:
-            # How the service refuses to cancel a job that has ended is not documented.
             if not self.get_batch(name).has_ended:
                 raise
             return False
@@ -155,14 +164,35 @@ class BatchCalls:
             return FilesInUse()
 
     def _recent(self) -> list[BatchJob]:
-        """Return the jobs that may not have ended; none of an API without batches."""
+        """
+        Return the jobs that may not have ended; none of an API without batches.
+
+        :raises GeminiServiceError: if one of them cannot be read.
+        """
         try:
-            return self.list_batches(since=self._service.server_now() - _LONGEST_JOB)
+            jobs, unreadable = self._list(self._service.server_now() - _LONGEST_JOB)
         except GeminiInputError as error:
             if error.http_status not in _NO_SUCH_METHOD:
                 raise
             self._log.info("This API has no batch jobs that could need files: %s", error)
             return []
+        if unreadable:
+            raise GeminiServiceError(f"{unreadable} of the batch jobs cannot be read.")
+        return jobs
+
+    def result_file(self, job: BatchJob) -> GeminiFile:
+        """
+        Return the file with the results of a job.
+
+        :raises GeminiFileGoneError: if it does not exist any more.
+        """
+        if job.output_file is None:
+            raise GeminiInputError(f"{job.name} has no result file: its results are in the job itself.")
+        try:
+            return self._files.get_file(job.output_file)
+        except GeminiInputError as error:
+            # The id of a result file is longer than the service permits, so that one that is gone is an invalid name.
+            raise GeminiFileGoneError(f"The results of {job.name} do not exist any more: {error}") from error
 
     def download_results(self, job: BatchJob, into: BinaryIO) -> int:
         """
@@ -172,19 +202,18 @@ class BatchCalls:
         """
         from airflow_provider_gemini_files.transfer.download import Download, Origin
 
-        if job.output_file is None:
-            raise GeminiInputError(f"{job.name} has no result file: its results are in the job itself.")
+        file = self.result_file(job)
         connection = self._service.connection
         origin = Origin(
             connection.api_url, connection.api_key, connection.address(), connection.timeout, connection.max_retries
         )
         download = Download(
-            self._files.get_file(job.output_file),
+            file,
             origin,
             into,
             on_failure=lambda error, pause: self._log.warning("%s The download goes on in %.1f s.", error, pause),
             clock=self._service.clock,
         )
         size = download.run()
-        self._log.info("Downloaded the results of %s: %s, %s", job.name, job.output_file, human_bytes(size))
+        self._log.info("Downloaded the results of %s: %s, %s", job.name, file.name, human_bytes(size))
         return size

@@ -248,12 +248,14 @@ _BESIDE = (
 )  # fmt: skip
 #: Fields that the SDK itself acts on.
 _OF_SDK = ("automaticFunctionCalling", "automaticContinuation", "httpOptions", "shouldReturnHttpResponse")
-#: Fields that only another of Google's APIs has; the SDK refuses them, too.
+#: Fields that only another of Google's APIs has; the SDK refuses them.
 _ELSEWHERE = (
     "routingConfig", "modelSelectionConfig", "audioTimestamp", "modelArmorConfig", "generationOutputConfig",
-    "tools.retrieval", "tools.enterpriseWebSearch", "tools.parallelAiSearch", "tools.googleSearch.excludeDomains",
-    "tools.googleSearch.blockingConfidence", "safetySettings.method", "imageConfig.outputMimeType",
-    "imageConfig.outputCompressionQuality", "imageConfig.personGeneration",
+    "safetySettings.method", "toolConfig.functionCallingConfig.streamFunctionCallArguments",
+    "imageConfig.personGeneration", "imageConfig.prominentPeople", "imageConfig.outputMimeType",
+    "imageConfig.outputCompressionQuality", "imageConfig.imageOutputOptions",
+    "tools.retrieval", "tools.enterpriseWebSearch", "tools.parallelAiSearch", "tools.exaAiSearch",
+    "tools.googleSearch.blockingConfidence", "tools.googleSearch.excludeDomains", "tools.googleMaps.groundingTypes",
 )  # fmt: skip
 
 
@@ -263,39 +265,50 @@ def request_json(turns: list[dict[str, Any]], config: types.GenerateContentConfi
 
     :raises GeminiInputError: for a field that this API does not have.
     """
-    fields = _json(config)
+    fields = _fields_of(config)
     if wrong := [path for path in _ELSEWHERE if _has(fields, path.split("."))]:
         raise GeminiInputError(f"generation_config has {', '.join(wrong)}, which the Gemini API does not have.")
     for name in _OF_SDK:
         fields.pop(name, None)
-    if instruction := fields.get("systemInstruction"):
-        fields["systemInstruction"] = _instruction(instruction)
+    if config.system_instruction is not None:
+        fields["systemInstruction"] = _instruction(config.system_instruction)
+    if (cache := fields.get("cachedContent")) and "/" not in cache:
+        fields["cachedContent"] = f"cachedContents/{cache}"
     if isinstance(voice := fields.get("speechConfig"), str):
         fields["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
-    if (cache := fields.get("cachedContent")) and not str(cache).startswith("cachedContents/"):
-        fields["cachedContent"] = f"cachedContents/{cache}"
     request = {"contents": [_json(content) for content in content_of(turns)]}
     request |= {name: fields.pop(name) for name in _BESIDE if name in fields}
     return request | ({"generationConfig": fields} if fields else {})
 
 
-def _instruction(given: Any) -> Any:
-    """Return a system instruction, which may be a text, parts or a content, as a content."""
-    if isinstance(given, dict) and "parts" in given:
-        return given
-    parts = [
-        {"text": part} if isinstance(part, str) else part for part in (given if isinstance(given, list) else [given])
-    ]
-    return {"parts": parts, "role": "user"}
-
-
 def _has(value: Any, path: list[str]) -> bool:
-    """Return whether a JSON value has a field at a path; lists on the way are looked through."""
-    if not path:
-        return True
+    """Return whether there is something at a path of keys, in any item of the lists on it."""
     if isinstance(value, list):
         return any(_has(one, path) for one in value)
-    return isinstance(value, dict) and path[0] in value and _has(value[path[0]], path[1:])
+    return not path or (isinstance(value, dict) and path[0] in value and _has(value[path[0]], path[1:]))
+
+
+def _fields_of(config: types.GenerateContentConfig) -> dict[str, Any]:
+    if isinstance(config.response_schema, dict):
+        schema = _checked(types.Schema, config.response_schema, "response_schema of generation_config")
+        config = config.model_copy(update={"response_schema": schema})
+    try:
+        return _json(config)
+    except ValueError as error:
+        raise GeminiInputError(
+            f"generation_config cannot be written as JSON: {error}. Declare functions as JSON, and pass a class as "
+            "response_schema of the operator."
+        ) from error
+
+
+def _instruction(given: Any) -> dict[str, Any]:
+    """Return a system instruction as content; it can be given as a text, a part, or a list of these."""
+    if isinstance(given, types.Content):
+        return _json(given)
+    parts = [
+        types.Part(text=one) if isinstance(one, str) else one for one in (given if isinstance(given, list) else [given])
+    ]
+    return {"parts": [_json(part) for part in parts], "role": "user"}
 
 
 def _json(model: pydantic.BaseModel) -> dict[str, Any]:

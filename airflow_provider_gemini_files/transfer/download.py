@@ -84,15 +84,16 @@ class Download:
         :raises GeminiFilesError: if it cannot be downloaded.
         """
         self._restart()
-        failures = 0
+        failures = furthest = 0
         with httpx.Client(timeout=self._origin.timeout, follow_redirects=False) as client:
             while True:
-                before = self._offset
                 try:
                     self._receive(client)
                     break
                 except (GeminiServiceError, GeminiRateLimitError) as error:
-                    failures = 1 if self._offset > before else failures + 1
+                    # Bytes that come again after a new start are no progress.
+                    failures = 1 if self._offset > furthest else failures + 1
+                    furthest = max(furthest, self._offset)
                     if failures > self._origin.max_retries or _BACKOFF.is_too_long(error.retry_after):
                         raise
                     pause = _BACKOFF.pause(failures, self._clock.uniform, error.retry_after)
@@ -130,8 +131,14 @@ class Download:
             if response.status_code not in _REDIRECTS or "location" not in response.headers:
                 return response
             response.close()
-            url = urljoin(url, response.headers["location"])
+            url = self._redirected(url, response.headers["location"])
         raise GeminiServiceError(f"Cannot {self._doing}: it is redirected more than {_MAX_REDIRECTS} times.")
+
+    def _redirected(self, url: str, location: str) -> str:
+        try:
+            return urljoin(url, location)
+        except ValueError as error:
+            raise GeminiServiceError(f"Cannot {self._doing}: it is redirected to an invalid URL ({error}).") from error
 
     def _write(self, response: httpx.Response) -> None:
         if response.status_code == 416:
@@ -146,7 +153,8 @@ class Download:
             self._restart()
             if response.status_code == 206:
                 raise GeminiServiceError(f"Cannot {self._doing}: another part was sent than the one asked for.")
-        for block in response.iter_bytes(_BLOCK):
+        # As they arrive: larger blocks would be lost, in part, with a connection that breaks.
+        for block in response.iter_bytes():
             self._into.write(block)
             self._offset += len(block)
 

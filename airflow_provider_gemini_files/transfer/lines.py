@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.transfer.source import Source
+from airflow_provider_gemini_files.transfer.object_storage import storage_errors
+from airflow_provider_gemini_files.transfer.source import Readable, Source
 
 _BLOCK = 1024**2
 #: Bytes of one line; a request of a batch has at most 20 MB of inline data.
@@ -17,12 +18,14 @@ def lines_of(source: Source) -> Iterator[bytes]:
     """
     Yield the lines of a source without their ends.
 
-    :raises GeminiInputError: if one is so long that the source is hardly a file of lines.
+    :raises GeminiInputError: if one is so long that the source is hardly a file of lines, or the source cannot be read.
+    :raises GeminiServiceError: if its storage fails.
     """
-    stream = source.open(0)
+    with storage_errors(source.uri):
+        stream = source.open(0)
     rest = b""
     try:
-        while block := stream.read(_BLOCK):
+        while block := _block(stream, source):
             *lines, rest = (rest + block).split(b"\n")
             yield from lines
             if len(rest) > _MAX_LINE:
@@ -34,3 +37,8 @@ def lines_of(source: Source) -> Iterator[bytes]:
         stream.close()
     if rest:
         yield rest
+
+
+def _block(stream: Readable, source: Source) -> bytes:
+    with storage_errors(source.uri):
+        return stream.read(_BLOCK)

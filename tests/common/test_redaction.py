@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 
 import pytest
 
@@ -98,3 +99,16 @@ def test_storable_value_is_json_that_any_database_takes():
 @pytest.mark.parametrize("text", ["", "Grüße \U0001f600", "\ufffd", "a\tb\n"])
 def test_text_that_can_be_stored_stays_as_it_is(text):
     assert storable(text) == text
+
+
+@pytest.mark.parametrize("text", ["x" * 200_000, "x." * 100_000, "a://" * 50_000])
+def test_long_text_without_spaces_is_shown_at_once(text):
+    began = time.process_time()
+
+    shown_text(text)
+
+    assert time.process_time() - began < 2
+
+
+def test_url_with_a_scheme_of_any_length_is_redacted():
+    assert "s3cret" not in shown_text(f"{'x' * 100}https://u:s3cret@host/a?key=s3cret")

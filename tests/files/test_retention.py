@@ -9,6 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_gemini_files.batches.job import BatchJob
+from airflow_provider_gemini_files.batches.mark import BatchMark, files_in_use
+from airflow_provider_gemini_files.files.in_use import FilesInUse
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -275,3 +278,93 @@ def test_eviction_spares_files_of_another_deployment():
 
     assert plan_eviction(files, RUNS, NOW, 500, QUOTA).deletions
     assert not plan_eviction(files, RUNS, NOW, 500, QUOTA, "production").deletions
+
+
+# --- files that batch jobs need ---
+
+
+def batch_job(state: str = "RUNNING", hours: float = 30, **marked: object) -> BatchJob:
+    """Return a job of the run ``finished``; it names its input and ``files/a``, unless ``marked`` says otherwise."""
+    mark = BatchMark("0" * 24, Owner("dag", "finished", "ask"), "files/input", **{"files": ("files/a",), **marked})
+    created = (NOW - hours * HOUR).isoformat()
+    return BatchJob("batches/b", state, display_name=mark.display_name("ask"), create_time=created)
+
+
+#: What a run has left that ended a day ago: the requests of a job, a file that they name, and another one.
+LEFT = [file(name, owner="finished", hours=40, size=300) for name in ("input", "a", "other")]
+
+
+def kept(files: list[GeminiFile], in_use: FilesInUse, **policy: object) -> dict[str, tuple[Reason, str]]:
+    """Return the files that a cleanup keeps, and why."""
+    found = plan(files, RUNS, NOW, RetentionPolicy(**policy), QUOTA, in_use=in_use)
+    return {one.file.name: (one.reason, one.why) for one in found.decisions if not one.delete}
+
+
+def test_files_of_a_running_job_are_kept_after_the_end_of_their_run():
+    needed = (Reason.IN_BATCH, "a batch job that has not ended needs it")
+
+    assert kept(LEFT, files_in_use([batch_job()])) == {"files/input": needed, "files/a": needed}
+
+
+def test_all_files_of_the_run_are_kept_if_the_job_says_so():
+    of_run = files_in_use([batch_job(of_run=True)])
+    other = file("b", owner="gone", hours=40)
+
+    assert kept([*LEFT, other], of_run).keys() == {"files/input", "files/a", "files/other"}
+
+
+@pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED"])
+def test_files_go_when_the_job_has_ended(state):
+    assert kept(LEFT, files_in_use([batch_job(state)])) == {}
+
+
+@pytest.mark.parametrize("marked", [{"files": None}, {"files": tuple(f"files/{n:040}" for n in range(40))}])
+def test_job_that_does_not_list_its_files_keeps_all_older_ones(marked):
+    in_use = files_in_use([batch_job(hours=30, **marked)])
+    younger = file("younger", owner="finished", hours=29)
+
+    assert kept([*LEFT, younger], in_use).keys() == {"files/input", "files/a", "files/other"}
+
+
+def test_unknown_jobs_keep_everything_but_failed_files():
+    in_use = FilesInUse.unknown("the batch jobs cannot be listed")
+    failed = file("bad", owner="finished", hours=40, state="FAILED")
+
+    found = kept([*LEFT, failed], in_use, include_foreign=True)
+
+    assert found == dict.fromkeys(
+        ("files/input", "files/a", "files/other"), (Reason.IN_BATCH, "the batch jobs cannot be listed")
+    )
+
+
+def test_other_reasons_to_keep_a_file_come_first():
+    in_use = FilesInUse.unknown("the batch jobs cannot be listed")
+    files = [file("a", owner="running", hours=40), file("b", hours=40), file("c", owner="shared", hours=40)]
+
+    assert {reason for reason, _ in kept(files, in_use).values()} == {Reason.RUN_RUNNING, Reason.FOREIGN, Reason.SHARED}
+
+
+def test_foreign_and_shared_files_of_a_job_are_kept_by_a_policy_that_includes_them():
+    files = [file("input", hours=40), file("a", owner="shared", hours=40), file("b", hours=40)]
+
+    found = kept(files, files_in_use([batch_job()]), include_foreign=True, include_shared=True)
+
+    assert found.keys() == {"files/input", "files/a"}
+
+
+def test_eviction_spares_files_that_a_job_needs():
+    in_use = files_in_use([batch_job()])
+
+    found = plan_eviction(LEFT, RUNS, NOW, 1000, QUOTA, in_use=in_use)
+
+    assert [one.file.name for one in found.deletions] == ["files/other"]
+    assert not plan_eviction(LEFT, RUNS, NOW, 1000, QUOTA, in_use=FilesInUse.unknown("?")).deletions
+
+
+@given(files=FILES, policy=POLICIES, quota=st.integers(1, 3000), seed=st.integers())
+def test_file_in_use_is_never_deleted(files, policy, quota, seed):
+    names = frozenset(one.name for one in files if random.Random(f"{seed}{one.name}").random() < 0.5)
+
+    found = plan(files, RUNS, NOW, policy, quota, in_use=FilesInUse(names))
+
+    assert all(one.file.state == "FAILED" for one in found.deletions if one.file.name in names)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import pytest
-from support import FakeClock, seed
+from support import FakeClock, seed, submit_job
 
 from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files.batches.mark import BatchMark
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.files.policy import RetentionPolicy, RunState
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
@@ -271,3 +272,108 @@ class TestEviction:
 
         assert hook.storage.evict(MIB, lookup) == 0
         assert names(hook) == ["files/theirs"]
+
+
+class TestFilesOfBatchJobs:
+    """The files that a job which has not ended needs, of a run that has."""
+
+    RUN = Owner("dag", "finished", "task", deployment="here")
+
+    def job(self, hook, *files: str, **marked) -> None:
+        mark = BatchMark("0" * 24, self.RUN, "files/input", files, **marked)
+        submit_job(hook, mark.display_name("ask"))
+
+    @pytest.fixture(autouse=True)
+    def left(self, emulator):
+        """Leave the files of a run that has ended, and let jobs take an hour."""
+        emulator.settings.job_seconds = 3600
+        seed(emulator.base_url, *[owned(name, "finished") for name in ("input", "a", "other")])
+
+    @staticmethod
+    def left_of_run(hook) -> list[str]:
+        """Return the files of runs that are left; the requests of the job belong to none here."""
+        return sorted(file.name for file in hook.list_files() if file.owner)
+
+    def test_cleanup_keeps_what_a_job_reads_until_it_ends(self, hook, clock):
+        self.job(hook, "files/a")
+
+        report = hook.cleanup(POLICY, lookup)
+
+        assert self.left_of_run(hook) == ["files/a", "files/input"]
+        assert report.kept["in a batch"] == {"files": 2, "bytes": 2 * MIB}
+        clock.advance(3600)
+        hook.cleanup(POLICY, lookup)
+        assert self.left_of_run(hook) == []
+
+    def test_cleanup_keeps_all_files_of_the_run_of_a_job(self, hook):
+        self.job(hook, of_run=True)
+
+        assert hook.cleanup(POLICY, lookup).deleted_files == 0
+
+    def test_job_of_another_tool_keeps_everything_that_is_older(self, hook):
+        submit_job(hook, "theirs")
+
+        report = hook.cleanup(POLICY, lookup)
+
+        assert report.deleted_files == 0
+        assert report.kept["in a batch"]["files"] == 3
+
+    def test_cleanup_deletes_only_failed_files_if_the_jobs_cannot_be_listed(self, hook, emulator):
+        seed(emulator.base_url, owned("bad", "finished", failed=True))
+        emulator.faults.add("list_batches", "forbidden", times=None)
+
+        report = hook.cleanup(POLICY, lookup)
+
+        assert report.deleted == {"failed": {"files": 1, "bytes": MIB}}
+        assert self.left_of_run(hook) == ["files/a", "files/input", "files/other"]
+
+    def test_files_of_a_job_that_is_submitted_after_the_plan_are_kept(self, hook):
+        asked = []
+
+        def submitted_meanwhile(owners: Iterable[Owner]) -> Runs:
+            asked.append(1)
+            if len(asked) == 2:
+                self.job(hook, "files/a")
+            return states(owners)
+
+        report = hook.cleanup(POLICY, asking(submitted_meanwhile))
+
+        assert self.left_of_run(hook) == ["files/a", "files/input"]
+        assert report.kept["in a batch"]["files"] == 2
+        assert report.deleted_files == 1
+
+    def test_jobs_that_cannot_be_listed_after_the_plan_keep_everything(self, hook, emulator):
+        emulator.faults.add("list_batches", "forbidden", nth=2)
+
+        assert hook.cleanup(POLICY, lookup).deleted_files == 0
+
+    def test_eviction_spares_what_a_job_reads(self, hook, emulator, connect):
+        connect(host=emulator.base_url, extra={"quota_bytes": 3 * MIB})
+        self.job(hook, "files/a")
+
+        assert hook.storage.evict(3 * MIB, lookup) == MIB
+        assert self.left_of_run(hook) == ["files/a", "files/input"]
+
+    def test_eviction_spares_files_of_a_job_that_is_submitted_after_the_plan(self, hook, emulator, connect):
+        connect(host=emulator.base_url, extra={"quota_bytes": 3 * MIB})
+        asked = []
+
+        def submitted_meanwhile(owners: Iterable[Owner]) -> Runs:
+            asked.append(1)
+            if len(asked) == 2:
+                self.job(hook, "files/a", "files/other")
+            return states(owners)
+
+        assert hook.storage.evict(3 * MIB, asking(submitted_meanwhile)) == 0
+
+    def test_eviction_deletes_nothing_if_the_jobs_cannot_be_listed(self, hook, emulator, connect):
+        connect(host=emulator.base_url, extra={"quota_bytes": 3 * MIB})
+        emulator.faults.add("list_batches", "internal", times=None)
+
+        assert hook.storage.evict(3 * MIB, lookup) == 0
+        assert len(self.left_of_run(hook)) == 3
+
+    def test_plan_asks_for_the_jobs_once(self, hook, emulator):
+        hook.cleanup(POLICY, lookup, dry_run=True)
+
+        assert [entry["call"] for entry in emulator.journal].count("list_batches") == 1

@@ -150,3 +150,94 @@ def test_text_that_cannot_be_encoded_is_an_input_error(tmp_path):
         Output(tmp_path / "a.txt").write("half of a character: \ud800")
 
     assert list(tmp_path.iterdir()) == []
+
+
+class Stopped(Exception):
+    """What the writer of a file raises."""
+
+
+def write_half(uri: str, error: Exception | None = None) -> None:
+    with Output(uri).staged() as file:
+        file.write(b"half")
+        if error:
+            raise error
+
+
+class TestStaged:
+    @pytest.fixture(params=["local", "object storage"])
+    def where(self, request, tmp_path):
+        """Return a destination, and functions that read and write it."""
+        if request.param == "local":
+            path = tmp_path / "new" / "answers.jsonl"
+            return str(path), path.read_bytes, lambda data: (path.parent.mkdir(), path.write_bytes(data))
+        storage = ObjectStorage()
+        return (
+            storage.uri("out/answers.jsonl"),
+            lambda: storage.cat_file("/bucket/out/answers.jsonl"),
+            lambda data: storage.put(**{"out/answers.jsonl": data}),
+        )
+
+    def test_file_becomes_the_destination_when_the_block_ends(self, where):
+        uri, read, write = where
+        write(b"before")
+
+        with Output(uri).staged() as file:
+            file.write(b"one\n")
+            file.write(b"two\n")
+            file.flush()
+            assert read() == b"before"
+
+        assert read() == b"one\ntwo\n"
+
+    def test_empty_file_is_written(self, where):
+        uri, read, _ = where
+
+        with Output(uri).staged():
+            pass
+
+        assert read() == b""
+
+    def test_error_in_the_block_leaves_nothing(self, where, tmp_path):
+        uri, read, _ = where
+
+        with pytest.raises(Stopped):
+            write_half(uri, Stopped())
+
+        with pytest.raises(FileNotFoundError):
+            read()
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+    def test_error_in_the_block_keeps_the_former_content(self, where):
+        uri, read, write = where
+        write(b"before")
+
+        with pytest.raises(Stopped):
+            write_half(uri, Stopped())
+
+        assert read() == b"before"
+
+    def test_full_disk_is_an_error_of_the_storage(self, where):
+        uri, read, write = where
+        write(b"before")
+
+        with pytest.raises(GeminiServiceError, match=r"output_path .* its storage failed .OSError: no space left"):
+            write_half(uri, OSError("no space left"))
+
+        assert read() == b"before"
+
+    def test_failing_object_storage_leaves_nothing(self, mocker):
+        storage = ObjectStorage()
+        mocker.patch.object(storage, "put_file", side_effect=OSError("reset by peer"))
+
+        with pytest.raises(GeminiServiceError, match=r"output_path 'memory:.*': its storage failed .OSError: reset"):
+            write_half(storage.uri("a.txt"))
+
+        assert not storage.exists("/bucket/a.txt")
+
+    def test_name_as_long_as_names_may_be_is_written(self, tmp_path):
+        path = tmp_path / ("x" * 255)
+
+        with Output(path).staged() as file:
+            file.write(b"text")
+
+        assert path.read_bytes() == b"text"

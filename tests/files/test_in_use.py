@@ -1,0 +1,65 @@
+"""Files that batch jobs need, as far as it is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_gemini_files.files.in_use import FilesInUse, run_of
+from airflow_provider_gemini_files.files.naming import Owner
+from airflow_provider_gemini_files.files.reference import GeminiFile
+
+OWNER = Owner("dag", "run", "task", deployment="here")
+KNOWN = "a batch job that has not ended needs it"
+NAMED = FilesInUse(frozenset({"files/a"}))
+OF_RUN = FilesInUse(runs=frozenset({("here", "dag", "run")}))
+#: 2026-01-01, noon.
+OLDER = FilesInUse(before=1767268800.0, why="a job may need it")
+
+
+def file(name: str = "files/a", **fields) -> GeminiFile:
+    return GeminiFile(name, **{"state": "ACTIVE", "create_time": "2026-01-01T11:00:00Z", **fields})
+
+
+@pytest.mark.parametrize(
+    ("in_use", "one", "reason"),
+    [
+        (FilesInUse(), file(), None),
+        (FilesInUse(), file(create_time=None), None),
+        (NAMED, file(), KNOWN),
+        (NAMED, file("files/b"), None),
+        (OF_RUN, file(owner=OWNER), KNOWN),
+        (OF_RUN, file(owner=Owner("dag", "run", "another", 4, "here")), KNOWN),
+        (OF_RUN, file(owner=Owner("dag", "run", "task", deployment="elsewhere")), None),
+        (OF_RUN, file(owner=Owner("dag", "run", "task")), None),
+        (OF_RUN, file(owner=Owner("dag", "other", "task", deployment="here")), None),
+        (OF_RUN, file(), None),
+        (OLDER, file(), "a job may need it"),
+        (OLDER, file(create_time="2026-01-01T12:00:00Z"), None),
+        (OLDER, file(create_time=None), "a job may need it"),
+        (FilesInUse.unknown("the list failed"), file(create_time="2126-01-01T12:00:00Z"), "the list failed"),
+    ],
+)
+def test_reason_says_why_a_file_may_be_needed(in_use, one, reason):
+    assert in_use.reason(one) == reason
+
+
+@pytest.mark.parametrize("in_use", [NAMED, OF_RUN, OLDER, FilesInUse.unknown("the list failed")])
+def test_failed_file_is_of_no_use_to_a_job(in_use):
+    assert in_use.reason(file(owner=OWNER, state="FAILED")) is None
+
+
+def test_several_jobs_need_the_files_of_each():
+    together = FilesInUse.of_all([NAMED, OF_RUN, OLDER, FilesInUse(before=5, why="an old job")])
+
+    assert together == FilesInUse(NAMED.names, OF_RUN.runs, OLDER.before, OLDER.why)
+    assert FilesInUse.of_all([]) == FilesInUse()
+
+
+def test_certainty_is_about_named_files_and_runs_alone():
+    assert NAMED.is_certain(file())
+    assert OF_RUN.is_certain(file(owner=OWNER))
+    assert not OLDER.is_certain(file())
+
+
+def test_run_includes_its_deployment():
+    assert run_of(OWNER) == ("here", "dag", "run")
