@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,9 @@ ENDED = frozenset({"SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "E
 SUCCEEDED = frozenset({"SUCCEEDED", "PARTIALLY_SUCCEEDED"})
 #: States from which no results come.
 WITHOUT_RESULTS = ENDED - SUCCEEDED
+#: Code (google.rpc.Code) of an operation that was cancelled.
+_CANCELLED = 1
+_INLINE = ("inlinedResponses", "inlinedEmbedContentResponses")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _PREFIX = re.compile(r"^(BATCH|JOB)_STATE_")
 
@@ -52,9 +55,13 @@ class BatchJob:
     conn_id: str | None = None
 
     @classmethod
-    def from_api(cls, operation: Mapping[str, Any], conn_id: str | None = None) -> BatchJob:
+    def from_api(
+        cls, operation: Mapping[str, Any], conn_id: str | None = None, secrets: Sequence[str] = ()
+    ) -> BatchJob:
         """
         Read an operation of the service; its error is read here because the SDK leaves it out.
+
+        :param secrets: texts that the error may not show, such as the API key.
 
         :raises ValueError: if it is no operation of a batch.
         """
@@ -66,7 +73,7 @@ class BatchJob:
         state = _PREFIX.sub("", str(metadata.get("state") or "STATE_UNSPECIFIED"))
         if operation.get("done") is True and state not in ENDED:
             # The operation has ended, whatever a state of later years is called.
-            state = "FAILED" if error else "SUCCEEDED" if output else state
+            state = "SUCCEEDED" if not error else "CANCELLED" if error.get("code") == _CANCELLED else "FAILED"
         return cls(
             name=parse_batch_name(operation.get("name") or metadata.get("name")),
             state=state,
@@ -76,8 +83,10 @@ class BatchJob:
             end_time=_text(metadata.get("endTime")),
             counts=_counts(_mapping(metadata.get("batchStats"))),
             output_file=_text(output.get("responsesFile")),
-            is_inline=bool(output.get("inlinedResponses")),
-            error={"code": error.get("code"), "message": shown_text(error.get("message") or "")} if error else None,
+            is_inline=any(output.get(key) for key in _INLINE),
+            error={"code": error.get("code"), "message": shown_text(error.get("message") or "", secrets)}
+            if error
+            else None,
             conn_id=conn_id,
         )
 
@@ -146,6 +155,21 @@ def parse_batch_names(batches: Any) -> list[str]:
     if not names:
         raise GeminiInputError("There is no batch job: the list is empty.")
     return list(dict.fromkeys(names))
+
+
+def parse_state(state: str | None) -> str | None:
+    """
+    Return the state of a filter without the prefix of the service or its SDK.
+
+    :raises GeminiInputError: for one that does not exist.
+    """
+    if state is None:
+        return None
+    name = _PREFIX.sub("", state.strip().upper())
+    known = {"PENDING", "RUNNING", *ENDED}
+    if name not in known:
+        raise GeminiInputError(f"{state!r} is not a state of a batch job; there are {', '.join(sorted(known))}.")
+    return name
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

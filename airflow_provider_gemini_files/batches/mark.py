@@ -11,11 +11,12 @@ from airflow_provider_gemini_files.common.limits import MAX_DISPLAY_NAME
 from airflow_provider_gemini_files.files.in_use import FilesInUse, run_of
 from airflow_provider_gemini_files.files.naming import Owner
 
-_MARK = re.compile(r" \[batch (?P<fingerprint>[0-9a-f]{24}) input=(?P<input>\S+) files=(?P<files>\S+)\]")
+#: The service may shorten a display name, whose greatest length is not published: the fingerprint alone is enough.
+_MARK = re.compile(r" \[batch (?P<fingerprint>[0-9a-f]{24})(?: input=(?P<input>\S+) files=(?P<files>\S+)\])?")
 #: The files of a job: all belong to its run; or it is not said which they are.
 _OF_RUN, _ANY = "run", "any"
 #: Characters of a label that are kept beside the marks.
-_LABEL = 60
+_LABEL = 40
 _PREFIX = "files/"
 
 
@@ -25,14 +26,14 @@ class BatchMark:
     What this package writes into the display name of a job.
 
     :param fingerprint: of the task instance, the connection and everything that is asked.
-    :param input: the file with the requests, ``files/...``.
+    :param input: the file with the requests, ``files/...``; None if the display name was shortened.
     :param files: the files that the requests name; None if they are not listed.
     :param of_run: whether all of them belong to the run of ``owner``.
     """
 
     fingerprint: str
     owner: Owner | None
-    input: str
+    input: str | None
     files: tuple[str, ...] | None = None
     of_run: bool = False
 
@@ -42,10 +43,16 @@ class BatchMark:
         match = _MARK.search(display_name or "")
         if match is None:
             return None
-        told = match["files"]
+        told = match["files"] or _ANY
         listed = None if told in (_OF_RUN, _ANY) else tuple(_PREFIX + one for one in told.split(",") if one != "-")
         owner = Owner.parse(display_name)
-        return cls(match["fingerprint"], owner, _PREFIX + match["input"], listed, told == _OF_RUN and owner is not None)
+        return cls(
+            match["fingerprint"],
+            owner,
+            match["input"] and _PREFIX + match["input"],
+            listed,
+            told == _OF_RUN and owner is not None,
+        )
 
     def display_name(self, label: str) -> str:
         """
@@ -63,7 +70,7 @@ class BatchMark:
         return next(
             name
             for listed, mark in ways
-            if len(name := f"{label} [batch {self.fingerprint} input={_id(self.input)} files={listed}]{mark}")
+            if len(name := f"{label} [batch {self.fingerprint} input={_id(self.input or '-')} files={listed}]{mark}")
             <= MAX_DISPLAY_NAME
         )
 
@@ -80,15 +87,18 @@ def files_in_use(jobs: Iterable[BatchJob]) -> FilesInUse:
 
 def _needed_by(job: BatchJob) -> FilesInUse:
     mark = BatchMark.parse(job.display_name)
-    names: Sequence[str] = () if mark is None else (mark.input, *(mark.files or ()))
+    names: Sequence[str] = () if mark is None else tuple(filter(None, (mark.input, *(mark.files or ()))))
     if mark and mark.files is not None:
         return FilesInUse(frozenset(names))
     if mark and mark.of_run and mark.owner:
         return FilesInUse(frozenset(names), frozenset({run_of(mark.owner)}))
     created = job.created_at()
+    before = float("inf") if created is None else created
     return FilesInUse(
         frozenset(names),
-        before=float("inf") if created is None else created,
+        before=before,
+        # A job of this package reads files of this package, even if there was no space to list them.
+        certain_before=before if mark else float("-inf"),
         why=f"{job.name} has not ended, is younger than the file, and does not say which files it needs",
     )
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from enum import Enum
 from typing import Any
 
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.content.schema import Schema
@@ -17,6 +20,8 @@ from airflow_provider_gemini_files.file_search.search import FileSearch
 #: The words of ``GeminiGenerateContentOperator`` that a request of a batch may have, too.
 _WORDS = ("prompt", "files", "contents", "system_instruction", "generation_config", "response_schema", "file_search")
 _KNOWN = {"key", "model", *_WORDS}
+#: Control characters and halves of characters (lone surrogates).
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,13 @@ class BatchRequest:
     """
     One request of a batch.
 
-    :param key: joins the answer to it; unique within the batch.
+    :param key: joins the answer to it in the output; unique within the batch.
+    :param sent_key: joins the two at the service. It is the key if the author has given one, else the place in the
+        list: the name of a file's source, which is the key then, cannot be looked up any more once the file is gone.
     """
 
     key: str
+    sent_key: str
     request: ModelRequest
 
 
@@ -55,12 +63,13 @@ class Item:
     A request as it was written.
 
     :param place: where it is, for error messages: ``requests[3]``.
-    :param default_key: its key if it has none of its own.
+    :param default_key: its key if it has none of its own; ``default_sent_key`` likewise.
     """
 
     place: str
     given: Any
     default_key: str
+    default_sent_key: str
 
 
 @dataclass(frozen=True)
@@ -70,11 +79,13 @@ class BatchRequests:
 
     :param read: returns the requests as they were written.
     :param keys: only requests with these keys; all if None.
+    :param is_volatile: whether they may be others when they are read again.
     """
 
     read: Callable[[], Iterable[Item]]
     words: Words = field(default_factory=Words)
     keys: Collection[str] | None = None
+    is_volatile: bool = False
 
     def only(self, keys: Collection[str]) -> BatchRequests:
         """Return the requests with some keys, in the same order."""
@@ -90,12 +101,13 @@ class BatchRequests:
         places: dict[str, str] = {}
         for item in self.read():
             one = reader.request(item)
-            if one.key in places:
-                raise GeminiInputError(
-                    f"{item.place} has the key {one.key!r}, as has {places[one.key]}: a key joins one answer to one "
-                    "request, so each must be different."
-                )
-            places[one.key] = item.place
+            for key in {one.key, one.sent_key}:
+                if key in places:
+                    raise GeminiInputError(
+                        f"{item.place} has the key {key!r}, as has {places[key]}: a key joins one answer to one "
+                        "request, so each must be different."
+                    )
+                places[key] = item.place
             if self.keys is None or one.key in self.keys:
                 yield one
 
@@ -112,7 +124,7 @@ def from_files(files: Iterable[Any], label: Callable[[Any], str | None]) -> Call
 
     def read() -> Iterator[Item]:
         for at, (file, key) in enumerate(zip(listed, keys, strict=True)):
-            yield Item(f"files[{at}]", {"files": [file]}, key)
+            yield Item(f"files[{at}]", {"files": [file]}, key, f"#{at}")
 
     return read
 
@@ -136,7 +148,7 @@ def from_list(requests: Sequence[Any]) -> Callable[[], Iterator[Item]]:
 
     def read() -> Iterator[Item]:
         for at, given in enumerate(requests):
-            yield Item(f"requests[{at}]", given, str(at))
+            yield Item(f"requests[{at}]", given, str(at), str(at))
 
     return read
 
@@ -159,7 +171,7 @@ def from_lines(lines: Callable[[], Iterable[bytes]], where: str) -> Callable[[],
                 given = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise GeminiInputError(f"{place} is not JSON: {error}.") from error
-            yield Item(place, given, str(at))
+            yield Item(place, given, str(at), str(at))
             at += 1
 
     return read
@@ -177,44 +189,55 @@ class _Reader:
         given = {"prompt": item.given} if isinstance(item.given, str) else item.given
         if not isinstance(given, Mapping):
             raise GeminiInputError(
-                f"{item.place} must be a prompt or a dict with {', '.join(('key', *_WORDS))}; got {item.given!r:.200}."
+                f"{item.place} must be a prompt or a dict with {', '.join(('key', *_WORDS))}; got "
+                f"{shown_text(repr(item.given), limit=200)}."
             )
         if unknown := sorted(str(word) for word in given.keys() - _KNOWN):
             raise GeminiInputError(
                 f"{item.place}: unknown {', '.join(unknown)}; known are {', '.join(sorted(_KNOWN))}."
             )
-        if given.get("model") not in (None, "", self._words.model):
+        model, own = (str(one or "").removeprefix("models/") for one in (given.get("model"), self._words.model))
+        if model not in ("", own):
             raise GeminiInputError(
                 f"{item.place} asks for the model {given['model']!r}: all requests of a batch go to one model, the "
                 "operator's. Use a batch for each model."
             )
         try:
-            return BatchRequest(_key(given.get("key"), item.default_key), self._model_request(given))
+            own_key = _key(given.get("key"))
+            sent_key = own_key or item.default_sent_key
+            return BatchRequest(own_key or item.default_key, sent_key, self._model_request(given))
         except GeminiInputError as error:
             raise GeminiInputError(f"{item.place}: {error}") from error
 
     def _model_request(self, given: Mapping[str, Any]) -> ModelRequest:
-        words = {word: getattr(self._words, word) if given.get(word) is None else given[word] for word in _WORDS}
-        own_schema = given.get("response_schema") is not None
+        # An empty text, or that of a null in a template, says nothing.
+        own = {word: given[word] for word in _WORDS if word in given and not _says_nothing(given[word])}
+        words = {word: own.get(word, getattr(self._words, word)) for word in _WORDS}
+        own_schema = "response_schema" in own
         return ModelRequest(
             Contents.parse(words["prompt"], words["files"], words["contents"]),
             system_instruction=words["system_instruction"] or None,
             generation_config=words["generation_config"] or None,
             schema=_schema(words["response_schema"]) if own_schema else self._schema,
-            file_search=None if words["file_search"] in (None, "", "None") else FileSearch.of(words["file_search"]),
+            file_search=None if _says_nothing(words["file_search"]) else FileSearch.of(words["file_search"]),
         ).checked()
+
+
+def _says_nothing(given: Any) -> bool:
+    return given is None or (isinstance(given, str) and given in ("", "None"))
 
 
 def _schema(given: Any) -> Schema | None:
     return None if given is None else Schema.of(given)
 
 
-def _key(given: Any, default: str) -> str:
+def _key(given: Any) -> str | None:
+    """Return the key that an author gives; None if there is none."""
     if given is None:
-        return default
+        return None
     key = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
-    if not isinstance(key, str) or not key.strip() or not key.isprintable():
-        raise GeminiInputError(f"key must be a printable text that is not empty; got {given!r}.")
+    if not isinstance(key, str) or not key.strip() or _UNUSABLE.search(key):
+        raise GeminiInputError(f"key must be a text without control characters that is not empty; got {given!r:.200}.")
     return key
 
 
@@ -258,14 +281,33 @@ def parts_of(requests: Iterable[BatchRequest], max_requests: int | None = None) 
 
 
 def identity_of(one: BatchRequest) -> bytes:
-    """Return bytes that change with the key of a request and everything that it asks, for a digest."""
+    """
+    Return bytes that change with the sent key of a request and everything that it asks, for a digest.
+
+    The same request has the same bytes in each process, so that a retry finds its job.
+    """
     request = one.request
     schema = request.schema.json_schema if request.schema else None
     search = asdict(request.file_search) if request.file_search else None
-    asked = [one.key, request.contents.by_name(), request.system_instruction, request.generation_config, schema]
+    asked = [one.sent_key, request.contents.by_name(), request.system_instruction, request.generation_config, schema]
     asked += [search] if search else []
-    return json.dumps(asked, sort_keys=True, default=_hashed).encode()
+    return json.dumps(_plain(asked), sort_keys=True).encode()
 
 
-def _hashed(value: Any) -> str:
-    return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else repr(value)
+def _plain(value: Any) -> Any:
+    """Return a JSON value that stands for one of Python; a class is known by its name."""
+    if value is None or (isinstance(value, str | int | float) and not isinstance(value, Enum)):
+        return value
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, map(_plain, value)))
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if hasattr(value, "model_dump") and not isinstance(value, type):
+        return _plain(value.model_dump(exclude_none=True))
+    if isinstance(value, Iterable):
+        return [_plain(one) for one in value]
+    return getattr(value, "__qualname__", type(value).__qualname__)

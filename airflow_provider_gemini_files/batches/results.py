@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from airflow_provider_gemini_files.batches.requests import BatchRequest
@@ -43,7 +43,7 @@ class Results:
             return None
         file, offset, length = place
         file.seek(offset)
-        result = json.loads(file.read(length))
+        result = _read(file.read(length))
         return result if isinstance(result, Mapping) else None
 
     def rows(
@@ -53,26 +53,34 @@ class Results:
         *,
         keep_cut: bool = False,
         require_citations: bool = False,
+        secrets: Sequence[str] = (),
     ) -> Iterator[Row]:
         """
         Yield the row of each request, in the order of the requests.
 
         :param requests: None if they are not known any more: the rows then come in the order of the results.
         :param schema: for requests that are not known.
-        :param keep_cut: see :func:`~airflow_provider_gemini_files.batches.rows.row_of`, also for the next one.
+        :param keep_cut: see :func:`~airflow_provider_gemini_files.batches.rows.row_of`, also for the next two.
         """
-        keys: Iterable[tuple[str, BatchRequest | None]] = (
-            ((key, None) for key in self._places) if requests is None else ((one.key, one) for one in requests)
-        )
-        for key, one in keys:
-            yield row_of(key, self.get(key), one, schema, keep_cut=keep_cut, require_citations=require_citations)
+        rules: dict[str, Any] = {"keep_cut": keep_cut, "require_citations": require_citations, "secrets": secrets}
+        if requests is None:
+            for key in self._places:
+                yield row_of(key, self.get(key), None, schema, **rules)
+            return
+        for one in requests:
+            yield row_of(one.key, self.get(one.sent_key), one, schema, **rules)
 
 
 def _key(line: bytes) -> str | None:
     """Return the key of a line; None if it is no result."""
+    result = _read(line)
+    key = result.get("key") if isinstance(result, Mapping) else None
+    return str(key) if isinstance(key, str | int) and not isinstance(key, bool) else None
+
+
+def _read(line: bytes) -> Any:
+    """Return the JSON value of a line, whatever bytes are in its texts; None if it is none."""
     try:
-        result = json.loads(line)
+        return json.loads(line.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
         return None
-    key = result.get("key") if isinstance(result, Mapping) else None
-    return key if isinstance(key, str) else None

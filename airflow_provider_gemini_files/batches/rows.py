@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -60,6 +60,7 @@ def row_of(
     *,
     keep_cut: bool = False,
     require_citations: bool = False,
+    secrets: Sequence[str] = (),
 ) -> Row:
     """
     Return the row of a request.
@@ -69,14 +70,15 @@ def row_of(
     :param schema: what the answer has to follow; the request's own has priority.
     :param keep_cut: take the text of an answer that was cut at its limit of tokens for a success.
     :param require_citations: an answer that cites no document of file search stores is no success.
+    :param secrets: texts that no error may show, such as the API key.
     """
     files = request.request.contents.names if request else []
     if request:
         schema = request.request.schema
     if result is None:
         return _failed(key, RowKind.MISSING, "The results have no line for this request.", files, transient=True)
-    if not isinstance(result.get("response"), Mapping):
-        return _error(key, result.get("error"), files)
+    if not isinstance(result.get("response"), Mapping) or (result.get("error") and not result["response"]):
+        return _error(key, result.get("error"), files, secrets)
     answer: Answer | None = None
     try:
         answer = Answer.from_api(result["response"])
@@ -100,13 +102,14 @@ def _judged(key: str, text: str, answer: Answer, schema: Schema | None, files: l
     return Row(key, RowKind.SUCCESS, _record(key, value, None, answer, files))
 
 
-def _error(key: str, told: Any, files: list[str]) -> Row:
+def _error(key: str, told: Any, files: list[str], secrets: Sequence[str]) -> Row:
     error = told if isinstance(told, Mapping) else {"message": told or "The result has neither an answer nor an error."}
-    code = code if isinstance(code := error.get("code"), int | str) else None
-    message = shown_text(error.get("message") or "The service gave no reason.", limit=2000)
-    return _failed(
-        key, RowKind.ERROR, message, files, transient=isinstance(code, int) and code in _TRANSIENT, code=code
-    )
+    code = error.get("code")
+    code = int(code) if isinstance(code, str) and code.isdigit() else code
+    message = shown_text(error.get("message") or "The service gave no reason.", secrets, limit=2000)
+    transient = isinstance(code, int) and code in _TRANSIENT
+    told_code = code if isinstance(code, int | str) else None
+    return _failed(key, RowKind.ERROR, message, files, transient=transient, code=told_code)
 
 
 def _failed(
@@ -167,6 +170,10 @@ class Tally:
             if row.kind is not RowKind.SUCCESS and len(self._failed) < _NAMED:
                 self._failed.append(row.key)
             yield row
+
+    def lost(self, count: int) -> None:
+        """Count rows that are missing without being known."""
+        self.counts[str(RowKind.MISSING)] += max(count, 0)
 
     @property
     def total(self) -> int:

@@ -10,12 +10,18 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiBatchCancelledError,
     GeminiBatchExpiredError,
     GeminiBatchFailedError,
+    GeminiBatchGoneError,
     GeminiBatchInterruptedError,
     GeminiFilesError,
+    GeminiServiceError,
 )
 
 #: Seconds for which a job that has SUCCEEDED is waited for to name its results; users saw a few minutes.
 RESULTS_LATE_SECONDS = 3600.0
+#: Seconds by which a clock may see the end of a job's time earlier than the service does.
+_SAME_TIME = 60.0
+#: Seconds after a submission for which the service may not know the job everywhere.
+_NEW_SECONDS = 300.0
 #: Codes (google.rpc.Code) of a failure that another job may not have.
 _TRANSIENT = {4: "DEADLINE_EXCEEDED", 8: "RESOURCE_EXHAUSTED", 10: "ABORTED", 13: "INTERNAL", 14: "UNAVAILABLE"}
 
@@ -46,9 +52,26 @@ class BatchWait(Wait[BatchJob]):
             )
         return ended_badly(seen) or False
 
+    def see(self, name: str, seen: BatchJob | GeminiFilesError, now: float) -> None:
+        """Take the result of polling one job; a new one that does not exist may only not be known everywhere."""
+        if isinstance(seen, GeminiBatchGoneError) and self.schedule.waited(now) < _NEW_SECONDS:
+            seen = GeminiServiceError(str(seen))
+        super().see(name, seen, now)
+
     def state_of(self, seen: BatchJob) -> str:
         """Return the job's state and progress."""
         return f"{seen.progress()}, without its results so far" if seen.state in SUCCEEDED else seen.progress()
+
+
+def is_past_its_time(job: BatchJob, timeout: float, now: float) -> bool:
+    """
+    Return whether a job should have ended by now.
+
+    :param timeout: seconds from its submission.
+    :param now: by the service's clock. Some seconds are given away, as another clock may have ended the wait.
+    """
+    created = job.created_at()
+    return not job.has_ended and created is not None and now >= created + timeout - min(_SAME_TIME, 0.1 * timeout)
 
 
 def ended_badly(job: BatchJob) -> GeminiFilesError | None:

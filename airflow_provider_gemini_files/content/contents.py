@@ -55,9 +55,9 @@ class Contents:
         if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
             raise GeminiInputError(f"prompt must be a text that is not empty, got {prompt!r}.")
         reader = _Reader()
-        for at, item in enumerate(_flat([] if contents is None else contents)):
+        for at, item in enumerate(flattened([] if contents is None else contents)):
             reader.read(item, f"contents[{at}]")
-        flat_files = [] if files is None else list(_flat(files))
+        flat_files = [] if files is None else list(flattened(files))
         if files is not None and not flat_files:
             raise GeminiInputError("files is an empty list: leave it out for a prompt without files.")
         for at, item in enumerate(flat_files):
@@ -107,7 +107,7 @@ class _Reader:
         _only(item, {"role", "parts"}, where)
         if item.get("role", "user") not in _ROLES:
             raise GeminiInputError(f"{where}: role must be one of {', '.join(_ROLES)}; got {item['role']!r}.")
-        parts = [_part(one, f"{where}.parts[{at}]") for at, one in enumerate(_flat(item.get("parts", [])))]
+        parts = [_part(one, f"{where}.parts[{at}]") for at, one in enumerate(flattened(item.get("parts", [])))]
         if not parts:
             raise GeminiInputError(f"{where}: a turn must have at least one part; {_FORMS}.")
         self._open = False
@@ -133,11 +133,11 @@ class _Reader:
             )
 
 
-def _flat(given: Any) -> Iterator[Any]:
+def flattened(given: Any) -> Iterator[Any]:
     """Yield single items, also from nested lists: a task that uploads many files returns a list."""
     if is_many_files(given) and isinstance(given, Iterable) and not isinstance(given, bytes):
         for item in given:
-            yield from _flat(item)
+            yield from flattened(item)
     else:
         yield given
 

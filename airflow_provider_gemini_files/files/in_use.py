@@ -22,12 +22,14 @@ class FilesInUse:
     :param runs: runs of which every file may be read by a job.
     :param before: files created before this time may be read by a job that does not say which files it reads, in
         seconds since the epoch; infinite if the jobs are not known.
+    :param certain_before: as ``before``, for jobs of this package only.
     :param why: what makes ``before`` necessary, for people.
     """
 
     names: frozenset[str] = field(default_factory=frozenset)
     runs: frozenset[DeploymentRun] = field(default_factory=frozenset)
     before: float = float("-inf")
+    certain_before: float = float("-inf")
     why: str = ""
 
     @classmethod
@@ -42,11 +44,15 @@ class FilesInUse:
 
     def _joined(self, other: FilesInUse) -> FilesInUse:
         latest = max(self, other, key=lambda one: one.before)
-        return FilesInUse(self.names | other.names, self.runs | other.runs, latest.before, latest.why)
+        certain_before = max(self.certain_before, other.certain_before)
+        return FilesInUse(self.names | other.names, self.runs | other.runs, latest.before, certain_before, latest.why)
 
     def is_certain(self, file: GeminiFile) -> bool:
-        """Return whether a job is known to read the file, or the files of its run."""
-        return file.name in self.names or (file.owner is not None and run_of(file.owner) in self.runs)
+        """Return whether a job of this package reads the file, or the files of its run, or may read it."""
+        created = file.created_at()
+        is_older = created is None or created < self.certain_before
+        of_run = file.owner is not None and run_of(file.owner) in self.runs
+        return file.name in self.names or of_run or (is_older and self.certain_before > float("-inf"))
 
     def reason(self, file: GeminiFile) -> str | None:
         """Return why a job may need the file; None if none does. A FAILED file is of no use to a job."""

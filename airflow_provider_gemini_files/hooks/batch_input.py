@@ -104,6 +104,8 @@ class BatchInput:
         self._uploads = uploads
         self._content = content
         self._spec = spec
+        #: Requests of which some were read: which, how many, and the rest.
+        self._next: tuple[BatchRequests, int, Iterator[BatchRequest]] | None = None
 
     def prepare(self, plan: JobPlan) -> BatchMark:
         """Look up the files, and upload the requests; return what the display name says."""
@@ -156,29 +158,46 @@ class BatchInput:
 
         config = self._config_reader()
         part, digest = plan.part, hashlib.sha256()
-        for one in islice(plan.requests, part.start, part.start + part.count):
+        for one in self._requests_of(plan):
             digest.update(identity_of(one))
             request = one.request
             turns = request.turns([files[name] for name in request.contents.names])
-            line = {"key": one.key, "request": sdk.request_json(turns, config(request))}
+            line = {"key": one.sent_key, "request": sdk.request_json(turns, config(request))}
             into.write(_encoded(line))
             if into.tell() > MAX_FILE_BYTES:
                 raise GeminiInputError(
                     f"The {part.count} requests of one job have more than {human_bytes(MAX_FILE_BYTES)}, the most that "
                     "the service takes: set max_requests to split them into several jobs."
                 )
-
         if digest.hexdigest() != part.digest:
             raise GeminiIntegrityError(
                 "The requests have changed while they were read. A retry submits them as they are then."
             )
 
+    def _requests_of(self, plan: JobPlan) -> Iterator[BatchRequest]:
+        """
+        Yield the requests of a part.
+
+        The parts are written one after the other, so the source is not read from its beginning for each.
+        """
+        part = plan.part
+        if self._next is None or self._next[0] is not plan.requests or self._next[1] != part.start:
+            self._next = plan.requests, 0, iter(plan.requests)
+            for _ in islice(self._next[2], part.start):
+                pass
+        rest = self._next[2]
+        self._next = None
+        yield from islice(rest, part.count)
+        self._next = plan.requests, part.start + part.count, rest
+
     def configured(self, requests: Iterable[BatchRequest]) -> Iterator[BatchRequest]:
         """Yield requests whose configuration can be sent."""
+        from airflow_provider_gemini_files.hooks import sdk
+
         config = self._config_reader()
         for one in requests:
             try:
-                config(one.request)
+                sdk.request_json([], config(one.request))
             except GeminiInputError as error:
                 raise GeminiInputError(f"Request {one.key!r}: {error}") from error
             yield one
@@ -190,7 +209,7 @@ class BatchInput:
         def read(request: ModelRequest) -> types.GenerateContentConfig:
             schema = request.schema.json_schema if request.schema else None
             given = [request.system_instruction, request.generation_config, schema, request.file_search]
-            key = json.dumps(given, sort_keys=True, default=repr)
+            key = repr(given)
             if key not in known:
                 # Few differ; what every request has of its own is not worth keeping.
                 if len(known) >= _MAX_KNOWN:
@@ -229,8 +248,10 @@ class BatchInput:
 
 def _encoded(line: Mapping[str, Any]) -> bytes:
     try:
-        return json.dumps(line, ensure_ascii=False).encode() + b"\n"
+        return json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     except UnicodeEncodeError as error:
         raise GeminiInputError(
             f"Request {line['key']!r} has half of a character (a lone surrogate), which cannot be sent: {error}."
         ) from error
+    except ValueError as error:
+        raise GeminiInputError(f"Request {line['key']!r} has a number that JSON does not have: {error}.") from error

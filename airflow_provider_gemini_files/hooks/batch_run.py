@@ -17,10 +17,11 @@ from airflow_provider_gemini_files.batches.mark import BatchMark
 from airflow_provider_gemini_files.batches.requests import Part, parts_of
 from airflow_provider_gemini_files.batches.results import Results
 from airflow_provider_gemini_files.batches.rows import Tally
-from airflow_provider_gemini_files.batches.state import RESULTS_LATE_SECONDS
+from airflow_provider_gemini_files.batches.state import RESULTS_LATE_SECONDS, is_past_its_time
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.exceptions import (
     GeminiBatchGoneError,
+    GeminiBatchInterruptedError,
     GeminiFileGoneError,
     GeminiFilesError,
     GeminiPermanentError,
@@ -41,11 +42,7 @@ INPUT_TYPE = "application/jsonl"
 #: Seconds before a second look for a job that may exist: how soon a new job is in the list is not documented.
 LIST_LAG_SECONDS = 60.0
 #: Seconds that the clocks of Airflow and the service may differ when jobs of a run are looked for.
-_CLOCK_TOLERANCE = 3600.0
-#: Seconds by which this machine may see the end of a job's time earlier than the service does.
-_SAME_TIME = 60.0
-#: Seconds after its end for which a job's results are certainly kept.
-_RESULTS_KEPT = 48 * 3600.0
+_CLOCK_TOLERANCE = 86_400.0
 
 
 class BatchRun:
@@ -70,6 +67,8 @@ class BatchRun:
         #: Whether this attempt has waited for jobs of an earlier one to appear in the list; once is enough for all.
         self.has_looked_later = False
         self._planned: set[str] = set()
+        #: Jobs that an earlier attempt has submitted.
+        self.adopted: set[str] = set()
 
     @cached_property
     def model(self) -> str:
@@ -99,21 +98,37 @@ class BatchRun:
         """
         submission = Submission(self._spec.store, plan.fingerprint, self._log)
         remembered = submission.recall()
+        # Another attempt may have submitted it while this one has waited for room.
+        self._listed = None
         job = self._usable(remembered.name) or self._find(plan)
         if job is None and (remembered.maybe_submitted or self._spec.is_retry) and not self.has_looked_later:
             self.has_looked_later = True
             job = self._find_later(plan)
         if job is not None:
-            self._log.info("%s has been submitted before (%s): it is used.", job.name, job.progress())
-            submission.keep(job.name)
-            return job
+            return self._adopted(job, submission)
         self._warn_of_others(plan)
-        mark = self._input.prepare(plan)
+        submission.intend()
+        try:
+            mark = self._input.prepare(plan)
+        except GeminiFilesError:
+            if not remembered.maybe_submitted:
+                submission.forget()
+            raise
+        # The upload may have taken long, and this attempt may not be the only one that is alive.
+        self._listed = None
+        if job := self._find(plan):
+            return self._adopted(job, submission)
         job = self._create(plan, mark, submission)
         submission.keep(job.name)
         Stats.incr("gemini_files.batch.jobs", tags={"model": self.model})
         Stats.incr("gemini_files.batch.requests", plan.part.count, tags={"model": self.model})
         self._log.info("Submitted %s: %d requests to %s", job.name, plan.part.count, self.model)
+        return job
+
+    def _adopted(self, job: BatchJob, submission: Submission) -> BatchJob:
+        self._log.info("%s has been submitted before (%s): it is used.", job.name, job.progress())
+        submission.keep(job.name)
+        self.adopted.add(job.name)
         return job
 
     def collect(self, jobs: Iterable[BatchJob], results: Results, opened: ExitStack) -> None:
@@ -125,18 +140,14 @@ class BatchRun:
         for job in jobs:
             file = tempfile.TemporaryFile(prefix="gemini_batch_")  # noqa: SIM115 - closed by the caller
             opened.callback(file.close)
-            self._batches.download_results(job, file)
+            try:
+                self._batches.download_results(job, file)
+            except GeminiFileGoneError as error:
+                raise GeminiBatchInterruptedError(f"{error} A retry submits the requests again.") from error
             file.seek(0)
             results.add(file)
         if results.odd_lines:
             self._log.warning("%d lines of the results are no results, or repeat a key.", results.odd_lines)
-
-    def tally(self, results: Results, *, known: bool = True) -> Tally:
-        """Judge all rows, and count them."""
-        tally = Tally()
-        for _ in tally.add(self._rows(results, known=known)):
-            pass
-        return tally
 
     def write(self, results: Results, output: Output, *, known: bool = True) -> Tally:
         """
@@ -157,8 +168,13 @@ class BatchRun:
         schema = None
         if not known and spec.requests.words.response_schema is not None:
             schema = ModelRequest.of(prompt="-", response_schema=spec.requests.words.response_schema).schema
-        requests = spec.requests if known else None
-        return results.rows(requests, schema, keep_cut=spec.keep_cut, require_citations=spec.require_citations)
+        return results.rows(
+            spec.requests if known else None,
+            schema,
+            keep_cut=spec.keep_cut,
+            require_citations=spec.require_citations,
+            secrets=(self._service.connection.api_key,),
+        )
 
     def _fingerprint(self, part: Part, again: int) -> str:
         owner = self._spec.owner
@@ -196,15 +212,30 @@ class BatchRun:
         """Return the job of a plan from the list of jobs; the oldest, so that two attempts choose the same."""
         if self._listed is None:
             since = self._spec.since
-            self._listed = self._batches.list_batches(since=since and since - _CLOCK_TOLERANCE)
+            if since is not None:
+                # A run can be planned for later than it was created.
+                since = min(since, self._service.server_now()) - _CLOCK_TOLERANCE
+            self._listed = self._batches.list_batches(since=since)
         marked = [job for job in self._listed if _has_fingerprint(job, plan.fingerprint)]
         found = sorted(
             (job for job in marked if self._is_usable(job)),
             key=lambda job: (not job.has_results, job.created_at() or 0.0),
         )
+        if not found:
+            return self._given_up(marked)
         if len(found) > 1:
             self._log.warning("There are %d jobs for these requests: %s", len(found), ", ".join(j.name for j in found))
         return found[0] if found else None
+
+    def _given_up(self, jobs: Sequence[BatchJob]) -> BatchJob | None:
+        """Cancel jobs that an earlier attempt has given up and not cancelled; return one that has results by now."""
+        for job in jobs:
+            if job.has_ended:
+                continue
+            self._log.info("%s has not ended in its time: it is cancelled.", job.name)
+            if not self._batches.cancel_batch(job.name) and (now := self._usable(job.name)):
+                return now
+        return None
 
     def _find_later(self, plan: JobPlan) -> BatchJob | None:
         """Look once more: a job that was created a moment ago may not be in the list yet."""
@@ -222,21 +253,14 @@ class BatchRun:
 
     def is_given_up(self, job: BatchJob) -> bool:
         """Return whether a job has not ended in its time, so that it is cancelled and not used any more."""
-        created = job.created_at()
-        if job.has_ended or created is None or not self._spec.gives_up:
-            return False
-        timeout = self._spec.timeout
-        return self._service.server_now() >= created + timeout - min(_SAME_TIME, 0.1 * timeout)
+        return self._spec.gives_up and is_past_its_time(job, self._spec.timeout, self._service.server_now())
 
     def _is_lost(self, job: BatchJob) -> bool:
-        """Return whether the results of an old job do not exist any more."""
-        ended = job.ended_at()
-        if ended is None:
-            return False
-        age = self._service.server_now() - ended
+        """Return whether a job that has SUCCEEDED has no results (any more)."""
         if not job.has_results:
-            return age > RESULTS_LATE_SECONDS
-        if job.output_file is None or age < _RESULTS_KEPT:
+            ended = job.ended_at()
+            return ended is not None and self._service.server_now() - ended > RESULTS_LATE_SECONDS
+        if job.output_file is None:
             return False
         try:
             self._batches.result_file(job)
@@ -247,9 +271,8 @@ class BatchRun:
 
     def _create(self, plan: JobPlan, mark: BatchMark, submission: Submission) -> BatchJob:
         label = f"{self._spec.label} ({plan.part.count} requests)"
-        submission.intend()
         try:
-            return self._batches.submit(self.model, mark.display_name(label), mark.input)
+            return self._batches.submit(self.model, mark.display_name(label), str(mark.input))
         except GeminiServiceError as error:
             self._log.warning("%s The job may have been created all the same: looking for it.", error)
             self._listed = None
@@ -261,7 +284,7 @@ class BatchRun:
             # The service has refused it, so there is no job.
             submission.forget()
             if isinstance(error, GeminiPermanentError):
-                self._files.delete_files([mark.input])
+                self._files.delete_files([str(mark.input)])
             raise
 
 

@@ -19,7 +19,7 @@ from airflow_provider_gemini_files.exceptions import (
 )
 from airflow_provider_gemini_files.files.in_use import FilesInUse
 from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.hooks import requests
+from airflow_provider_gemini_files.hooks import request_log, requests
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.polling import Polling
 from airflow_provider_gemini_files.hooks.requests import BATCHES, Listing
@@ -63,7 +63,9 @@ class BatchCalls:
         while not listing.is_done:
             page = self._polling.read_page(listing)
             jobs += page
-            if since is not None and page and all((job.created_at() or math.inf) < since for job in page):
+            times = [job.created_at() or math.inf for job in jobs]
+            # Only if the list is as it should be, newest first, nothing that is wanted follows.
+            if since is not None and times == sorted(times, reverse=True) and page and times[-len(page)] < since:
                 break
         return jobs, listing.unreadable
 
@@ -211,6 +213,7 @@ class BatchCalls:
             file,
             origin,
             into,
+            hide=request_log.keep_out,
             on_failure=lambda error, pause: self._log.warning("%s The download goes on in %.1f s.", error, pause),
             clock=self._service.clock,
         )

@@ -145,7 +145,7 @@ def read_batch(operation: Mapping[str, Any], connection: GeminiConnection) -> Ba
     :raises GeminiServiceError: if it cannot be read.
     """
     try:
-        return BatchJob.from_api(operation, connection.conn_id)
+        return BatchJob.from_api(operation, connection.conn_id, (connection.api_key,))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise GeminiServiceError(
             f"The service returned a batch job that cannot be read: {shown_text(repr(error))}."

@@ -19,12 +19,16 @@ class BatchResume:
     :param quota_deadline: until when the service may refuse jobs, in seconds since the epoch.
     :param refusals: how often in a row it has refused one because there are too many.
     :param has_looked_later: whether jobs of an earlier attempt have been looked for twice.
+    :param parts: number of jobs of the first submission; None before it was planned.
+    :param adopted: jobs that an earlier attempt of the task has submitted.
     :param rounds: the jobs by fingerprint, of the first submission and of each repetition of rows.
     """
 
     quota_deadline: float
     refusals: int = 0
     has_looked_later: bool = False
+    parts: int | None = None
+    adopted: list[str] = field(default_factory=list)
     rounds: list[dict[str, str]] = field(default_factory=list)
 
     def jobs_of(self, round_: int) -> dict[str, str]:

@@ -8,23 +8,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_gemini_files import lineage
-from airflow_provider_gemini_files.batches.job import WITHOUT_RESULTS, BatchJob
+from airflow_provider_gemini_files.batches.job import BatchJob
 from airflow_provider_gemini_files.batches.mark import BatchMark
 from airflow_provider_gemini_files.batches.results import Results
 from airflow_provider_gemini_files.batches.rows import Tally
-from airflow_provider_gemini_files.batches.state import BatchWait
+from airflow_provider_gemini_files.batches.state import BatchWait, is_past_its_time
 from airflow_provider_gemini_files.common.backoff import MAX_WAIT_PAUSE, Backoff
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import (
+    GeminiBatchCancelledError,
     GeminiBatchRowsError,
     GeminiFilesError,
+    GeminiInputError,
     GeminiRateLimitError,
     GeminiWaitTimeoutError,
 )
 from airflow_provider_gemini_files.hooks.batch_input import JobPlan
 from airflow_provider_gemini_files.hooks.batch_run import BatchRun
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.base import GeminiOperator, deadline_of
 from airflow_provider_gemini_files.operators.batch_resume import BatchResume
+from airflow_provider_gemini_files.transfer.memory import Log
 from airflow_provider_gemini_files.transfer.output import Output
 from airflow_provider_gemini_files.triggers.batches import GeminiBatchPauseTrigger, GeminiBatchTrigger
 
@@ -40,6 +44,8 @@ class BatchSettings:
     """
     How a batch goes its way; see ``GeminiBatchGenerateContentOperator``. Durations are in seconds.
 
+    :param cancel_after: from its submission, after which a job is cancelled; None: never.
+    :param is_volatile: whether the requests may change while this process waits.
     :param on_wait: called with the jobs that this process is about to wait for.
     """
 
@@ -47,6 +53,9 @@ class BatchSettings:
     on_row_error: str
     on_quota: str
     timeout: float
+    quota_timeout: float
+    cancel_after: float | None
+    is_volatile: bool
     deferrable: bool
     poll_interval: float
     max_poll_interval: float
@@ -84,48 +93,77 @@ class BatchTask:
         self._resume = resume
         self._seen = {job.name: job for job in ended}
         self._timed_out = timed_out
+        #: Whether the requests are those that the jobs answer.
+        self._known = True
 
     def execute(self) -> str:
         """Do what is left to do, and return the URI of the answers; it may defer the task."""
-        jobs: list[BatchJob] = []
         results = Results()
-        keys: list[str] | None = None
-        known = True
         with ExitStack() as opened:
-            for again in range(self._settings.retry_rows + 1):
-                known = known and self._submit(keys, again)
-                of_round = self._ended(again, is_first=not jobs)
-                self._run.collect(of_round, results, opened)
-                jobs += of_round
-                if not known or not of_round or again == self._settings.retry_rows:
+            jobs = self._round(None, 0)
+            self._run.collect(jobs, results, opened)
+            # Written after each round: what was paid for is there, whatever becomes of the next one.
+            tally = self._write(results, jobs)
+            for again in range(1, self._rounds()):
+                if self._known and not tally.transient:
                     break
-                keys = self._run.tally(results).transient
-                if not keys:
+                further = self._asked_again(tally.transient, again)
+                if not further:
                     break
-                self._log.warning("%d rows failed with a passing error: asking them again.", len(keys))
-            tally = self._run.write(results, self._output, known=known)
+                self._run.collect(further, results, opened)
+                jobs += further
+                tally = self._write(results, jobs)
         return self._landed(jobs, tally)
 
-    def _give_up(self, names: Sequence[str]) -> None:
-        """Cancel jobs that are past their time; one that only this task's execution_timeout has ended goes on."""
-        for name in names:
-            job = self._hook.get_batch(name)
-            if self._run.is_given_up(job):
-                self._hook.cancel_batch(name)
-                self._log.warning("%s is %s after its timeout: it is being cancelled.", name, job.state)
+    def _rounds(self) -> int:
+        """Return how many rounds there are at most; of changed requests, those that were submitted."""
+        return self._settings.retry_rows + 1 if self._known else len(self._resume.rounds)
+
+    def _asked_again(self, keys: list[str], again: int) -> list[BatchJob]:
+        """Return the jobs that answer some rows once more; none if they end badly: the rows keep their errors."""
+        self._log.warning("%d rows failed with a passing error: asking them again.", len(keys))
+        try:
+            return self._round(keys, again)
+        except GeminiFilesError as error:
+            self._log.warning("%s The rows that were to be asked again keep their errors.", error)
+            return []
+
+    def _round(self, keys: list[str] | None, again: int) -> list[BatchJob]:
+        """Submit the jobs of a round, or find them, and return them once they have results."""
+        self._submit(keys, again)
+        try:
+            return self._ended(again)
+        except GeminiBatchCancelledError as error:
+            if not self._drops_adopted(again):
+                raise
+            self._log.warning("%s An earlier attempt, or whoever ended it, has cancelled it: submitting again.", error)
+        self._submit(keys, again)
+        return self._ended(again)
+
+    def _drops_adopted(self, again: int) -> bool:
+        """Forget the cancelled jobs of a round, if an earlier attempt had submitted them; return whether it has."""
+        jobs = self._resume.jobs_of(again)
+        cancelled = [fingerprint for fingerprint, name in jobs.items() if self._seen[name].state == "CANCELLED"]
+        if not cancelled or any(jobs[fingerprint] not in self._resume.adopted for fingerprint in cancelled):
+            return False
+        for fingerprint in cancelled:
+            del jobs[fingerprint]
+        return True
 
     # Submitting
 
-    def _submit(self, keys: list[str] | None, again: int) -> bool:
-        """Submit what is not submitted yet; return whether the requests are those of the jobs."""
-        plans = self._run.plan(keys, again=again)
+    def _submit(self, keys: list[str] | None, again: int) -> None:
+        """Submit what is not submitted yet; find out whether the requests are still those of the jobs."""
         jobs = self._resume.jobs_of(again)
-        if not jobs.keys() <= {plan.fingerprint for plan in plans}:
-            self._log.warning(
-                "The requests have changed since they were submitted: the answers come in the order of the results. "
-                "Clear the task to ask the new requests."
-            )
-            return False
+        if not self._known:
+            return
+        plans = self._plans(keys, again)
+        if plans is None:
+            return
+        if again == 0:
+            self._resume.parts = len(plans)
+        if not jobs and not self._resume.refusals:
+            self._resume.quota_deadline = deadline_of(self._task, self._clock.now(), self._settings.quota_timeout)
         for plan in plans:
             if plan.fingerprint not in jobs:
                 job = self._submitted(plan)
@@ -133,7 +171,29 @@ class BatchTask:
                 self._seen[job.name] = job
                 names = self._resume.names()
                 self._ti.xcom_push("batch_name", names[0] if len(names) == 1 else names)
-        return True
+
+    def _plans(self, keys: list[str] | None, again: int) -> list[JobPlan] | None:
+        """Return the jobs for the requests; None if they have changed since some were submitted."""
+        jobs = self._resume.jobs_of(again)
+        try:
+            plans = self._run.plan(keys, again=again)
+        except GeminiFilesError as error:
+            if not jobs:
+                raise
+            self._has_changed(str(error))
+            return None
+        if not jobs.keys() <= {plan.fingerprint for plan in plans}:
+            self._has_changed("The requests have changed since they were submitted.")
+            return None
+        return plans
+
+    def _has_changed(self, why: str) -> None:
+        self._known = False
+        self._log.warning(
+            "%s The answers that were paid for come in the order of the results. Clear the task to ask the new "
+            "requests.",
+            why,
+        )
 
     def _submitted(self, plan: JobPlan) -> BatchJob:
         self._run.has_looked_later = self._resume.has_looked_later
@@ -147,6 +207,7 @@ class BatchTask:
                 self._pause(error)
                 continue
             self._resume.refusals, self._resume.has_looked_later = 0, self._run.has_looked_later
+            self._resume.adopted = sorted({*self._resume.adopted, *self._run.adopted})
             return job
 
     def _pause(self, error: GeminiRateLimitError) -> None:
@@ -175,27 +236,23 @@ class BatchTask:
 
     # Waiting
 
-    def _ended(self, again: int, *, is_first: bool) -> list[BatchJob]:
-        """
-        Return the jobs of a round once all have ended with results.
-
-        A later round that ends badly is left out: the rows keep the errors that they have.
-        """
+    def _ended(self, again: int) -> list[BatchJob]:
+        """Return the jobs of a round once all have ended with results."""
         names = list(self._resume.jobs_of(again).values())
         try:
             if self._timed_out and again == len(self._resume.rounds) - 1:
                 raise self._timed_out
-            return self._wait(names)
+            jobs = self._wait(names)
         except GeminiFilesError as error:
             if isinstance(error, GeminiWaitTimeoutError):
-                self._give_up(names)
-            jobs = [job for name in names if (job := self._job_or_none(name))]
-            self._delete_inputs(jobs)
-            has_failed = isinstance(error, GeminiWaitTimeoutError) or any(job.state in WITHOUT_RESULTS for job in jobs)
-            if is_first or not has_failed:
-                raise
-            self._log.warning("%s The rows that were asked again keep their errors.", error)
-            return []
+                cancel_late(self._hook, self._log, names, self._settings.cancel_after)
+            self._seen |= {name: job for name in names if (job := self._job_or_none(name))}
+            self._delete_inputs([self._seen[name] for name in names if name in self._seen])
+            raise
+        if again == 0 and self._settings.is_volatile and self._known:
+            # The source may have been written to while this process has waited.
+            self._plans(None, 0)
+        return jobs
 
     def _wait(self, names: list[str]) -> list[BatchJob]:
         for name in names:
@@ -227,11 +284,11 @@ class BatchTask:
         return self._hook.batches.finish(wait)
 
     def _began_and_deadline(self, names: Sequence[str], now: float) -> tuple[float, float]:
-        """Return when the first of the jobs was submitted, and when the wait for them fails, by this clock."""
+        """Return when the first of the jobs was submitted, and when the wait for the last one fails, by this clock."""
         ahead = self._hook.server_now() - now
-        created = [at - ahead for name in names if (at := self._seen[name].created_at()) is not None]
-        began = min([*created, now])
-        return began, min(began + self._settings.timeout, deadline_of(self._task, now, self._settings.timeout))
+        created = [at - ahead for name in names if (at := self._seen[name].created_at()) is not None] or [now]
+        timeout = self._settings.timeout
+        return min(*created, now), min(max(created) + timeout, deadline_of(self._task, now, timeout))
 
     def _job_or_none(self, name: str) -> BatchJob | None:
         try:
@@ -241,6 +298,13 @@ class BatchTask:
 
     # Ending
 
+    def _write(self, results: Results, jobs: Sequence[BatchJob]) -> Tally:
+        tally = self._run.write(results, self._output, known=self._known)
+        if not self._known:
+            first = [job.counts or {} for job in jobs[: len(self._resume.jobs_of(0))]]
+            tally.lost(sum(counts.get("total", 0) for counts in first) - tally.total)
+        return tally
+
     def _landed(self, jobs: Sequence[BatchJob], tally: Tally) -> str:
         """Account for what was written; then judge it."""
         self._log.info("%s: %s", self._output.uri, tally.described())
@@ -249,6 +313,12 @@ class BatchTask:
         self._task.linked_files = [name for name in (manifest["input_file"], manifest["result_file"]) if name]
         lineage.written(self._hook, self._output.uri)
         self._delete_inputs(jobs)
+        submitted = len(self._resume.jobs_of(0))
+        if not self._known and submitted < (self._resume.parts or 0):
+            raise GeminiInputError(
+                f"The requests changed after {submitted} of {self._resume.parts} jobs were submitted. The answers of "
+                f"these are in {self._output.uri}. Clear the task to ask the new requests."
+            )
         if tally.unsuccessful and self._settings.on_row_error == "fail":
             raise GeminiBatchRowsError(
                 f"{tally.described()}. All rows are in {self._output.uri}, with the error of each. on_row_error='keep' "
@@ -271,12 +341,29 @@ class BatchTask:
 
     def _delete_inputs(self, jobs: Sequence[BatchJob]) -> None:
         """Delete the requests of jobs that have ended; a file that cannot be deleted is only logged."""
-        inputs = [mark.input for job in jobs if job.has_ended and (mark := BatchMark.parse(job.display_name))]
+        marks = [BatchMark.parse(job.display_name) for job in jobs if job.has_ended]
+        inputs = [mark.input for mark in marks if mark and mark.input]
         for deletion in self._hook.delete_files(inputs):
             if deletion.is_gone:
                 self._log.info("Deleted %s, the requests of a job that has ended", deletion.name)
             else:
                 self._log.warning("%s stays until a cleanup or its expiry: %s", deletion.name, deletion.error)
+
+
+def cancel_late(hook: GeminiFilesHook, log: Log, names: Sequence[str], after: float | None) -> None:
+    """
+    Cancel jobs that are past their time; one that only the task's execution_timeout has ended goes on.
+
+    :param after: seconds from the submission of a job; None: cancel none.
+    """
+    for name in names if after is not None else ():
+        try:
+            job = hook.get_batch(name)
+            if is_past_its_time(job, after or 0.0, hook.server_now()):
+                hook.cancel_batch(name)
+                log.warning("%s is %s after its timeout: it is being cancelled.", name, job.state)
+        except GeminiFilesError as error:
+            log.warning("%s was not cancelled: %s", name, error)
 
 
 def _account(job: BatchJob) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from airflow_provider_gemini_files.batches.requests import (
     from_list,
 )
 from airflow_provider_gemini_files.common.redaction import shown_text
-from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.content.contents import flattened
+from airflow_provider_gemini_files.exceptions import GeminiFileGoneError, GeminiInputError
 from airflow_provider_gemini_files.files.naming import label_of
-from airflow_provider_gemini_files.files.reference import GeminiFile, is_many_files, parse_name
+from airflow_provider_gemini_files.files.reference import GeminiFile, parse_name
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.transfer.lines import lines_of
 from airflow_provider_gemini_files.transfer.sources import find_source
@@ -47,21 +48,24 @@ class BatchWords:
         :raises GeminiInputError: for arguments that say nothing, or two things at once.
         """
         by_file = self.requests is None and self.source is None
-        return BatchRequests(self._reader(), replace(self.words, files=None) if by_file else self.words)
+        words = replace(self.words, files=None) if by_file else self.words
+        return BatchRequests(self._reader(), words, is_volatile=self.source is not None)
 
     def _reader(self) -> Callable[[], Iterable[Item]]:
         if self.requests is not None and self.source is not None:
             raise GeminiInputError("requests and source both say what is asked: leave one of them out.")
         if self.requests is not None:
-            if isinstance(self.requests, str | Mapping):
-                raise GeminiInputError(f"requests must be a list of prompts or dicts; got {self.requests!r:.200}.")
+            if isinstance(self.requests, str | Mapping) or not isinstance(self.requests, Iterable):
+                shown = shown_text(repr(self.requests), limit=200)
+                raise GeminiInputError(f"requests must be a list of prompts or dicts; got {shown}.")
             return from_list(list(self.requests))
         if self.source is not None:
             source = find_source(self.source, self.source_conn_id, roots=allowed_local_paths())
             return from_lines(lambda: lines_of(source), source.uri)
         if self.words.files is None:
             raise GeminiInputError("A batch needs files (one request for each), requests, or source.")
-        files = list(self.words.files) if is_many_files(self.words.files) else [self.words.files]
+        # Also of nested lists: mapped uploads of several files each return one.
+        files = list(flattened(self.words.files))
         return from_files(files, self._label_reader(files))
 
     def _label_reader(self, files: Sequence[Any]) -> Callable[[Any], str | None]:
@@ -71,7 +75,11 @@ class BatchWords:
         unknown = [name for name, label in told.items() if label is None]
         if unknown:
             seen = self.look_up(unknown)
-            told |= {name: _label(file) for name, file in seen.items() if isinstance(file, GeminiFile)}
+            for name, file in seen.items():
+                if isinstance(file, GeminiFile):
+                    told[name] = _label(file)
+                elif not isinstance(file, GeminiFileGoneError):
+                    raise file
         return lambda file: told.get(_name_of(file) or "")
 
 
@@ -88,7 +96,7 @@ def _label(file: Any) -> str | None:
     file = _inner(file)
     uri = _of(_of(file, "uploaded_from"), "uri")
     label = str(uri).rstrip("/").rpartition("/")[2] if uri else label_of(_of(file, "display_name"))
-    return shown_text(label) or None
+    return label or None
 
 
 def _inner(file: Any) -> Any:

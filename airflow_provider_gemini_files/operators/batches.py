@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_gemini_files.batches.events import batches_of
-from airflow_provider_gemini_files.batches.job import BatchJob, BatchLike, parse_batch_names
-from airflow_provider_gemini_files.batches.requests import Words
+from airflow_provider_gemini_files.batches.job import BatchJob, BatchLike, parse_batch_names, parse_state
+from airflow_provider_gemini_files.batches.requests import BatchRequests, Words
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
@@ -36,10 +37,11 @@ from airflow_provider_gemini_files.operators.base import (
     whole_number_of,
 )
 from airflow_provider_gemini_files.operators.batch_resume import BatchResume
-from airflow_provider_gemini_files.operators.batch_task import BatchSettings, BatchTask
+from airflow_provider_gemini_files.operators.batch_task import BatchSettings, BatchTask, cancel_late
 from airflow_provider_gemini_files.operators.batch_words import BatchWords
 from airflow_provider_gemini_files.operators.content import ModelOperator, check_citations
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
+from airflow_provider_gemini_files.transfer.object_storage import location
 from airflow_provider_gemini_files.transfer.output import Output
 
 if TYPE_CHECKING:
@@ -195,12 +197,15 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
     def execute_complete(self, context: Context, event: Event | None, **_: Any) -> str:
         """Write the answers of jobs that have ended, or submit what has been refused before."""
         resume = BatchResume.read(event) or self._new_resume()
+        cancel_after = self.timeout if self.cancel_on_timeout else None
         ended: list[BatchJob] = []
         timed_out = None
         try:
             ended = batches_of(event)
         except GeminiWaitTimeoutError as error:
             timed_out = error
+            # At once, whatever becomes of the arguments and the output.
+            cancel_late(self.hook, self.log, resume.names(), cancel_after)
         except _ENDED_BADLY as error:
             # The jobs are read again, so that what others of them have answered is not lost.
             self.log.warning("%s", error)
@@ -241,12 +246,11 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         timed_out: GeminiWaitTimeoutError | None = None,
     ) -> BatchTask:
         """Read the arguments; nothing is sent but what names files."""
-        self._refuse_nothing()
         uploaded = UploadedMetadata(context).of
         run_after = getattr(context.get("dag_run"), "run_after", None)
         output = self._output()
         spec = BatchSpec(
-            requests=self._words(uploaded).read(),
+            requests=self._read(uploaded, must_succeed=not resume.names()),
             owner=owner_of(context),
             model=text_of(self.model, "model"),
             label=self.task_id,
@@ -262,9 +266,25 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             store=context.get("task_state_store"),
         )
         run = self.hook.batch_run(spec)
-        return BatchTask(self, self._settings(context), context, run, output, resume, ended, timed_out)
+        settings = self._settings(context, is_volatile=spec.requests.is_volatile)
+        return BatchTask(self, settings, context, run, output, resume, ended, timed_out)
 
-    def _settings(self, context: Context) -> BatchSettings:
+    def _read(self, uploaded: FindUpload, *, must_succeed: bool) -> BatchRequests:
+        """
+        Read what is asked.
+
+        :param must_succeed: if False, what cannot be read any more is an error only when it is needed: the jobs have
+            been submitted, and their answers are to be written all the same.
+        """
+        try:
+            self._refuse_nothing()
+            return self._words(uploaded).read()
+        except GeminiFilesError as error:
+            if must_succeed:
+                raise
+            return BatchRequests(functools.partial(_fail, error))
+
+    def _settings(self, context: Context, *, is_volatile: bool) -> BatchSettings:
         def on_wait(names: list[str]) -> None:
             self._waited_for, self._airflow_state = names, lambda: _state_of(context["ti"])
 
@@ -273,6 +293,9 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             on_row_error=self.on_row_error,
             on_quota=self.on_quota,
             timeout=self.timeout,
+            quota_timeout=self.quota_timeout,
+            cancel_after=self.timeout if self.cancel_on_timeout else None,
+            is_volatile=is_volatile and not self.deferrable,
             deferrable=self.deferrable,
             poll_interval=self.poll_interval,
             max_poll_interval=self.max_poll_interval,
@@ -315,7 +338,13 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             raise GeminiInputError(f"output_path is empty after its template was rendered: {self.output_path!r}.")
         output = Output(path, text_of(self.output_conn_id, "output_conn_id"))
         output.check()
+        if location(self.source) == output.uri or location(self.source) == location(self.output_path):
+            raise GeminiInputError("output_path is source: the answers would replace the requests.")
         return output
+
+
+def _fail(error: GeminiFilesError) -> NoReturn:
+    raise error
 
 
 def _state_of(ti: Any) -> str | None:
@@ -369,11 +398,11 @@ class GeminiListBatchesOperator(GeminiOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Read every page of the list, and filter."""
-        state, part = text_of(self.state, "state"), text_of(self.display_name, "display_name")
+        state, part = parse_state(text_of(self.state, "state")), text_of(self.display_name, "display_name")
         jobs = [
             job
             for job in self.hook.list_batches()
-            if (state is None or job.state == state.upper()) and (part is None or part in (job.display_name or ""))
+            if (state is None or job.state == state) and (part is None or part in (job.display_name or ""))
         ]
         self.log.info("::group::%d batch jobs", len(jobs))
         for job in jobs:
@@ -424,7 +453,8 @@ class _BatchesOperator(GeminiOperator):
         return result
 
     def _names(self) -> list[str]:
-        given = [self.batch_name] if isinstance(self.batch_name, str | Mapping) else list(self.batch_name or [])
+        several = isinstance(self.batch_name, Iterable) and not isinstance(self.batch_name, str | Mapping)
+        given: list[Any] = list(self.batch_name or []) if several else [self.batch_name]
         present = [batch for batch in given if batch not in (None, "", "None")]
         return parse_batch_names(present) if present else []
 

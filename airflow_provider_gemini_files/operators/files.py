@@ -311,14 +311,24 @@ class GeminiDeleteFileOperator(GeminiOperator):
         """Return the names of the files that no batch job reads; the others are added to the result."""
         names = self._names()
         in_use = self.hook.batches.files_certainly_in_use() if names else FilesInUse()
-        if not in_use.names and not in_use.runs:
+        if in_use == FilesInUse():
             return names
-        files = self.hook.files.look_up(names)
-        kept = [name for name in names if isinstance(file := files[name], GeminiFile) and in_use.is_certain(file)]
+        kept = [name for name, file in self.hook.files.look_up(names).items() if self._is_read(name, file, in_use)]
         if kept:
             result["kept"] = kept
             self.log.warning("A batch job that has not ended reads these files, so they stay: %s", ", ".join(kept))
         return [name for name in names if name not in kept]
+
+    @staticmethod
+    def _is_read(name: str, file: GeminiFile | GeminiFilesError, in_use: FilesInUse) -> bool:
+        if name in in_use.names:
+            return True
+        if isinstance(file, GeminiFilesError):
+            if isinstance(file, GeminiFileGoneError):
+                return False
+            # It could be one that a job reads.
+            raise file
+        return in_use.is_certain(file)
 
     def _names(self) -> list[str]:
         # A failed upload leaves None in XCom.

@@ -55,6 +55,7 @@ class Download:
     everything, the download begins again.
 
     :param into: open for reading and writing; what it holds is replaced.
+    :param hide: keeps a URL to which the download is redirected out of the log; its query can be a secret.
     :param on_failure: called with the error and the seconds until the next request.
     """
 
@@ -64,12 +65,14 @@ class Download:
         origin: Origin,
         into: BinaryIO,
         *,
+        hide: Callable[[str], None],
         on_failure: Callable[[GeminiFilesError, float], None],
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._file = file
         self._origin = origin
         self._into = into
+        self._hide = hide
         self._on_failure = on_failure
         self._clock = clock
         self._offset = 0
@@ -132,6 +135,7 @@ class Download:
                 return response
             response.close()
             url = self._redirected(url, response.headers["location"])
+            self._hide(url.partition("?")[0])
         raise GeminiServiceError(f"Cannot {self._doing}: it is redirected more than {_MAX_REDIRECTS} times.")
 
     def _redirected(self, url: str, location: str) -> str:
