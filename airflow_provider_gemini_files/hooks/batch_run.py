@@ -38,7 +38,6 @@ from airflow_provider_gemini_files.transfer.output import Output
 
 #: Part of each fingerprint: another way to write requests must not find jobs of the former one.
 _FORMAT = "1"
-INPUT_TYPE = "application/jsonl"
 #: Seconds before a second look for a job that may exist: how soon a new job is in the list is not documented.
 LIST_LAG_SECONDS = 60.0
 #: Seconds that the clocks of Airflow and the service may differ when jobs of a run are looked for.

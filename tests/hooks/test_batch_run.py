@@ -690,6 +690,13 @@ class TestInput:
 
         assert calls(emulator, "start", "create_batch") == []
 
+    def test_requests_can_each_have_a_configuration_of_their_own(self, attempt):
+        asked = [{"prompt": "x", "generation_config": {"seed": number}} for number in range(150)]
+
+        [job] = attempt(*asked)
+
+        assert job.counts["total"] == 150
+
     def test_each_request_is_sent_with_its_configuration(self, attempt, hook, clock):
         [job] = attempt(
             "one",

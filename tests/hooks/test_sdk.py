@@ -158,6 +158,8 @@ def test_field_of_a_configuration_is_sent_as_the_sdk_does(hook, emulator, config
     try:
         expected = live(hook, emulator, request, [])
     except e.GeminiInputError:
+        if "labels" in config:
+            pytest.skip("this version of the SDK does not send labels yet")
         with pytest.raises(e.GeminiInputError):
             written(request, [])
     else:
