@@ -495,7 +495,7 @@ class TestRows:
         assert ti.pushed["batch"]["counts"]["invalid"] == 1
 
     def test_task_succeeds_with_failed_rows_if_they_are_to_be_kept(self, emulator, batch, files, output, context, ti):
-        emulator.faults.add("create_batch", "rows_failed", keys=["note1.txt"])
+        emulator.faults.add("create_batch", "rows_failed", keys=["#1"])
 
         batch(files=files, prompt="what?", on_row_error="keep").execute(context)
 
@@ -508,14 +508,14 @@ class TestRows:
         emulator.faults.add("create_batch", "rows_shuffled")
         batch(files=files, prompt="what?").execute(context)
         assert [row["key"] for row in rows(output)] == ["note0.txt", "note1.txt", "note2.txt"]
-        emulator.faults.add("create_batch", "rows_missing", keys=["note0.txt"])
+        emulator.faults.add("create_batch", "rows_missing", keys=["#0"])
 
         batch(files=files, prompt="who?", on_row_error="keep").execute(context)
 
         assert [row["error"] and row["error"]["kind"] for row in rows(output)] == ["missing", None, None]
 
     def test_rows_with_a_passing_error_are_asked_again(self, emulator, batch, files, output, context, ti):
-        emulator.faults.add("create_batch", "rows_failed", keys=["note1.txt"])
+        emulator.faults.add("create_batch", "rows_failed", keys=["#1"])
 
         batch(files=files, prompt="what?", retry_rows=2).execute(context)
 
@@ -525,7 +525,7 @@ class TestRows:
         assert len(ti.pushed["batch_name"]) == 2
 
     def test_rows_are_asked_again_over_deferrals(self, emulator, batch, files, output, context):
-        emulator.faults.add("create_batch", "rows_failed", keys=["note1.txt"])
+        emulator.faults.add("create_batch", "rows_failed", keys=["#1"])
         operator = batch(files=files, prompt="what?", retry_rows=1, deferrable=True)
 
         with pytest.raises(TaskDeferred) as first:
@@ -539,7 +539,7 @@ class TestRows:
 
     def test_rows_with_a_permanent_error_are_not_asked_again(self, emulator, batch, files, output, context):
         error = {"code": 400, "message": "Bad request.", "status": "INVALID_ARGUMENT"}
-        emulator.faults.add("create_batch", "rows_failed", keys=["note1.txt"], error=error)
+        emulator.faults.add("create_batch", "rows_failed", keys=["#1"], error=error)
 
         batch(files=files, prompt="what?", retry_rows=2, on_row_error="keep").execute(context)
 
@@ -547,7 +547,7 @@ class TestRows:
         assert rows(output)[1]["error"] == {"kind": "error", "message": "Bad request.", "code": 400}
 
     def test_repetition_that_ends_badly_leaves_the_rows_as_they_are(self, emulator, batch, files, output, context):
-        emulator.faults.add("create_batch", "rows_failed", keys=["note1.txt"])
+        emulator.faults.add("create_batch", "rows_failed", keys=["#1"])
         emulator.faults.add("create_batch", "batch_expired", nth=2)
 
         batch(files=files, prompt="what?", retry_rows=1, on_row_error="keep").execute(context)
@@ -555,7 +555,7 @@ class TestRows:
         assert [row["error"] and row["error"]["kind"] for row in rows(output)] == [None, "error", None]
 
     def test_repetition_that_takes_too_long_leaves_the_rows_as_they_are(self, emulator, batch, files, output, context):
-        emulator.faults.add("create_batch", "rows_failed", keys=["note1.txt"])
+        emulator.faults.add("create_batch", "rows_failed", keys=["#1"])
         emulator.faults.add("create_batch", "batch_stuck", nth=2)
         operator = batch(files=files, prompt="what?", retry_rows=1, on_row_error="keep", deferrable=True, timeout=7200)
 
@@ -828,7 +828,9 @@ class TestTeardown:
             batch(files=files[:2], prompt="what?", deferrable=True).execute(context)
         delete = GeminiDeleteFileOperator(task_id="delete", file_name=files)
 
-        assert delete.execute(context) == {"deleted": [files[2]], "missing": [], "kept": files[:2]}
+        result = delete.execute(context)
+        assert sorted(result.pop("kept")) == sorted(files[:2])
+        assert result == {"deleted": [files[2]], "missing": []}
         clock.advance(JOB_SECONDS)
 
         assert delete.execute(context) == {"deleted": files[:2], "missing": [files[2]]}
@@ -858,3 +860,193 @@ class TestTeardown:
             GeminiDeleteFileOperator(task_id="delete", file_name=files).execute(context)
 
         assert len(hook.list_files()) == 3
+
+
+class TestNothingPaidIsLost:
+    def test_repetition_that_is_refused_leaves_the_rows_as_they_are(self, emulator, batch, files, output, context):
+        emulator.faults.add("create_batch", "rows_failed", keys=["#1"])
+        emulator.faults.add("create_batch", "batches_full", nth=2, times=None)
+
+        batch(files=files, prompt="what?", retry_rows=1, on_quota="fail", on_row_error="keep").execute(context)
+
+        assert [row["error"] and row["error"]["kind"] for row in rows(output)] == [None, "error", None]
+
+    def test_repetition_whose_files_expire_too_soon_leaves_the_rows_as_they_are(
+        self, emulator, batch, files, output, context
+    ):
+        emulator.settings.job_seconds = 24 * 3600
+        emulator.faults.add("create_batch", "rows_failed", keys=["#1"])
+
+        batch(files=files, prompt="what?", retry_rows=1, on_row_error="keep").execute(context)
+
+        assert [row["error"] and row["error"]["kind"] for row in rows(output)] == [None, "error", None]
+        assert posted(emulator) == 1
+
+    def test_answers_are_written_before_rows_are_asked_again(self, emulator, batch, files, output, context):
+        emulator.faults.add("create_batch", "rows_failed", keys=["#1"])
+        operator = batch(files=files, prompt="what?", retry_rows=1, deferrable=True)
+        with pytest.raises(TaskDeferred) as first:
+            operator.execute(context)
+
+        with pytest.raises(TaskDeferred):
+            resumed_by(operator, first.value, context)
+
+        assert len(rows(output)) == 3
+
+    def test_answers_are_written_though_the_source_is_gone(self, emulator, batch, tmp_path, output, context):
+        source = tmp_path / "requests.jsonl"
+        source.write_text('{"key": "a", "prompt": "first?"}')
+        operator = batch(source=str(source), deferrable=True)
+        with pytest.raises(TaskDeferred) as deferred:
+            operator.execute(context)
+        source.unlink()
+
+        resumed_by(operator, deferred.value, context)
+
+        assert [row["key"] for row in rows(output)] == ["a"]
+
+    def test_job_is_cancelled_after_its_timeout_though_the_source_is_gone(
+        self, emulator, batch, tmp_path, context, clock
+    ):
+        emulator.faults.add("create_batch", "batch_stuck")
+        source = tmp_path / "requests.jsonl"
+        source.write_text('{"key": "a", "prompt": "first?"}')
+        operator = batch(source=str(source), deferrable=True, timeout=7200)
+        with pytest.raises(TaskDeferred) as deferred:
+            operator.execute(context)
+        source.unlink()
+
+        with pytest.raises(e.GeminiWaitTimeoutError):
+            resumed_by(operator, deferred.value, context)
+
+        clock.advance(1)
+        assert jobs(emulator)[0]["metadata"]["state"] == "BATCH_STATE_CANCELLED"
+
+    def test_source_that_is_rewritten_while_a_worker_waits_loses_no_answer(
+        self, emulator, batch, tmp_path, output, context, clock
+    ):
+        source = tmp_path / "requests.jsonl"
+        source.write_text('{"key": "a", "prompt": "first?"}')
+        clock.after(60, lambda: source.write_text('{"key": "b", "prompt": "second?"}'))
+
+        batch(source=str(source), retry_rows=1).execute(context)
+
+        assert [row["key"] for row in rows(output)] == ["a"]
+        assert posted(emulator) == 1
+
+    def test_lines_that_are_missing_from_changed_requests_are_counted(self, emulator, batch, tmp_path, output, context):
+        emulator.faults.add("create_batch", "rows_missing", keys=["b"])
+        source = tmp_path / "requests.jsonl"
+        source.write_text('{"key": "a", "prompt": "first?"}\n{"key": "b", "prompt": "second?"}')
+        operator = batch(source=str(source), deferrable=True)
+        with pytest.raises(TaskDeferred) as deferred:
+            operator.execute(context)
+        source.write_text('{"key": "c", "prompt": "third?"}')
+
+        with pytest.raises(e.GeminiBatchRowsError, match="1 of 2 rows are a success; 1 missing"):
+            resumed_by(operator, deferred.value, context)
+
+    def test_requests_that_change_before_all_jobs_are_submitted_fail_the_task_after_the_answers_are_written(
+        self, emulator, batch, tmp_path, output, context
+    ):
+        emulator.faults.add("create_batch", "batches_full", nth=2)
+        source = tmp_path / "requests.jsonl"
+        source.write_text('{"key": "a", "prompt": "first?"}\n{"key": "b", "prompt": "second?"}')
+        operator = batch(source=str(source), deferrable=True, max_requests=1)
+        with pytest.raises(TaskDeferred) as refused:
+            operator.execute(context)
+        source.write_text('{"key": "c", "prompt": "third?"}')
+
+        with pytest.raises(TaskDeferred) as waiting:
+            resumed_by(operator, refused.value, context)
+        with pytest.raises(e.GeminiInputError, match="after 1 of 2 jobs were submitted"):
+            resumed_by(operator, waiting.value, context)
+
+        assert [row["key"] for row in rows(output)] == ["a"]
+
+    def test_labels_that_cannot_be_looked_up_make_no_second_job(self, emulator, batch, files, output, context, ti):
+        batch(files=files, prompt="what?").execute(context)
+        kept = output.read_bytes()
+        GeminiFilesHook().delete_files(files)
+        ti.try_number = 2
+
+        batch(files=files, prompt="what?").execute(context)
+
+        assert posted(emulator) == 1
+        assert [row["value"] for row in rows(output)] == [json.loads(line)["value"] for line in kept.splitlines()]
+
+    def test_task_that_is_cleared_while_its_job_is_being_cancelled_submits_it_again(
+        self, emulator, hook, batch, files, output, context, ti
+    ):
+        emulator.settings.cancel_seconds = 300
+        with pytest.raises(TaskDeferred):
+            batch(files=files, prompt="what?", deferrable=True).execute(context)
+        hook.cancel_batch(jobs(emulator)[0]["name"])
+        ti.try_number = 2
+
+        batch(files=files, prompt="what?").execute(context)
+
+        assert posted(emulator) == 2
+        assert len(rows(output)) == 3
+
+    def test_job_that_an_earlier_attempt_gave_up_and_did_not_cancel_is_cancelled(
+        self, emulator, batch, files, output, context, ti, clock
+    ):
+        emulator.faults.add("create_batch", "batch_stuck")
+        with pytest.raises(TaskDeferred):
+            batch(files=files, prompt="what?", deferrable=True, timeout=7200).execute(context)
+        clock.advance(10_000)
+        ti.try_number = 2
+
+        batch(files=files, prompt="what?", timeout=7200).execute(context)
+
+        assert sorted(job["metadata"]["state"] for job in jobs(emulator)) == [
+            "BATCH_STATE_CANCELLED", "BATCH_STATE_SUCCEEDED",
+        ]  # fmt: skip
+
+    def test_nested_lists_of_files_are_one_request_for_each_file(self, batch, files, output, context):
+        batch(files=[files[:2], [files[2]]], prompt="what?").execute(context)
+
+        assert [row["files"] for row in rows(output)] == [[name] for name in files]
+
+    def test_output_that_would_replace_the_source_is_refused(self, emulator, batch, tmp_path, context):
+        source = tmp_path / "requests.jsonl"
+        source.write_text('{"key": "a", "prompt": "first?"}')
+
+        with pytest.raises(e.GeminiInputError, match="output_path is source"):
+            batch(source=str(source), output_path=str(source)).execute(context)
+
+        assert posted(emulator) == 0
+
+    def test_each_late_job_is_cancelled_though_another_cannot_be(self, emulator, batch, context, clock):
+        emulator.faults.add("create_batch", "batch_stuck", times=None)
+        emulator.faults.add("cancel_batch", "internal", times=2)
+        operator = batch(requests=["a?", "b?"], max_requests=1, timeout=7200)
+
+        with pytest.raises(e.GeminiWaitTimeoutError):
+            operator.execute(context)
+
+        clock.advance(1)
+        states = sorted(job["metadata"]["state"] for job in jobs(emulator))
+        assert states == ["BATCH_STATE_CANCELLED", "BATCH_STATE_PENDING"]
+
+    def test_many_files_of_other_runs_stay_while_a_job_reads_them(self, hook, emulator, batch, context, tmp_path):
+        names = []
+        for number in range(30):
+            path = tmp_path / f"{number}.txt"
+            path.write_text(str(number))
+            names.append(hook.upload_file(path).name)
+        with pytest.raises(TaskDeferred):
+            batch(files=names, prompt="what?", deferrable=True).execute(context)
+
+        result = GeminiDeleteFileOperator(task_id="delete", file_name=names).execute(context)
+
+        assert sorted(result["kept"]) == sorted(names)
+
+    def test_key_in_an_error_of_the_service_is_hidden(self, emulator, batch, files, output, context):
+        error = {"code": 400, "message": f"Key {API_KEY} is bad.", "status": "INVALID_ARGUMENT"}
+        emulator.faults.add("create_batch", "rows_failed", error=error)
+
+        batch(files=files, prompt="what?", on_row_error="keep").execute(context)
+
+        assert API_KEY not in output.read_text()
