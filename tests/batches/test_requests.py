@@ -168,12 +168,12 @@ class TestRefusedRequests:
             ({"system_instruction": 5}, "requests[1]: system_instruction must be a text"),
             ({"response_schema": {"type": "OBJECT"}}, "requests[1]: response_schema is not a valid JSON schema"),
             ({"generation_config": {"http_options": {}}}, "requests[1]: generation_config has http_options"),
-            ({"key": ""}, "requests[1]: key must be a printable text"),
-            ({"key": " "}, "requests[1]: key must be a printable text"),
-            ({"key": "a\nb"}, "requests[1]: key must be a printable text"),
-            ({"key": "\ud800"}, "requests[1]: key must be a printable text"),
-            ({"key": True}, "requests[1]: key must be a printable text"),
-            ({"key": 1.5}, "requests[1]: key must be a printable text"),
+            ({"key": ""}, "requests[1]: key must be a text without control characters"),
+            ({"key": " "}, "requests[1]: key must be a text without control characters"),
+            ({"key": "a\nb"}, "requests[1]: key must be a text without control characters"),
+            ({"key": "\ud800"}, "requests[1]: key must be a text without control characters"),
+            ({"key": True}, "requests[1]: key must be a text without control characters"),
+            ({"key": 1.5}, "requests[1]: key must be a text without control characters"),
         ],
     )
     def test_request_that_cannot_be_used_is_named(self, given, words):

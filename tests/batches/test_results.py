@@ -75,7 +75,8 @@ def test_blank_lines_are_no_lines():
 
 
 def test_lines_that_are_no_result_are_counted_and_left_out():
-    odd = [b"{", b"5", b"null", b'["a"]', b"{}", b'{"key": 5}', b'{"key": null}', b'"\xff"', b"[" * 100_000]
+    odd = [b"{", b"5", b"null", b'["a"]', b"{}", b'{"key": 5.0}', b'{"key": true}', b'{"key": null}', b'"\xff"',
+           b"[" * 100_000]  # fmt: skip
 
     found = results(b"\n".join([*odd, line("a", "1")]))
 

@@ -43,7 +43,7 @@ class Count(BaseModel):
 
 
 def request(schema: Any = None, key: str = "a") -> BatchRequest:
-    return BatchRequest(key, ModelRequest.of(prompt="x", files=["files/a", "files/b"], response_schema=schema))
+    return BatchRequest(key, key, ModelRequest.of(prompt="x", files=["files/a", "files/b"], response_schema=schema))
 
 
 def answer(text: str | None = "Yes.", finish_reason: str | None = "STOP", **fields: Any) -> dict[str, Any]:
@@ -114,14 +114,15 @@ class TestSuccess:
 
 class TestError:
     @pytest.mark.parametrize("code", [4, 8, 10, 13, 14, 408, 409, 429, 499, 500, 502, 503, 504])
-    def test_passing_error_of_the_service_is_worth_another_job(self, code):
-        one = row(error(code, "The model is overloaded.", status="UNAVAILABLE"))
+    @pytest.mark.parametrize("form", [int, str])
+    def test_passing_error_of_the_service_is_worth_another_job(self, code, form):
+        one = row(error(form(code), "The model is overloaded.", status="UNAVAILABLE"))
 
         assert (one.kind, one.is_transient) == (RowKind.ERROR, True)
         assert stored(one)["error"] == {"kind": "error", "message": "The model is overloaded.", "code": code}
         assert stored(one)["value"] is stored(one)["usage"] is stored(one)["finish_reason"] is None
 
-    @pytest.mark.parametrize("code", [1, 3, 5, 7, 9, 400, 403, 404, None, "503", 503.5, [503], {"code": 503}])
+    @pytest.mark.parametrize("code", [1, 3, 5, 7, 9, 400, 403, 404, None, "UNAVAILABLE", "50x", "²", 503.5, [503], {"code": 503}])
     def test_any_other_error_is_not(self, code):
         one = row(error(code))
 
