@@ -15,6 +15,7 @@ from rich.markup import escape
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
+from airflow_provider_gemini_files.file_search.resources import FileSearchStore
 from airflow_provider_gemini_files.files.cleanup_report import CleanupReport
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.retention import Decision
@@ -42,9 +43,16 @@ def _command(function: Command) -> Command:
 
 @_command
 def usage_command(args: Any) -> None:
-    """Show how much of the storage is used."""
-    usage = GeminiFilesHook(args.conn_id).usage()
-    _print_as(args, [usage.to_dict()], lambda: [{"storage": str(usage), "by state": _counts(usage.by_state)}])
+    """Show how much of the storage is used, and the file search stores, which do not count in it."""
+    hook = GeminiFilesHook(args.conn_id)
+    usage, stores = hook.usage(), _stores(hook)
+    data = usage.to_dict() | {"file_search_stores": None}
+    told = "cannot be listed"
+    if stores is not None:
+        data["file_search_stores"] = [store.to_dict() for store in stores]
+        told = f"{len(stores)}, {human_bytes(sum(store.size_bytes for store in stores))}"
+    row = {"storage": str(usage), "by state": _counts(usage.by_state), "file search stores": told}
+    _print_as(args, [data], lambda: [row])
 
 
 @_command
@@ -74,6 +82,14 @@ def cleanup_command(args: Any) -> None:
         return
     for line in report.table():
         _print(line)
+
+
+def _stores(hook: GeminiFilesHook) -> list[FileSearchStore] | None:
+    """Return the file search stores; None if they cannot be listed, such as behind a gateway without them."""
+    try:
+        return hook.list_file_search_stores()
+    except GeminiFilesError:
+        return None
 
 
 def _policy(args: Any) -> RetentionPolicy:

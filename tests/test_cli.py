@@ -49,6 +49,23 @@ def test_usage(files, cli):
     assert "ACTIVE 4" in cli("usage")
 
 
+def test_usage_counts_file_search_stores(files, hook, cli):
+    assert json.loads(cli("usage -o json"))[0]["file_search_stores"] == []
+    hook.create_file_search_store("Handbook")
+
+    [store] = json.loads(cli("usage -o json"))[0]["file_search_stores"]
+
+    assert store["display_name"] == "Handbook"
+    assert "1,0B" in "".join(cli("usage").split())
+
+
+def test_usage_says_if_stores_cannot_be_listed(files, emulator, cli):
+    emulator.faults.add("list_stores", "status", status=404, body="no such path", times=None)
+
+    assert json.loads(cli("usage -o json"))[0]["file_search_stores"] is None
+    assert "cannotbelisted" in "".join(cli("usage").split())
+
+
 def test_list_shows_what_a_cleanup_would_do_and_why(files):
     done = run(*CLI, "list", "--output", "json")
 
