@@ -18,6 +18,8 @@ from airflow_provider_gemini_files.files.naming import Owner
 
 # Up to 42: a batch's result file has an id longer than the documented 40.
 _ID = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_ID}}}[a-z0-9])?")
+#: Path of a file at the service or a gateway: a bucket has no version of the API before ``files/``.
+_API_PATH = re.compile(r"(?:/.*)?/v\d+[a-z0-9]*/files/(?P<id>[^/:]+)(?::download)?")
 _HEX_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -165,17 +167,23 @@ def parse_name(file: FileLike) -> str:
         raise GeminiInputError(
             f"A Gemini file is given as 'files/<id>', '<id>', its URI or its metadata dict with a 'name'; got {file!r}."
         )
-    try:
-        path = urlsplit(given).path if "://" in given else given
-    except ValueError:
-        path = ""
-    file_id = path.rpartition("files/")[2] if "://" in given else path.removeprefix("files/")
+    file_id = _id_of_uri(given) if "://" in given else given.removeprefix("files/")
     if not _ID.fullmatch(file_id):
         raise GeminiInputError(
             f"{shown_url(given)!r} is not a Gemini file: expected 'files/<id>', '<id>' or a URI that ends with one; an "
             f"id is up to {MAX_ID} lower-case letters, digits and inner dashes."
         )
     return f"files/{file_id}"
+
+
+def _id_of_uri(uri: str) -> str:
+    """Return the id in the URI of a file or of its download; an empty text for any other, such as of a bucket."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return ""
+    found = _API_PATH.fullmatch(parts.path) if parts.scheme in ("http", "https") and parts.netloc else None
+    return found["id"] if found else ""
 
 
 def parse_names(files: Any) -> list[str]:

@@ -135,6 +135,9 @@ def test_the_error_of_a_failed_file_is_kept_without_details():
         ("files/a-b-1", "files/a-b-1"),
         ("https://generativelanguage.googleapis.com/v1beta/files/a-b-1", "files/a-b-1"),
         ("http://127.0.0.1:8085/v1/files/abc?x=1", "files/abc"),
+        ("https://generativelanguage.googleapis.com/v1beta/files/abc:download?alt=media", "files/abc"),
+        ("https://generativelanguage.googleapis.com/download/v1beta/files/abc:download?alt=media", "files/abc"),
+        ("https://gateway.example/gemini/v1beta/files/abc", "files/abc"),
         ({"name": "files/abc", "uri": "..."}, "files/abc"),
         (GeminiFile("files/abc"), "files/abc"),
         ("files/" + "b" * 42, "files/" + "b" * 42),
@@ -154,6 +157,25 @@ def test_what_is_no_file_is_refused_with_its_value(given):
     with pytest.raises(GeminiInputError, match="files/<id>") as caught:
         parse_name(given)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "gs://bucket/files/abc",
+        "gs://bucket/v1beta/files/abc",
+        "https://bucket.s3.amazonaws.com/files/abc?X-Amz-Signature=secret",
+        "s3://bucket/files/abc",
+        "https:///v1beta/files/abc",
+        "https://host/v1beta/files/abc/def",
+        "https://host/v1beta/files/abc:delete",
+    ],
+)
+def test_address_of_another_service_is_not_a_file(given):
+    with pytest.raises(GeminiInputError, match="is not a Gemini file") as raised:
+        parse_name(given)
+
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("given", ["https://[::1/v1beta/files/abc", "https://[host]/files/abc", "http://a]b/files/abc"])
