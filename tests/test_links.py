@@ -5,7 +5,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from airflow_provider_gemini_files.links import GeminiCleanupReportLink, GeminiFileLink
+from airflow_provider_gemini_files.links import GeminiBatchLink, GeminiCleanupReportLink, GeminiFileLink
+from airflow_provider_gemini_files.operators.batches import GeminiBatchGenerateContentOperator
 from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
 from airflow_provider_gemini_files.operators.files import GeminiGetFileOperator, GeminiUploadFileOperator
 from airflow_provider_gemini_files.provider_info import get_provider_info
@@ -99,6 +100,20 @@ def test_the_cleanup_report_is_linked_by_its_task_instance():
 
 
 def test_airflow_knows_the_links():
-    names = {f"{link.__module__}.{link.__name__}" for link in (GeminiFileLink, GeminiCleanupReportLink)}
+    links = (GeminiFileLink, GeminiBatchLink, GeminiCleanupReportLink)
+    names = {f"{link.__module__}.{link.__name__}" for link in links}
 
     assert set(get_provider_info()["extra-links"]) == names
+
+
+def test_link_of_a_batch_leads_to_its_files_and_to_those_of_its_requests_once_they_are_known():
+    batch = GeminiBatchGenerateContentOperator(
+        task_id="batch", files=["files/a", "files/b"], prompt="x", output_path="/tmp/x", gemini_conn_id="g"
+    )
+    link = GeminiBatchLink()
+
+    assert link.get_link(batch, ti_key=None) == "plugin/gemini-files?conn_id=g&file=files%2Fa&file=files%2Fb"
+    batch.linked_files = ["files/results"]
+    assert link.get_link(batch, ti_key=None) == "plugin/gemini-files?conn_id=g&file=files%2Fresults"
+    batch.linked_files, batch.files = [], None
+    assert link.get_link(batch, ti_key=None) is None

@@ -41,7 +41,7 @@ def test_every_named_module_exists():
         for module in entry["python-modules"]
     ]
 
-    assert len(modules) == 9
+    assert len(modules) == 15
     for module in modules:
         importlib.import_module(module)
 

@@ -100,7 +100,7 @@ def test_files_of_a_task_that_pushed_nothing_are_an_error(emulator, context):
 def test_fields_that_an_author_varies_are_templated():
     assert set(GeminiGenerateContentOperator.template_fields) == {
         "prompt", "files", "contents", "model", "system_instruction", "gemini_conn_id", "generation_config",
-        "max_input_tokens", "output_path", "output_conn_id",
+        "max_input_tokens", "output_path", "output_conn_id", "file_search",
     }  # fmt: skip
 
 
@@ -314,7 +314,7 @@ def test_sources_of_a_search_are_pushed(emulator, hook, context, ti, text_file):
     emulator.clock.advance(60)
     search = {"file_search": {"file_search_store_names": [store.name]}}
 
-    ask(prompt="x", generation_config={"tools": [search]}).execute(context)
+    ask(prompt="What do words note?", generation_config={"tools": [search]}).execute(context)
 
     assert ti.pushed["response"]["sources"] == [{"title": "af0123", "store": store.name}]
     ask(prompt="x").execute(context)
