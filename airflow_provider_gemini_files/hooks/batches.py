@@ -8,7 +8,6 @@ from typing import BinaryIO
 from airflow_provider_gemini_files.batches.job import BatchJob, BatchLike, parse_batch_name
 from airflow_provider_gemini_files.batches.mark import files_in_use
 from airflow_provider_gemini_files.batches.state import BatchWait
-from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import (
     GeminiAuthError,
     GeminiBatchGoneError,
@@ -19,7 +18,7 @@ from airflow_provider_gemini_files.exceptions import (
 )
 from airflow_provider_gemini_files.files.in_use import FilesInUse
 from airflow_provider_gemini_files.files.reference import GeminiFile
-from airflow_provider_gemini_files.hooks import request_log, requests
+from airflow_provider_gemini_files.hooks import requests
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.polling import Polling
 from airflow_provider_gemini_files.hooks.requests import BATCHES, Listing
@@ -202,21 +201,4 @@ class BatchCalls:
 
         :raises GeminiFileGoneError: if they do not exist any more.
         """
-        from airflow_provider_gemini_files.transfer.download import Download, Origin
-
-        file = self.result_file(job)
-        connection = self._service.connection
-        origin = Origin(
-            connection.api_url, connection.api_key, connection.address(), connection.timeout, connection.max_retries
-        )
-        download = Download(
-            file,
-            origin,
-            into,
-            hide=request_log.keep_out,
-            on_failure=lambda error, pause: self._log.warning("%s The download goes on in %.1f s.", error, pause),
-            clock=self._service.clock,
-        )
-        size = download.run()
-        self._log.info("Downloaded the results of %s: %s, %s", job.name, file.name, human_bytes(size))
-        return size
+        return self._files.download(self.result_file(job), into)

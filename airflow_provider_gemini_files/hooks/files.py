@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import BinaryIO
 
 from airflow_provider_gemini_files.common.concurrency import map_outcomes
 from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileFailedError,
@@ -17,7 +19,7 @@ from airflow_provider_gemini_files.exceptions import (
 from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, names_for
 from airflow_provider_gemini_files.files.state import FileWait, processing_failed
-from airflow_provider_gemini_files.hooks import requests
+from airflow_provider_gemini_files.hooks import request_log, requests
 from airflow_provider_gemini_files.hooks.polling import Polling
 from airflow_provider_gemini_files.hooks.requests import FILES
 from airflow_provider_gemini_files.hooks.service import GeminiService
@@ -88,6 +90,38 @@ class FileCalls:
             _deletion(outcome.item, outcome.result, outcome.error if outcome.begun else stopped_by)
             for outcome in outcomes
         ]
+
+    def download(self, file: GeminiFile, into: BinaryIO) -> int:
+        """
+        Download a generated file into a local file, and return its size in bytes.
+
+        :param file: as the service has it now; its size and hash are verified as far as they are known.
+        :param into: open for reading and writing; what it holds is replaced.
+        :raises GeminiInputError: for a file that was not generated; nothing is requested then.
+        :raises GeminiFileGoneError: if it does not exist any more.
+        """
+        from airflow_provider_gemini_files.transfer.download import Download, Origin
+
+        if file.source not in (None, "GENERATED"):
+            raise GeminiInputError(
+                f"{file.name} was {file.source.lower()}: the service gives back only files that it has generated, such "
+                "as the results of a batch. Read the source itself."
+            )
+        connection = self._service.connection
+        origin = Origin(
+            connection.api_url, connection.api_key, connection.address(), connection.timeout, connection.max_retries
+        )
+        download = Download(
+            file,
+            origin,
+            into,
+            hide=request_log.keep_out,
+            on_failure=lambda error, pause: self._log.warning("%s The download goes on in %.1f s.", error, pause),
+            clock=self._service.clock,
+        )
+        size = download.run()
+        self._log.info("Downloaded %s: %s", file.name, human_bytes(size))
+        return size
 
     def wait_for_file(
         self, file: FileLike, *, timeout: float = 3600, poll_interval: float = 5, max_poll_interval: float = 30

@@ -15,6 +15,7 @@ from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.labels import MapIndexLabel
+from airflow_provider_gemini_files.transfer.output import Output
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -75,6 +76,22 @@ def text_of(value: Any, name: str) -> str | None:
     if not isinstance(value, str):
         raise GeminiInputError(f"{name} must be a text; got {value!r} ({type(value).__name__}).")
     return value
+
+
+def output_of(output_path: Any, output_conn_id: Any, name: str = "output_path") -> Output:
+    """
+    Return the destination of an answer or a file, looked at before anything is paid for.
+
+    :param name: the argument's name, for the error.
+    :raises GeminiInputError: if it is empty, as from a null Param in a template, or cannot be written to.
+    """
+    # No file is to be called "None".
+    path = text_of(output_path, name) if isinstance(output_path, str) else output_path
+    if path is None:
+        raise GeminiInputError(f"{name} is empty after its template was rendered: {output_path!r}.")
+    output = Output(path, text_of(output_conn_id, "output_conn_id"))
+    output.check()
+    return output
 
 
 def whole_number_of(value: Any, name: str, *, least: int = 0) -> int:

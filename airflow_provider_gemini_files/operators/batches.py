@@ -32,6 +32,7 @@ from airflow_provider_gemini_files.links import GeminiBatchLink
 from airflow_provider_gemini_files.operators.base import (
     GeminiOperator,
     deadline_of,
+    output_of,
     owner_of,
     text_of,
     whole_number_of,
@@ -333,11 +334,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
                 raise GeminiInputError(f"{name} is empty: the task or template that it comes from gave nothing.")
 
     def _output(self) -> Output:
-        path = self.output_path if not isinstance(self.output_path, str) else text_of(self.output_path, "output_path")
-        if path is None:
-            raise GeminiInputError(f"output_path is empty after its template was rendered: {self.output_path!r}.")
-        output = Output(path, text_of(self.output_conn_id, "output_conn_id"))
-        output.check()
+        output = output_of(self.output_path, self.output_conn_id)
         if location(self.source) == output.uri or location(self.source) == location(self.output_path):
             raise GeminiInputError("output_path is source: the answers would replace the requests.")
         return output

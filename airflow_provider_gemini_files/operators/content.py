@@ -18,7 +18,7 @@ from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.hooks.ask import Asked, AskOptions, OnMaxTokens
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import GeminiOperator, text_of, whole_number_of
+from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, text_of, whole_number_of
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 from airflow_provider_gemini_files.transfer.output import Output
 
@@ -241,15 +241,7 @@ class GeminiGenerateContentOperator(ModelOperator):
         return combined(list(failed.values()), f"{reasons} Written: {written}.{in_log}")
 
     def _output(self) -> Output | None:
-        if not self._has_output_path:
-            return None
-        # A null Param in a template is the text "None", and no file is to be called so.
-        path = self.output_path if not isinstance(self.output_path, str) else text_of(self.output_path, "output_path")
-        if path is None:
-            raise GeminiInputError(f"output_path is empty after its template was rendered: {self.output_path!r}.")
-        output = Output(path, text_of(self.output_conn_id, "output_conn_id"))
-        output.check()
-        return output
+        return output_of(self.output_path, self.output_conn_id) if self._has_output_path else None
 
     def _most_tokens(self) -> int | None:
         # An empty template sets no limit.

@@ -29,6 +29,7 @@ from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.operators.base import (
     GeminiOperator,
     deadline_of,
+    output_of,
     owner_of,
     switch_of,
     text_of,
@@ -230,12 +231,9 @@ class _DocumentsOperator(GeminiOperator):
         sync.want_sources(find_sources(source, conn_id, roots=allowed_local_paths()).sources)
 
     def _report(self) -> Output | None:
-        path = self.report_path if not isinstance(self.report_path, str) else text_of(self.report_path, "report_path")
-        if path is None:
+        if self.report_path in (None, "", "None"):
             return None
-        output = Output(path, text_of(self.report_conn_id, "report_conn_id"))
-        output.check()
-        return output
+        return output_of(self.report_path, self.report_conn_id, "report_path")
 
 
 class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
@@ -26,7 +27,7 @@ from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, 
 from airflow_provider_gemini_files.files.selection import FileFilter
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import GeminiOperator, owner_of, text_of
+from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, owner_of, text_of
 from airflow_provider_gemini_files.operators.quota import OnQuota, QuotaWait, refuse_too_large
 from airflow_provider_gemini_files.operators.resume import QuotaResume, UploadResume
 from airflow_provider_gemini_files.operators.upload_waits import UploadWaits
@@ -219,6 +220,43 @@ class GeminiGetFileOperator(GeminiOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Return the file."""
         return self.hook.get_file(self.file_name).to_dict()
+
+
+class GeminiDownloadFileOperator(GeminiOperator):
+    """
+    Download a generated file, such as the results of a batch, and return the URI that it was written to.
+
+    The download is streamed, resumed after a broken connection where the service allows it, and verified by size and
+    hash as far as the service gives them. What is there before stays until the new file is complete. XCom ``file``
+    holds the metadata. A file that was uploaded or registered is an error before anything is downloaded: the service
+    does not give it back.
+
+    :param file_name: a file in any form: name, id, URI, address of its download, metadata dict (templated).
+    :param output_path: where it is written: a local path, or a URI that Airflow's ObjectStoragePath takes (templated).
+    :param output_conn_id: connection of the object storage; its provider's default if None (templated).
+    """
+
+    template_fields: Sequence[str] = ("file_name", "output_path", "output_conn_id", "gemini_conn_id")
+    operator_extra_links = (GeminiFileLink(),)
+
+    def __init__(
+        self, *, file_name: FileLike, output_path: Any, output_conn_id: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.file_name = file_name
+        self.output_path = output_path
+        self.output_conn_id = output_conn_id
+
+    def execute(self, context: Context) -> str:
+        """Download the file."""
+        output = output_of(self.output_path, self.output_conn_id)
+        file = self.hook.get_file(self.file_name)
+        with output.staged() as into:
+            self.hook.files.download(file, into)
+        context["ti"].xcom_push("file", file.to_dict())
+        lineage.written(self.hook, output.uri)
+        self.log.info("%s is in %s", file.name, output.uri)
+        return output.uri
 
 
 class GeminiListFilesOperator(GeminiOperator):

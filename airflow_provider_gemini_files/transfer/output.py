@@ -89,7 +89,7 @@ class Output:
     def _staged_at(self, staged: Path) -> Iterator[BinaryIO]:
         """Open a file, and put it in its place; an error of the disk is one of the storage."""
         try:
-            with staged.open("wb") as file:
+            with staged.open("w+b") as file:
                 yield file
             if self._is_local:
                 staged.replace(self._path.path)

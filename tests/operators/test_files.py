@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import shutil
 import threading
@@ -21,6 +22,7 @@ from airflow_provider_gemini_files.hooks.rest import FilesClient
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.operators.files import (
     GeminiDeleteFileOperator,
+    GeminiDownloadFileOperator,
     GeminiGetFileOperator,
     GeminiListFilesOperator,
     GeminiUploadFileOperator,
@@ -555,3 +557,46 @@ def test_get_of_a_file_of_another_connection_sends_nothing(emulator, context, as
         GeminiGetFileOperator(task_id="get", file_name=as_given(theirs)).execute(context)
 
     assert emulator.journal == []
+
+
+class TestDownload:
+    @pytest.fixture
+    def generated(self, emulator) -> str:
+        content = base64.b64encode(b"made by the service").decode()
+        seed(emulator.base_url, {"name": "files/made", "generated": True, "content": content})
+        return "files/made"
+
+    def download(self, file_name, output_path, **arguments):
+        return GeminiDownloadFileOperator(task_id="get", file_name=file_name, output_path=output_path, **arguments)
+
+    @pytest.mark.parametrize("form", ["{}", "https://host/v1beta/{}", "https://host/v1beta/{}:download?alt=media"])
+    def test_generated_file_is_written(self, generated, context, ti, tmp_path, form):
+        uri = self.download(form.format(generated), str(tmp_path / "out" / "made.txt")).execute(context)
+
+        assert uri == f"file://{tmp_path}/out/made.txt"
+        assert (tmp_path / "out" / "made.txt").read_text() == "made by the service"
+        assert ti.pushed["file"]["name"] == generated
+
+    def test_uploaded_file_is_refused_before_anything_is_downloaded(self, emulator, hook, context, text_file, tmp_path):
+        name = hook.upload_file(text_file).name
+
+        with pytest.raises(e.GeminiInputError, match="was uploaded: the service gives back only"):
+            self.download(name, str(tmp_path / "a")).execute(context)
+
+        assert not (tmp_path / "a").exists()
+        assert "download" not in [entry["call"] for entry in emulator.journal]
+
+    def test_broken_download_leaves_what_was_there(self, emulator, generated, context, tmp_path):
+        path = tmp_path / "a"
+        path.write_text("before")
+        emulator.faults.add("download", "cut_body", after_bytes=4, times=None)
+
+        with pytest.raises(e.GeminiServiceError):
+            self.download(generated, str(path)).execute(context)
+
+        assert path.read_text() == "before"
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_empty_output_path_is_refused(self, generated, context):
+        with pytest.raises(e.GeminiInputError, match="output_path is empty"):
+            self.download(generated, "None").execute(context)
