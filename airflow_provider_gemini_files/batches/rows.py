@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -105,7 +106,7 @@ def _judged(key: str, text: str, answer: Answer, schema: Schema | None, files: l
 def _error(key: str, told: Any, files: list[str], secrets: Sequence[str]) -> Row:
     error = told if isinstance(told, Mapping) else {"message": told or "The result has neither an answer nor an error."}
     code = error.get("code")
-    code = int(code) if isinstance(code, str) and code.isdigit() else code
+    code = int(code) if isinstance(code, str) and re.fullmatch("[0-9]{1,3}", code) else code
     message = shown_text(error.get("message") or "The service gave no reason.", secrets, limit=2000)
     transient = isinstance(code, int) and code in _TRANSIENT
     told_code = code if isinstance(code, int | str) else None

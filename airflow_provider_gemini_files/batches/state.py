@@ -13,7 +13,6 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiBatchGoneError,
     GeminiBatchInterruptedError,
     GeminiFilesError,
-    GeminiServiceError,
 )
 
 #: Seconds for which a job that has SUCCEEDED is waited for to name its results; users saw a few minutes.
@@ -54,8 +53,11 @@ class BatchWait(Wait[BatchJob]):
 
     def see(self, name: str, seen: BatchJob | GeminiFilesError, now: float) -> None:
         """Take the result of polling one job; a new one that does not exist may only not be known everywhere."""
-        if isinstance(seen, GeminiBatchGoneError) and self.schedule.waited(now) < _NEW_SECONDS:
-            seen = GeminiServiceError(str(seen))
+        is_new = self.schedule.waited(now) < _NEW_SECONDS
+        if isinstance(seen, GeminiBatchGoneError) and is_new and name in self._pending:
+            # No failed poll: however often it is polled until then, it ends as gone.
+            self._pending[name] = type(seen).__name__
+            return
         super().see(name, seen, now)
 
     def state_of(self, seen: BatchJob) -> str:

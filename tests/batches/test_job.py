@@ -156,10 +156,20 @@ class TestEnd:
 
         assert (read.state, read.has_ended) == (ended, True)
 
-    def test_operation_that_is_done_without_error_and_output_keeps_its_unknown_state(self):
-        read = job("BATCH_STATE_FINISHED", done=True)
+    @pytest.mark.parametrize("state", [None, "BATCH_STATE_UNSPECIFIED", "BATCH_STATE_FINISHED", "BATCH_STATE_RUNNING"])
+    def test_operation_that_is_done_without_error_has_succeeded_even_if_its_results_are_late(self, state):
+        read = job(state, done=True)
 
-        assert (read.state, read.has_ended) == ("FINISHED", False)
+        assert (read.state, read.has_ended, read.has_results) == ("SUCCEEDED", True, False)
+
+    @pytest.mark.parametrize("state", [None, "BATCH_STATE_PENDING", "BATCH_STATE_CANCELLING"])
+    def test_operation_that_is_done_with_the_code_of_a_cancellation_is_cancelled(self, state):
+        assert job(state, done=True, error={"code": 1, "message": "cancelled"}).state == "CANCELLED"
+
+    def test_key_in_the_reason_is_hidden(self):
+        operation = {"name": "batches/a", "done": True, "error": {"code": 7, "message": "key KEY is suspended"}}
+
+        assert BatchJob.from_api(operation, secrets=["KEY"]).error["message"] == "key *** is suspended"
 
     @pytest.mark.parametrize("state", ["CANCELLED", "EXPIRED", "FAILED"])
     def test_known_state_has_priority_over_done(self, state):

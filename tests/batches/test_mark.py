@@ -18,6 +18,8 @@ RUN = ("here", "invoices", OWNER.run_id)
 PRINT = "0123456789abcdef01234567"
 INPUT = "files/afinput"
 CREATED = "2026-01-01T12:00:00Z"
+NOON = 1767268800.0
+OLD = GeminiFile("files/old", create_time="2026-01-01T11:59:59Z")
 
 
 def mark(**fields) -> BatchMark:
@@ -62,7 +64,23 @@ class TestRoundTrip:
         assert BatchMark.parse(name) == mark(files=None, of_run=True)
 
     def test_long_label_is_cut(self):
-        assert mark().display_name("x" * 61).startswith("x" * 59 + "… [batch ")
+        assert mark().display_name("x" * 40).startswith("x" * 40 + " [batch ")
+        assert mark().display_name("x" * 41).startswith("x" * 39 + "… [batch ")
+
+    @given(st.integers(0, 300), st.booleans())
+    def test_name_that_the_service_has_shortened_identifies_its_job_and_never_lies(self, length, of_run):
+        whole = mark(of_run=of_run)
+        name = whole.display_name("x" * 500)
+
+        read = BatchMark.parse(name[:length])
+
+        # "xxx… [batch 0123…" is enough.
+        assert (read is not None) is (length >= 40 + len(" [batch ") + 24)
+        if read:
+            assert read.fingerprint == PRINT
+            assert (read.input, read.files) in [(None, None), (INPUT, None if of_run else whole.files)]
+            assert read.owner in (OWNER, None)
+            assert read.of_run is (of_run and read.owner is not None)
 
     @pytest.mark.parametrize(
         "name", [None, "", "films", f"films [batch {PRINT[:-1]} input=a files=b]", f"[batch {PRINT} input=a files=b]"]
@@ -112,16 +130,27 @@ class TestFilesInUse:
 
         assert found == FilesInUse(frozenset({INPUT}), frozenset({RUN}))
 
-    @pytest.mark.parametrize("name", [None, "films", mark(files=None).display_name("x")])
-    def test_job_that_does_not_say_its_files_may_need_all_older_ones(self, name):
+    @pytest.mark.parametrize("name", [None, "films"])
+    def test_job_of_another_tool_may_need_all_older_files(self, name):
         found = files_in_use([job(name)])
 
-        assert found.before == 1767268800.0
-        assert found.reason(GeminiFile("files/old", create_time="2026-01-01T11:59:59Z")) == (
+        assert found.before == NOON
+        assert found.reason(OLD) == (
             "batches/x has not ended, is younger than the file, and does not say which files it needs"
         )
+        assert not found.is_certain(OLD)
         assert found.reason(GeminiFile("files/new", create_time=CREATED)) is None
         assert found.reason(GeminiFile("files/unknown")) is not None
+
+    @pytest.mark.parametrize("name", [mark(files=None).display_name("x"), f"x [batch {PRINT} inp"])
+    def test_job_of_this_package_without_space_for_its_files_needs_all_older_ones(self, name):
+        found = files_in_use([job(name), job("films", create_time="2026-01-01T10:00:00Z")])
+
+        assert (found.before, found.certain_before) == (NOON, NOON)
+        assert found.is_certain(OLD)
+        assert found.reason(OLD) == "a batch job that has not ended needs it"
+        assert not found.is_certain(GeminiFile("files/new", create_time=CREATED))
+        assert found.reason(GeminiFile("files/new", create_time=CREATED)) is None
 
     @pytest.mark.parametrize("time", [None, "yesterday"])
     def test_job_of_unknown_age_may_need_every_file(self, time):
@@ -151,7 +180,7 @@ class TestFilesInUse:
 
         assert found.names == {INPUT, "files/a", "files/other"}
         assert found.runs == {RUN}
-        assert found.before == 1767268800.0
+        assert (found.before, found.certain_before) == (NOON, float("-inf"))
 
     def test_no_jobs_need_nothing(self):
         assert files_in_use([]) == FilesInUse()

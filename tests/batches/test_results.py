@@ -7,7 +7,9 @@ import json
 import tracemalloc
 from typing import Any
 
-from airflow_provider_gemini_files.batches.requests import BatchRequests, Words, from_list
+import pytest
+
+from airflow_provider_gemini_files.batches.requests import BatchRequests, Words, from_files, from_list
 from airflow_provider_gemini_files.batches.results import Results
 from airflow_provider_gemini_files.batches.rows import RowKind
 from airflow_provider_gemini_files.content.schema import Schema
@@ -82,6 +84,58 @@ def test_lines_that_are_no_result_are_counted_and_left_out():
 
     assert values(found, "a") == [("a", "1")]
     assert found.odd_lines == len(odd)
+
+
+def test_bytes_that_are_no_text_do_not_lose_a_result():
+    found = results(line("a", "caf?").replace(b"caf?", b"caf\xe9") + b'{"key": "\xff", "response": {}}\n')
+
+    assert values(found, "a") == [("a", "caf\ufffd")]
+    assert found.odd_lines == 0
+
+
+@pytest.mark.parametrize("key", [0, "0"])
+def test_key_that_comes_back_as_a_number_is_joined(key):
+    found = results(line(key, "1") + line(-1, "2"))
+
+    assert values(found, "0", "-1") == [("0", "1"), ("-1", "2")]
+
+
+def test_byte_order_mark_and_windows_line_ends_are_accepted():
+    found = results(b"\xef\xbb\xbf" + (line("a", "1") + line("b", "2")).replace(b"\n", b"\r\n"))
+
+    assert values(found, "a", "b") == [("a", "1"), ("b", "2")]
+    assert found.odd_lines == 0
+
+
+@pytest.mark.parametrize(
+    "response",
+    [b"[" * 100_000 + b"]" * 100_000, b'{"a": ' + b"9" * 6000 + b"}"],
+    ids=["nested too deeply", "number too long"],
+)
+def test_line_that_cannot_be_read_costs_its_own_row_alone(response):
+    found = results(b'{"key": "a", "response": ' + response + b"}\n" + line("b", "2"))
+
+    assert [(row.key, row.kind) for row in found.rows(requests("a", "b"))] == [
+        ("a", RowKind.MISSING), ("b", RowKind.SUCCESS),
+    ]  # fmt: skip
+    assert found.odd_lines == 1
+
+
+def test_row_has_the_key_of_the_request_and_the_answer_under_the_sent_one():
+    asked = BatchRequests(from_files(["files/a", "files/b"], {"files/a": "a.pdf"}.get), Words(prompt="x"))
+    found = results(line("#1", "2") + line("#0", "1") + line("a.pdf", "another"))
+
+    assert [(row.key, row.record["value"], row.record["files"]) for row in found.rows(asked)] == [
+        ("a.pdf", "1", ["files/a"]), ("1", "2", ["files/b"]),
+    ]  # fmt: skip
+
+
+def test_key_of_the_connection_is_in_no_row():
+    refused = b'{"key": "a", "error": {"code": 403, "message": "key KEY is suspended"}}\n'
+
+    for asked in (requests("a"), None):
+        [row] = results(refused).rows(asked, secrets=["KEY"])
+        assert row.record["error"]["message"] == "key *** is suspended"
 
 
 def test_request_without_a_line_is_missing():

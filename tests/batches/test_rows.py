@@ -122,12 +122,28 @@ class TestError:
         assert stored(one)["error"] == {"kind": "error", "message": "The model is overloaded.", "code": code}
         assert stored(one)["value"] is stored(one)["usage"] is stored(one)["finish_reason"] is None
 
-    @pytest.mark.parametrize("code", [1, 3, 5, 7, 9, 400, 403, 404, None, "UNAVAILABLE", "50x", "²", 503.5, [503], {"code": 503}])
+    @pytest.mark.parametrize(
+        "code", [1, 3, 5, 7, 9, 400, 403, 404, None, "UNAVAILABLE", "50x", "²", 503.5, [503], {"code": 503}]
+    )
     def test_any_other_error_is_not(self, code):
         one = row(error(code))
 
         assert (one.kind, one.is_transient) == (RowKind.ERROR, False)
         assert stored(one)["error"].get("code") == (code if isinstance(code, int | str) else None)
+
+    def test_error_beside_an_empty_answer_is_the_reason(self):
+        one = row({**error(503, "overloaded"), "response": {}})
+
+        assert (one.kind, one.is_transient) == (RowKind.ERROR, True)
+        assert stored(one)["error"] == {"kind": "error", "message": "overloaded", "code": 503}
+
+    def test_answer_beside_an_error_is_used(self):
+        assert row({**error(), **answer("Yes.")}).record["value"] == "Yes."
+
+    def test_key_in_an_error_is_hidden(self):
+        one = row_of("a", error(403, "key KEY is suspended"), request(), None, secrets=["KEY"])
+
+        assert stored(one)["error"]["message"] == "key *** is suspended"
 
     @pytest.mark.parametrize(
         ("result", "message"),
@@ -153,7 +169,7 @@ class TestError:
         [
             {"candidates": [{"safetyRatings": 5}]},
             {"promptFeedback": "?"},
-            {"candidates": [{"content": {"parts": [{"inlineData": 5}]}}]},
+            {"candidates": [{"content": {"parts": [{"functionCall": 5}]}}]},
         ],
     )
     def test_answer_that_cannot_be_read_is_kept_as_it_came(self, response):

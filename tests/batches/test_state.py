@@ -5,11 +5,19 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_gemini_files import exceptions as e
-from airflow_provider_gemini_files.batches.job import BatchJob
-from airflow_provider_gemini_files.batches.state import BatchWait, ended_badly
+from airflow_provider_gemini_files.batches.job import ENDED, BatchJob
+from airflow_provider_gemini_files.batches.state import (
+    RESULTS_LATE_SECONDS,
+    BatchWait,
+    ended_badly,
+    is_past_its_time,
+)
 from airflow_provider_gemini_files.common.waiting import Schedule
 
 NAME = "batches/a"
+NOON = 1767268800.0
+CREATED = "2026-01-01T12:00:00Z"
+GONE = e.GeminiBatchGoneError("batches/a does not exist")
 
 
 def wait_for(*names: str, deadline: float | None = 100.0) -> BatchWait:
@@ -86,6 +94,44 @@ class TestDecision:
         assert ended_badly(job(state)) is None
 
 
+class TestLateResults:
+    def test_job_that_has_succeeded_names_its_results_within_an_hour(self):
+        wait = wait_for(deadline=10_000)
+        wait.see(NAME, job("SUCCEEDED"), 1000)
+        wait.see(NAME, job("SUCCEEDED"), 1000 + RESULTS_LATE_SECONDS - 1)
+        assert not wait.check(1000 + RESULTS_LATE_SECONDS - 1)
+
+        wait.see(NAME, job("SUCCEEDED", output_file="files/r"), 1000 + RESULTS_LATE_SECONDS)
+        assert wait.check(1000 + RESULTS_LATE_SECONDS)
+
+    @pytest.mark.parametrize("state", ["SUCCEEDED", "PARTIALLY_SUCCEEDED"])
+    def test_job_without_results_for_an_hour_is_worth_another_job(self, state):
+        wait = wait_for(deadline=10_000)
+        wait.see(NAME, job("RUNNING"), 900)
+        wait.see(NAME, job(state), 1000)
+        wait.see(NAME, job(state), 1000 + RESULTS_LATE_SECONDS)
+
+        with pytest.raises(e.GeminiBatchInterruptedError, match=r"names no results after 60 minutes\. A retry submits"):
+            wait.check(1000 + RESULTS_LATE_SECONDS)
+
+
+class TestTimeOfAJob:
+    @pytest.mark.parametrize(
+        ("timeout", "seconds", "is_past"),
+        [(3600, 3539, False), (3600, 3540, True), (3600, 4000, True), (5, 4.4, False), (5, 4.5, True)],
+    )
+    def test_time_counts_from_the_submission(self, timeout, seconds, is_past):
+        assert is_past_its_time(job("RUNNING", create_time=CREATED), timeout, NOON + seconds) is is_past
+
+    @pytest.mark.parametrize("state", sorted(ENDED))
+    def test_job_that_has_ended_is_never_past_its_time(self, state):
+        assert not is_past_its_time(job(state, create_time=CREATED), 60, NOON + 1e6)
+
+    @pytest.mark.parametrize("time", [None, "yesterday"])
+    def test_job_of_unknown_age_is_never_past_its_time(self, time):
+        assert not is_past_its_time(job("RUNNING", create_time=time), 60, NOON + 1e6)
+
+
 class TestSeveralJobs:
     def test_wait_goes_on_until_all_have_ended(self):
         wait = wait_for("batches/b", "batches/a")
@@ -117,11 +163,30 @@ class TestSeveralJobs:
             wait.check(1)
 
     def test_job_that_is_gone_ends_the_wait(self):
-        wait = wait_for()
-        wait.see(NAME, e.GeminiBatchGoneError("batches/a does not exist"), 1)
+        wait = wait_for(deadline=1000)
+        wait.see(NAME, GONE, 300)
 
         with pytest.raises(e.GeminiBatchGoneError):
-            wait.check(1)
+            wait.check(300)
+
+    def test_new_job_may_not_be_known_everywhere_for_five_minutes(self):
+        wait = wait_for(deadline=1000)
+        for second in range(0, 300, 10):
+            wait.see(NAME, GONE, second)
+            assert not wait.check(second)
+        assert "GeminiBatchGoneError" in wait.describe(299)
+
+        wait.see(NAME, job("SUCCEEDED", output_file="files/r"), 299)
+        wait.see(NAME, GONE, 299)
+        assert wait.check(299)
+
+    def test_job_that_does_not_appear_in_its_first_minutes_is_gone_and_not_retried(self):
+        wait = wait_for(deadline=1000)
+        for second in range(0, 310, 10):
+            wait.see(NAME, GONE, second)
+
+        with pytest.raises(e.GeminiBatchGoneError, match="batches/a does not exist"):
+            wait.check(300)
 
 
 class TestWords:
@@ -137,9 +202,11 @@ class TestWords:
 
         assert "batches/a (SUCCEEDED, without its results so far)" in wait.describe(60)
 
-    def test_passed_deadline_says_that_the_job_goes_on(self):
+    def test_passed_deadline_says_how_long_a_job_can_take(self):
         wait = wait_for()
         wait.see(NAME, job("PENDING"), 100)
 
-        with pytest.raises(e.GeminiWaitTimeoutError, match=r"the deadline has passed\. The job goes on"):
+        with pytest.raises(
+            e.GeminiWaitTimeoutError, match=r"the deadline has passed\. The service works on a job for up to 48"
+        ):
             wait.check(100)

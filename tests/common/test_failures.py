@@ -313,6 +313,8 @@ def test_only_permanent_errors_are_not_retried_by_airflow():
         e.GeminiBatchFailedError,
         e.GeminiBatchCancelledError,
         e.GeminiBatchRowsError,
+        e.GeminiDocumentFailedError,
+        e.GeminiStoreGoneError,
     }
 
 

@@ -12,8 +12,9 @@ OWNER = Owner("dag", "run", "task", deployment="here")
 KNOWN = "a batch job that has not ended needs it"
 NAMED = FilesInUse(frozenset({"files/a"}))
 OF_RUN = FilesInUse(runs=frozenset({("here", "dag", "run")}))
-#: 2026-01-01, noon.
-OLDER = FilesInUse(before=1767268800.0, why="a job may need it")
+#: 2026-01-01.
+NOON = 1767268800.0
+OLDER = FilesInUse(before=NOON, why="a job may need it")
 
 
 def file(name: str = "files/a", **fields) -> GeminiFile:
@@ -49,16 +50,29 @@ def test_failed_file_is_of_no_use_to_a_job(in_use):
 
 
 def test_several_jobs_need_the_files_of_each():
-    together = FilesInUse.of_all([NAMED, OF_RUN, OLDER, FilesInUse(before=5, why="an old job")])
+    together = FilesInUse.of_all([NAMED, OF_RUN, OLDER, FilesInUse(before=5, certain_before=5, why="an old job")])
 
-    assert together == FilesInUse(NAMED.names, OF_RUN.runs, OLDER.before, OLDER.why)
+    assert together == FilesInUse(NAMED.names, OF_RUN.runs, OLDER.before, 5, OLDER.why)
     assert FilesInUse.of_all([]) == FilesInUse()
 
 
-def test_certainty_is_about_named_files_and_runs_alone():
+def test_jobs_of_other_tools_make_nothing_certain():
     assert NAMED.is_certain(file())
     assert OF_RUN.is_certain(file(owner=OWNER))
     assert not OLDER.is_certain(file())
+    assert not FilesInUse.unknown("the list failed").is_certain(file())
+
+
+@pytest.mark.parametrize(
+    ("created", "is_certain"), [("2026-01-01T11:59:59Z", True), ("2026-01-01T12:00:00Z", False), (None, True)]
+)
+def test_job_of_this_package_that_lists_no_files_needs_all_older_ones(created, is_certain):
+    one = file(create_time=created)
+    in_use = FilesInUse(before=NOON, certain_before=NOON, why="a job may need it")
+
+    assert in_use.is_certain(one) is is_certain
+    assert in_use.reason(one) == (KNOWN if is_certain else None)
+    assert not FilesInUse().is_certain(one)
 
 
 def test_run_includes_its_deployment():

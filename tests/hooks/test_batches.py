@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -183,6 +184,19 @@ class TestList:
         emulator.faults.add("list_batches", "status", status=200, nth=2, body={"operations": [{**old, "name": "b"}]})
 
         assert [job.name for job in hook.batches.list_batches(since=10**10)] == ["batches/a", "batches/b"]
+
+    def test_list_that_is_not_newest_first_is_read_to_its_end(self, hook, emulator, clock):
+        def operation(name: str, age: int) -> dict[str, Any]:
+            time = datetime.fromtimestamp(clock.now() - age * DAY, UTC).isoformat()
+            return {"name": f"batches/{name}", "metadata": {"state": "BATCH_STATE_PENDING", "createTime": time}}
+
+        for nth, (names, token) in enumerate([("ab", {"nextPageToken": "t"}), ("cd", {})], 1):
+            operations = [operation(name, 9 - nth * 2 - at) for at, name in enumerate(names)]
+            emulator.faults.add("list_batches", "status", status=200, nth=nth, body={"operations": operations, **token})
+
+        found = hook.batches.list_batches(since=clock.now() - 4.5 * DAY)
+
+        assert [job.name for job in found] == ["batches/a", "batches/b", "batches/c", "batches/d"]
 
     def test_project_without_jobs_has_an_empty_list(self, hook):
         assert hook.list_batches() == []
@@ -390,7 +404,45 @@ class TestFilesInUse:
 
         found = hook.batches.files_in_use()
 
-        assert found.reason(self.OLD) == "1 of the batch jobs, one of which may need it, cannot be read"
+        assert found.reason(self.OLD) == (
+            "the batch jobs, one of which may need it, cannot be listed: 1 of the batch jobs cannot be read."
+        )
+
+
+class TestFilesCertainlyInUse:
+    def test_files_of_this_package_are_certainly_in_use_and_those_of_others_are_not(self, hook, new_job):
+        new_job("theirs")
+        new_job(BatchMark("0" * 24, None, "files/in", ("files/a",)).display_name("ask"))
+
+        found = hook.batches.files_certainly_in_use()
+
+        assert found.is_certain(GeminiFile("files/a"))
+        assert not found.is_certain(TestFilesInUse.OLD)
+
+    @pytest.mark.parametrize(
+        "fault",
+        [{"action": "internal"}, {"action": "reset"}, {"action": "rate_limit", "seconds": 1}, gateway(404)],
+        ids=lambda fault: f"{fault['action']}-{fault.get('status')}",
+    )
+    def test_list_that_may_be_read_later_is_an_error_that_is_retried(self, hook, emulator, fault):
+        emulator.faults.add("list_batches", **fault, times=None)
+
+        with pytest.raises(e.GeminiFilesError) as raised:
+            hook.batches.files_certainly_in_use()
+
+        assert not isinstance(raised.value, e.GeminiPermanentError)
+
+    def test_job_that_cannot_be_read_is_an_error_that_is_retried(self, hook, emulator):
+        emulator.faults.add("list_batches", "status", status=200, body={"operations": [{"name": "batches/a.b"}]})
+
+        with pytest.raises(e.GeminiServiceError, match="1 of the batch jobs cannot be read"):
+            hook.batches.files_certainly_in_use()
+
+    @pytest.mark.parametrize("fault", [{"action": "forbidden"}, by_service(404, "NOT_FOUND")], ids=["403", "404"])
+    def test_key_that_cannot_have_submitted_jobs_has_no_files_in_use(self, hook, emulator, fault):
+        emulator.faults.add("list_batches", **fault, times=None)
+
+        assert hook.batches.files_certainly_in_use() == FilesInUse()
 
 
 class TestResults:
@@ -408,7 +460,7 @@ class TestResults:
 
         assert len(into.getvalue()) == size
         assert [json.loads(line)["key"] for line in into.getvalue().splitlines()] == ["a", "b", "c"]
-        assert any(line.startswith(f"Downloaded the results of {ended.name}") for line in logged_by(info))
+        assert any(line.startswith("Downloaded ") and ended.output_file in line for line in logged_by(info))
 
     def test_connection_that_breaks_is_logged_and_repeated(self, hook, ended, emulator, mocker):
         warning = mocker.spy(hook.log, "warning")

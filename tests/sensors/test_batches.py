@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from airflow_provider_gemini_files.batches.events import batches_event
 from airflow_provider_gemini_files.batches.job import BatchJob
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.events import error_event
+from airflow_provider_gemini_files.sensors import base
 from airflow_provider_gemini_files.sensors.batches import GeminiBatchSensor
 from airflow_provider_gemini_files.triggers.batches import GeminiBatchTrigger
 
@@ -25,6 +27,13 @@ JOB_SECONDS = 600
 def emulator(emulator: GeminiEmulator) -> GeminiEmulator:
     emulator.settings.job_seconds = JOB_SECONDS
     return emulator
+
+
+@pytest.fixture(autouse=True)
+def same_clock(clock, monkeypatch) -> None:
+    """Let the sensor and its hook live in the time of Airflow's loop of pokes."""
+    monkeypatch.setattr(base, "SYSTEM_CLOCK", clock)
+    monkeypatch.setattr(base, "GeminiFilesHook", partial(base.GeminiFilesHook, clock=clock))
 
 
 def sensor(batch_name: Any, **arguments: Any) -> GeminiBatchSensor:
@@ -93,6 +102,7 @@ class TestInTheWorker:
 
     def test_poke_of_a_new_process_goes_on_as_in_mode_reschedule(self, hook, context, clock):
         job = submit_job(hook)
+        context["ti"].get_first_reschedule_date = lambda _: None
 
         polled = []
         for _ in range(4):
@@ -231,9 +241,19 @@ class TestJobsWithoutResults:
         with pytest.raises(e.GeminiBatchCancelledError):
             outcome(sensor(job.name))
 
-    def test_job_that_is_gone_is_an_error(self, outcome, emulator):
+    def test_job_that_is_gone_is_an_error_after_five_minutes(self, outcome, clock):
         with pytest.raises(e.GeminiBatchGoneError, match="batches/unknown does not exist"):
             outcome(sensor("batches/unknown"))
+
+        assert 300 <= clock.passed <= 360.5
+
+    def test_job_that_the_service_does_not_know_everywhere_yet_is_waited_for(self, hook, outcome, emulator):
+        job = submit_job(hook)
+        # The first poll is in the worker in both ways.
+        gone = {"code": 404, "message": "Requested entity was not found.", "status": "NOT_FOUND"}
+        emulator.faults.add("get_batch", "status", status=404, body={"error": gone})
+
+        assert outcome(sensor(job.name)) == job.name
 
     def test_soft_fail_skips_the_task(self, hook, emulator, outcome, ended):
         emulator.faults.add("create_batch", "batch_failed", error={"code": 3, "message": "odd"})

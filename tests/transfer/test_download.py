@@ -46,13 +46,24 @@ def failures() -> list[tuple[e.GeminiFilesError, float]]:
 
 
 @pytest.fixture
-def download(origin, clock, failures):
+def hidden() -> list[str]:
+    """Return the URLs that a download has kept out of the log."""
+    return []
+
+
+@pytest.fixture
+def download(origin, clock, failures, hidden):
     """Return a function that downloads into a file that holds something else, and returns what it holds then."""
 
     def run(file: GeminiFile = FILE, into: io.BytesIO | None = None) -> bytes:
         into = into or io.BytesIO(b"old bytes " * 1_000_000)
         size = Download(
-            file, origin, into, on_failure=lambda error, pause: failures.append((error, pause)), clock=clock
+            file,
+            origin,
+            into,
+            hide=hidden.append,
+            on_failure=lambda error, pause: failures.append((error, pause)),
+            clock=clock,
         ).run()
         assert size == len(into.getvalue())
         return into.getvalue()
@@ -284,7 +295,7 @@ class TestRefusals:
         nowhere = replace(origin, api_url="http://127.0.0.1:9/v1beta", address="http://127.0.0.1:9", max_retries=0)
 
         with pytest.raises(e.GeminiServiceError, match=r"download files/result: http://127.0.0.1:9 cannot be reached"):
-            Download(FILE, nowhere, io.BytesIO(), on_failure=lambda *_: None, clock=clock).run()
+            Download(FILE, nowhere, io.BytesIO(), hide=print, on_failure=lambda *_: None, clock=clock).run()
 
 
 class TestVerification:

@@ -204,13 +204,23 @@ class TestEvent:
         assert clock.passed <= 90 + INTERVAL
 
     @pytest.mark.parametrize("others", [0, 2])
-    def test_job_that_is_gone_is_an_error(self, hook, clock, others):
+    def test_job_that_is_gone_is_an_error_after_five_minutes(self, hook, clock, others):
         jobs = [submit_job(hook).name for _ in range(others)]
 
         [event] = run(new_trigger(clock, "batches/unknown", *jobs))
 
         assert type(error_of(event)) is e.GeminiBatchGoneError
-        assert clock.passed < 2 * INTERVAL
+        assert 300 <= clock.passed < 300 + 2 * INTERVAL
+
+    def test_job_that_has_been_known_and_is_gone_is_an_error_at_once(self, hook, clock, emulator):
+        job = submit_job(hook)
+        clock.advance(JOB_SECONDS)
+        hook.delete_batch(job.name)
+
+        [event] = run(new_trigger(clock, job.name, began=clock.now() - JOB_SECONDS))
+
+        assert type(error_of(event)) is e.GeminiBatchGoneError
+        assert clock.passed < JOB_SECONDS + 2 * INTERVAL
 
     def test_passed_deadline_is_an_error_with_the_last_state(self, hook, clock, emulator):
         emulator.faults.add("create_batch", "batch_stuck")
