@@ -58,15 +58,16 @@ def gemini_files_handbook():
         require_citations=True,
     )
 
+    sync >> ask
+    # [END handbook]
+
     @task
     def cite(answer: str, response: dict) -> str:
         """Return the answer with the documents that it cites."""
         titles = dict.fromkeys(citation["title"] for citation in response["citations"])
         return f"{answer}\n\nSources: {', '.join(titles)}"
 
-    sync >> ask
     cite(ask.output, ask.output["response"])
-    # [END handbook]
 
 
 gemini_files_handbook()
