@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import re
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,9 @@ def run_dag(emulator, tmp_path, airflow_db, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     def run(text: str, dag_id: str, **params: object):
+        module = f"{dag_id}_of_docs"
         # Another test may have imported it with the paths of its own folder.
-        module = f"{dag_id}_of_{tmp_path.name}"
+        monkeypatch.delitem(sys.modules, module, raising=False)
         (tmp_path / f"{module}.py").write_text(text.replace("/data/", f"{tmp_path}/"))
         return getattr(importlib.import_module(module), dag_id)().test(run_conf=params)
 
