@@ -6,18 +6,30 @@ import importlib
 import inspect
 import json
 import re
+import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support import EXAMPLE_DAGS, FakeClock
+from google import genai
+from support import API_KEY, EXAMPLE_DAGS, FakeClock
 
 from airflow_provider_gemini_files import retry_policy
 from airflow_provider_gemini_files.batches.rows import RowKind
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.file_search.metadata import Origin, to_api
+from airflow_provider_gemini_files.file_search.search import citations_of
+from airflow_provider_gemini_files.file_search.types import document_type_of
 from airflow_provider_gemini_files.files.policy import Reason
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.operators.batches import GeminiBatchGenerateContentOperator
+from airflow_provider_gemini_files.operators.file_search import (
+    GeminiAddDocumentsOperator,
+    GeminiSyncFileSearchStoreOperator,
+    _DocumentsOperator,
+)
 from airflow_provider_gemini_files.provider_info import get_provider_info
 
 ROOT = Path(__file__).parent.parent
@@ -31,7 +43,15 @@ def snippets_of(page: str) -> list[str]:
 
 CONTENT_SNIPPETS = snippets_of("content.md")
 COMPLETE_SNIPPETS = [snippet for snippet in CONTENT_SNIPPETS if snippet.startswith("from ")]
-BATCH_DAGS = {found[1]: text for text in snippets_of("batches.md") if (found := re.search(r"^def (\w+)", text, re.M))}
+
+
+def dags_of(page: str) -> dict[str, str]:
+    dag = re.compile(r"^@dag.*?^def (\w+)", re.DOTALL | re.MULTILINE)
+    return {found[1]: text for text in snippets_of(page) if (found := dag.search(text))}
+
+
+BATCH_DAGS = dags_of("batches.md")
+SEARCH_DAGS = dags_of("file_search.md")
 
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 #: Packages of which the module map names only what is special.
@@ -74,22 +94,30 @@ def test_incomplete_snippet_of_content_page_equals_the_example():
 
 
 @pytest.fixture
-def run_batch_dag(emulator, tmp_path, airflow_db, monkeypatch):
-    """Return a function that runs a Dag of the page about batches on local files; it returns the run."""
-    (tmp_path / "texts").mkdir()
-    for name in ("a.txt", "b.txt"):
-        (tmp_path / "texts" / name).write_text(f"the text of {name}")
+def run_dag(emulator, tmp_path, airflow_db, monkeypatch):
+    """Return a function that runs a Dag of a page on local files; it returns the run."""
     monkeypatch.setattr(GeminiOperator, "clock", FakeClock(emulator))
     bundle = {"name": "docs", "classpath": LOCAL_BUNDLE, "kwargs": {"path": str(tmp_path)}}
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
     monkeypatch.syspath_prepend(tmp_path)
 
-    def run(dag_id: str, **params: object):
+    def run(text: str, dag_id: str, **params: object):
         module = f"{dag_id}_of_docs"
-        (tmp_path / f"{module}.py").write_text(BATCH_DAGS[dag_id].replace("/data/", f"{tmp_path}/"))
+        # Another test may have imported it with the paths of its own folder.
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        (tmp_path / f"{module}.py").write_text(text.replace("/data/", f"{tmp_path}/"))
         return getattr(importlib.import_module(module), dag_id)().test(run_conf=params)
 
     return run
+
+
+@pytest.fixture
+def run_batch_dag(run_dag, tmp_path):
+    """Return a function that runs a Dag of the page about batches."""
+    (tmp_path / "texts").mkdir()
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / "texts" / name).write_text(f"the text of {name}")
+    return lambda dag_id, **params: run_dag(BATCH_DAGS[dag_id], dag_id, **params)
 
 
 def batch_rows(tmp_path: Path) -> list[dict[str, object]]:
@@ -168,6 +196,155 @@ def test_batches_page_explains_each_kind_of_row():
 def test_batches_page_explains_each_argument_of_its_own():
     page = (ROOT / "docs" / "batches.md").read_text()
     arguments = inspect.signature(GeminiBatchGenerateContentOperator.__init__).parameters
+
+    assert [name for name in arguments if name not in {"self", "kwargs"} and name not in page] == []
+
+
+@pytest.fixture
+def manuals(tmp_path):
+    """Return a folder of two documents, and one in a folder below it."""
+    folder = tmp_path / "manuals"
+    (folder / "forms").mkdir(parents=True)
+    (folder / "crane.md").write_text("The crane lifts a load of 2,400 kg.")
+    (folder / "truck.md").write_text("The truck carries six crates.")
+    (folder / "forms" / "repair.md").write_text("Fill in this form before a repair.")
+    return folder
+
+
+@pytest.fixture
+def run_search_dag(run_dag, emulator, manuals):
+    """Return a function that runs a Dag of the page about file search."""
+    emulator.settings.job_seconds = 0
+    # A deferred sensor waits by the real clock.
+    dags = {dag_id: text.replace("timeout=900", "failed_grace=0") for dag_id, text in SEARCH_DAGS.items()}
+    return lambda dag_id, **params: run_dag(dags[dag_id], dag_id, **params)
+
+
+def result_of(run, task_id: str, key: str = "return_value") -> Any:
+    [ti] = [ti for ti in run.get_task_instances() if ti.task_id == task_id]
+    return ti.xcom_pull(task_ids=task_id, key=key)
+
+
+def add_document(emulator, store: str, path: Path, **metadata: object) -> str:
+    """Add a document without the provider, as other tools do; return its name."""
+    client = genai.Client(api_key=API_KEY, http_options={"base_url": emulator.base_url})
+    entries = [
+        {"key": key, "string_value" if isinstance(value, str) else "numeric_value": value}
+        for key, value in metadata.items()
+    ]
+    config = {"display_name": path.name, "mime_type": "text/plain", "custom_metadata": entries}
+    operation = client.file_search_stores.upload_to_file_search_store(
+        file_search_store_name=store, file=path, config=config
+    )
+    return operation.response.document_name
+
+
+def test_each_dag_of_file_search_page_is_run_here():
+    tests = "".join(Path(__file__).read_text().partition("def test_each_dag_of_file_search")[2])
+
+    assert [dag_id for dag_id in SEARCH_DAGS if f'run_search_dag("{dag_id}"' not in tests] == []
+
+
+def test_folders_are_indexed_and_reported_as_shown(run_search_dag, manuals, tmp_path):
+    page = (ROOT / "docs" / "file_search.md").read_text()
+    shown = [json.loads(line) for line in re.findall(r'^\{"source".*\}$', page, re.MULTILINE)]
+
+    run = run_search_dag("index_manuals")
+
+    assert run.state == "success"
+    assert result_of(run, "sync") == {"added": 3, "replaced": 0, "deleted": 0, "unchanged": 0, "failed": 0}
+    [report] = (tmp_path / "out").iterdir()
+    lines = [json.loads(line) for line in report.read_text().splitlines()]
+    assert {line["source"] for line in lines} == {str(path) for path in manuals.glob("**/*.md")}
+    assert {tuple(line) for line in shown} == {tuple(line) for line in lines}
+
+
+def test_error_of_a_report_is_worded_as_shown(hook, tmp_path):
+    page = (ROOT / "docs" / "file_search.md").read_text()
+    [shown] = [json.loads(line)["error"] for line in re.findall(r'^\{"source".*crane.mp4.*\}$', page, re.MULTILINE)]
+
+    with pytest.raises(GeminiInputError) as raised:
+        document_type_of("crane.mp4", "video/mp4", bytes)
+
+    assert str(raised.value) == shown
+
+
+def test_document_is_added_with_the_metadata_of_the_run(run_search_dag, hook):
+    run = run_search_dag("add_minutes", year=2025)
+
+    assert run.state == "success"
+    [document] = hook.list_documents(result_of(run, "store"))
+    assert result_of(run, "add") == [document.name]
+    assert document.metadata["year"] == 2025
+    assert document.metadata["tags"] == ["minutes", "meeting"]
+
+
+def test_failed_documents_of_other_tools_are_deleted(run_search_dag, emulator, hook, manuals):
+    store = hook.create_file_search_store("Manuals").name
+    emulator.faults.add("start_document", "document_failed")
+    failed = add_document(emulator, store, manuals / "crane.md")
+    kept = add_document(emulator, store, manuals / "truck.md")
+
+    run = run_search_dag("prune_store", store=store)
+
+    assert [document.name for document in hook.list_documents(store)] == [kept]
+    assert result_of(run, "delete") == {"deleted": [failed], "missing": []}
+
+
+def test_question_is_answered_from_the_documents_that_the_filter_selects(run_search_dag, hook, emulator, manuals):
+    store = hook.create_file_search_store("Manuals").name
+    add_document(emulator, store, manuals / "truck.md", kind="manual", year=2026)
+    run_search_dag("index_manuals")
+    for path, year in ((manuals / "crane.md", 2024), (manuals / "crane.md", 2020)):
+        add_document(emulator, store, path, kind="manual", year=year)
+
+    run = run_search_dag("ask_manuals", store=store)
+
+    assert run.state == "success"
+    [citation] = result_of(run, "ask", "response")["citations"]
+    assert citation["metadata"] == {"kind": "manual", "year": 2024}
+    assert result_of(run, "sources") == []
+
+
+def test_batch_refuses_the_answer_that_cites_nothing(run_search_dag, hook, tmp_path):
+    run_search_dag("index_manuals")
+    [store] = hook.list_file_search_stores()
+    for path in (tmp_path / "out").iterdir():
+        path.unlink()
+
+    run = run_search_dag("ask_many", store=store.name)
+
+    assert run.state == "success"
+    load, colour = batch_rows(tmp_path)
+    assert load["citations"][0]["title"] == "crane.md"
+    assert (colour["value"], colour["error"]["kind"]) == (None, "blocked")
+
+
+def test_excerpt_of_file_search_page_equals_the_example():
+    [excerpt] = set(snippets_of("file_search.md")) - set(SEARCH_DAGS.values())
+    source = (EXAMPLE_DAGS / "gemini_files_handbook.py").read_text()
+    [marked] = re.findall(r"# \[START handbook\]\n(.*?) *# \[END handbook\]", source, re.DOTALL)
+
+    assert textwrap.dedent(marked) == excerpt
+
+
+def test_citation_of_file_search_page_has_known_fields():
+    page = (ROOT / "docs" / "file_search.md").read_text()
+    [shown] = [json.loads(line) for line in re.findall(r'^\{"title".*\}$', page, re.MULTILINE)]
+    entries = [{"key": "team", "stringValue": "operations"}]
+    entries += to_api(Origin(shown["source"], "x", "y").entries())
+    context = {"title": "returns.md", "fileSearchStore": shown["store"], "customMetadata": entries}
+
+    assert citations_of({"groundingChunks": [{"retrievedContext": context}]}) == (shown,)
+
+
+def test_file_search_page_explains_each_argument():
+    page = (ROOT / "docs" / "file_search.md").read_text()
+    arguments = {
+        name
+        for operator in (_DocumentsOperator, GeminiSyncFileSearchStoreOperator, GeminiAddDocumentsOperator)
+        for name in inspect.signature(operator.__init__).parameters
+    }
 
     assert [name for name in arguments if name not in {"self", "kwargs"} and name not in page] == []
 

@@ -18,6 +18,7 @@ from airflow_provider_gemini_files.triggers import base as triggers
 DAG_IDS = [path.stem for path in EXAMPLE_DAGS.glob("*.py")]
 CLEANUP = "gemini_files_cleanup"
 BATCH = "gemini_files_batch"
+HANDBOOK = "gemini_files_handbook"
 INVOICES = sorted(path.name for path in (EXAMPLE_DAGS / "media" / "invoices").glob("*.pdf"))
 
 
@@ -49,7 +50,7 @@ def states(run) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("dag_id", [dag_id for dag_id in DAG_IDS if dag_id not in (CLEANUP, BATCH)])
+@pytest.mark.parametrize("dag_id", [dag_id for dag_id in DAG_IDS if dag_id not in (CLEANUP, BATCH, HANDBOOK)])
 def test_example_succeeds_and_leaves_no_files(dag_id, emulator):
     run = load(dag_id).test()
 
@@ -78,6 +79,57 @@ def test_batch_answers_in_the_order_of_the_files_and_leaves_only_its_result_file
     # The service refuses to delete what it has generated.
     [left] = [file for project in emulator.emulator.projects.values() for file in project.files()]
     assert left.source == "GENERATED"
+
+
+def result_of(run, task_id: str, key: str = "return_value"):
+    [ti] = [ti for ti in run.get_task_instances() if ti.task_id == task_id]
+    return ti.xcom_pull(task_ids=task_id, key=key)
+
+
+def test_handbook_is_answered_with_the_right_document_and_leaves_only_its_store(emulator, hook):
+    run = load(HANDBOOK).test()
+
+    assert set.union(*states(run).values()) == {"success"}
+    assert run.state == "success"
+    folder = EXAMPLE_DAGS / "media" / "handbook"
+    pages = sorted(page.name for page in folder.iterdir())
+    assert result_of(run, "sync") == {"added": len(pages), "replaced": 0, "deleted": 0, "unchanged": 0, "failed": 0}
+    first, *_ = result_of(run, "ask", "response")["citations"]
+    assert first["title"] == "returns.md"
+    assert first["source"] == str(folder / "returns.md")
+    assert first["metadata"] == {"team": "operations"}
+    assert "\n\nSources: returns.md" in result_of(run, "cite")
+    assert emulator.usage() == {"files": 0, "bytes": 0}
+    [store] = hook.list_file_search_stores()
+    assert sorted(document.display_name for document in hook.list_documents(store.name)) == pages
+
+
+def test_handbook_sends_only_what_has_changed_since(emulator, hook, tmp_path):
+    emulator.settings.job_seconds = 0
+    folder = tmp_path / "handbook"
+    folder.mkdir()
+    for name in ("returns.md", "travel.md"):
+        (folder / name).write_text(f"All about damaged goods, and {name}.")
+    load(HANDBOOK).test(run_conf={"folder": str(folder)})
+    (folder / "travel.md").unlink()
+    (folder / "returns.md").write_text("Damaged goods are photographed, and nothing else.")
+    emulator.clear_journal()
+
+    run = load(HANDBOOK).test(run_conf={"folder": str(folder), "question": "Who takes photographs of goods?"})
+
+    assert result_of(run, "sync") == {"added": 0, "replaced": 1, "deleted": 1, "unchanged": 0, "failed": 0}
+    assert sum(entry["call"] == "start_document" for entry in emulator.journal) == 1
+    [citation] = result_of(run, "ask", "response")["citations"]
+    assert citation["title"] == "returns.md"
+
+
+def test_handbook_fails_rather_than_answering_from_the_knowledge_of_the_model(emulator):
+    emulator.settings.job_seconds = 0
+
+    run = load(HANDBOOK).test(run_conf={"question": "Quantum chromodynamics?"})
+
+    assert states(run) == {"store": {"success"}, "sync": {"success"}, "ask": {"failed"}, "cite": {"upstream_failed"}}
+    assert run.state == "failed"
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
