@@ -34,7 +34,7 @@ def document_type_of(name: str, given: str | None, head: Callable[[], bytes]) ->
     :raises GeminiInputError: for a type that file search does not take, or that cannot be told.
     """
     mime_type = given or _OFFICE.get(PurePosixPath(name).suffix.lower()) or mime_type_of(name, None, head)
-    if mime_type.startswith(_REFUSED):
+    if mime_type.lower().startswith(_REFUSED):
         raise GeminiInputError(
             f"{name!r} is {mime_type}: file search takes neither audio nor video. Add a transcript instead."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,14 +12,18 @@ from typing import Any, Literal
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_gemini_files import lineage
-from airflow_provider_gemini_files.common.concurrency import map_outcomes
+from airflow_provider_gemini_files.common.concurrency import Outcome, map_outcomes
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import (
+    GeminiAuthError,
     GeminiDocumentFailedError,
     GeminiFilesError,
     GeminiInputError,
+    GeminiIntegrityError,
     GeminiPermanentError,
+    GeminiServiceError,
+    GeminiStorageFullError,
 )
 from airflow_provider_gemini_files.file_search.chunking import Chunking
 from airflow_provider_gemini_files.file_search.metadata import Origin, Value, check_metadata, to_api
@@ -32,7 +37,7 @@ from airflow_provider_gemini_files.hooks.uploads import UploadCalls
 from airflow_provider_gemini_files.transfer.document_upload import NewDocument
 from airflow_provider_gemini_files.transfer.memory import StateStore
 from airflow_provider_gemini_files.transfer.source import Source
-from airflow_provider_gemini_files.transfer.stream import head_of, sha256_of
+from airflow_provider_gemini_files.transfer.stream import SourceBrokenError, head_of, sha256_of
 
 Compare = Literal["fingerprint", "sha256"]
 #: Entries of a document's metadata that this package writes.
@@ -83,11 +88,13 @@ class Wanted:
 
     :param uri: of the source; or the name of a file.
     :param add: adds the document, and returns its name; None if it is not known yet.
+    :param check: raises GeminiInputError if it cannot be a document; it may read the beginning of the source.
     """
 
     uri: str
     fingerprint: str
     add: Callable[[], str | None]
+    check: Callable[[], object] = lambda: None
 
 
 class DocumentSync:
@@ -115,8 +122,12 @@ class DocumentSync:
         #: Why sources have no document, by their URI.
         self.failures: dict[str, GeminiFilesError] = {}
         self._wanted: dict[str, Wanted] = {}
+        #: Why sources could not be added last, by their URI; a repetition may succeed.
+        self._problems: dict[str, GeminiFilesError] = {}
         #: When a document of each source was added, and its name as far as it is known.
         self._added: dict[str, tuple[float, str | None]] = {}
+        #: The operation that imports each file.
+        self._operations: dict[str, str] = {}
         self._deleted: set[str] = set()
         #: Number of documents that were deleted because their source is gone.
         self.deleted_missing = 0
@@ -132,8 +143,9 @@ class DocumentSync:
             try:
                 self._wanted[source.uri] = self._of_source(source)
             except GeminiFilesError as error:
-                self.failures[source.uri] = error
-                self._log.warning("%s stays out of the store: %s", shown_text(source.uri), error)
+                self._fail(source.uri, error)
+            except SourceBrokenError as error:
+                self._fail(source.uri, GeminiServiceError(f"Cannot add {source.uri!r}: {shown_text(error)}."))
 
     def want_files(self, files: Sequence[GeminiFile]) -> None:
         """
@@ -168,15 +180,37 @@ class DocumentSync:
             is_failed=self._is_failed,
             delete_missing=self._spec.delete_missing,
         )
-        if not fingerprints and not kept and planned.deletions and not self._spec.allow_empty:
+        if not fingerprints and not kept and not self._spec.allow_empty:
             raise GeminiInputError(
-                f"The source has nothing, and {self._spec.store} has {len(planned.deletions)} documents of it, which "
-                "would all be deleted. Check the source; if it is empty on purpose, set allow_empty=True."
+                f"The source has nothing, and {self._spec.store} has {planned.gone} documents of it, which would all "
+                "be deleted. Check the source; if it is empty on purpose, set allow_empty=True."
             )
         names = {document.name for document in documents}
         unlisted = {uri for uri in planned.uploads if self._is_unlisted(uri, names)}
+        self._check_imports(unlisted)
+        self._check_types([uri for uri in planned.uploads if uri not in self.failures and uri not in unlisted])
         uploads = [uri for uri in planned.uploads if uri not in self.failures and uri not in unlisted]
-        return replace(planned, uploads=uploads, unlisted=len(unlisted))
+        replaced = planned.replaced.difference(self.failures)
+        return replace(planned, uploads=uploads, replaced=replaced, unlisted=len(unlisted.difference(self.failures)))
+
+    def _check_types(self, uris: Sequence[str]) -> None:
+        """Count sources as failed that cannot be documents."""
+        outcomes = map_outcomes(lambda uri: self._wanted[uri].check(), uris, name="gemini-document")
+        for outcome in outcomes:
+            if outcome.error:
+                self._fail(outcome.item, outcome.error)
+
+    def _fail(self, uri: str, error: GeminiFilesError) -> None:
+        self.failures[uri] = error
+        self._log.warning("%s stays out of the store: %s", shown_text(uri), error)
+
+    def _check_imports(self, uris: Collection[str]) -> None:
+        """Count files as failed whose import has ended with an error: their documents will never be listed."""
+        for uri in uris:
+            operation = self._operations.get(uri)
+            if operation and (reason := self._calls.operation_error(operation)):
+                told = f"{uri} cannot be added to {self._spec.store}: {shown_text(reason)}."
+                self._fail(uri, GeminiDocumentFailedError(told))
 
     def _is_unlisted(self, uri: str, listed: Collection[str]) -> bool:
         """Return whether a document was added a moment ago that the list does not have yet."""
@@ -187,7 +221,8 @@ class DocumentSync:
         """
         Do the steps of a plan, and return the names of the documents to wait for.
 
-        :raises GeminiFilesError: if no further source can be added, such as for a store that is full.
+        :raises GeminiStorageFullError: if the stores are full; the other sources are not tried.
+        :raises GeminiAuthError: if the key may not add documents; the other sources are not tried.
         """
         self._delete(planned.deletions)
         pending = [document.name for document in planned.pending]
@@ -201,18 +236,31 @@ class DocumentSync:
             lambda one: one.add(), wanted, concurrency=self._spec.max_concurrent, name="gemini-document"
         )
         for outcome in outcomes:
-            if isinstance(outcome.error, GeminiPermanentError):
-                self.failures[outcome.item.uri] = outcome.error
-            if outcome.error:
-                self._log.warning("%s was not added: %s", shown_text(outcome.item.uri), outcome.error)
-            else:
-                self._added[outcome.item.uri] = self._service.clock.now(), outcome.result
+            self._take(outcome)
         added = [outcome.result for outcome in outcomes if outcome.result]
         Stats.incr("gemini_files.documents.added", len(added))
-        for outcome in outcomes:
-            if outcome.result:
-                lineage.indexed(self._service.hook, self._service.conn_id, outcome.item.uri, outcome.result)
+        self._raise_if_hopeless(outcomes)
         return [*pending, *added]
+
+    def _take(self, outcome: Outcome[Wanted, str | None]) -> None:
+        uri = outcome.item.uri
+        if outcome.error:
+            self._log.warning("%s was not added: %s", shown_text(uri), outcome.error)
+            kept = self.failures if isinstance(outcome.error, GeminiPermanentError) else self._problems
+            kept[uri] = outcome.error
+        elif outcome.begun:
+            self._problems.pop(uri, None)
+            self._added[uri] = self._service.clock.now(), outcome.result
+        if outcome.result:
+            lineage.indexed(self._service.hook, self._service.conn_id, uri, outcome.result)
+
+    def _raise_if_hopeless(self, outcomes: Sequence[Outcome[Wanted, str | None]]) -> None:
+        """Raise an error that would recur for every source."""
+        for outcome in outcomes:
+            if isinstance(outcome.error, GeminiAuthError | GeminiStorageFullError):
+                left = sum(not one.begun or one.error is not None for one in outcomes)
+                self._log.warning("%d of %d sources were not added.", left, len(outcomes))
+                raise outcome.error
 
     def documents(self) -> dict[str, str]:
         """Return the ACTIVE document of each source, by the URI of the source, as of the last plan."""
@@ -227,11 +275,15 @@ class DocumentSync:
         return {uri: found[uri] for uri in self._wanted if uri in found}
 
     def give_up(self, uris: Sequence[str]) -> None:
-        """Count sources as failed that were added several times, and whose documents do not become ACTIVE."""
+        """Count sources as failed that could not be added several times, or whose documents do not become ACTIVE."""
         for uri in uris:
-            self.failures[uri] = GeminiDocumentFailedError(
+            self.failures[uri] = self._problems.get(uri) or GeminiDocumentFailedError(
                 f"{shown_text(uri)} was added several times, and the service could not index it, or lost it."
             )
+
+    def forget(self, names: Collection[str]) -> None:
+        """Add the sources of documents again that do not exist any more, instead of waiting for the list."""
+        self._added = {uri: added for uri, added in self._added.items() if added[1] not in names}
 
     def _is_wanted(self, uri: str) -> bool:
         return uri in self._wanted or uri in self.failures
@@ -259,24 +311,52 @@ class DocumentSync:
 
     def _of_source(self, source: Source) -> Wanted:
         _check_size(source.uri, source.size)
-        mime_type = document_type_of(source.name, self._spec.mime_type, lambda: head_of(source))
+        if self._spec.mime_type:
+            document_type_of(source.name, self._spec.mime_type, lambda: b"")
         state = (sha256_of(source),) if self._spec.compare == "sha256" else source.fingerprint
-        fingerprint = self._fingerprint(state, mime_type)
+        fingerprint = self._fingerprint(state, self._spec.mime_type)
         label = self._spec.display_name or source.name
         fields = {"displayName": shown_text(label, limit=512), **self._fields(source.uri, fingerprint)}
+
+        @functools.cache
+        def mime_type() -> str:
+            # Read for new documents only: thousands of unchanged objects are not opened.
+            return document_type_of(source.name, self._spec.mime_type, lambda: head_of(source))
+
+        return Wanted(source.uri, fingerprint, lambda: self._upload(source, mime_type(), fields), mime_type)
+
+    def _upload(self, source: Source, mime_type: str, fields: Mapping[str, Any]) -> str:
+        """
+        Upload a document, and return its name.
+
+        :raises GeminiIntegrityError: if it is not what its metadata say; it has then been deleted.
+        """
+        before = _state_of(source)
         document = NewDocument(source, mime_type, fields)
-        return Wanted(
-            source.uri,
-            fingerprint,
-            lambda: self._uploads.upload_document(self._spec.store, document, store=self._state),
-        )
+        try:
+            uploaded = self._uploads.upload_document(self._spec.store, document, store=self._state)
+        except GeminiInputError:
+            # A source that has become shorter cannot be sent as it was found.
+            _state_of(source)
+            raise
+        try:
+            if uploaded.size_bytes != source.size:
+                raise GeminiIntegrityError(
+                    f"{source.uri} has {source.size} bytes, and {uploaded.name}, which was made of it, "
+                    f"{uploaded.size_bytes}: it was deleted."
+                )
+            if _state_of(source) != before:
+                raise GeminiIntegrityError(f"{source.uri} changed while it was uploaded: the document was deleted.")
+        except GeminiIntegrityError:
+            # A question would find it until the next sync.
+            self._calls.delete_document(uploaded.name)
+            raise
+        return uploaded.name
 
     def _importer(self, file_name: str, fields: Mapping[str, Any]) -> Callable[[], str | None]:
         def add() -> None:
-            operation = self._calls.import_file(self._spec.store, file_name, fields)
+            operation = self._operations[file_name] = self._calls.import_file(self._spec.store, file_name, fields)
             self._log.info("Adding %s: %s", file_name, operation)
-            if reason := self._calls.operation_error(operation):
-                raise GeminiInputError(f"{file_name} cannot be added to {self._spec.store}: {shown_text(reason)}")
 
         return add
 
@@ -285,11 +365,32 @@ class DocumentSync:
         metadata = {**self._spec.custom_metadata, **origin.entries()}
         return {"customMetadata": to_api(metadata), **self._spec.chunking.to_api()}
 
-    def _fingerprint(self, state: Sequence[str], mime_type: str) -> str:
+    def _fingerprint(self, state: Sequence[str], mime_type: str | None) -> str:
         spec = self._spec
         indexed_as = [mime_type, spec.display_name, dict(spec.custom_metadata), spec.chunking.to_api()]
         told = json.dumps([*state, *indexed_as], sort_keys=True, default=str)
         return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def _state_of(source: Source) -> tuple[str, ...]:
+    """
+    Return the fingerprint that a source has now.
+
+    :raises GeminiIntegrityError: if it is gone or has another size; an attempt that finds it again can succeed.
+    """
+    if source.current is None:
+        return source.fingerprint
+    try:
+        current = source.current()
+    except Exception as error:
+        raise GeminiIntegrityError(
+            f"{source.uri} was found, and cannot be read any more ({type(error).__name__}). A retry finds it again."
+        ) from error
+    if int(current[1]) != source.size:
+        raise GeminiIntegrityError(
+            f"{source.uri} had {source.size} bytes when it was found, and has {current[1]} now. A retry finds it again."
+        )
+    return current
 
 
 def _check_size(what: str, size: int) -> None:
