@@ -28,8 +28,8 @@ from airflow_provider_gemini_files.file_search.state import FAILED_GRACE
 from airflow_provider_gemini_files.files.events import Event
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.reference import FileLike, listed_files, names_for
-from airflow_provider_gemini_files.hooks.document_sync import DEFAULT_CONCURRENCY, OWN_ENTRIES, Compare, SyncSpec
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
+from airflow_provider_gemini_files.hooks.wanted_documents import DEFAULT_CONCURRENCY, OWN_ENTRIES, Compare, SyncSpec
 from airflow_provider_gemini_files.operators.base import (
     GeminiOperator,
     deadline_of,
