@@ -44,6 +44,8 @@ _RPC_CODES = frozenset(
 )  # fmt: skip
 #: One of these is in the text of every storage error seen; one variant hides it in a stringified message.
 _STORAGE_MARKS = ("file_storage_bytes", "FileStorageBytesPerProject")
+#: The same of file search stores. The exact name is not known: a quota of this kind counts bytes, not requests.
+_STORES_FULL = re.compile(r"file_?search\w*(?:storage|bytes)", re.IGNORECASE)
 #: As in ``GenerateRequestsPerDayPerProjectPerModel-FreeTier``; quotes are escaped if the details are a text in a text.
 _DAILY = re.compile(r'quotaId\\?":\s*\\?"[^"]*PerDay')
 _RETRY_DELAY = re.compile(r'retryDelay\\?":\s*\\?"(\d+(?:\.\d+)?)s')
@@ -235,6 +237,12 @@ def _too_many(response: ApiResponse, message: str, clock: Clock) -> GeminiFilesE
             return GeminiStorageFullError(
                 f"{message} The storage of the key's project is full. Waiting does not free it: delete files, or let "
                 "them expire (48 hours after their upload), then retry.",
+                retry_after=delay,
+            )
+        if _STORES_FULL.search(text):
+            return GeminiStorageFullError(
+                f"{message} The file search stores of the key's project are full. Documents do not expire: delete "
+                "some, or choose a plan with larger stores, then retry.",
                 retry_after=delay,
             )
         if permanent := _no_quota(response, message):

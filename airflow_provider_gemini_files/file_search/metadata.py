@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +99,17 @@ def _values(texts: Any) -> list[Any] | None:
 def _is_value(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(isinstance(one, str) for one in value)
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
+    if isinstance(value, bool):
+        return False
+    # JSON has no infinity, and the service keeps numbers as floats.
+    return isinstance(value, str) or (isinstance(value, int | float) and _is_finite(value))
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _typed(value: Value) -> dict[str, Any]:

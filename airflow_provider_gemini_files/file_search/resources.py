@@ -173,7 +173,7 @@ def store_of(documents: Iterable[str]) -> str:
 
 def _number(value: Any) -> int:
     text = str(value)
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isdecimal() else 0
 
 
 def _seconds(time: str | None) -> float | None:

@@ -54,7 +54,7 @@ class FileSearch:
         top_k = given.get("top_k")
         if top_k in (None, "", "None"):
             top_k = None
-        elif isinstance(top_k, bool) or not str(top_k).isdigit() or int(top_k) < 1:
+        elif isinstance(top_k, bool) or not str(top_k).isdecimal() or int(top_k) < 1:
             raise GeminiInputError(f"file_search: top_k must be a whole number, at least 1; got {top_k!r}.")
         metadata_filter = given.get("metadata_filter")
         if metadata_filter in (None, "", "None"):

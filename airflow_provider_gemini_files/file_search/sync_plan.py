@@ -17,6 +17,7 @@ class SyncPlan:
     :param pending: documents to wait for.
     :param deletions: documents that no question needs any more.
     :param unchanged: sources whose document is ACTIVE and has their present state.
+    :param gone: number of :attr:`deletions` whose source is gone.
     :param unlisted: number of documents that were added, and are not in the list of documents yet.
     :param replaced: sources of :attr:`uploads` and :attr:`pending` that have an older document.
     """
@@ -26,6 +27,7 @@ class SyncPlan:
     deletions: Sequence[Document] = ()
     unchanged: frozenset[str] = frozenset()
     replaced: frozenset[str] = frozenset()
+    gone: int = 0
     unlisted: int = 0
 
     @property
@@ -39,6 +41,7 @@ class _Existing:
     """The documents of one source."""
 
     right: list[Document] = field(default_factory=list)
+    failed: list[Document] = field(default_factory=list)
     old: list[Document] = field(default_factory=list)
 
 
@@ -53,8 +56,9 @@ def plan_sync(
     """
     Plan the next steps of a sync.
 
-    A document is deleted only if its source is gone, or if another document of the source's present state is ACTIVE: a
-    question always finds one.
+    A document is deleted only if its source is gone, if it has failed for good, or if another document of the source's
+    present state is ACTIVE: a question always finds one. Of several documents of the same state, the oldest stays: two
+    syncs at once keep the same one, whichever of them sees it first as ACTIVE.
 
     :param fingerprints: the present fingerprint of each source, by its URI.
     :param documents: all documents of the store; those of other owners are left alone.
@@ -70,27 +74,29 @@ def plan_sync(
             deletions += [document] if delete_missing else []
             continue
         of_source = existing.setdefault(origin.source, _Existing())
-        is_right = origin.fingerprint == fingerprints[origin.source]
-        (of_source.right if is_right else of_source.old).append(document)
+        if origin.fingerprint != fingerprints[origin.source]:
+            of_source.old.append(document)
+        else:
+            (of_source.failed if is_failed(document) else of_source.right).append(document)
+    gone = len({document.name for document in deletions})
     uploads: list[str] = []
     pending: list[Document] = []
     unchanged: set[str] = set()
     for source in fingerprints:
         found = existing.get(source, _Existing())
+        deletions += found.failed
         active = _first(document for document in found.right if document.state == "ACTIVE")
-        waiting = [document for document in found.right if document.state != "ACTIVE" and not is_failed(document)]
+        # An older duplicate may become ACTIVE at any moment, and would then be the one that another sync keeps.
+        waiting = [one for one in found.right if one.state != "ACTIVE" and (not active or _age(one) < _age(active))]
         if active:
             unchanged.add(source)
-            # Duplicates of two syncs at once; both keep the same one. One that is still pending can go, too.
-            deletions += [one for one in [*found.right, *found.old] if one is not active]
-        elif waiting:
+            deletions += [*found.old, *(one for one in found.right if _age(one) > _age(active))]
+        if waiting:
             pending.append(min(waiting, key=_age))
-        else:
+        elif not active:
             uploads.append(source)
-    replaced = frozenset(
-        source for source, found in existing.items() if source not in unchanged and (found.old or found.right)
-    )
-    return SyncPlan(uploads, pending, _distinct(deletions), frozenset(unchanged), replaced)
+    replaced = frozenset(source for source, found in existing.items() if source not in unchanged and found.old)
+    return SyncPlan(uploads, pending, _distinct(deletions), frozenset(unchanged), replaced, gone)
 
 
 def _distinct(deletions: Sequence[Document]) -> list[Document]:

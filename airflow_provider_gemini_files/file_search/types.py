@@ -33,8 +33,9 @@ def document_type_of(name: str, given: str | None, head: Callable[[], bytes]) ->
     :param head: returns the first bytes of the source.
     :raises GeminiInputError: for a type that file search does not take, or that cannot be told.
     """
-    mime_type = given or _OFFICE.get(PurePosixPath(name).suffix.lower()) or mime_type_of(name, None, head)
-    if mime_type.startswith(_REFUSED):
+    office = None if given else _OFFICE.get(PurePosixPath(name).suffix.lower())
+    mime_type = office or mime_type_of(name, given, head)
+    if mime_type.lower().startswith(_REFUSED):
         raise GeminiInputError(
             f"{name!r} is {mime_type}: file search takes neither audio nor video. Add a transcript instead."
         )

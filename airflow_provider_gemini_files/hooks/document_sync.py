@@ -2,92 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_gemini_files import lineage
-from airflow_provider_gemini_files.common.concurrency import map_outcomes
+from airflow_provider_gemini_files.common.concurrency import Outcome, map_outcomes
 from airflow_provider_gemini_files.common.redaction import shown_text
-from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import (
+    GeminiAuthError,
     GeminiDocumentFailedError,
     GeminiFilesError,
     GeminiInputError,
     GeminiPermanentError,
+    GeminiStorageFullError,
 )
-from airflow_provider_gemini_files.file_search.chunking import Chunking
-from airflow_provider_gemini_files.file_search.metadata import Origin, Value, check_metadata, to_api
 from airflow_provider_gemini_files.file_search.resources import Document
 from airflow_provider_gemini_files.file_search.sync_plan import SyncPlan, plan_sync
-from airflow_provider_gemini_files.file_search.types import MAX_DOCUMENT_BYTES, document_type_of
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.file_search import FileSearchCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls
-from airflow_provider_gemini_files.transfer.document_upload import NewDocument
+from airflow_provider_gemini_files.hooks.wanted_documents import SyncSpec, Wanted, WantedDocuments
 from airflow_provider_gemini_files.transfer.memory import StateStore
 from airflow_provider_gemini_files.transfer.source import Source
-from airflow_provider_gemini_files.transfer.stream import head_of, sha256_of
 
-Compare = Literal["fingerprint", "sha256"]
-#: Entries of a document's metadata that this package writes.
-OWN_ENTRIES = len(Origin("", "", "").entries())
 #: Seconds for which a new document may be missing from the list: how soon it is there is not documented.
 _LIST_LAG_SECONDS = 300.0
-#: Uploads at once: bursts make the service fail documents.
-DEFAULT_CONCURRENCY = 4
-
-
-@dataclass(frozen=True)
-class SyncSpec:
-    """
-    What a store has to hold.
-
-    :param store: ``fileSearchStores/...``.
-    :param owner: identity of the task that keeps the documents; those of others are left alone.
-    :param compare: ``"sha256"``: read each source to see whether it has changed.
-    :param failed_grace: seconds for which a document may be FAILED and still become ACTIVE.
-    """
-
-    store: str
-    owner: str
-    custom_metadata: Mapping[str, Value] = field(default_factory=dict)
-    chunking: Chunking = field(default_factory=Chunking)
-    mime_type: str | None = None
-    display_name: str | None = None
-    compare: Compare = "fingerprint"
-    delete_missing: bool = True
-    allow_empty: bool = False
-    failed_grace: float = 300.0
-    max_concurrent: int = DEFAULT_CONCURRENCY
-
-    def checked(self) -> SyncSpec:
-        """
-        Return what was given.
-
-        :raises GeminiInputError: for metadata that a document cannot have.
-        """
-        check_metadata(self.custom_metadata, own=OWN_ENTRIES)
-        return self
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """
-    A document that the store has to hold.
-
-    :param uri: of the source; or the name of a file.
-    :param add: adds the document, and returns its name; None if it is not known yet.
-    """
-
-    uri: str
-    fingerprint: str
-    add: Callable[[], str | None]
 
 
 class DocumentSync:
@@ -109,12 +51,13 @@ class DocumentSync:
         self._service = service
         self._log = service.log
         self._calls = calls
-        self._uploads = uploads
         self._spec = spec.checked()
-        self._state = state
+        self._documents_of = WantedDocuments(calls, uploads, self._spec, state, self._log)
         #: Why sources have no document, by their URI.
         self.failures: dict[str, GeminiFilesError] = {}
         self._wanted: dict[str, Wanted] = {}
+        #: Why sources could not be added last, by their URI; a repetition may succeed.
+        self._problems: dict[str, GeminiFilesError] = {}
         #: When a document of each source was added, and its name as far as it is known.
         self._added: dict[str, tuple[float, str | None]] = {}
         self._deleted: set[str] = set()
@@ -130,10 +73,9 @@ class DocumentSync:
         """
         for source in sources:
             try:
-                self._wanted[source.uri] = self._of_source(source)
+                self._wanted[source.uri] = self._documents_of.of_source(source)
             except GeminiFilesError as error:
-                self.failures[source.uri] = error
-                self._log.warning("%s stays out of the store: %s", shown_text(source.uri), error)
+                self._fail(source.uri, error)
 
     def want_files(self, files: Sequence[GeminiFile]) -> None:
         """
@@ -142,12 +84,7 @@ class DocumentSync:
         :raises GeminiInputError: for a file that cannot be a document.
         """
         for file in files:
-            _check_size(file.name, file.size_bytes or 0)
-            document_type_of(file.name, file.mime_type, lambda: b"")
-            state = (file.sha256 or file.create_time or "", str(file.size_bytes))
-            fingerprint = self._fingerprint(state, str(file.mime_type))
-            fields = self._fields(file.name, fingerprint)
-            self._wanted[file.name] = Wanted(file.name, fingerprint, self._importer(file.name, fields))
+            self._wanted[file.name] = self._documents_of.of_file(file)
 
     def plan(self) -> SyncPlan:
         """
@@ -168,15 +105,36 @@ class DocumentSync:
             is_failed=self._is_failed,
             delete_missing=self._spec.delete_missing,
         )
-        if not fingerprints and not kept and planned.deletions and not self._spec.allow_empty:
+        if not fingerprints and not kept and not self._spec.allow_empty:
             raise GeminiInputError(
-                f"The source has nothing, and {self._spec.store} has {len(planned.deletions)} documents of it, which "
-                "would all be deleted. Check the source; if it is empty on purpose, set allow_empty=True."
+                f"The source has nothing, and {self._spec.store} has {planned.gone} documents of it, which would all "
+                "be deleted. Check the source; if it is empty on purpose, set allow_empty=True."
             )
         names = {document.name for document in documents}
         unlisted = {uri for uri in planned.uploads if self._is_unlisted(uri, names)}
+        self._check_imports(unlisted)
+        self._check_types([uri for uri in planned.uploads if uri not in self.failures and uri not in unlisted])
         uploads = [uri for uri in planned.uploads if uri not in self.failures and uri not in unlisted]
-        return replace(planned, uploads=uploads, unlisted=len(unlisted))
+        replaced = planned.replaced.difference(self.failures)
+        return replace(planned, uploads=uploads, replaced=replaced, unlisted=len(unlisted.difference(self.failures)))
+
+    def _check_types(self, uris: Sequence[str]) -> None:
+        """Count sources as failed that cannot be documents."""
+        outcomes = map_outcomes(lambda uri: self._wanted[uri].check(), uris, name="gemini-document")
+        for outcome in outcomes:
+            if outcome.error:
+                self._fail(outcome.item, outcome.error)
+
+    def _fail(self, uri: str, error: GeminiFilesError) -> None:
+        self.failures[uri] = error
+        self._log.warning("%s stays out of the store: %s", shown_text(uri), error)
+
+    def _check_imports(self, uris: Collection[str]) -> None:
+        """Count files as failed whose import has ended with an error: their documents will never be listed."""
+        for uri in uris:
+            if reason := self._wanted[uri].problem():
+                told = f"{uri} cannot be added to {self._spec.store}: {shown_text(reason)}."
+                self._fail(uri, GeminiDocumentFailedError(told))
 
     def _is_unlisted(self, uri: str, listed: Collection[str]) -> bool:
         """Return whether a document was added a moment ago that the list does not have yet."""
@@ -187,7 +145,8 @@ class DocumentSync:
         """
         Do the steps of a plan, and return the names of the documents to wait for.
 
-        :raises GeminiFilesError: if no further source can be added, such as for a store that is full.
+        :raises GeminiStorageFullError: if the stores are full; the other sources are not tried.
+        :raises GeminiAuthError: if the key may not add documents; the other sources are not tried.
         """
         self._delete(planned.deletions)
         pending = [document.name for document in planned.pending]
@@ -201,18 +160,31 @@ class DocumentSync:
             lambda one: one.add(), wanted, concurrency=self._spec.max_concurrent, name="gemini-document"
         )
         for outcome in outcomes:
-            if isinstance(outcome.error, GeminiPermanentError):
-                self.failures[outcome.item.uri] = outcome.error
-            if outcome.error:
-                self._log.warning("%s was not added: %s", shown_text(outcome.item.uri), outcome.error)
-            else:
-                self._added[outcome.item.uri] = self._service.clock.now(), outcome.result
+            self._take(outcome)
         added = [outcome.result for outcome in outcomes if outcome.result]
         Stats.incr("gemini_files.documents.added", len(added))
-        for outcome in outcomes:
-            if outcome.result:
-                lineage.indexed(self._service.hook, self._service.conn_id, outcome.item.uri, outcome.result)
+        self._raise_if_hopeless(outcomes)
         return [*pending, *added]
+
+    def _take(self, outcome: Outcome[Wanted, str | None]) -> None:
+        uri = outcome.item.uri
+        if outcome.error:
+            self._log.warning("%s was not added: %s", shown_text(uri), outcome.error)
+            kept = self.failures if isinstance(outcome.error, GeminiPermanentError) else self._problems
+            kept[uri] = outcome.error
+        elif outcome.begun:
+            self._problems.pop(uri, None)
+            self._added[uri] = self._service.clock.now(), outcome.result
+        if outcome.result:
+            lineage.indexed(self._service.hook, self._service.conn_id, uri, outcome.result)
+
+    def _raise_if_hopeless(self, outcomes: Sequence[Outcome[Wanted, str | None]]) -> None:
+        """Raise an error that would recur for every source."""
+        for outcome in outcomes:
+            if isinstance(outcome.error, GeminiAuthError | GeminiStorageFullError):
+                left = sum(not one.begun or one.error is not None for one in outcomes)
+                self._log.warning("%d of %d sources were not added.", left, len(outcomes))
+                raise outcome.error
 
     def documents(self) -> dict[str, str]:
         """Return the ACTIVE document of each source, by the URI of the source, as of the last plan."""
@@ -227,11 +199,15 @@ class DocumentSync:
         return {uri: found[uri] for uri in self._wanted if uri in found}
 
     def give_up(self, uris: Sequence[str]) -> None:
-        """Count sources as failed that were added several times, and whose documents do not become ACTIVE."""
+        """Count sources as failed that could not be added several times, or whose documents do not become ACTIVE."""
         for uri in uris:
-            self.failures[uri] = GeminiDocumentFailedError(
+            self.failures[uri] = self._problems.get(uri) or GeminiDocumentFailedError(
                 f"{shown_text(uri)} was added several times, and the service could not index it, or lost it."
             )
+
+    def forget(self, names: Collection[str]) -> None:
+        """Add the sources of documents again that do not exist any more, instead of waiting for the list."""
+        self._added = {uri: added for uri, added in self._added.items() if added[1] not in names}
 
     def _is_wanted(self, uri: str) -> bool:
         return uri in self._wanted or uri in self.failures
@@ -256,45 +232,3 @@ class DocumentSync:
             self._log.info("Deleted %s, of %s", outcome.item.name, shown_text(origin.source if origin else ""))
         if documents:
             Stats.incr("gemini_files.documents.deleted", len(documents))
-
-    def _of_source(self, source: Source) -> Wanted:
-        _check_size(source.uri, source.size)
-        mime_type = document_type_of(source.name, self._spec.mime_type, lambda: head_of(source))
-        state = (sha256_of(source),) if self._spec.compare == "sha256" else source.fingerprint
-        fingerprint = self._fingerprint(state, mime_type)
-        label = self._spec.display_name or source.name
-        fields = {"displayName": shown_text(label, limit=512), **self._fields(source.uri, fingerprint)}
-        document = NewDocument(source, mime_type, fields)
-        return Wanted(
-            source.uri,
-            fingerprint,
-            lambda: self._uploads.upload_document(self._spec.store, document, store=self._state),
-        )
-
-    def _importer(self, file_name: str, fields: Mapping[str, Any]) -> Callable[[], str | None]:
-        def add() -> None:
-            operation = self._calls.import_file(self._spec.store, file_name, fields)
-            self._log.info("Adding %s: %s", file_name, operation)
-            if reason := self._calls.operation_error(operation):
-                raise GeminiInputError(f"{file_name} cannot be added to {self._spec.store}: {shown_text(reason)}")
-
-        return add
-
-    def _fields(self, source: str, fingerprint: str) -> dict[str, Any]:
-        origin = Origin(source, fingerprint, self._spec.owner)
-        metadata = {**self._spec.custom_metadata, **origin.entries()}
-        return {"customMetadata": to_api(metadata), **self._spec.chunking.to_api()}
-
-    def _fingerprint(self, state: Sequence[str], mime_type: str) -> str:
-        spec = self._spec
-        indexed_as = [mime_type, spec.display_name, dict(spec.custom_metadata), spec.chunking.to_api()]
-        told = json.dumps([*state, *indexed_as], sort_keys=True, default=str)
-        return hashlib.sha256(told.encode()).hexdigest()[:32]
-
-
-def _check_size(what: str, size: int) -> None:
-    if size > MAX_DOCUMENT_BYTES:
-        raise GeminiInputError(
-            f"{what} has {human_bytes(size)}; a document of a file search store has at most "
-            f"{human_bytes(MAX_DOCUMENT_BYTES)}: split it."
-        )

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError, GeminiStoreGoneError
+from airflow_provider_gemini_files.exceptions import (
+    GeminiFilesError,
+    GeminiInputError,
+    GeminiServiceError,
+    GeminiStoreGoneError,
+)
 from airflow_provider_gemini_files.file_search.resources import (
     Document,
     DocumentLike,
@@ -56,10 +61,7 @@ class FileSearchCalls:
             )
         found = self._oldest(display_name)
         if found is None:
-            self._new_store(display_name, embedding_model)
-            found = self._oldest(display_name)
-            if found is None:
-                raise GeminiServiceError(f"The store {display_name!r} was created, but is not in the list of stores.")
+            found = self._new_store(display_name, embedding_model)
         else:
             self._log.info("%s exists already: it is used.", found.name)
         if embedding_model and _model(found.embedding_model) != _model(embedding_model):
@@ -139,21 +141,29 @@ class FileSearchCalls:
             self._documents[store] = Polling(self._service, requests.documents_of(store))
         return self._documents[store]
 
-    def _new_store(self, display_name: str, embedding_model: str | None) -> None:
+    def _new_store(self, display_name: str, embedding_model: str | None) -> FileSearchStore:
         request = requests.create_store(display_name, embedding_model)
+        client = self._service.files_client
         try:
-            created = self._service.files_client.send(request)
+            created = requests.STORES.read(client.send(request), self._service.connection)
         except GeminiServiceError as error:
             # It may exist all the same.
             self._log.warning("%s Looking whether the store exists.", error)
-            if self._oldest(display_name) is None:
+            found = self._oldest(display_name)
+            if found is None:
                 raise
-            return
-        self._log.info("Created the store %s (%s)", created.get("name"), display_name)
+            return found
+        self._log.info("Created the store %s (%s)", created.name, display_name)
+        # The new store may not be in the list yet.
         first = self._oldest(display_name)
-        if first and first.name != created.get("name"):
-            self._log.info("%s is older: the new store, which is empty, is deleted.", first.name)
-            self.delete_store(str(created["name"]))
+        if first is None or first.name == created.name:
+            return created
+        self._log.info("%s is older: the new store, which is empty, is deleted.", first.name)
+        try:
+            self.delete_store(created.name)
+        except GeminiFilesError as error:
+            self._log.warning("%s It stays, and is not used.", error)
+        return first
 
     def _oldest(self, display_name: str) -> FileSearchStore | None:
         named = [store for store in self.list_stores() if store.display_name == display_name]

@@ -27,7 +27,9 @@ def get_resource(name: str) -> ApiRequest:
 
 def create_store(display_name: str, embedding_model: str | None) -> ApiRequest:
     """Return the request that creates a store."""
-    body = {"displayName": display_name} | ({"embeddingModel": embedding_model} if embedding_model else {})
+    body = {"displayName": display_name}
+    if embedding_model:
+        body["embeddingModel"] = f"models/{embedding_model.removeprefix('models/')}"
     return _request("create a file search store", "POST", "fileSearchStores", body=body, results=("name",))
 
 

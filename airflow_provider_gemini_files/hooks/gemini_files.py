@@ -35,13 +35,14 @@ from airflow_provider_gemini_files.hooks.connection import (
     GeminiConnection,
 )
 from airflow_provider_gemini_files.hooks.content import ContentCalls
-from airflow_provider_gemini_files.hooks.document_sync import DocumentSync, SyncSpec
+from airflow_provider_gemini_files.hooks.document_sync import DocumentSync
 from airflow_provider_gemini_files.hooks.extras import connection_type
 from airflow_provider_gemini_files.hooks.file_search import FileSearchCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
 from airflow_provider_gemini_files.hooks.storage import StorageCalls
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls, as_source
+from airflow_provider_gemini_files.hooks.wanted_documents import SyncSpec
 from airflow_provider_gemini_files.runs import RunLookup
 from airflow_provider_gemini_files.transfer.memory import StateStore
 from airflow_provider_gemini_files.transfer.source import Source, bytes_source

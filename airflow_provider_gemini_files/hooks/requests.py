@@ -116,7 +116,9 @@ def read_response(response: ApiResponse, request: ApiRequest, connection: Gemini
         # A login page or a gateway's text is no result, whatever its status says.
         response = ApiResponse(502, response.headers, response.body)
     error = error_of_response(response, request.doing, file=request.about, secrets=(connection.api_key,))
-    if request.gone is not GeminiFileGoneError and isinstance(error, GeminiFileGoneError):
+    # A request for something else may name a file, and then it may be the file that is gone.
+    is_of_file = request.gone is GeminiFileGoneError or "access the File " in response.text
+    if isinstance(error, GeminiFileGoneError) and not is_of_file:
         raise request.gone(
             f"{request.about} does not exist: it was deleted, or belongs to another project than the key of connection "
             f"{connection.conn_id!r}."

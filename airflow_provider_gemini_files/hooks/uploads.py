@@ -27,7 +27,7 @@ from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 from airflow_provider_gemini_files.hooks import request_log
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
-from airflow_provider_gemini_files.transfer.document_upload import NewDocument, upload_document
+from airflow_provider_gemini_files.transfer.document_upload import NewDocument, UploadedDocument, upload_document
 from airflow_provider_gemini_files.transfer.file_upload import Destination, FileUpload, Result, Tools
 from airflow_provider_gemini_files.transfer.memory import MIN_REMEMBERED_BYTES, StateStore
 from airflow_provider_gemini_files.transfer.progress import Progress
@@ -83,9 +83,11 @@ class UploadCalls:
         lineage.uploaded(self._service.hook, self._service.conn_id, files)
         return files
 
-    def upload_document(self, file_search_store: str, document: NewDocument, *, store: StateStore | None = None) -> str:
+    def upload_document(
+        self, file_search_store: str, document: NewDocument, *, store: StateStore | None = None
+    ) -> UploadedDocument:
         """
-        Upload a document into a file search store, and return its name; it is often still PENDING.
+        Upload a document into a file search store, and return it; it is often still PENDING.
 
         :param file_search_store: ``fileSearchStores/...``.
         :param store: as for :meth:`upload_files`.

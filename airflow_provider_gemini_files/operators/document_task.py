@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.waiting import Schedule
-from airflow_provider_gemini_files.exceptions import GeminiDocumentFailedError, GeminiServiceError
+from airflow_provider_gemini_files.exceptions import (
+    GeminiDocumentFailedError,
+    GeminiServiceError,
+    GeminiStoreGoneError,
+)
 from airflow_provider_gemini_files.file_search.state import DocumentWait
 from airflow_provider_gemini_files.file_search.sync_plan import SyncPlan
 from airflow_provider_gemini_files.files.events import Event, resume_of
@@ -97,6 +101,9 @@ class DocumentTask:
             self._count(planned)
             if planned.is_done:
                 return self._counts()
+            if planned.pending and self._resume.rounds:
+                # The next round begins after this one has ended, so that each source has its share of them.
+                planned = replace(planned, uploads=())
             if planned.uploads:
                 if self._resume.rounds >= _MAX_ROUNDS:
                     self._sync.give_up(planned.uploads)
@@ -138,16 +145,16 @@ class DocumentTask:
     def planned(self) -> dict[str, int]:
         """Return the counts of what would be done, for a dry run."""
         planned = self._sync.plan()
-        self._count(planned)
         for uri in planned.uploads:
             self._log.info("Would %s %s", "replace" if uri in planned.replaced else "add", shown_text(uri))
         for document in planned.deletions:
             self._log.info("Would delete %s", document.name)
+        waiting = {one.origin.source for one in planned.pending if one.origin} - planned.unchanged
         replaced = len(planned.replaced)
         return {
-            "added": len(planned.uploads) + len(planned.pending) - replaced,
+            "added": len(planned.uploads) + len(waiting) - replaced,
             "replaced": replaced,
-            "deleted": self._resume.deleted + len(_of_gone_sources(planned)),
+            "deleted": planned.gone,
             "unchanged": len(planned.unchanged),
             "failed": len(self._sync.failures),
         }
@@ -199,14 +206,13 @@ class DocumentTask:
             self._task.defer(**trigger.deferral())
         try:
             self._task.hook.file_search.finish(settings.store, wait)
-        except GeminiDocumentFailedError as error:
+        except (GeminiDocumentFailedError, GeminiStoreGoneError) as error:
+            # Another sync may have deleted a duplicate. If the store itself is gone, the next plan says so.
             self._log.warning("%s", error)
+            settled = {*wait.pending, *(document.name for document in wait.ready())}
+            self._sync.forget({name for name in names if name not in settled})
 
 
 def _report(documents: Mapping[str, str], sync: DocumentSync) -> list[dict[str, Any]]:
     failed = [{"source": uri, "document": None, "error": str(error)} for uri, error in sync.failures.items()]
     return [{"source": uri, "document": name, "error": None} for uri, name in documents.items()] + failed
-
-
-def _of_gone_sources(planned: SyncPlan) -> list[str]:
-    return [one.name for one in planned.deletions if one.origin and one.origin.source not in planned.unchanged]

@@ -10,7 +10,11 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
-from airflow_provider_gemini_files.exceptions import GeminiDocumentFailedError, GeminiInputError
+from airflow_provider_gemini_files.exceptions import (
+    GeminiDocumentFailedError,
+    GeminiInputError,
+    GeminiStoreGoneError,
+)
 from airflow_provider_gemini_files.file_search.chunking import Chunking
 from airflow_provider_gemini_files.file_search.events import documents_of_event
 from airflow_provider_gemini_files.file_search.metadata import check_metadata
@@ -24,8 +28,8 @@ from airflow_provider_gemini_files.file_search.state import FAILED_GRACE
 from airflow_provider_gemini_files.files.events import Event
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.reference import FileLike, listed_files, names_for
-from airflow_provider_gemini_files.hooks.document_sync import DEFAULT_CONCURRENCY, OWN_ENTRIES, Compare, SyncSpec
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
+from airflow_provider_gemini_files.hooks.wanted_documents import DEFAULT_CONCURRENCY, OWN_ENTRIES, Compare, SyncSpec
 from airflow_provider_gemini_files.operators.base import (
     GeminiOperator,
     deadline_of,
@@ -137,6 +141,8 @@ class _DocumentsOperator(GeminiOperator):
         "gemini_conn_id",
     )
     template_fields_renderers = {"custom_metadata": "json"}  # noqa: RUF012
+    #: Whether a source that has nothing is left to the sync, which knows what would be deleted for that.
+    _allows_none = False
 
     def __init__(
         self,
@@ -193,8 +199,8 @@ class _DocumentsOperator(GeminiOperator):
         resume = SyncResume.read(event) or SyncResume(now, deadline_of(self, now, self.timeout))
         try:
             documents_of_event(event)
-        except GeminiDocumentFailedError as error:
-            # It is added once more, or counted.
+        except (GeminiDocumentFailedError, GeminiStoreGoneError) as error:
+            # It is added once more, or counted. If the store itself is gone, the next plan says so.
             self.log.warning("%s", error)
         return self._run(context, resume)
 
@@ -228,7 +234,8 @@ class _DocumentsOperator(GeminiOperator):
         if source in (None, "", "None"):
             raise GeminiInputError("source is empty: the task or template that it comes from gave nothing.")
         conn_id = text_of(self.source_conn_id, "source_conn_id")
-        sync.want_sources(find_sources(source, conn_id, roots=allowed_local_paths()).sources)
+        found = find_sources(source, conn_id, roots=allowed_local_paths(), allow_none=self._allows_none)
+        sync.want_sources(found.sources)
 
     def _report(self) -> Output | None:
         if self.report_path in (None, "", "None"):
@@ -272,6 +279,7 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
     """
 
     template_fields: Sequence[str] = (*_DocumentsOperator.template_fields, "dry_run")
+    _allows_none = True
 
     def __init__(  # noqa: DOC102, DOC103 - documents the arguments of the base class, too
         self,

@@ -8,7 +8,6 @@ from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
-from airflow_provider_gemini_files.exceptions import GeminiIntegrityError
 from airflow_provider_gemini_files.transfer.file_upload import Destination, Tools
 from airflow_provider_gemini_files.transfer.memory import MIN_REMEMBERED_BYTES, SessionMemory
 from airflow_provider_gemini_files.transfer.session import DOCUMENT, UploadSession
@@ -28,11 +27,22 @@ class NewDocument:
     fields: Mapping[str, Any]
 
 
-def upload_document(document: NewDocument, destination: Destination, tools: Tools) -> str:
+@dataclass(frozen=True)
+class UploadedDocument:
     """
-    Upload a document, and return its name; it is often still PENDING.
+    A document that was created; it is often still PENDING.
 
-    :raises GeminiIntegrityError: if the service has another number of bytes; the name is in the message.
+    :param size_bytes: what the service says to have received; the size of the source if it does not say it.
+    """
+
+    name: str
+    size_bytes: int
+
+
+def upload_document(document: NewDocument, destination: Destination, tools: Tools) -> UploadedDocument:
+    """
+    Upload a document, and return it; its size is not compared.
+
     :raises GeminiFilesError: if it cannot be uploaded. It may exist all the same, if the last answer was lost.
     """
     from airflow_provider_gemini_files.transfer import uploader
@@ -73,10 +83,6 @@ def upload_document(document: NewDocument, destination: Destination, tools: Tool
     memory.forget()
     tools.progress.sent(uploaded.sent)
     name = str(uploaded.resource["documentName"])
-    received = str(uploaded.resource.get("sizeBytes", source.size))
-    if received != str(source.size):
-        raise GeminiIntegrityError(
-            f"{source.uri} has {source.size} bytes, and {name}, which was made of it, {received}: delete it."
-        )
+    received = str(uploaded.resource.get("sizeBytes", ""))
     tools.log.info("%s is %s: %s", shown_text(source.uri), name, human_bytes(source.size))
-    return name
+    return UploadedDocument(name, int(received) if received.isdecimal() else source.size)

@@ -40,7 +40,12 @@ class Found:
 
 
 def find_sources(
-    source: Any, conn_id: str | None = None, *, allow_private_urls: bool = False, roots: Sequence[str] = ()
+    source: Any,
+    conn_id: str | None = None,
+    *,
+    allow_private_urls: bool = False,
+    roots: Sequence[str] = (),
+    allow_none: bool = False,
 ) -> Found:
     """
     Find what a source argument stands for, and refuse what cannot be uploaded before a byte is sent.
@@ -54,6 +59,7 @@ def find_sources(
     :param conn_id: connection of the object storage; that of the URI, then its provider's default, if None.
     :param allow_private_urls: let a URL lead to addresses that are not public.
     :param roots: directories outside of which no local file is read; any if empty.
+    :param allow_none: return no source, instead of an error, for directories and globs that have no files.
     :raises GeminiInputError: if there is nothing, or something that cannot be read or uploaded.
     :raises GeminiServiceError: if a storage or a web server fails.
     """
@@ -61,7 +67,7 @@ def find_sources(
     given = [_location(item) for item in (source if is_list else [source])]
     found = [_find(item, conn_id, allow_private_urls, roots) for item in given]
     sources = [one for each in found for one in each.sources]
-    if not sources:
+    if not sources and not allow_none:
         shown = [shown_url(item) for item in given]
         raise GeminiInputError(f"No file matches source {shown if is_list else shown[0]!r}.")
     return Found(sources, is_list or found[0].many)
