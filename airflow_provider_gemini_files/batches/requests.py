@@ -101,13 +101,13 @@ class BatchRequests:
         places: dict[str, str] = {}
         for item in self.read():
             one = reader.request(item)
-            for key in {one.key, one.sent_key}:
-                if key in places:
-                    raise GeminiInputError(
-                        f"{item.place} has the key {key!r}, as has {places[key]}: a key joins one answer to one "
-                        "request, so each must be different."
-                    )
-                places[key] = item.place
+            # Other keys than the sent ones are names of files, which are different already.
+            if one.sent_key in places:
+                raise GeminiInputError(
+                    f"{item.place} has the key {one.key!r}, as has {places[one.sent_key]}: a key joins one answer to "
+                    "one request, so each must be different."
+                )
+            places[one.sent_key] = item.place
             if self.keys is None or one.key in self.keys:
                 yield one
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -29,6 +33,11 @@ MIB = 1024**2
 
 class Count(BaseModel):
     crates: int
+
+
+class Level(Enum):
+    LOW = "low"
+    HIGH = "high"
 
 
 def of_list(*requests: Any, **words: Any) -> list[BatchRequest]:
@@ -99,6 +108,23 @@ class TestThreeWays:
         assert keys(requests) == ["0", "2"]
 
 
+class TestSentKeys:
+    def test_file_is_known_to_the_service_by_its_place(self):
+        requests = of_files(("files/a", "a.pdf"), ("files/b", None), ("files/c", "#1"))
+
+        assert [(one.key, one.sent_key) for one in requests] == [("a.pdf", "#0"), ("1", "#1"), ("#1", "#2")]
+
+    def test_request_of_a_list_is_known_by_its_own_key_or_its_place(self):
+        requests = of_list("one", {"key": "second", "prompt": "two"}, {"key": 7, "prompt": "three"})
+
+        assert [(one.key, one.sent_key) for one in requests] == [("0", "0"), ("second", "second"), ("7", "7")]
+
+    def test_line_is_known_by_its_own_key_or_its_place(self):
+        requests = of_lines('"one"\n\n{"key": "second", "prompt": "two"}\n"three"')
+
+        assert [(one.key, one.sent_key) for one in requests] == [("0", "0"), ("second", "second"), ("2", "2")]
+
+
 class TestWords:
     def test_words_of_the_batch_hold_for_each_request(self):
         [one] = of_list(
@@ -141,14 +167,27 @@ class TestWords:
 
         assert (one.key, prompt_of(one)) == ("0", "what?")
 
+    @pytest.mark.parametrize("nothing", ["", "None"])
+    @pytest.mark.parametrize(
+        "word", ["prompt", "files", "contents", "system_instruction", "generation_config", "response_schema"]
+    )
+    def test_empty_text_and_that_of_a_null_in_a_template_say_nothing(self, word, nothing):
+        assert digest({word: nothing}, **BASE) == digest({}, **BASE)
+
+    @pytest.mark.parametrize("given", ["None", "", {"prompt": "None"}, {"prompt": ""}])
+    def test_prompt_that_says_nothing_is_no_request(self, given):
+        with pytest.raises(GeminiInputError, match=r"requests\[0\]: There is nothing to send"):
+            of_list(given)
+
     def test_schema_of_the_batch_is_read_once(self):
         first, second = of_list("a", "b", response_schema=Count)
 
         assert first.request.schema is second.request.schema
 
-    @pytest.mark.parametrize("model", [None, "", "gemini-2.5-flash"])
-    def test_request_may_repeat_the_model_of_the_batch(self, model):
-        assert keys(of_list({"prompt": "x", "model": model}, model="gemini-2.5-flash")) == ["0"]
+    @pytest.mark.parametrize("model", [None, "", "gemini-2.5-flash", "models/gemini-2.5-flash"])
+    @pytest.mark.parametrize("prefix", ["", "models/"])
+    def test_request_may_repeat_the_model_of_the_batch(self, model, prefix):
+        assert keys(of_list({"prompt": "x", "model": model}, model=f"{prefix}gemini-2.5-flash")) == ["0"]
 
 
 class TestRefusedRequests:
@@ -226,6 +265,14 @@ class TestKeys:
             of_list(*requests, prompt="what?")
 
         assert words in str(raised.value)
+
+    @pytest.mark.parametrize(
+        "key",
+        ["a  b.txt", " lead", "None", "請求書\u30001.txt", "👨\u200d👩\u200d👧.txt", "e\u0301", 'a"b\\c', "k" * 5000],
+        ids=ascii,
+    )
+    def test_key_can_be_any_text_without_control_characters(self, key):
+        assert keys(of_list({"key": key, "prompt": "x"})) == [key]
 
     def test_key_that_comes_twice_in_a_file_is_refused_with_both_lines(self):
         with pytest.raises(
@@ -322,6 +369,42 @@ class TestDigest:
     )
     def test_metadata_of_a_file_does_not_count(self, form):
         assert digest({**BASE, "files": [form]}) == digest(BASE)
+
+    @pytest.mark.parametrize("labels", [{}, {"files/a": "a.pdf"}, {"files/a": "x", "files/b": "x"}])
+    def test_names_of_the_sources_do_not_count(self, labels):
+        # They cannot be looked up any more once a file is gone, and its job has to be found all the same.
+        read = from_files(["files/a", "files/b"], labels.get)
+        [part] = parts_of(BatchRequests(read, Words(prompt="what?")))
+
+        [known] = parts_of(of_files(("files/a", "a.pdf"), ("files/b", "b.pdf")))
+        assert part == known
+
+    def test_order_of_the_files_counts(self):
+        assert len({part.digest for pair in ("ab", "ba") for part in parts_of(of_files(*((f, f) for f in pair)))}) == 2
+
+    def test_digest_is_the_same_in_each_process(self):
+        code = (
+            "from airflow_provider_gemini_files.batches.requests import *\n"
+            "config = {'stop_sequences': {'alpha', 'beta', 'gamma', 'delta'}, 'tools': [print, object()]}\n"
+            "print(parts_of(BatchRequests(from_list(['x']), Words(generation_config=config)))[0].digest)"
+        )
+
+        def printed(seed: str) -> str:
+            # The order of a set, and where an object is, differ from process to process.
+            environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+            return subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+
+        assert printed("1") == printed("2")
+
+    @pytest.mark.parametrize(
+        ("value", "other"),
+        [(Level.LOW, Level.HIGH), (Count(crates=1), Count(crates=2)), (b"one", b"two"), ({"a"}, {"b"}), (Count, Level)],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_digest_changes_with_values_that_are_no_json(self, value, other):
+        known, changed = ({"generation_config": {"seed": one}} for one in (value, other))
+
+        assert digest({**BASE, **known}) == digest({**BASE, **known}) != digest({**BASE, **changed})
 
     def test_digest_is_the_same_for_a_model_class_and_its_path(self):
         assert digest("x", response_schema=Count) == digest("x", response_schema=f"{__name__}.Count")
