@@ -32,6 +32,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiRateLimitError,
     GeminiServiceError,
     GeminiStorageFullError,
+    GeminiStoreGoneError,
 )
 
 #: The names of google.rpc.Code, one of which is in every error of the service.
@@ -301,6 +302,10 @@ def _refused(response: ApiResponse, message: str, file: str | None) -> GeminiFil
         if error.get("status") == "ABORTED":
             return GeminiServiceError(f"{message} A retry can succeed.")
         return GeminiNameTakenError(message)
+    if response.service_error is not None and status == 403 and "access the FileSearchStore" in said:
+        return GeminiStoreGoneError(
+            f"{message} The file search store was deleted, or belongs to another project than the connection's key."
+        )
     if response.service_error is not None and (
         (status == 403 and "access the File" in said) or (status == 404 and file is not None)
     ):

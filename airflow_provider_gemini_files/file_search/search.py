@@ -9,8 +9,8 @@ from typing import Any
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.file_search.metadata import OWN_PREFIX, Origin, from_api
+from airflow_provider_gemini_files.file_search.resources import parse_store
 
-_STORE = re.compile(r"fileSearchStores/[a-z0-9][a-z0-9-]*")
 _KEYS = {"stores", "metadata_filter", "top_k"}
 #: Fields of a chunk that a citation has, and their names here.
 _CITED = {"title": "title", "fileSearchStore": "store", "pageNumber": "page", "mediaId": "media_id"}
@@ -99,13 +99,16 @@ def _stores(given: Any) -> tuple[str, ...]:
     if isinstance(given, str | Mapping):
         given = [given]
     listed = list(given) if isinstance(given, Iterable) else []
-    names = [one.get("name") if isinstance(one, Mapping) else one for one in listed]
-    if not names:
+    if not listed:
         raise GeminiInputError("file_search: stores is empty, so there is nothing to search.")
-    for name in names:
-        if not isinstance(name, str) or not _STORE.fullmatch(name):
-            raise GeminiInputError(f"file_search: {name!r} is not a store; expected 'fileSearchStores/...'.")
-    return tuple(dict.fromkeys(str(name) for name in names))
+    return tuple(dict.fromkeys(map(_store, listed)))
+
+
+def _store(given: Any) -> str:
+    try:
+        return parse_store(given)
+    except GeminiInputError as error:
+        raise GeminiInputError(f"file_search: {error}") from error
 
 
 def citations_of(grounding: Any) -> tuple[dict[str, Any], ...]:

@@ -72,6 +72,11 @@ class DocumentSync:
         One that cannot be a document is a failure of its own, and keeps the document that it has.
         """
         for source in sources:
+            if source.uri in self._wanted:
+                # They differ only in a query, which can be a secret and is not kept.
+                told = f"Two sources are {shown_text(source.uri)}: give each another path."
+                self._fail(source.uri, GeminiInputError(told))
+                continue
             try:
                 self._wanted[source.uri] = self._documents_of.of_source(source)
             except GeminiFilesError as error:
@@ -148,14 +153,16 @@ class DocumentSync:
         :raises GeminiStorageFullError: if the stores are full; the other sources are not tried.
         :raises GeminiAuthError: if the key may not add documents; the other sources are not tried.
         """
-        self._delete(planned.deletions)
+        gone, others = self._split(planned.deletions)
+        # A file that was renamed is in the store under its new name first.
+        has_more = planned.uploads or planned.pending or planned.unlisted
+        self._delete(others if has_more else [*others, *gone])
         pending = [document.name for document in planned.pending]
         if not planned.uploads:
             return pending
         wanted = [self._wanted[uri] for uri in planned.uploads]
         self._log.info("Adding %d documents to %s", len(wanted), self._spec.store)
-        # Created here, as each thread would create its own.
-        _ = self._service.files_client
+        self._documents_of.open()
         outcomes = map_outcomes(
             lambda one: one.add(), wanted, concurrency=self._spec.max_concurrent, name="gemini-document"
         )
@@ -163,8 +170,17 @@ class DocumentSync:
             self._take(outcome)
         added = [outcome.result for outcome in outcomes if outcome.result]
         Stats.incr("gemini_files.documents.added", len(added))
+        if any(isinstance(outcome.error, GeminiStorageFullError) for outcome in outcomes):
+            # These make room for a retry.
+            self._delete(gone)
         self._raise_if_hopeless(outcomes)
         return [*pending, *added]
+
+    def _split(self, documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+        """Return the documents whose source is gone, and the others."""
+        is_gone = [one.origin is not None and not self._is_wanted(one.origin.source) for one in documents]
+        gone = [document for document, gone in zip(documents, is_gone, strict=True) if gone]
+        return gone, [document for document in documents if document not in gone]
 
     def _take(self, outcome: Outcome[Wanted, str | None]) -> None:
         uri = outcome.item.uri

@@ -17,6 +17,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiFileGoneError,
     GeminiFilesError,
     GeminiServiceError,
+    GeminiStoreGoneError,
 )
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
@@ -118,7 +119,7 @@ def read_response(response: ApiResponse, request: ApiRequest, connection: Gemini
     error = error_of_response(response, request.doing, file=request.about, secrets=(connection.api_key,))
     # A request for something else may name a file, and then it may be the file that is gone.
     is_of_file = request.gone is GeminiFileGoneError or "access the File " in response.text
-    if isinstance(error, GeminiFileGoneError) and not is_of_file:
+    if isinstance(error, GeminiFileGoneError | GeminiStoreGoneError) and not is_of_file:
         raise request.gone(
             f"{request.about} does not exist: it was deleted, or belongs to another project than the key of connection "
             f"{connection.conn_id!r}."

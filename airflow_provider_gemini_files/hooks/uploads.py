@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import Stats, conf
@@ -92,13 +94,23 @@ class UploadCalls:
         :param file_search_store: ``fileSearchStores/...``.
         :param store: as for :meth:`upload_files`.
         """
-        from airflow_provider_gemini_files.transfer import uploader
-
         source = document.source
         progress = Progress(self._log.info, shown_text(source.name), source.size)
         destination = replace(self._destination(), upload_url=self._service.connection.document_url(file_search_store))
-        with uploader.new_client(self._service.connection.timeout, 1) as client:
-            return upload_document(document, destination, self._tools(client, progress, store))
+        return upload_document(document, destination, self._tools(self._document_client, progress, store))
+
+    def open_document_client(self) -> None:
+        """Open the clients that uploads of documents from several threads share."""
+        _ = self._service.files_client, self._document_client
+
+    @cached_property
+    def _document_client(self) -> httpx.Client:
+        """Return the client of all uploads of documents: opening one takes longer than sending a page of text."""
+        from airflow_provider_gemini_files.transfer import uploader
+
+        client = uploader.new_client(self._service.connection.timeout, CONCURRENCY)
+        weakref.finalize(self, client.close)
+        return client
 
     def reupload_file(self, gone: GeminiFile, *, min_remaining_ttl: float = DEFAULT_MIN_REMAINING_TTL) -> GeminiFile:
         """

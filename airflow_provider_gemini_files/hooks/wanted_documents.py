@@ -97,6 +97,10 @@ class WantedDocuments:
         self._state = state
         self._log = log
 
+    def open(self) -> None:
+        """Open the clients that the threads of several uploads share; each would open its own."""
+        self._uploads.open_document_client()
+
     def of_source(self, source: Source) -> Wanted:
         """
         Return the document of a source, which is uploaded.

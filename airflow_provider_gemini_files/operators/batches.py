@@ -186,7 +186,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         self.deferrable = deferrable
         self.poll_interval = seconds_of(poll_interval, "poll_interval", least=_LEAST_POLL_INTERVAL)
         self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=_LEAST_POLL_INTERVAL)
-        self._was_given = {name for name in ("requests", "source") if getattr(self, name) is not None}
+        self._was_given = {name for name in ("requests", "source", "file_search") if getattr(self, name) is not None}
         # What on_kill needs of the running attempt.
         self._waited_for: list[str] = []
         self._airflow_state: Callable[[], str | None] = lambda: None

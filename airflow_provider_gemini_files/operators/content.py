@@ -169,6 +169,7 @@ class GeminiGenerateContentOperator(ModelOperator):
         self.file_search = file_search
         self.require_citations = require_citations
         check_citations(file_search, require_citations)
+        self._searches = file_search is not None
         self.output_path = output_path
         self.output_conn_id = output_conn_id
         self.repeat_unanswered = repeat_unanswered
@@ -178,6 +179,7 @@ class GeminiGenerateContentOperator(ModelOperator):
     def execute(self, context: Context) -> Any:
         """Ask, and return the answer or write it."""
         # Everything that can be refused is refused before anything is sent.
+        refuse_empty_search(self.file_search, was_given=self._searches)
         request = self._request(self.generation_config, self.response_schema, self.file_search)
         output = self._output()
         ti = context["ti"]
@@ -276,6 +278,16 @@ def check_citations(file_search: Any, require_citations: bool) -> None:
     """
     if require_citations and file_search is None:
         raise GeminiInputError("require_citations needs file_search: the stores that are to be cited.")
+
+
+def refuse_empty_search(file_search: Any, *, was_given: bool) -> None:
+    """
+    Refuse a search whose template gave nothing: the model would answer from its own knowledge.
+
+    :raises GeminiInputError: if it is empty.
+    """
+    if was_given and file_search in (None, "", "None"):
+        raise GeminiInputError("file_search is empty: the task or template that it comes from gave nothing.")
 
 
 class GeminiCountTokensOperator(ModelOperator):

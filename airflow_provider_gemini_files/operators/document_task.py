@@ -128,6 +128,7 @@ class DocumentTask:
                 for line in _report(documents, self._sync):
                     file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
             self._log.info("The report of all sources is in %s", report.uri)
+        self._ti.xcom_push("counts", dict(counts))
         self._ti.xcom_push("documents", list(documents.values())[:MAX_NAMES])
         self._log.info("%s: %s", self._settings.store, ", ".join(f"{count} {what}" for what, count in counts.items()))
         errors = list(self._sync.failures.values())

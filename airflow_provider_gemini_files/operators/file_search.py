@@ -252,7 +252,8 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
     once the new one is ACTIVE, so that a question always finds one. Documents that this task has not made are left
     alone. What was done is read from the store itself: a task that was killed goes on from there.
 
-    XCom ``documents`` holds the names of the documents, at most 500. See ``docs/file_search.md``.
+    XCom ``documents`` holds the names of the documents, at most 500, and ``counts`` the result, also if sources have
+    failed. See ``docs/file_search.md``.
 
     :param store: its name, ``fileSearchStores/...``, or a dict with ``name`` (templated).
     :param source: a path, a directory, a glob, an object storage URI or prefix, or a list of these (templated).

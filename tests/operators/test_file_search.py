@@ -346,7 +346,8 @@ class TestAsking:
         ("arguments", "told"),
         [
             ({"file_search": {"stores": []}}, "stores is empty"),
-            ({"file_search": {"stores": ["x"]}}, "not a store"),
+            ({"file_search": {"stores": ["x y"]}}, "not the name of a file search store"),
+            ({"file_search": "None"}, "file_search is empty"),
             ({"file_search": {"store": "x"}}, "unknown store"),
             ({"model": "gemini-2.5-pro"}, "has no file search"),
             ({"generation_config": {"tools": [{"google_search": {}}]}}, "cannot be combined with google_search"),
@@ -359,3 +360,12 @@ class TestAsking:
             self.ask(store, **arguments).execute(context)
 
         assert emulator.journal == []
+
+    def test_store_that_is_gone_is_named_and_not_asked_again(self, emulator, hook, store, context):
+        hook.delete_file_search_store(store)
+        emulator.clear_journal()
+
+        with pytest.raises(e.GeminiStoreGoneError, match=store.rpartition("/")[2]):
+            self.ask(store).execute(context)
+
+        assert [entry["call"] for entry in emulator.journal] == ["generate"]
