@@ -44,12 +44,17 @@ class BatchWait(Wait[BatchJob]):
         """Return whether a job has results, or the error of one that never will have any."""
         if seen.has_results:
             return True
-        if seen.state in SUCCEEDED and now - self._succeeded_at.setdefault(seen.name, now) >= RESULTS_LATE_SECONDS:
+        if seen.state in SUCCEEDED and now - self._succeeded_since(seen, now) >= RESULTS_LATE_SECONDS:
             return GeminiBatchInterruptedError(
                 f"{seen.name} has SUCCEEDED, but names no results after {RESULTS_LATE_SECONDS / 60:g} minutes. A retry "
                 "submits a new job."
             )
         return ended_badly(seen) or False
+
+    def _succeeded_since(self, seen: BatchJob, now: float) -> float:
+        # A wait can begin again after a deferral, or at each poke of a sensor: it does not begin a new hour.
+        ended = seen.ended_at()
+        return self._succeeded_at.setdefault(seen.name, now if ended is None else min(ended, now))
 
     def see(self, name: str, seen: BatchJob | GeminiFilesError, now: float) -> None:
         """Take the result of polling one job; a new one that does not exist may only not be known everywhere."""

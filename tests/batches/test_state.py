@@ -114,6 +114,25 @@ class TestLateResults:
         with pytest.raises(e.GeminiBatchInterruptedError, match=r"names no results after 60 minutes\. A retry submits"):
             wait.check(1000 + RESULTS_LATE_SECONDS)
 
+    @pytest.mark.parametrize(("seconds", "is_late"), [(RESULTS_LATE_SECONDS - 1, False), (RESULTS_LATE_SECONDS, True)])
+    def test_wait_that_begins_again_does_not_begin_a_new_hour(self, seconds, is_late):
+        wait = wait_for(deadline=None)
+        wait.see(NAME, job("SUCCEEDED", end_time=CREATED), NOON + seconds)
+
+        if is_late:
+            with pytest.raises(e.GeminiBatchInterruptedError, match="names no results after 60 minutes"):
+                wait.check(NOON + seconds)
+        else:
+            assert not wait.check(NOON + seconds)
+
+    def test_service_whose_clock_is_ahead_does_not_delay_the_end(self):
+        wait = wait_for(deadline=None)
+        wait.see(NAME, job("SUCCEEDED", end_time=CREATED), NOON - 5000)
+        wait.see(NAME, job("SUCCEEDED", end_time=CREATED), NOON - 5000 + RESULTS_LATE_SECONDS)
+
+        with pytest.raises(e.GeminiBatchInterruptedError):
+            wait.check(NOON)
+
 
 class TestTimeOfAJob:
     @pytest.mark.parametrize(

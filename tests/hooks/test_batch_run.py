@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import logged_by
+from support import API_KEY, logged_by
 from transfer_store import Store
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.batches.job import BatchJob
 from airflow_provider_gemini_files.batches.mark import BatchMark
-from airflow_provider_gemini_files.batches.requests import BatchRequests, Words, from_list
+from airflow_provider_gemini_files.batches.requests import BatchRequests, Words, from_files, from_list
 from airflow_provider_gemini_files.batches.results import Results
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.naming import Owner
@@ -24,6 +24,7 @@ from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks import batch_input
 from airflow_provider_gemini_files.hooks.batch_input import BatchSpec
 from airflow_provider_gemini_files.hooks.batch_run import LIST_LAG_SECONDS, BatchRun
+from airflow_provider_gemini_files.hooks.batches import BatchCalls
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.transfer.output import Output
 
@@ -502,6 +503,18 @@ class TestAdoption:
 
         assert jobs(hook) == [other.name, job.name]
 
+    @pytest.mark.parametrize("remembered", [True, False])
+    def test_requests_whose_results_are_gone_early_are_submitted_again_at_once(
+        self, attempt, hook, clock, store, remembered, mocker
+    ):
+        [job] = attempt(store=store)
+        clock.advance(JOB_SECONDS)
+        mocker.patch.object(BatchCalls, "result_file", side_effect=e.GeminiFileGoneError("It is gone."))
+
+        [other] = attempt(store=store if remembered else None, is_retry=True)
+
+        assert jobs(hook) == [other.name, job.name]
+
     def test_results_that_outlive_the_48_hours_are_used(self, attempt, hook, clock, emulator):
         [job] = attempt()
         clock.advance(JOB_SECONDS + 48 * HOUR + 1)
@@ -543,6 +556,180 @@ class TestAdoption:
 
         one = ["list_batches", "list_batches", "create_batch"]
         assert calls(emulator, "list_batches", "create_batch") == one * 2
+
+
+class TestAttemptsAtOnce:
+    """Two attempts of a task can be alive: a worker that was cut off works on after Airflow has given it up."""
+
+    @pytest.mark.parametrize("step", ["_lasting_files", "_write_requests", "_upload"])
+    def test_job_that_another_attempt_submits_while_the_requests_are_uploaded_is_used(
+        self, attempt, new_run, hook, monkeypatch, step
+    ):
+        run, others = new_run(), []
+        real = getattr(run._input, step)
+
+        def meanwhile(*arguments: Any) -> Any:
+            result = real(*arguments)
+            others.extend(attempt(is_retry=True))
+            return result
+
+        monkeypatch.setattr(run._input, step, meanwhile)
+
+        job = run.submit(run.plan()[0])
+
+        assert jobs(hook) == [job.name] == [other.name for other in others]
+        assert run.adopted == {job.name}
+
+    def test_job_that_another_attempt_submits_while_this_one_is_refused_is_used(self, attempt, new_run, hook, emulator):
+        emulator.faults.add("create_batch", "batches_full")
+        run = new_run()
+        [plan] = run.plan()
+        with pytest.raises(e.GeminiRateLimitError):
+            run.submit(plan)
+
+        [other] = attempt()
+
+        assert run.submit(plan).name == other.name
+        assert jobs(hook) == [other.name]
+
+    def test_job_whose_repeated_request_was_refused_is_used(self, new_run, hook, monkeypatch):
+        # A gateway can send a request twice, and report the refusal of the second.
+        submit, run = hook.batches.submit, hook.batch_run(spec_of())
+        [plan] = run.plan()
+
+        def refused(*arguments: Any) -> BatchJob:
+            submit(*arguments)
+            raise e.GeminiRateLimitError("There are too many jobs.")
+
+        monkeypatch.setattr(hook.batches, "submit", refused)
+        with pytest.raises(e.GeminiRateLimitError):
+            run.submit(plan)
+
+        assert jobs(hook) == [run.submit(plan).name]
+
+    def test_only_jobs_of_an_earlier_attempt_are_adopted(self, new_run, attempt):
+        run = new_run(*"abcd", max_requests=2)
+        first = run.submit(run.plan()[0])
+        assert run.adopted == set()
+
+        later = new_run(*"abcd", max_requests=2, is_retry=True)
+        for plan in later.plan():
+            later.submit(plan)
+
+        assert later.adopted == {first.name}
+
+
+class TestFindingInTheList:
+    @pytest.mark.parametrize("length", [72, 80, 128])
+    def test_job_whose_display_name_was_shortened_is_found(self, attempt, hook, monkeypatch, length):
+        submit = BatchCalls.submit
+        monkeypatch.setattr(
+            BatchCalls, "submit", lambda self, model, name, file: submit(self, model, name[:length], file)
+        )
+        [job] = attempt(label="a label of more than forty characters, which are kept")
+        assert len(job.display_name) == length
+
+        assert attempt(label="a label of more than forty characters, which are kept", is_retry=True) == [job]
+        assert jobs(hook) == [job.name]
+
+    @pytest.mark.parametrize("ahead", [0, 0.5, 3, 20])
+    def test_job_of_a_run_that_is_planned_for_later_is_found(self, attempt, hook, clock, emulator, ahead):
+        since = clock.now() + ahead * HOUR
+        [job] = attempt(since=since)
+        # So many newer jobs that the first page of the list is full of them.
+        emulator.settings.max_batches = 1000
+        for _ in range(101):
+            hook.batches.submit(MODEL, "theirs", BatchMark.parse(job.display_name).input)
+
+        assert attempt(since=since, is_retry=True) == [job]
+
+    def test_pages_of_jobs_from_before_the_run_are_not_read(self, attempt, hook, clock, emulator):
+        emulator.settings.max_batches = 1000
+        [job] = attempt(owner=Owner("dag", "another run", "ask", deployment="here"))
+        for _ in range(150):
+            hook.batches.submit(MODEL, "theirs", BatchMark.parse(job.display_name).input)
+        clock.advance(25 * HOUR)
+        emulator.clear_journal()
+
+        attempt(since=clock.now())
+
+        assert calls(emulator, "list_batches") == ["list_batches"] * 2
+
+
+class TestIntent:
+    """What is recorded before anything is uploaded, so that a killed attempt leaves a trace."""
+
+    def test_attempt_that_is_killed_while_it_uploads_leaves_a_trace(self, attempt, clock, store, mocker):
+        class Killed(BaseException):
+            pass
+
+        upload = mocker.patch.object(batch_input.BatchInput, "_upload", side_effect=Killed)
+        with pytest.raises(Killed):
+            attempt(store=store)
+        mocker.stop(upload)
+
+        [job] = attempt(store=store)
+
+        assert clock.slept == [LIST_LAG_SECONDS]
+        assert json.loads(next(iter(store.kept.values())))["name"] == job.name
+
+    @pytest.mark.parametrize("fault", [("start", "forbidden"), ("finalize", "forbidden")])
+    def test_failed_upload_leaves_no_trace(self, attempt, clock, store, emulator, fault):
+        emulator.faults.add(*fault, times=None)
+        with pytest.raises(e.GeminiFilesError):
+            attempt(store=store)
+        emulator.faults.clear()
+
+        assert not any(key.startswith("gemini_batch_") for key in store.kept)
+
+    def test_file_that_is_gone_leaves_no_trace(self, attempt, store):
+        with pytest.raises(e.GeminiFileGoneError):
+            attempt({"files": "files/unknown", "prompt": "x"}, store=store)
+
+        assert store.kept == {}
+
+    def test_trace_of_an_earlier_attempt_outlives_a_failed_upload(self, attempt, new_run, store, emulator):
+        [plan] = new_run({"files": "files/unknown", "prompt": "x"}).plan()
+        key = f"gemini_batch_{plan.fingerprint}"
+        store.set(key, {"version": 1, "submitted": 1_700_000_000})
+
+        with pytest.raises(e.GeminiFileGoneError):
+            attempt({"files": "files/unknown", "prompt": "x"}, store=store)
+
+        assert key in store.kept
+
+    def test_second_look_of_an_earlier_part_of_the_attempt_is_enough(self, new_run, clock):
+        run = new_run(is_retry=True)
+        run.has_looked_later = True
+
+        run.submit(run.plan()[0])
+
+        assert clock.slept == []
+
+
+class TestFormerRequests:
+    def test_job_that_goes_on_with_other_requests_is_named_in_the_log(self, attempt, new_run, mocker):
+        [former] = attempt("former")
+        run = new_run("other")
+        warning = mocker.spy(run._log, "warning")
+
+        run.submit(run.plan()[0])
+
+        [line] = logged_by(warning)
+        assert line.startswith(f"{former.name} still works on other requests of this task. If they are not needed")
+
+    @pytest.mark.parametrize("fields", [{}, {"owner": Owner("dag", "another run", "ask", deployment="here")}])
+    def test_other_jobs_are_not_named(self, attempt, new_run, clock, mocker, fields):
+        attempt("former", **fields)
+        if not fields:
+            clock.advance(JOB_SECONDS)
+        run = new_run(*"abcd", max_requests=2)
+        warning = mocker.spy(run._log, "warning")
+
+        for plan in run.plan():
+            run.submit(plan)
+
+        assert logged_by(warning) == []
 
 
 class TestRefusedJob:
@@ -831,6 +1018,40 @@ class TestOutput:
 
         assert [row["key"] for row in rows] == ["x", "y"]
         assert all(isinstance(row["value"], dict) for row in rows)
+
+    def test_results_that_expire_before_they_are_read_are_worth_a_retry(self, attempt, new_run, hook, clock):
+        [job] = attempt()
+        clock.advance(JOB_SECONDS)
+        ended = hook.get_batch(job.name)
+        clock.advance(49 * HOUR)
+
+        with ExitStack() as opened, pytest.raises(e.GeminiBatchInterruptedError, match="A retry submits the requests"):
+            new_run().collect([ended], Results(), opened)
+
+    def test_key_in_the_error_of_a_row_is_hidden(self, attempt, new_run, land, emulator):
+        message = f"key {API_KEY} is suspended"
+        emulator.faults.add("create_batch", "rows_failed", error={"code": 403, "message": message})
+
+        rows = land(new_run(), *attempt())
+
+        assert {row["error"]["message"] for row in rows} == {"key *** is suspended"}
+
+    def test_rows_of_files_have_the_names_of_their_sources(self, attempt, new_run, land, hook, tmp_path):
+        names = [owned_file(hook, tmp_path / name).name for name in ("b  b.txt", "a.txt")]
+
+        def asked(labels: dict[str, str]) -> BatchRequests:
+            return BatchRequests(from_files(names, labels.get), Words(prompt="x", model=MODEL))
+
+        # The names were not known yet, or are not any more, when the job was submitted.
+        submitted = attempt(requests=asked({}))
+        later = new_run(requests=asked(dict(zip(names, ["b  b.txt", "a.txt"], strict=True))), is_retry=True)
+        assert later.submit(later.plan()[0]).name == submitted[0].name
+
+        rows = land(later, *submitted)
+
+        assert [(row["key"], row["files"], row["error"]) for row in rows] == [
+            ("b  b.txt", [names[0]], None), ("a.txt", [names[1]], None),
+        ]  # fmt: skip
 
     def test_odd_lines_are_logged(self, attempt, new_run, land, mocker, hook, clock):
         [job] = attempt()

@@ -241,6 +241,18 @@ class TestJobsWithoutResults:
         with pytest.raises(e.GeminiBatchCancelledError):
             outcome(sensor(job.name))
 
+    @pytest.mark.parametrize("mode", ["poke", "reschedule"])
+    def test_job_whose_results_never_appear_is_an_error_in_every_process(self, hook, context, clock, emulator, mode):
+        emulator.faults.add("create_batch", "batch_output_late", seconds=10**6)
+        context["ti"].get_first_reschedule_date = lambda _: None
+        job = submit_job(hook)
+        clock.advance(JOB_SECONDS + 3590)
+        assert not sensor(job.name, mode=mode).poke(context).is_done
+        clock.advance(20)
+
+        with pytest.raises(e.GeminiBatchInterruptedError, match="names no results after 60 minutes"):
+            sensor(job.name, mode=mode).poke(context)
+
     def test_job_that_is_gone_is_an_error_after_five_minutes(self, outcome, clock):
         with pytest.raises(e.GeminiBatchGoneError, match="batches/unknown does not exist"):
             outcome(sensor("batches/unknown"))
