@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
@@ -119,6 +120,15 @@ class TestGet:
         clock.advance(JOB_SECONDS)
 
         assert hook.get_batch(job.name).error["code"] == code
+
+    def test_key_in_the_reason_of_a_failed_job_is_hidden(self, hook, new_job, clock, emulator):
+        message = f"key {API_KEY} is suspended"
+        emulator.faults.add("create_batch", "batch_failed", error={"code": 7, "message": message})
+        job = new_job()
+        clock.advance(JOB_SECONDS)
+
+        assert hook.get_batch(job.name).error == {"code": 7, "message": "key *** is suspended"}
+        assert API_KEY not in str(hook.list_batches())
 
     def test_job_that_does_not_exist_is_gone(self, hook):
         with pytest.raises(e.GeminiBatchGoneError, match=r"batches/unknown does not exist: it was deleted, or belongs"):
@@ -472,6 +482,23 @@ class TestResults:
         [line] = logged_by(warning)
         assert line.startswith(f"Cannot download {ended.output_file}")
         assert line.endswith("The download goes on in 1.0 s.")
+
+    def test_url_that_a_download_is_redirected_to_is_not_logged(self, hook, ended, emulator):
+        # Its query can be a secret that authorises anyone who has it.
+        emulator.settings.redirect_downloads = True
+        lines: list[str] = []
+        handler = logging.Handler()
+        handler.emit = lambda record: lines.append(record.getMessage())
+        log = logging.getLogger("httpx")
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        try:
+            hook.batches.download_results(ended, io.BytesIO())
+        finally:
+            log.removeHandler(handler)
+            log.setLevel(logging.NOTSET)
+
+        assert lines == []
 
     def test_results_that_have_expired_are_gone(self, hook, ended, clock):
         clock.advance(49 * 3600)

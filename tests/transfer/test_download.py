@@ -207,10 +207,11 @@ class TestRedirects:
     def redirected(self, emulator):
         emulator.settings.redirect_downloads = True
 
-    def test_other_host_is_followed_without_the_key(self, download, sent):
+    def test_other_host_is_followed_without_the_key(self, download, sent, hidden):
         assert download() == CONTENT
 
         first, second = sent
+        assert hidden == [str(second.url).partition("?")[0]]
         assert first.headers["x-goog-api-key"] == API_KEY
         assert first.url.host != second.url.host
         assert API_KEY not in str((second.url, second.headers.multi_items()))
