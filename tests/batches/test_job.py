@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_gemini_files.batches.job import BatchJob, parse_batch_name, parse_batch_names
+from airflow_provider_gemini_files.batches.job import (
+    ENDED,
+    BatchJob,
+    parse_batch_name,
+    parse_batch_names,
+    parse_state,
+)
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 NAME = "batches/abc"
@@ -114,8 +120,13 @@ class TestOutput:
 
         assert (read.output_file, read.is_inline, read.has_results) == ("files/r", False, True)
 
-    def test_results_in_the_job_itself_are_results(self):
-        read = job("BATCH_STATE_SUCCEEDED", response={"inlinedResponses": {"inlinedResponses": [{"response": {}}]}})
+    @pytest.mark.parametrize("kind", ["inlinedResponses", "inlinedEmbedContentResponses"])
+    @pytest.mark.parametrize("place", ["response", "metadata"])
+    def test_results_in_the_job_itself_are_results(self, kind, place):
+        output = {kind: {"inlinedResponses": [{"response": {}}]}}
+        fields = {"response": output} if place == "response" else {"metadata": {"output": output}}
+
+        read = job("BATCH_STATE_SUCCEEDED", **fields)
 
         assert (read.output_file, read.is_inline, read.has_results) == (None, True, True)
 
@@ -240,6 +251,24 @@ class TestRecord:
 
     def test_record_of_another_version_is_read(self):
         assert BatchJob.from_dict({"name": NAME, "state": "RUNNING", "colour": "red"}) == BatchJob(NAME, "RUNNING")
+
+
+class TestStateOfAFilter:
+    @pytest.mark.parametrize("state", ["RUNNING", "running", " JOB_STATE_RUNNING ", "BATCH_STATE_RUNNING"])
+    def test_state_is_read_without_its_prefix(self, state):
+        assert parse_state(state) == "RUNNING"
+
+    @pytest.mark.parametrize("state", ["PENDING", *sorted(ENDED)])
+    def test_every_state_can_be_asked_for(self, state):
+        assert parse_state(f"JOB_STATE_{state}") == state
+
+    def test_no_state_is_no_filter(self):
+        assert parse_state(None) is None
+
+    @pytest.mark.parametrize("state", ["RUNING", "", "None", "JOB_STATE_"])
+    def test_state_that_does_not_exist_is_refused_with_those_that_do(self, state):
+        with pytest.raises(GeminiInputError, match=r"is not a state of a batch job; there are CANCELLED, EXPIRED"):
+            parse_state(state)
 
 
 class TestName:
