@@ -240,6 +240,9 @@ class Ask:
         self._log.info("%s answered (%s): %s", answer.model_version, answer.finish_reason, in_words(answer.usage))
         if answer.unreadable:
             self._log.warning("Media that cannot be decoded are left out: %s", ", ".join(answer.unreadable))
+        if answer.citations:
+            titles = (shown_text(str(citation.get("title"))) for citation in answer.citations)
+            self._log.info("The answer cites %s", ", ".join(dict.fromkeys(titles)))
         if kinds := answer.other_kinds():
             self._log.info("Besides its text, the answer has: %s", kinds)
         for kind, modality, count in counts(answer.usage):

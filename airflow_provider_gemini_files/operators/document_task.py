@@ -191,6 +191,7 @@ class DocumentTask:
         now = self._clock.now()
         schedule = Schedule(now, resume.deadline, settings.poll_interval, settings.max_poll_interval)
         wait = DocumentWait(names, schedule, settings.failed_grace)
+        self._log.info("Waiting for %d documents to become ACTIVE", len(names))
         if settings.deferrable:
             resume.deleted += self._sync.deleted_missing
             trigger = GeminiDocumentStateTrigger(
