@@ -33,7 +33,7 @@ from airflow_provider_gemini_files.operators.file_search import GeminiSyncFileSe
 JOB_SECONDS = 20
 NAMES = st.sampled_from(["a.md", "b.md", "c.md"])
 #: The place of a request among those of a sync.
-PLACES = st.integers(1, 14)
+PLACES = st.integers(1, 8)
 
 
 class Killed(BaseException):
@@ -163,7 +163,7 @@ class Syncs(RuleBasedStateMachine):
     @rule(
         action=st.sampled_from(["document_failed", "operation_error"]),
         seconds=st.sampled_from([None, 110, 290, 500]),
-        nth=st.integers(1, 3),
+        nth=st.integers(1, 2),
         place=st.none() | PLACES,
     )
     def failing_document(self, action: str, seconds: int | None, nth: int, place: int | None) -> None:
@@ -273,8 +273,8 @@ def test_store_is_in_step_after_one_undisturbed_sync_and_never_without_a_documen
     fields = {"emulator": emulator, "transport": transport, "deferrable": deferrable}
     machine = type("Syncs", (Syncs,), fields)
     bounds = settings(
-        max_examples=20,
-        stateful_step_count=8,
+        max_examples=30,
+        stateful_step_count=10,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
