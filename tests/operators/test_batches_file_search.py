@@ -165,7 +165,7 @@ class TestRequests:
         ("arguments", "told"),
         [
             ({"file_search": {"stores": []}}, "stores is empty"),
-            ({"file_search": {"stores": ["x"]}}, "'x' is not a store"),
+            ({"file_search": {"stores": ["files/x"]}}, "'files/x' is not"),
             ({"file_search": {"store": "x"}}, "unknown store"),
             ({"requests": [{"prompt": "x", "file_search": {"stores": []}}]}, r"requests\[0\]: .*stores is empty"),
             ({"generation_config": {"tools": [{"google_search": {}}]}}, "cannot be combined with google_search"),
