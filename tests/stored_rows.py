@@ -53,3 +53,24 @@ CAPACITY_V2 = {
     },
     "needed_bytes": 100,
 }
+
+DOCUMENTS_V2 = {
+    "version": 2,
+    "gemini_conn_id": "gemini_default",
+    "began": 1_800_000_000.0,
+    "deadline": 1_800_003_600.0,
+    "not_before": 1_800_000_006.0,
+    "poll_interval": 5,
+    "max_poll_interval": 30,
+    "resume": {
+        "version": 1,
+        "began": 1_800_000_000.0,
+        "deadline": 1_800_003_600.0,
+        "rounds": 1,
+        "unchanged": 10,
+        "replaced": 2,
+        "deleted": 3,
+    },
+    "document_names": ["fileSearchStores/a/documents/b", "fileSearchStores/a/documents/c"],
+    "failed_grace": 300.0,
+}

@@ -27,14 +27,26 @@ class DocumentWait(Wait[Document]):
         super().__init__(names, schedule)
         self._failed_grace = failed_grace
         self._failed_since: dict[str, float] = {}
+        self._polled: set[str] = set()
 
     def judge(self, seen: Document, now: float) -> bool | GeminiFilesError:
         """Return whether a document is ACTIVE, or the error of one that has been FAILED for too long."""
+        is_first = seen.name not in self._polled
+        self._polled.add(seen.name)
         if seen.state != "FAILED":
             self._failed_since.pop(seen.name, None)
             return seen.state == "ACTIVE"
-        since = self._failed_since.setdefault(seen.name, now)
+        since = self._failed_since.setdefault(seen.name, self._changed(seen, now) if is_first else now)
         return document_failed(seen) if now - since >= self._failed_grace else False
+
+    def _changed(self, seen: Document, now: float) -> float:
+        """
+        Return since when a document has been FAILED that this process has not polled before.
+
+        A wait is continued by other processes: by those of a sensor's pokes, or by a triggerer that was restarted.
+        """
+        changed = seen.changed_at()
+        return now if changed is None else min(max(changed, self.schedule.began), now)
 
     def state_of(self, seen: Document) -> str:
         """Return the document's state."""

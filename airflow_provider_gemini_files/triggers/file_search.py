@@ -43,8 +43,7 @@ class GeminiDocumentStateTrigger(GeminiTrigger):
         """Wait, and log now and then for what."""
         await self.settle()
         wait = DocumentWait(self.document_names, self.schedule, self.failed_grace)
-        resource = documents_of(store_of(self.document_names))
-        waiting = asyncio.ensure_future(wait_until_ready(resource, self.gemini_conn_id, wait, self._clock))
+        waiting = asyncio.ensure_future(self._wait_until_ready(wait))
         try:
             documents = await self._result(waiting, wait)
         except GeminiFilesError as error:
@@ -54,6 +53,10 @@ class GeminiDocumentStateTrigger(GeminiTrigger):
             waiting.cancel()
         self.log.info("ACTIVE after %.0f s: %d documents", wait.schedule.waited(self._clock.now()), len(documents))
         yield TriggerEvent(documents_event(documents, self.resume))  # type: ignore[no-untyped-call]
+
+    async def _wait_until_ready(self, wait: DocumentWait) -> list[Document]:
+        resource = documents_of(store_of(self.document_names))
+        return await wait_until_ready(resource, self.gemini_conn_id, wait, self._clock)
 
     async def _result(self, waiting: asyncio.Future[list[Document]], wait: DocumentWait) -> list[Document]:
         while True:

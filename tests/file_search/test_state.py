@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from airflow_provider_gemini_files import exceptions as e
@@ -72,6 +74,35 @@ def test_graces_of_documents_are_their_own():
 
     with pytest.raises(e.GeminiDocumentFailedError, match="documents/b"):
         seen(waiting, (300, "FAILED"))
+
+
+class TestWaitThatAnotherProcessContinues:
+    """Each poke of a sensor that is rescheduled is a process of its own."""
+
+    BEGAN = 1_790_000_000.0
+
+    def judged(self, changed: str | None, now: float) -> bool:
+        waiting = DocumentWait([NAME], Schedule(self.BEGAN), FAILED_GRACE)
+        waiting.see(NAME, Document(NAME, "FAILED", create_time=changed, update_time=changed), now)
+        return waiting.check(now)
+
+    def at(self, seconds: float) -> str:
+        return datetime.fromtimestamp(self.BEGAN + seconds, UTC).isoformat()
+
+    def test_grace_counts_from_the_change_of_the_document(self):
+        assert self.judged(self.at(50), self.BEGAN + 349) is False
+        with pytest.raises(e.GeminiDocumentFailedError):
+            self.judged(self.at(50), self.BEGAN + 350)
+
+    def test_grace_counts_from_the_beginning_of_the_wait_if_the_change_was_before(self):
+        assert self.judged(self.at(-5000), self.BEGAN) is False
+        assert self.judged(self.at(-5000), self.BEGAN + 299) is False
+        with pytest.raises(e.GeminiDocumentFailedError):
+            self.judged(self.at(-5000), self.BEGAN + 300)
+
+    @pytest.mark.parametrize("changed", [None, "2099-01-01T00:00:00Z"])
+    def test_grace_counts_from_now_if_the_change_is_not_known(self, changed):
+        assert self.judged(changed, self.BEGAN + 3000) is False
 
 
 def test_without_a_grace_the_first_failure_counts():

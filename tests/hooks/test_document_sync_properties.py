@@ -33,7 +33,7 @@ from airflow_provider_gemini_files.operators.file_search import GeminiSyncFileSe
 JOB_SECONDS = 20
 NAMES = st.sampled_from(["a.md", "b.md", "c.md"])
 #: The place of a request among those of a sync.
-PLACES = st.integers(1, 14)
+PLACES = st.integers(1, 8)
 
 
 class Killed(BaseException):
@@ -133,7 +133,8 @@ class Syncs(RuleBasedStateMachine):
                 event = asyncio.run(_first_event(deferred))
                 run = functools.partial(getattr(operator, deferred.method_name), event=event)
 
-    def disturbed(self) -> None:
+    def disturbed(self, is_last: bool) -> None:
+        """Sync once; and once more undisturbed if this disturbance is the last one for now."""
         try:
             self.sync()
         except (GeminiFilesError, Killed):
@@ -144,37 +145,50 @@ class Syncs(RuleBasedStateMachine):
             for thread in threading.enumerate():
                 if thread.name.startswith("gemini-document"):
                     thread.join()
+        if is_last:
+            self.undisturbed()
 
-    @rule(place=PLACES, is_done=st.booleans())
-    def killed(self, place: int, is_done: bool) -> None:
+    @rule(changed=NAMES, place=PLACES, is_done=st.booleans(), is_last=st.booleans())
+    def killed(self, changed: str, place: int, is_done: bool, is_last: bool) -> None:
+        self.write(changed)
         self.transport.kill_at(place, is_done=is_done)
-        self.disturbed()
+        self.disturbed(is_last)
 
     @rule(
+        changed=NAMES,
         method=st.sampled_from(["list_documents", "start_document", "finalize", "delete_document", "get_document"]),
         action=st.sampled_from(["reset", "lose_answer", "overloaded", "internal", "rate_limit"]),
         nth=st.integers(1, 3),
         times=st.sampled_from([1, 2, 5]),
+        is_last=st.booleans(),
     )
-    def failing_service(self, method: str, action: str, nth: int, times: int) -> None:
+    def failing_service(self, changed: str, method: str, action: str, nth: int, times: int, is_last: bool) -> None:
+        self.write(changed)
         self.emulator.faults.add(method, action, nth=nth, times=times)
-        self.disturbed()
+        self.disturbed(is_last)
 
     @rule(
+        changed=NAMES,
         action=st.sampled_from(["document_failed", "operation_error"]),
         seconds=st.sampled_from([None, 110, 290, 500]),
-        nth=st.integers(1, 3),
+        nth=st.integers(1, 2),
         place=st.none() | PLACES,
+        is_last=st.booleans(),
     )
-    def failing_document(self, action: str, seconds: int | None, nth: int, place: int | None) -> None:
+    def failing_document(
+        self, changed: str, action: str, seconds: int | None, nth: int, place: int | None, is_last: bool
+    ) -> None:
+        self.write(changed)
         given = {} if action == "operation_error" else {"seconds": seconds}
         self.emulator.faults.add("start_document", action, nth=nth, **given)
         if place:
             self.transport.kill_at(place, is_done=True)
-        self.disturbed()
+        self.disturbed(is_last)
 
-    @rule(place=PLACES, killed_at=st.none() | PLACES)
-    def second_sync_at_once(self, place: int, killed_at: int | None) -> None:
+    @rule(changed=NAMES, place=PLACES, killed_at=st.none() | PLACES, is_last=st.booleans())
+    def second_sync_at_once(self, changed: str, place: int, killed_at: int | None, is_last: bool) -> None:
+        self.write(changed)
+
         def second() -> None:
             if killed_at:
                 self.transport.kill_at(killed_at, is_done=True)
@@ -184,7 +198,7 @@ class Syncs(RuleBasedStateMachine):
                 self.transport.forget()
 
         self.transport.call_at(place, second)
-        self.disturbed()
+        self.disturbed(is_last)
 
     @rule()
     def undisturbed(self) -> None:
@@ -267,17 +281,69 @@ def _one_by_one(function: Callable[..., Any], work: Any, items: Any, **options: 
     return function(work, items, **{**options, "concurrency": 1})
 
 
-@pytest.mark.parametrize("deferrable", [False, True], ids=["in the worker", "deferred"])
-def test_store_is_in_step_after_one_undisturbed_sync_and_never_without_a_document(emulator, transport, deferrable):
+def machine_of(emulator: GeminiEmulator, transport: Transport, deferrable: bool = False) -> type[Syncs]:
     emulator.settings.job_seconds = JOB_SECONDS
     fields = {"emulator": emulator, "transport": transport, "deferrable": deferrable}
-    machine = type("Syncs", (Syncs,), fields)
+    return type("Syncs", (Syncs,), fields)
+
+
+@pytest.mark.parametrize(("deferrable", "examples"), [(False, 20), (True, 8)], ids=["in the worker", "deferred"])
+def test_store_is_in_step_after_one_undisturbed_sync_and_never_without_a_document(
+    emulator, transport, deferrable, examples
+):
     bounds = settings(
-        max_examples=20,
-        stateful_step_count=8,
+        max_examples=examples,
+        stateful_step_count=6,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
 
-    run_state_machine_as_test(machine, settings=bounds)
+    run_state_machine_as_test(machine_of(emulator, transport, deferrable), settings=bounds)
+
+
+Step = Callable[[Syncs], object]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(
+            [lambda it: it.failing_document("a.md", "operation_error", None, 1, 3, False)],
+            id="document that vanishes after a kill",
+        ),
+        pytest.param(
+            [
+                lambda it: it.failing_document("a.md", "document_failed", 500, 1, 3, False),
+                lambda it: it.killed("a.md", 3, True, False),
+            ],
+            id="document that recovers after its source has changed",
+        ),
+        pytest.param(
+            [lambda it: it.second_sync_at_once("a.md", 2, 3, False)],
+            id="two syncs that both add a document, one of them killed",
+        ),
+        pytest.param(
+            [lambda it: it.undisturbed(), lambda it: it.second_sync_at_once("a.md", 4, None, False)],
+            id="second sync while the first one waits to replace a document",
+        ),
+        pytest.param(
+            [lambda it: it.undisturbed(), lambda it: it.remove("a.md")],
+            id="last source that is removed",
+        ),
+        pytest.param(
+            [
+                lambda it: it.write("b.md"),
+                lambda it: it.failing_service("a.md", "start_document", "rate_limit", 1, 5, False),
+            ],
+            id="rate limit of the first of several uploads",
+        ),
+    ],
+)
+def test_store_is_in_step_after(emulator, transport, steps: list[Step]):
+    machine = machine_of(emulator, transport)()
+
+    for step in steps:
+        step(machine)
+
+    machine.teardown()

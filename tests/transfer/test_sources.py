@@ -186,6 +186,14 @@ def test_no_file_at_all_is_an_error(folder, source):
         find_sources(source.format(folder) if isinstance(source, str) else source)
 
 
+@pytest.mark.parametrize("source", [[], "{}/none*.txt", "{}/none"])
+def test_no_file_at_all_is_taken_if_the_caller_allows_it(folder, source):
+    (folder / "none").mkdir()
+    given = source.format(folder) if isinstance(source, str) else source
+
+    assert find_sources(given, allow_none=True).sources == []
+
+
 # --- names that look like something else ---------------------------------------------------------------------------
 
 
