@@ -178,9 +178,12 @@ class DocumentSync:
 
     def _split(self, documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
         """Return the documents whose source is gone, and the others."""
-        is_gone = [one.origin is not None and not self._is_wanted(one.origin.source) for one in documents]
-        gone = [document for document, gone in zip(documents, is_gone, strict=True) if gone]
-        return gone, [document for document in documents if document not in gone]
+        gone: list[Document] = []
+        others: list[Document] = []
+        for one in documents:
+            is_gone = one.origin is not None and not self._is_wanted(one.origin.source)
+            (gone if is_gone else others).append(one)
+        return gone, others
 
     def _take(self, outcome: Outcome[Wanted, str | None]) -> None:
         uri = outcome.item.uri
