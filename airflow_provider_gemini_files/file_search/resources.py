@@ -152,7 +152,7 @@ def parse_documents(documents: Any) -> list[str]:
 
     :raises GeminiInputError: if there is none, or one cannot be read.
     """
-    is_one = documents is None or isinstance(documents, str | Mapping)
+    is_one = not isinstance(documents, Iterable) or isinstance(documents, str | Mapping)
     names = [parse_document(one) for one in ([documents] if is_one else list(documents))]
     if not names:
         raise GeminiInputError("There is no document: the list is empty.")

@@ -16,7 +16,7 @@ class SyncPlan:
     :param uploads: sources that have no document of their present state.
     :param pending: documents to wait for.
     :param deletions: documents that no question needs any more.
-    :param unchanged: sources whose document is ACTIVE and has their present state.
+    :param unchanged: sources whose document is ACTIVE and has their present state, or a newer one.
     :param gone: number of :attr:`deletions` whose source is gone.
     :param unlisted: number of documents that were added, and are not in the list of documents yet.
     :param replaced: sources of :attr:`uploads` and :attr:`pending` that have an older document.
@@ -51,6 +51,7 @@ def plan_sync(
     owner: str,
     *,
     is_failed: Callable[[Document], bool],
+    is_newer: Callable[[Document], bool] = lambda _: False,
     delete_missing: bool = True,
 ) -> SyncPlan:
     """
@@ -62,27 +63,32 @@ def plan_sync(
 
     :param fingerprints: the present fingerprint of each source, by its URI.
     :param documents: all documents of the store; those of other owners are left alone.
-    :param is_failed: whether a FAILED document has been so for too long to become ACTIVE.
+    :param is_failed: whether a document of the present state cannot be used, such as one that has been FAILED for long.
+    :param is_newer: whether a document was made after the sources were looked at. Another sync has then seen a newer
+        state of its source: it stays, and this sync leaves the source alone.
     """
     existing: dict[str, _Existing] = {}
     deletions: list[Document] = []
+    newer: set[str] = set()
     for document in documents:
         origin = document.origin
         if origin is None or origin.owner != owner:
             continue
         if origin.source not in fingerprints:
-            deletions += [document] if delete_missing else []
+            deletions += [document] if delete_missing and not is_newer(document) else []
             continue
         of_source = existing.setdefault(origin.source, _Existing())
-        if origin.fingerprint != fingerprints[origin.source]:
-            of_source.old.append(document)
-        else:
+        if origin.fingerprint == fingerprints[origin.source]:
             (of_source.failed if is_failed(document) else of_source.right).append(document)
+        elif is_newer(document):
+            newer.add(origin.source)
+        else:
+            of_source.old.append(document)
     gone = len({document.name for document in deletions})
     uploads: list[str] = []
     pending: list[Document] = []
-    unchanged: set[str] = set()
-    for source in fingerprints:
+    unchanged = set(newer)
+    for source in (source for source in fingerprints if source not in newer):
         found = existing.get(source, _Existing())
         deletions += found.failed
         active = _first(document for document in found.right if document.state == "ACTIVE")

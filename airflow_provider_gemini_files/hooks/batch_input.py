@@ -196,6 +196,10 @@ class BatchInput:
 
         config = self._config_reader()
         for one in requests:
+            if self._spec.require_citations and one.request.file_search is None:
+                raise GeminiInputError(
+                    f"Request {one.key!r} has no file_search: require_citations needs the stores to cite."
+                )
             try:
                 sdk.request_json([], config(one.request))
             except GeminiInputError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from airflow.providers.common.compat.sdk import Stats
@@ -15,8 +15,10 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiDocumentFailedError,
     GeminiFilesError,
     GeminiInputError,
+    GeminiIntegrityError,
     GeminiPermanentError,
     GeminiStorageFullError,
+    GeminiStoreGoneError,
 )
 from airflow_provider_gemini_files.file_search.resources import Document
 from airflow_provider_gemini_files.file_search.sync_plan import SyncPlan, plan_sync
@@ -27,9 +29,12 @@ from airflow_provider_gemini_files.hooks.uploads import UploadCalls
 from airflow_provider_gemini_files.hooks.wanted_documents import SyncSpec, Wanted, WantedDocuments
 from airflow_provider_gemini_files.transfer.memory import StateStore
 from airflow_provider_gemini_files.transfer.source import Source
+from airflow_provider_gemini_files.transfer.sources import is_url
 
 #: Seconds for which a new document may be missing from the list: how soon it is there is not documented.
 _LIST_LAG_SECONDS = 300.0
+#: Seconds by which the service's clock is known: its responses tell the second only, and take their time.
+_CLOCK_SECONDS = 2.0
 
 
 class DocumentSync:
@@ -61,19 +66,33 @@ class DocumentSync:
         #: When a document of each source was added, and its name as far as it is known.
         self._added: dict[str, tuple[float, str | None]] = {}
         self._deleted: set[str] = set()
+        #: Names of documents that this task has added; of these, the ones that a former part of it has added.
+        self._own: set[str] = set()
+        self._expected: list[str] = []
+        #: The sources are as they are now, or are later.
+        self._began = service.clock.now()
         #: Number of documents that were deleted because their source is gone.
         self.deleted_missing = 0
         self._documents: list[Document] = []
 
-    def want_sources(self, sources: Sequence[Source]) -> None:
+    def want_sources(self, sources: Sequence[Source], refused: Mapping[str, GeminiFilesError] | None = None) -> None:
         """
         Take the sources that the store has to hold.
 
         One that cannot be a document is a failure of its own, and keeps the document that it has.
+
+        :param refused: why sources cannot be uploaded at all, by their URI.
         """
+        for uri, error in (refused or {}).items():
+            self._fail(uri, error)
+        found: dict[str, Source] = {}
         for source in sources:
-            if source.uri in self._wanted:
-                # They differ only in a query, which can be a secret and is not kept.
+            former = found.setdefault(source.uri, source)
+            if former is not source and not is_url(source.uri) and former.fingerprint == source.fingerprint:
+                # A directory and a file of it, for example.
+                continue
+            if former is not source:
+                # URLs that differ only in a query, which can be a secret and is not kept.
                 told = f"Two sources are {shown_text(source.uri)}: give each another path."
                 self._fail(source.uri, GeminiInputError(told))
                 continue
@@ -100,17 +119,16 @@ class DocumentSync:
         fingerprints = {uri: wanted.fingerprint for uri, wanted in self._wanted.items()}
         # What cannot be read or sent now is still there, so its document stays.
         kept = {uri: "" for uri in self.failures if uri not in fingerprints}
-        listed = self._calls.list_documents(self._spec.store)
-        # The list may lag behind.
-        documents = self._documents = [one for one in listed if one.name not in self._deleted]
+        documents = self._documents = self._present_documents()
         planned = plan_sync(
             fingerprints | kept,
             documents,
             self._spec.owner,
             is_failed=self._is_failed,
+            is_newer=self._is_newer,
             delete_missing=self._spec.delete_missing,
         )
-        if not fingerprints and not kept and not self._spec.allow_empty:
+        if planned.gone and not fingerprints and not kept and not self._spec.allow_empty:
             raise GeminiInputError(
                 f"The source has nothing, and {self._spec.store} has {planned.gone} documents of it, which would all "
                 "be deleted. Check the source; if it is empty on purpose, set allow_empty=True."
@@ -120,8 +138,25 @@ class DocumentSync:
         self._check_imports(unlisted)
         self._check_types([uri for uri in planned.uploads if uri not in self.failures and uri not in unlisted])
         uploads = [uri for uri in planned.uploads if uri not in self.failures and uri not in unlisted]
-        replaced = planned.replaced.difference(self.failures)
-        return replace(planned, uploads=uploads, replaced=replaced, unlisted=len(unlisted.difference(self.failures)))
+        return replace(planned, uploads=uploads, unlisted=len(unlisted.difference(self.failures)))
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Look for documents that were added a moment ago, although the list may not have them yet."""
+        self._expected += names
+        self._own.update(self._expected)
+
+    def _present_documents(self) -> list[Document]:
+        """Return the documents of the store. The list may lag behind."""
+        listed = {document.name: document for document in self._calls.list_documents(self._spec.store)}
+        unlisted = [name for name in self._expected if name not in listed and name not in self._deleted]
+        for outcome in map_outcomes(self._calls.get_document, unlisted, name="gemini-document"):
+            if outcome.result:
+                listed[outcome.item] = outcome.result
+            elif isinstance(outcome.error, GeminiStoreGoneError):
+                self._expected.remove(outcome.item)
+            elif outcome.error:
+                raise outcome.error
+        return [document for name, document in listed.items() if name not in self._deleted]
 
     def _check_types(self, uris: Sequence[str]) -> None:
         """Count sources as failed that cannot be documents."""
@@ -160,6 +195,7 @@ class DocumentSync:
         pending = [document.name for document in planned.pending]
         if not planned.uploads:
             return pending
+        self._wanted |= {uri: self._renewed(uri) for uri in planned.uploads}
         wanted = [self._wanted[uri] for uri in planned.uploads]
         self._log.info("Adding %d documents to %s", len(wanted), self._spec.store)
         self._documents_of.open()
@@ -175,6 +211,17 @@ class DocumentSync:
             self._delete(gone)
         self._raise_if_hopeless(outcomes)
         return [*pending, *added]
+
+    def _renewed(self, uri: str) -> Wanted:
+        """Return what to add; a source that has changed since it was found is taken as it is now."""
+        wanted = self._wanted[uri]
+        if wanted.renew is None or not isinstance(self._problems.get(uri), GeminiIntegrityError):
+            return wanted
+        try:
+            return wanted.renew()
+        except GeminiFilesError as error:
+            self._log.warning("%s", error)
+            return wanted
 
     def _split(self, documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
         """Return the documents whose source is gone, and the others."""
@@ -195,6 +242,7 @@ class DocumentSync:
             self._problems.pop(uri, None)
             self._added[uri] = self._service.clock.now(), outcome.result
         if outcome.result:
+            self._own.add(outcome.result)
             lineage.indexed(self._service.hook, self._service.conn_id, uri, outcome.result)
 
     def _raise_if_hopeless(self, outcomes: Sequence[Outcome[Wanted, str | None]]) -> None:
@@ -213,9 +261,26 @@ class DocumentSync:
             if origin is None or origin.owner != self._spec.owner or document.state != "ACTIVE":
                 continue
             wanted = self._wanted.get(origin.source)
-            if wanted and wanted.fingerprint == origin.fingerprint:
+            if wanted and (wanted.fingerprint == origin.fingerprint or self._is_newer(document)):
                 found.setdefault(origin.source, document.name)
         return {uri: found[uri] for uri in self._wanted if uri in found}
+
+    def stale(self) -> set[str]:
+        """Return the failed sources that still have the document of an older state, as of the last plan."""
+        found = set()
+        for document in self._documents:
+            origin = document.origin
+            if origin and origin.owner == self._spec.owner and origin.source in self.failures:
+                wanted = self._wanted.get(origin.source)
+                if wanted is None or wanted.fingerprint != origin.fingerprint:
+                    found.add(origin.source)
+        return found
+
+    def errors(self) -> dict[str, str]:
+        """Return why sources have no document of their present state, by their URI."""
+        known, present = {**self._problems, **self.failures}, self.documents()
+        missing = [uri for uri in self._wanted if uri not in present]
+        return {uri: str(known.get(uri, "It was not added.")) for uri in dict.fromkeys([*self.failures, *missing])}
 
     def give_up(self, uris: Sequence[str]) -> None:
         """Count sources as failed that could not be added several times, or whose documents do not become ACTIVE."""
@@ -232,10 +297,26 @@ class DocumentSync:
         return uri in self._wanted or uri in self.failures
 
     def _is_failed(self, document: Document) -> bool:
+        if document.name in self._documents_of.spoiled:
+            return True
+        if document.state == "ACTIVE":
+            return self._has_wrong_size(document)
         if document.state != "FAILED":
             return False
         changed = document.changed_at()
         return changed is None or self._service.server_now() - changed >= self._spec.failed_grace
+
+    def _has_wrong_size(self, document: Document) -> bool:
+        """Return whether a document cannot be the whole source: one whose upload went wrong, and nobody deleted it."""
+        wanted = self._wanted.get(document.origin.source) if document.origin else None
+        return bool(wanted and document.size_bytes and document.size_bytes != wanted.size)
+
+    def _is_newer(self, document: Document) -> bool:
+        """Return whether another sync has made a document after this one has looked at the sources."""
+        if document.name in self._own or document.name in self._documents_of.spoiled:
+            return False
+        looked = self._began + self._service.server_now() - self._service.clock.now()
+        return (document.created_at() or 0.0) > looked + _CLOCK_SECONDS
 
     def _delete(self, documents: Sequence[Document]) -> None:
         _ = self._service.files_client

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
     GeminiInputError,
@@ -118,7 +119,9 @@ class FileSearchCalls:
         except (GeminiStoreGoneError, GeminiInputError):
             return None
         error = data.get("error")
-        return str(error.get("message") or error) if isinstance(error, Mapping) else None
+        if not isinstance(error, Mapping):
+            return None
+        return shown_text(error.get("message") or error, (self._service.connection.api_key,))
 
     def poll(self, store: str, wait: DocumentWait) -> bool:
         """

@@ -56,7 +56,12 @@ class ApiRequest:
         if not self.results:
             # What is done without a result has an empty object as its response.
             return not data
-        return any(key in data for key in self.results) or not _ERROR_KEYS & {str(key).lower() for key in data}
+        if any(key in data for key in self.results):
+            return True
+        if self.about is None and self.method == "GET":
+            # An empty list has no key at all.
+            return not data
+        return not _ERROR_KEYS & {str(key).lower() for key in data}
 
 
 def get_file(name: str) -> ApiRequest:
@@ -108,7 +113,7 @@ def read_response(response: ApiResponse, request: ApiRequest, connection: Gemini
     :raises GeminiFilesError: if the response is an error, or anything but a JSON object.
     """
     is_success = 200 <= response.status < 300
-    if is_success and not response.body:
+    if is_success and not response.body and not request.results:
         # A gateway may remove the empty object that answers a deletion.
         return {}
     if is_success and isinstance(response.data, dict) and request.is_result(response.data):

@@ -6,12 +6,17 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
-from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiIntegrityError, GeminiServiceError
+from airflow_provider_gemini_files.exceptions import (
+    GeminiFilesError,
+    GeminiInputError,
+    GeminiIntegrityError,
+    GeminiServiceError,
+)
 from airflow_provider_gemini_files.file_search.chunking import Chunking
 from airflow_provider_gemini_files.file_search.metadata import Origin, Value, check_metadata, to_api
 from airflow_provider_gemini_files.file_search.types import MAX_DOCUMENT_BYTES, document_type_of
@@ -20,7 +25,7 @@ from airflow_provider_gemini_files.hooks.file_search import FileSearchCalls
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls
 from airflow_provider_gemini_files.transfer.document_upload import NewDocument
 from airflow_provider_gemini_files.transfer.memory import Log, StateStore
-from airflow_provider_gemini_files.transfer.source import Source
+from airflow_provider_gemini_files.transfer.source import Source, checked_size
 from airflow_provider_gemini_files.transfer.stream import SourceBrokenError, head_of, sha256_of
 
 Compare = Literal["fingerprint", "sha256"]
@@ -69,15 +74,19 @@ class Wanted:
     A document that the store has to hold.
 
     :param uri: of the source; or the name of a file.
+    :param size: bytes, as far as known.
     :param add: adds the document, and returns its name; None if it is not known yet.
     :param check: raises GeminiInputError if it cannot be a document; it may read the beginning of the source.
+    :param renew: returns the document of the source as it is now.
     :param problem: returns why it cannot be added after all, once the service has tried; None if it does not say.
     """
 
     uri: str
     fingerprint: str
+    size: int | None
     add: Callable[[], str | None]
     check: Callable[[], object] = lambda: None
+    renew: Callable[[], Wanted] | None = None
     problem: Callable[[], str | None] = lambda: None
 
 
@@ -96,6 +105,8 @@ class WantedDocuments:
         self._spec = spec
         self._state = state
         self._log = log
+        #: Names of documents that are not what their metadata say, and could not be deleted.
+        self.spoiled: set[str] = set()
 
     def open(self) -> None:
         """Open the clients that the threads of several uploads share; each would open its own."""
@@ -120,7 +131,14 @@ class WantedDocuments:
             # Read for new documents only: thousands of unchanged objects are not opened.
             return document_type_of(source.name, self._spec.mime_type, lambda: head_of(source))
 
-        return Wanted(source.uri, fingerprint, lambda: self._upload(source, mime_type(), fields), mime_type)
+        return Wanted(
+            source.uri,
+            fingerprint,
+            source.size,
+            lambda: self._upload(source, mime_type(), fields),
+            check=mime_type,
+            renew=lambda: self.of_source(_renewed(source)),
+        )
 
     def _upload(self, source: Source, mime_type: str, fields: Mapping[str, Any]) -> str:
         """
@@ -128,27 +146,33 @@ class WantedDocuments:
 
         :raises GeminiIntegrityError: if it is not what its metadata say; it has then been deleted.
         """
-        before = _state_of(source)
+        _check_unchanged(source)
         document = NewDocument(source, mime_type, fields)
         try:
             uploaded = self._uploads.upload_document(self._spec.store, document, store=self._state)
         except GeminiInputError:
             # A source that has become shorter cannot be sent as it was found.
-            _state_of(source)
+            _check_unchanged(source)
             raise
         try:
             if uploaded.size_bytes != source.size:
                 raise GeminiIntegrityError(
                     f"{source.uri} has {source.size} bytes, and {uploaded.name}, which was made of it, "
-                    f"{uploaded.size_bytes}: it was deleted."
+                    f"{uploaded.size_bytes}: it is deleted."
                 )
-            if _state_of(source) != before:
-                raise GeminiIntegrityError(f"{source.uri} changed while it was uploaded: the document was deleted.")
+            _check_unchanged(source)
         except GeminiIntegrityError:
             # A question would find it until the next sync.
-            self._calls.delete_document(uploaded.name)
+            self._delete(uploaded.name)
             raise
         return uploaded.name
+
+    def _delete(self, name: str) -> None:
+        try:
+            self._calls.delete_document(name)
+        except GeminiFilesError as error:
+            self.spoiled.add(name)
+            self._log.warning("%s is not what its source is, and stays until the next attempt: %s", name, error)
 
     def of_file(self, file: GeminiFile) -> Wanted:
         """
@@ -170,7 +194,7 @@ class WantedDocuments:
         def problem() -> str | None:
             return self._calls.operation_error(operations[-1]) if operations else None
 
-        return Wanted(file.name, fingerprint, add, problem=problem)
+        return Wanted(file.name, fingerprint, file.size_bytes, add, problem=problem)
 
     def _compared(self, source: Source) -> tuple[str, ...]:
         if self._spec.compare == "fingerprint":
@@ -192,25 +216,42 @@ class WantedDocuments:
         return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
-def _state_of(source: Source) -> tuple[str, ...]:
+def _check_unchanged(source: Source) -> None:
     """
-    Return the fingerprint that a source has now.
+    Compare a source with what was found.
 
-    :raises GeminiIntegrityError: if it is gone or has another size; an attempt that finds it again can succeed.
+    :raises GeminiIntegrityError: if it is gone or has changed; an attempt that finds it again can succeed.
+    """
+    current = _state_of(source)
+    if current is None:
+        return
+    if int(current[1]) != source.size:
+        raise GeminiIntegrityError(f"{source.uri} had {source.size} bytes when it was found, and has {current[1]} now.")
+    if current != source.fingerprint:
+        raise GeminiIntegrityError(f"{source.uri} has changed since it was found.")
+
+
+def _renewed(source: Source) -> Source:
+    current = _state_of(source)
+    if current is None:
+        return source
+    return checked_size(replace(source, size=int(current[1]), fingerprint=current))
+
+
+def _state_of(source: Source) -> tuple[str, ...] | None:
+    """
+    Return the fingerprint that a source has now: its URI, its size and its version. None if it cannot change.
+
+    :raises GeminiIntegrityError: if it is gone.
     """
     if source.current is None:
-        return source.fingerprint
+        return None
     try:
-        current = source.current()
+        return source.current()
     except Exception as error:
         raise GeminiIntegrityError(
-            f"{source.uri} was found, and cannot be read any more ({type(error).__name__}). A retry finds it again."
+            f"{source.uri} was found, and cannot be read any more ({type(error).__name__})."
         ) from error
-    if int(current[1]) != source.size:
-        raise GeminiIntegrityError(
-            f"{source.uri} had {source.size} bytes when it was found, and has {current[1]} now. A retry finds it again."
-        )
-    return current
 
 
 def _check_size(what: str, size: int) -> None:

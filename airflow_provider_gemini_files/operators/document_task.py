@@ -12,6 +12,7 @@ from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import (
     GeminiDocumentFailedError,
+    GeminiFilesError,
     GeminiServiceError,
     GeminiStoreGoneError,
 )
@@ -31,6 +32,8 @@ VERSION = 1
 _MAX_ROUNDS = 3
 #: Names of documents in XCom, the most.
 MAX_NAMES = 500
+#: Documents of one wait, the most: their names are in a row of Airflow's database, in a column that can have 64 KB.
+_MAX_WAITED = 200
 
 
 @dataclass
@@ -41,7 +44,7 @@ class SyncResume:
     :param began: when it began, in seconds since the epoch, as is ``deadline``.
     :param rounds: how often sources were added.
     :param unchanged: number of sources that had their document at the beginning; None before the first plan.
-    :param replaced: number of sources that had an older document then.
+    :param replaced: number of sources that had an older document then; some of them may have failed since.
     :param deleted: number of documents that were deleted because their source is gone.
     """
 
@@ -116,21 +119,35 @@ class DocumentTask:
                 self._clock.sleep(self._settings.poll_interval)
             self._check_deadline()
 
-    def account(self, counts: Mapping[str, int], report: Output | None) -> None:
+    def run(self, report: Output | None) -> dict[str, int]:
         """
-        Push the documents to XCom and write the report.
+        Do what is left to do, account for it also if it fails, and return the counts; it may defer the task.
 
         :raises GeminiFilesError: naming the sources that have no document.
         """
+        try:
+            counts = self.execute()
+        except GeminiFilesError:
+            if self._resume.unchanged is not None:
+                self._account(self._counts(), report)
+            raise
+        self._account(counts, report)
+        self._check_failures()
+        return counts
+
+    def _account(self, counts: Mapping[str, int], report: Output | None) -> None:
+        """Push the documents to XCom and write the report."""
         documents = self._sync.documents()
-        if report:
-            with report.staged() as file:
-                for line in _report(documents, self._sync):
-                    file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-            self._log.info("The report of all sources is in %s", report.uri)
         self._ti.xcom_push("counts", dict(counts))
         self._ti.xcom_push("documents", list(documents.values())[:MAX_NAMES])
         self._log.info("%s: %s", self._settings.store, ", ".join(f"{count} {what}" for what, count in counts.items()))
+        if report:
+            with report.staged() as file:
+                for line in _report(documents, self._sync.errors()):
+                    file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            self._log.info("The report of all sources is in %s", report.uri)
+
+    def _check_failures(self) -> None:
         errors = list(self._sync.failures.values())
         if len(errors) == 1:
             raise errors[0]
@@ -151,7 +168,7 @@ class DocumentTask:
         for document in planned.deletions:
             self._log.info("Would delete %s", document.name)
         waiting = {one.origin.source for one in planned.pending if one.origin} - planned.unchanged
-        replaced = len(planned.replaced)
+        replaced = len(planned.replaced) - len(self._sync.stale())
         return {
             "added": len(planned.uploads) + len(waiting) - replaced,
             "replaced": replaced,
@@ -169,7 +186,7 @@ class DocumentTask:
         resume, failed = self._resume, len(self._sync.failures)
         unchanged = resume.unchanged or 0
         active = len(self._sync.documents())
-        replaced = min(resume.replaced, max(active - unchanged, 0))
+        replaced = min(max(resume.replaced - len(self._sync.stale()), 0), max(active - unchanged, 0))
         return {
             "added": max(active - unchanged - replaced, 0),
             "replaced": replaced,
@@ -190,6 +207,8 @@ class DocumentTask:
         settings, resume = self._settings, self._resume
         now = self._clock.now()
         schedule = Schedule(now, resume.deadline, settings.poll_interval, settings.max_poll_interval)
+        # Those that were added last take the longest to be listed; the next plan has the others.
+        names = names[-_MAX_WAITED:]
         wait = DocumentWait(names, schedule, settings.failed_grace)
         self._log.info("Waiting for %d documents to become ACTIVE", len(names))
         if settings.deferrable:
@@ -215,6 +234,6 @@ class DocumentTask:
             self._sync.forget({name for name in names if name not in settled})
 
 
-def _report(documents: Mapping[str, str], sync: DocumentSync) -> list[dict[str, Any]]:
-    failed = [{"source": uri, "document": None, "error": str(error)} for uri, error in sync.failures.items()]
+def _report(documents: Mapping[str, str], errors: Mapping[str, str]) -> list[dict[str, Any]]:
+    failed = [{"source": uri, "document": None, "error": error} for uri, error in errors.items()]
     return [{"source": uri, "document": name, "error": None} for uri, name in documents.items()] + failed

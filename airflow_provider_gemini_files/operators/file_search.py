@@ -12,6 +12,7 @@ from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import (
     GeminiDocumentFailedError,
+    GeminiFilesError,
     GeminiInputError,
     GeminiStoreGoneError,
 )
@@ -26,7 +27,6 @@ from airflow_provider_gemini_files.file_search.resources import (
 )
 from airflow_provider_gemini_files.file_search.state import FAILED_GRACE
 from airflow_provider_gemini_files.files.events import Event
-from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.reference import FileLike, listed_files, names_for
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.hooks.wanted_documents import DEFAULT_CONCURRENCY, OWN_ENTRIES, Compare, SyncSpec
@@ -197,22 +197,31 @@ class _DocumentsOperator(GeminiOperator):
         """Go on after the documents that were added have become ACTIVE, or have failed."""
         now = self.clock.now()
         resume = SyncResume.read(event) or SyncResume(now, deadline_of(self, now, self.timeout))
+        names: list[str] = []
         try:
-            documents_of_event(event)
+            names = documents_of_event(event)
         except (GeminiDocumentFailedError, GeminiStoreGoneError) as error:
             # It is added once more, or counted. If the store itself is gone, the next plan says so.
             self.log.warning("%s", error)
-        return self._run(context, resume)
+        return self._run(context, resume, names)
 
-    def _run(self, context: Context, resume: SyncResume) -> Any:
+    def _run(self, context: Context, resume: SyncResume, names: Sequence[str] = ()) -> Any:
         raise NotImplementedError
 
-    def _task(self, context: Context, resume: SyncResume, **options: Any) -> DocumentTask:
-        """Read the arguments, and find the sources."""
+    def _identity(self, context: Context) -> str:
+        """Return who keeps the documents: the task in its deployment, not one of its runs."""
         owner = owner_of(context)
+        return f"{owner.deployment}/{owner.dag_id}/{owner.task_id}"
+
+    def _task(self, context: Context, resume: SyncResume, names: Sequence[str], **options: Any) -> DocumentTask:
+        """
+        Read the arguments, and find the sources.
+
+        :param names: documents that were added before the task was deferred.
+        """
         spec = SyncSpec(
             store=parse_store(self.store),
-            owner=_identity(owner),
+            owner=self._identity(context),
             custom_metadata=check_metadata(self.custom_metadata or None, own=OWN_ENTRIES),
             chunking=Chunking(self.max_tokens_per_chunk, self.max_overlap_tokens),
             mime_type=text_of(self.mime_type, "mime_type"),
@@ -226,6 +235,7 @@ class _DocumentsOperator(GeminiOperator):
             spec.store, self.deferrable, self.poll_interval, self.max_poll_interval, self.failed_grace
         )
         sync = self.hook.document_sync(spec, context.get("task_state_store"))
+        sync.expect(names)
         self._want(sync)
         return DocumentTask(self, settings, context, sync, resume)
 
@@ -234,8 +244,11 @@ class _DocumentsOperator(GeminiOperator):
         if source in (None, "", "None"):
             raise GeminiInputError("source is empty: the task or template that it comes from gave nothing.")
         conn_id = text_of(self.source_conn_id, "source_conn_id")
-        found = find_sources(source, conn_id, roots=allowed_local_paths(), allow_none=self._allows_none)
-        sync.want_sources(found.sources)
+        refused: dict[str, GeminiFilesError] = {}
+        found = find_sources(
+            source, conn_id, roots=allowed_local_paths(), allow_none=self._allows_none, refused=refused
+        )
+        sync.want_sources(found.sources, refused)
 
     def _report(self) -> Output | None:
         if self.report_path in (None, "", "None"):
@@ -297,14 +310,16 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
         # The same name as the argument, as mapped tasks need it; nothing of Airflow calls its method of this name.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
 
-    def _run(self, context: Context, resume: SyncResume) -> dict[str, int]:
+    def _identity(self, context: Context) -> str:
+        # Mapped tasks can have sources of their own, and delete what is gone from them.
+        index = owner_of(context).map_index
+        return super()._identity(context) + (f"/{index}" if index >= 0 else "")
+
+    def _run(self, context: Context, resume: SyncResume, names: Sequence[str] = ()) -> dict[str, int]:
         report, dry_run = self._report(), switch_of(self.dry_run, "dry_run")
-        task = self._task(context, resume, delete_missing=self.delete_missing, allow_empty=self.allow_empty)
-        if dry_run:
-            return task.planned()
-        counts = task.execute()
-        task.account(counts, report)
-        return counts
+        options = {"delete_missing": self.delete_missing, "allow_empty": self.allow_empty}
+        task = self._task(context, resume, names, **options)
+        return task.planned() if dry_run else task.run(report)
 
 
 class GeminiAddDocumentsOperator(_DocumentsOperator):
@@ -330,10 +345,10 @@ class GeminiAddDocumentsOperator(_DocumentsOperator):
         self.file_name = file_name
         self._by_file = file_name is not None
 
-    def _run(self, context: Context, resume: SyncResume) -> list[str]:
+    def _run(self, context: Context, resume: SyncResume, names: Sequence[str] = ()) -> list[str]:
         report = self._report()
-        task = self._task(context, resume, delete_missing=False)
-        task.account(task.execute(), report)
+        task = self._task(context, resume, names, delete_missing=False)
+        task.run(report)
         return task.names()
 
     def _want(self, sync: Any) -> None:
@@ -399,13 +414,11 @@ class GeminiDeleteDocumentsOperator(GeminiOperator):
         present = [one for one in given if one not in (None, "", "None")]
         result: dict[str, list[str]] = {"deleted": [], "missing": []}
         for name in parse_documents(present) if present else []:
-            was_there = self.hook.delete_document(name, ignore_missing=self.ignore_missing)
+            was_there = self.hook.delete_document(name)
             result["deleted" if was_there else "missing"].append(name)
             self.log.info("Deleted %s" if was_there else "%s was already gone", name)
+        if result["missing"] and not self.ignore_missing:
+            deleted = f" The other {len(result['deleted'])} were deleted." if result["deleted"] else ""
+            shown = ", ".join(result["missing"][:5])
+            raise GeminiStoreGoneError(f"{len(result['missing'])} documents do not exist: {shown}.{deleted}")
         return result
-
-
-def _identity(owner: Owner) -> str:
-    """Return who keeps documents: the task in its deployment, not one of its runs."""
-    mapped = f"/{owner.map_index}" if owner.map_index >= 0 else ""
-    return f"{owner.deployment}/{owner.dag_id}/{owner.task_id}{mapped}"

@@ -151,6 +151,10 @@ class Download:
             raise GeminiServiceError(f"Cannot {self._doing}: the service has no such rest; downloading from the start.")
         if response.status_code not in (200, 206):
             raise self._refusal(response)
+        is_page = response.headers.get("content-type", "").lower().startswith("text/html")
+        if is_page and self._file.mime_type != "text/html":
+            # The login page of a proxy; the file itself may have no size or hash that would tell.
+            raise GeminiServiceError(f"Cannot {self._doing}: {self._origin.address} sent a web page instead of it.")
         if response.headers.get("content-encoding", "identity") != "identity":
             raise GeminiServiceError(f"Cannot {self._doing}: the response is compressed although it must not be.")
         if response.status_code == 200 or _start_of(response.headers) != self._offset:

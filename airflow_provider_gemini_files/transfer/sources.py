@@ -7,12 +7,13 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
-from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.files.reference import UploadedFrom
 from airflow_provider_gemini_files.transfer.object_storage import connection_of, location, object_path, storage_errors
 from airflow_provider_gemini_files.transfer.source import Readable, Source, checked_size, skip
@@ -24,6 +25,8 @@ _READ_BLOCK = 8 * 1024**2
 _VERSION_KEYS = ("etag", "ETag", "generation", "md5Hash", "mtime", "last_modified", "LastModified", "created")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LOCAL_SCHEMES = ("file://", "local://")
+
+Refused = dict[str, GeminiFilesError]
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ def find_sources(
     allow_private_urls: bool = False,
     roots: Sequence[str] = (),
     allow_none: bool = False,
+    refused: Refused | None = None,
 ) -> Found:
     """
     Find what a source argument stands for, and refuse what cannot be uploaded before a byte is sent.
@@ -60,14 +64,16 @@ def find_sources(
     :param allow_private_urls: let a URL lead to addresses that are not public.
     :param roots: directories outside of which no local file is read; any if empty.
     :param allow_none: return no source, instead of an error, for directories and globs that have no files.
+    :param refused: takes the files that cannot be read or uploaded, such as too large ones: the error of each, by its
+        URI. Such a file is an error of the whole if None.
     :raises GeminiInputError: if there is nothing, or something that cannot be read or uploaded.
     :raises GeminiServiceError: if a storage or a web server fails.
     """
     is_list = is_source_list(source)
     given = [_location(item) for item in (source if is_list else [source])]
-    found = [_find(item, conn_id, allow_private_urls, roots) for item in given]
+    found = [_find(item, conn_id, allow_private_urls, roots, refused) for item in given]
     sources = [one for each in found for one in each.sources]
-    if not sources and not allow_none:
+    if not sources and not allow_none and not refused:
         shown = [shown_url(item) for item in given]
         raise GeminiInputError(f"No file matches source {shown if is_list else shown[0]!r}.")
     return Found(sources, is_list or found[0].many)
@@ -119,14 +125,34 @@ def is_url(where: str) -> bool:
     return where.lower().startswith(("http://", "https://"))
 
 
-def _find(where: str, conn_id: str | None, allow_private_urls: bool, roots: Sequence[str]) -> Found:
+def _find(
+    where: str, conn_id: str | None, allow_private_urls: bool, roots: Sequence[str], refused: Refused | None
+) -> Found:
     if is_url(where):
         return Found([_find_url(where, allow_private_urls)], many=False)
     where = _without_local_scheme(where)
     if "://" in where:
-        return _find_objects(where, conn_id)
+        return _find_objects(where, conn_id, refused)
     with storage_errors(where):
-        return _find_local(where, roots)
+        return _find_local(where, roots, refused)
+
+
+def _all_usable(items: Iterable[tuple[str, Callable[[], Source]]], refused: Refused | None) -> list[Source]:
+    """
+    Return the sources of several files.
+
+    :param items: the URI of each, and what makes a source of it.
+    """
+    sources = []
+    for uri, make in items:
+        try:
+            with storage_errors(uri):
+                sources.append(make())
+        except GeminiFilesError as error:
+            if refused is None:
+                raise
+            refused[uri] = error
+    return sources
 
 
 def _find_url(url: str, allow_private: bool) -> Source:
@@ -137,12 +163,12 @@ def _find_url(url: str, allow_private: bool) -> Source:
     return checked_size(replace(found, origin=UploadedFrom(found.uri, complete=found.uri == url.partition("#")[0])))
 
 
-def _find_local(where: str, roots: Sequence[str]) -> Found:
+def _find_local(where: str, roots: Sequence[str], refused: Refused | None) -> Found:
     path = os.path.abspath(os.path.expanduser(where))
     if os.path.isdir(path):
         candidates, top = [os.path.join(path, name) for name in os.listdir(path)], path
     elif os.path.lexists(path) and not where.endswith("/"):
-        return Found([_local_file(path, roots)], many=False)
+        return Found(_all_usable([(_text(path), partial(_local_file, path, roots))], refused), many=False)
     elif glob.has_magic(where) and not where.endswith("/"):
         top = _existing_part(path)
         candidates = glob.glob(os.path.join(glob.escape(top), os.path.relpath(path, top)))
@@ -153,7 +179,7 @@ def _find_local(where: str, roots: Sequence[str]) -> Found:
     if not candidates or not all(_is_allowed(candidate, roots) for candidate in candidates):
         _check_allowed(top, roots, shown=path)
     kept = [candidate for candidate in sorted(candidates) if _is_wanted(candidate, top)]
-    return Found([_local_file(candidate, roots) for candidate in kept], many=True)
+    return Found(_all_usable([(_text(one), partial(_local_file, one, roots)) for one in kept], refused), many=True)
 
 
 def _existing_part(path: str) -> str:
@@ -173,10 +199,18 @@ def _is_wanted(path: str, top: str) -> bool:
     if not _is_below(path, top):
         log.warning("Skipped %s: it is a link that leads out of %s", shown_text(_text(path)), shown_text(_text(top)))
         return False
-    if os.path.getsize(path) == 0:
+    if _size(path) == 0:
         log.info("Skipped %s: it is empty", shown_text(_text(path)))
         return False
     return True
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.path.getsize(path)
+    except FileNotFoundError:
+        # It was deleted meanwhile: it is looked at once more.
+        return None
 
 
 def _is_below(path: str, top: str) -> bool:
@@ -232,7 +266,7 @@ def _text(path: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def _find_objects(where: str, conn_id: str | None) -> Found:
+def _find_objects(where: str, conn_id: str | None, refused: Refused | None) -> Found:
     path = object_path(where, conn_id)
     conn_id = conn_id or connection_of(path)
     fs, key = path.fs, path.path
@@ -242,7 +276,8 @@ def _find_objects(where: str, conn_id: str | None) -> Found:
     with storage_errors(where):
         info = None if where.endswith("/") else _info(fs, key)
         if info is not None and info.get("type") != "directory":
-            return Found([_object(fs, info, _uri(fs, where, key), conn_id)], many=False)
+            uri = _uri(fs, where, key)
+            return Found(_all_usable([(_text(uri), partial(_object, fs, info, uri, conn_id))], refused), many=False)
         if info is None and not where.endswith("/"):
             if not glob.has_magic(key):
                 raise FileNotFoundError
@@ -253,7 +288,9 @@ def _find_objects(where: str, conn_id: str | None) -> Found:
         files = (item for item in listed if item.get("type") == "file" and item["name"] != key.rstrip("/"))
         items = sorted(files, key=lambda item: item["name"])
         kept = [item for item in items if _is_wanted_object(item)]
-        return Found([_object(fs, item, _uri(fs, where, item["name"]), conn_id) for item in kept], many=True)
+        uris = [(item, _uri(fs, where, item["name"])) for item in kept]
+        makers = [(_text(uri), partial(_object, fs, item, uri, conn_id)) for item, uri in uris]
+        return Found(_all_usable(makers, refused), many=True)
 
 
 def _info(fs: Any, key: str) -> Mapping[str, Any] | None:

@@ -7,7 +7,13 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiPermanentError
+from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.exceptions import (
+    GeminiFilesError,
+    GeminiInputError,
+    GeminiPermanentError,
+    GeminiServiceError,
+)
 from airflow_provider_gemini_files.files.signatures import HEAD_BYTES, is_text
 from airflow_provider_gemini_files.transfer.source import Readable, Source
 
@@ -108,7 +114,8 @@ def head_of(source: Source) -> bytes:
     """
     Read the first bytes of a source, enough to detect its type: 8 KiB, or 4 MiB if these are text.
 
-    :raises GeminiInputError: if it cannot be read.
+    :raises GeminiInputError: if it does not exist, or may not be read.
+    :raises GeminiServiceError: if reading it fails; another attempt may succeed.
     """
     try:
         with contextlib.closing(source.open(0)) as stream:
@@ -117,7 +124,9 @@ def head_of(source: Source) -> bytes:
     except GeminiFilesError:
         raise
     except Exception as error:
-        raise GeminiInputError(f"Source {source.uri!r} cannot be read: {type(error).__name__}: {error}.") from error
+        is_final = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
+        kind = GeminiInputError if is_final else GeminiServiceError
+        raise kind(f"Source {source.uri!r} cannot be read: {type(error).__name__}: {shown_text(error)}.") from error
 
 
 def _read(stream: Readable, size: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -11,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import TaskDeferred
 from support import API_KEY, FakeClock, logged_by
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.emulator.stores import Document, Store
+from airflow_provider_gemini_files.file_search.events import documents_event
 from airflow_provider_gemini_files.file_search.metadata import Origin, to_api
 from airflow_provider_gemini_files.hooks.document_sync import DocumentSync
+from airflow_provider_gemini_files.hooks.file_search import FileSearchCalls
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.hooks.wanted_documents import SyncSpec, WantedDocuments
 from airflow_provider_gemini_files.operators.base import GeminiOperator
@@ -499,7 +503,140 @@ class TestChangingSources:
         assert hook.list_documents(store) == []
 
 
+class TestOlderViews:
+    """Two syncs of one task at once, of which one has looked at the sources before they changed."""
+
+    @pytest.fixture
+    def in_step(self, clock) -> Callable[[DocumentSync], DocumentSync]:
+        def in_step(sync: DocumentSync) -> DocumentSync:
+            while not (planned := sync.plan()).is_done:
+                sync.advance(planned)
+                clock.sleep(JOB_SECONDS)
+            return sync
+
+        return in_step
+
+    @pytest.mark.parametrize("change", ["changed", "new"])
+    def test_document_of_a_newer_state_stays(self, emulator, hook, new_sync, in_step, store, folder, clock, change):
+        in_step(new_sync(find_source(folder / "a.md")))
+        older = new_sync(find_source(folder / "a.md"))
+        clock.sleep(10)
+        path = folder / {"changed": "a.md", "new": "b.md"}[change]
+        path.write_text("This is newer.")
+        newer = in_step(new_sync(*(find_source(folder / name) for name in {"a.md", path.name})))
+        emulator.clear_journal()
+
+        in_step(older)
+
+        assert set(calls(emulator)) == {"list_documents"}
+        assert newer.plan().is_done
+        assert len(newer.documents()) == len(hook.list_documents(store))
+        assert older.documents() == {str(folder / "a.md"): newer.documents()[str(folder / "a.md")]}
+
+
+class TestWrongDocuments:
+    @pytest.fixture
+    def cut(self, emulator, monkeypatch) -> None:
+        """Let the service lose a part of the first document, and refuse to delete it."""
+        operation = Document.operation
+
+        def wrong(document: Document, now: float) -> dict[str, Any]:
+            if document.id == next(iter(stored(emulator))):
+                document.size = 4
+            told = operation(document, now)
+            return {**told, "response": {**told["response"], "sizeBytes": str(document.size)}}
+
+        monkeypatch.setattr(Document, "operation", wrong)
+        emulator.faults.add("delete_document", "forbidden", times=1)
+
+    @pytest.mark.usefixtures("cut")
+    def test_one_that_could_not_be_deleted_is_replaced(self, hook, run, store):
+        assert run(max_concurrent=1)["failed"] == 0
+
+        assert [document.size_bytes for document in hook.list_documents(store)] == [13, 13, 13]
+
+    @pytest.mark.usefixtures("cut")
+    def test_next_sync_replaces_it_after_a_kill(self, hook, new_sync, run, store, folder, clock):
+        new_sync(find_source(folder / "a.md")).advance(new_sync(find_source(folder / "a.md")).plan())
+        clock.sleep(JOB_SECONDS)
+        assert [document.size_bytes for document in hook.list_documents(store)] == [4]
+        sync = new_sync(find_source(folder / "a.md"))
+
+        planned = sync.plan()
+
+        assert (planned.uploads, len(planned.deletions)) == ([str(folder / "a.md")], 1)
+
+    def test_source_that_changes_back_is_not_believed_to_be_what_was_sent(self, emulator, new_sync, folder, clock):
+        path = folder / "a.md"
+        sync = new_sync(find_source(path), compare="sha256")
+        path.write_text("TEXT of a.md.")
+
+        assert sync.advance(sync.plan()) == []
+        assert len(sync.advance(sync.plan())) == 1
+
+        path.write_text("Text of a.md.")
+        assert new_sync(find_source(path), compare="sha256").plan().uploads == [str(path)]
+
+    def test_source_that_has_changed_meanwhile_is_added_as_it_is_now(self, hook, new_sync, store, folder):
+        path = folder / "a.md"
+        sync = new_sync(find_source(path))
+        path.write_text("longer than before")
+
+        sync.advance(sync.plan())
+        sync.advance(sync.plan())
+
+        assert [document.size_bytes for document in hook.list_documents(store)] == [18]
+
+
+class TestUnusableSources:
+    def test_one_file_does_not_stop_the_others(self, hook, run, store, folder):
+        run()
+        (folder / "a.md").write_text("changed")
+        with (folder / "b.md").open("wb") as file:
+            file.truncate(3 * 1024**3)
+
+        with pytest.raises(e.GeminiInputError, match="at most 2"):
+            run()
+
+        sizes = {document.display_name: document.size_bytes for document in hook.list_documents(store)}
+        assert sizes == {"a.md": 7, "b.md": 13, "c.md": 13}
+
+    def test_file_that_vanishes_while_it_is_found_does_not_stop_the_others(self, run, folder, mocker):
+        real = os.path.isfile
+
+        def vanishing(path: str) -> bool:
+            found = real(path)
+            if path == str(folder / "b.md"):
+                os.unlink(path)
+            return found
+
+        mocker.patch("os.path.isfile", vanishing)
+
+        with pytest.raises(e.GeminiInputError, match=r"b\.md"):
+            run()
+
+        mocker.stopall()
+        assert run() == {"added": 0, "replaced": 0, "deleted": 0, "unchanged": 2, "failed": 0}
+
+    def test_only_unusable_files_are_not_no_files(self, store, folder, context):
+        for path in folder.iterdir():
+            with path.open("wb") as file:
+                file.truncate(3 * 1024**3)
+
+        with pytest.raises(e.GeminiInputError, match="at most 2"):
+            GeminiAddDocumentsOperator(task_id="add", store=store, source=str(folder)).execute(context)
+
+    def test_same_file_twice_is_one_document(self, run, hook, store, folder):
+        assert run(source=[str(folder), str(folder / "a.md")])["added"] == 3
+
+
 class TestEmptySources:
+    def test_empty_source_of_an_empty_store_is_in_step(self, run, folder):
+        for path in folder.iterdir():
+            path.unlink()
+
+        assert set(run().values()) == {0}
+
     def test_source_that_has_nothing_deletes_nothing(self, hook, run, store, folder):
         run()
         for path in folder.iterdir():
@@ -553,6 +690,35 @@ class TestDryRun:
         assert run(dry_run=True) == {"added": 3, "replaced": 0, "deleted": 0, "unchanged": 0, "failed": 0}
 
 
+class TestDeferral:
+    def deferred(self, operator: Any, context: dict[str, Any]) -> TaskDeferred:
+        with pytest.raises(TaskDeferred) as raised:
+            operator.execute(context)
+        return raised.value
+
+    @pytest.fixture
+    def operator(self, store, folder) -> GeminiSyncFileSearchStoreOperator:
+        return GeminiSyncFileSearchStoreOperator(task_id="sync", store=store, source=str(folder), deferrable=True)
+
+    def test_document_that_is_not_listed_after_the_deferral_is_not_added_again(
+        self, emulator, hook, operator, store, context, clock, mocker
+    ):
+        names = self.deferred(operator, context).trigger.document_names
+        clock.sleep(JOB_SECONDS)
+        mocker.patch.object(FileSearchCalls, "list_documents", autospec=True, return_value=[])
+        event = documents_event([hook.file_search.get_document(name) for name in names])
+
+        counts = operator.execute_complete(context, event)
+
+        assert (counts["failed"], calls(emulator)["start_document"]) == (0, 3)
+
+    def test_trigger_has_a_bounded_number_of_names(self, operator, folder, context):
+        for number in range(250):
+            (folder / f"{number}.md").write_text("words")
+
+        assert len(self.deferred(operator, context).trigger.document_names) == 200
+
+
 class TestImportedFiles:
     @pytest.fixture
     def add(self, hook: GeminiFilesHook, store: str, context: dict[str, Any]) -> Callable[..., list[str]]:
@@ -586,6 +752,32 @@ class TestImportedFiles:
 
 
 class TestAccounting:
+    def test_replacement_that_fails_is_not_counted_as_one(self, emulator, run, folder, ti):
+        run()
+        (folder / "a.md").write_text("changed")
+        (folder / "d.md").write_text("new")
+        refusal = {"error": {"code": 400, "message": "bad chunks", "status": "INVALID_ARGUMENT"}}
+        emulator.faults.add("start_document", "status", status=400, body=refusal)
+
+        with pytest.raises(e.GeminiInputError, match="bad chunks"):
+            run(max_concurrent=1)
+
+        assert ti.pushed["counts"] == {"added": 1, "replaced": 0, "deleted": 0, "unchanged": 2, "failed": 1}
+
+    def test_sync_that_is_given_up_tells_what_was_done(self, emulator, run, folder, ti, tmp_path):
+        report = tmp_path / "report.jsonl"
+        run(source=str(folder / "a.md"))
+        emulator.faults.add("start_document", "store_full", times=None)
+
+        with pytest.raises(e.GeminiStorageFullError):
+            run(max_concurrent=1, report_path=str(report))
+
+        assert ti.pushed["counts"]["unchanged"] == 1
+        lines = {line["source"]: line for line in map(json.loads, report.read_text().splitlines())}
+        assert lines[str(folder / "a.md")]["error"] is None
+        assert "full" in lines[str(folder / "b.md")]["error"]
+        assert lines[str(folder / "c.md")]["error"] == "It was not added."
+
     def test_log_names_what_was_not_added(self, emulator, new_sync, hook, mocker):
         emulator.faults.add("start_document", "store_full")
         warning = mocker.spy(hook.log, "warning")

@@ -265,6 +265,17 @@ class TestImports:
         assert hook.file_search.operation_error(operation) == "Failed to count tokens."
         assert hook.list_documents(store) == []
 
+    def test_error_of_an_operation_is_told_without_the_key(self, emulator, hook, store, file):
+        body = {
+            "name": f"{store}/operations/x",
+            "done": True,
+            "error": {"code": 13, "message": f"key {API_KEY} is bad"},
+        }
+        emulator.faults.add("get_operation", "status", status=200, body=body)
+        operation = hook.file_search.import_file(store, file, {})
+
+        assert hook.file_search.operation_error(operation) == "key *** is bad"
+
     def test_operation_that_does_not_exist_any_more_has_no_error(self, hook, store):
         assert hook.file_search.operation_error(f"{store}/operations/gone-1") is None
         assert hook.file_search.operation_error("fileSearchStores/gone/operations/gone-1") is None

@@ -299,7 +299,7 @@ RESPONSES = pytest.mark.parametrize(
         ({"action": "status", "status": 200, "body": "<html>Sign in"}, e.GeminiServiceError, "is an HTML page"),
         ({"action": "status", "status": 200, "body": ["a list"]}, e.GeminiServiceError, "HTTP 502"),
         ({"action": "status", "status": 200, "body": {}}, e.GeminiServiceError, "a file that cannot be read"),
-        ({"action": "status", "status": 200, "body": ""}, e.GeminiServiceError, "a file that cannot be read"),
+        ({"action": "status", "status": 200, "body": ""}, e.GeminiServiceError, "HTTP 502"),
         ({"action": "status", "status": 200, "body": {"error": {"message": "no team"}}},
          e.GeminiServiceError, "no team"),
         ({"action": "status", "status": 200, "body": {"Message": "no team"}}, e.GeminiServiceError, "no team"),

@@ -53,6 +53,11 @@ class TestReadResponse:
     def test_empty_success_is_an_empty_object(self, status):
         assert read_response(response(status), delete_file("files/a"), CONNECTION) == {}
 
+    @pytest.mark.parametrize("body", [{"status": "ok"}, b""])
+    def test_what_is_no_list_is_not_an_empty_list(self, body):
+        with pytest.raises(e.GeminiServiceError, match=r"Cannot list files: .*\(HTTP 502\)"):
+            read_response(response(200, body), PING, CONNECTION)
+
     @pytest.mark.parametrize("body", [b"<html>Sign in", b"OK", ["a list"], "a text", 3, None])
     def test_success_without_a_json_object_is_a_service_error(self, body):
         with pytest.raises(e.GeminiServiceError, match=r"Cannot get files/a: .*\(HTTP 502\)"):

@@ -178,6 +178,16 @@ class TestRequests:
 
         assert emulator.journal == []
 
+    def test_required_citations_of_a_request_without_a_search_are_refused_before_anything_is_sent(
+        self, emulator, batch, context
+    ):
+        with pytest.raises(e.GeminiInputError, match=r"Request 'r1' has no file_search: require_citations"):
+            batch(requests=[{"key": "r1", "prompt": RETURNS}], file_search=None, require_citations=True).execute(
+                context
+            )
+
+        assert emulator.journal == []
+
     def test_required_citations_without_a_search_are_refused_when_the_dag_is_parsed(self, batch):
         with pytest.raises(e.GeminiInputError, match="require_citations needs file_search"):
             batch(prompt="x", files=["files/a"], file_search=None, require_citations=True)

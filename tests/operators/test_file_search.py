@@ -308,6 +308,26 @@ class TestStores:
         assert delete.execute(context) == {"deleted": [first], "missing": []}
         assert delete.execute(context) == {"deleted": [], "missing": [first]}
 
+    def test_document_that_is_missing_does_not_keep_the_others(self, hook, sync, store, context, ti):
+        sync().execute(context)
+        first, second = ti.pushed["documents"]
+        hook.delete_document(first)
+        delete = GeminiDeleteDocumentsOperator(task_id="delete", document=[first, second], ignore_missing=False)
+
+        with pytest.raises(e.GeminiStoreGoneError, match=r"1 documents do not exist: .* The other 1 were deleted\."):
+            delete.execute(context)
+
+        assert hook.list_documents(store) == []
+
+    def test_mapped_tasks_that_add_share_their_documents(self, hook, store, folder, context, ti):
+        for index, name in ((0, "returns.md"), (1, "returns.md")):
+            ti.map_index = index
+            GeminiAddDocumentsOperator(task_id="add", store=store, source=str(folder / name), deferrable=False).execute(
+                context
+            )
+
+        assert titles(hook, store) == ["returns.md"]
+
 
 class TestAsking:
     def ask(self, store: str, **arguments: Any) -> GeminiGenerateContentOperator:

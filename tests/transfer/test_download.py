@@ -315,6 +315,12 @@ class TestVerification:
         assert words in str(raised.value)
         assert not isinstance(raised.value, e.GeminiPermanentError)
 
+    def test_web_page_is_not_taken_for_a_file(self, download, emulator):
+        page = {"body": "<html>Sign in", "content_type": "text/html; charset=utf-8"}
+        emulator.faults.add("download", "status", status=200, **page)
+
+        assert download(GeminiFile(FILE.name)) == CONTENT
+
     def test_compressed_response_is_not_taken(self, download, emulator):
         emulator.faults.add("download", "status", status=200, body="x", headers={"Content-Encoding": "br"})
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.files.signatures import HEAD_BYTES
 from airflow_provider_gemini_files.transfer.source import Source, bytes_source
 from airflow_provider_gemini_files.transfer.stream import TEXT_BYTES, head_of
@@ -32,6 +32,18 @@ def source_of(data: bytes) -> Source:
 )
 def test_more_is_read_of_a_text_than_of_media(data, count):
     assert head_of(source_of(data)) == data[:count]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(FileNotFoundError("x"), GeminiInputError), (TimeoutError("x"), GeminiServiceError)],
+)
+def test_only_an_error_that_can_pass_is_worth_a_retry(error, kind):
+    def failing(offset: int) -> Trickle:
+        raise error
+
+    with pytest.raises(kind, match=r"'a\.txt' cannot be read: "):
+        head_of(replace(bytes_source(b"x", "a.txt"), open=failing))
 
 
 def test_text_that_is_not_utf_8_is_refused_before_anything_is_sent():
