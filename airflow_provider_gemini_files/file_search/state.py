@@ -56,8 +56,9 @@ class DocumentWait(Wait[Document]):
 def document_failed(document: Document) -> GeminiDocumentFailedError:
     """Return the error of a document that the service could not index."""
     label = shown_text(document.display_name or "no display name")
+    mime_type = shown_text(document.mime_type or "no MIME type")
     return GeminiDocumentFailedError(
-        f"The service could not index {document.name} ({label}, {document.mime_type}), and gives no reason. Check that "
+        f"The service could not index {document.name} ({label}, {mime_type}), and gives no reason. Check that "
         "the source opens and has text; audio and video are not supported. Many uploads at once make documents fail, "
         "too: then add it again."
     )

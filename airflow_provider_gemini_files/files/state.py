@@ -53,7 +53,7 @@ def processing_failed(file: GeminiFile) -> GeminiFileFailedError:
     reason = shown_text(error.get("message") or "it gave no reason").rstrip(". ")
     label = shown_text(file.display_name or "no display name")
     return GeminiFileFailedError(
-        f"The service could not process {file.name} ({label}, {file.mime_type}): "
+        f"The service could not process {file.name} ({label}, {shown_text(file.mime_type or 'no MIME type')}): "
         f"{reason}{shown_code}. {advice} "
         f"The file stays FAILED until it is deleted or expires at {file.expiration_time}.",
         [file.name],

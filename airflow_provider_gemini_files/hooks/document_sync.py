@@ -172,7 +172,8 @@ class DocumentSync:
     def _check_imports(self, uris: Collection[str]) -> None:
         """Count files as failed whose import has ended with an error: their documents will never be listed."""
         for uri in uris:
-            if reason := self._wanted[uri].problem():
+            # A document whose name is known is waited for, and added again.
+            if self._added[uri][1] is None and (reason := self._wanted[uri].problem()):
                 told = f"{uri} cannot be added to {self._spec.store}: {shown_text(reason)}."
                 self._fail(uri, GeminiDocumentFailedError(told))
 
@@ -285,9 +286,16 @@ class DocumentSync:
     def give_up(self, uris: Sequence[str]) -> None:
         """Count sources as failed that could not be added several times, or whose documents do not become ACTIVE."""
         for uri in uris:
-            self.failures[uri] = self._problems.get(uri) or GeminiDocumentFailedError(
-                f"{shown_text(uri)} was added several times, and the service could not index it, or lost it."
-            )
+            self.failures[uri] = self._problems.get(uri) or self._lost(uri)
+
+    def _lost(self, uri: str) -> GeminiDocumentFailedError:
+        told = f"{shown_text(uri)} was added several times, and the service could not index it, or lost it"
+        try:
+            reason = self._wanted[uri].problem()
+        except GeminiFilesError as error:
+            self._log.warning("The reason is not known: %s", error)
+            reason = None
+        return GeminiDocumentFailedError(f"{told}: {reason.rstrip('. ')}." if reason else f"{told}.")
 
     def forget(self, names: Collection[str]) -> None:
         """Add the sources of documents again that do not exist any more, instead of waiting for the list."""

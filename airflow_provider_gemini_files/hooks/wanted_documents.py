@@ -23,7 +23,7 @@ from airflow_provider_gemini_files.file_search.types import MAX_DOCUMENT_BYTES, 
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.file_search import FileSearchCalls
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls
-from airflow_provider_gemini_files.transfer.document_upload import NewDocument
+from airflow_provider_gemini_files.transfer.document_upload import NewDocument, UploadedDocument
 from airflow_provider_gemini_files.transfer.memory import Log, StateStore
 from airflow_provider_gemini_files.transfer.source import Source, checked_size
 from airflow_provider_gemini_files.transfer.stream import SourceBrokenError, head_of, sha256_of
@@ -78,7 +78,7 @@ class Wanted:
     :param add: adds the document, and returns its name; None if it is not known yet.
     :param check: raises GeminiInputError if it cannot be a document; it may read the beginning of the source.
     :param renew: returns the document of the source as it is now.
-    :param problem: returns why it cannot be added after all, once the service has tried; None if it does not say.
+    :param problem: returns why the service could not index what was added last; None if it does not say.
     """
 
     uri: str
@@ -126,6 +126,13 @@ class WantedDocuments:
         label = self._spec.display_name or source.name
         fields = {"displayName": shown_text(label, limit=512), **self._fields(source.uri, fingerprint)}
 
+        operations: list[str | None] = []
+
+        def add() -> str:
+            uploaded = self._upload(source, mime_type(), fields)
+            operations.append(uploaded.operation)
+            return uploaded.name
+
         @functools.cache
         def mime_type() -> str:
             # Read for new documents only: thousands of unchanged objects are not opened.
@@ -135,14 +142,15 @@ class WantedDocuments:
             source.uri,
             fingerprint,
             source.size,
-            lambda: self._upload(source, mime_type(), fields),
+            add,
             check=mime_type,
             renew=lambda: self.of_source(_renewed(source)),
+            problem=lambda: self._error_of(operations),
         )
 
-    def _upload(self, source: Source, mime_type: str, fields: Mapping[str, Any]) -> str:
+    def _upload(self, source: Source, mime_type: str, fields: Mapping[str, Any]) -> UploadedDocument:
         """
-        Upload a document, and return its name.
+        Upload a document.
 
         :raises GeminiIntegrityError: if it is not what its metadata say; it has then been deleted.
         """
@@ -165,7 +173,11 @@ class WantedDocuments:
             # A question would find it until the next sync.
             self._delete(uploaded.name)
             raise
-        return uploaded.name
+        return uploaded
+
+    def _error_of(self, operations: Sequence[str | None]) -> str | None:
+        last = operations[-1] if operations else None
+        return self._calls.operation_error(last) if last else None
 
     def _delete(self, name: str) -> None:
         try:
@@ -191,10 +203,7 @@ class WantedDocuments:
             operations.append(self._calls.import_file(self._spec.store, file.name, fields))
             self._log.info("Adding %s: %s", file.name, operations[-1])
 
-        def problem() -> str | None:
-            return self._calls.operation_error(operations[-1]) if operations else None
-
-        return Wanted(file.name, fingerprint, file.size_bytes, add, problem=problem)
+        return Wanted(file.name, fingerprint, file.size_bytes, add, problem=lambda: self._error_of(operations))
 
     def _compared(self, source: Source) -> tuple[str, ...]:
         if self._spec.compare == "fingerprint":

@@ -33,10 +33,12 @@ class UploadedDocument:
     A document that was created; it is often still PENDING.
 
     :param size_bytes: what the service says to have received; the size of the source if it does not say it.
+    :param operation: name of the operation that indexes it; None if the service does not say it.
     """
 
     name: str
     size_bytes: int
+    operation: str | None = None
 
 
 def upload_document(document: NewDocument, destination: Destination, tools: Tools) -> UploadedDocument:
@@ -82,7 +84,8 @@ def upload_document(document: NewDocument, destination: Destination, tools: Tool
     )
     memory.forget()
     tools.progress.sent(uploaded.sent)
-    name = str(uploaded.resource["documentName"])
+    name, operation = str(uploaded.resource["documentName"]), uploaded.resource.get("operation")
     received = str(uploaded.resource.get("sizeBytes", ""))
     tools.log.info("%s is %s: %s", shown_text(source.uri), name, human_bytes(source.size))
-    return UploadedDocument(name, int(received) if received.isdecimal() else source.size)
+    size = int(received) if received.isdecimal() else source.size
+    return UploadedDocument(name, size, str(operation) if operation else None)

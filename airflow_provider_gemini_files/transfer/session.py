@@ -77,7 +77,10 @@ class UploadKind:
     def created(self, response: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return what was created; None if the response does not say it."""
         resource = response.get(self.key)
-        return resource if isinstance(resource, dict) and self.name in resource else None
+        if not isinstance(resource, dict) or self.name not in resource:
+            return None
+        # What creates a document is an operation, which can still fail.
+        return {**resource, "operation": response.get("name")} if self is DOCUMENT else resource
 
 
 FILE = UploadKind("file", "file", "name")

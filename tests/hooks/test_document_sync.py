@@ -427,6 +427,12 @@ class TestFailedDocuments:
         assert titles(hook, store) == ["a.md", "b.md", "c.md"]
         assert calls(emulator)["start_document"] == 4
 
+    def test_reason_of_a_document_whose_operation_always_fails_is_told(self, emulator, run):
+        emulator.faults.add("start_document", "operation_error", times=None)
+
+        with pytest.raises(e.GeminiDocumentFailedError, match=r"or lost it: Failed to count tokens\."):
+            run()
+
     def test_document_that_another_sync_deletes_as_a_duplicate_is_not_missed(self, emulator, hook, run, store, clock):
         clock.after(5, lambda: stored(emulator).popitem())
 

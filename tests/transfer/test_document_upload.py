@@ -63,7 +63,8 @@ class TestOneAttempt:
         uploaded = upload(hook, into, text_file, displayName="note.txt", chunkingConfig={})
 
         [document] = stored(emulator)
-        assert uploaded == UploadedDocument(document.name, text_file.stat().st_size)
+        operation = document.operation(emulator.clock.now())["name"]
+        assert uploaded == UploadedDocument(document.name, text_file.stat().st_size, operation)
         assert document.content == text_file.read_bytes()
         assert (document.display_name, document.mime_type) == ("note.txt", "text/plain")
         assert document.metadata() == {"team": "ops"}
