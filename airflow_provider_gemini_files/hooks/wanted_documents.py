@@ -26,6 +26,7 @@ from airflow_provider_gemini_files.hooks.uploads import UploadCalls
 from airflow_provider_gemini_files.transfer.document_upload import NewDocument, UploadedDocument
 from airflow_provider_gemini_files.transfer.memory import Log, StateStore
 from airflow_provider_gemini_files.transfer.source import Source, checked_size
+from airflow_provider_gemini_files.transfer.sources import is_url
 from airflow_provider_gemini_files.transfer.stream import SourceBrokenError, head_of, sha256_of
 
 Compare = Literal["fingerprint", "sha256"]
@@ -207,7 +208,9 @@ class WantedDocuments:
 
     def _compared(self, source: Source) -> tuple[str, ...]:
         if self._spec.compare == "fingerprint":
-            return source.fingerprint
+            # The query of a signed URL is another one each day; the version tells whether the file has changed.
+            is_versioned_url = is_url(source.uri) and source.fingerprint[-1]
+            return (source.uri, *source.fingerprint[1:]) if is_versioned_url else source.fingerprint
         try:
             return (sha256_of(source),)
         except SourceBrokenError as error:

@@ -258,6 +258,18 @@ class TestComparison:
 
         assert new_sync(source("a.md", "WORDS", fingerprint=same), compare="sha256").plan().uploads == ["a.md"]
 
+    @pytest.mark.parametrize(("etag", "uploads"), [('"v1"', 0), ("", 1)])
+    def test_signature_of_a_url_is_no_change_if_the_file_has_a_version(self, new_sync, clock, etag, uploads):
+        def signed(signature: str) -> Source:
+            fingerprint = (f"https://files.example/a.md?signature={signature}", "5", etag)
+            return source("a.md", uri="https://files.example/a.md", fingerprint=fingerprint)
+
+        sync = new_sync(signed("monday"))
+        sync.advance(sync.plan())
+        clock.sleep(JOB_SECONDS)
+
+        assert len(new_sync(signed("tuesday")).plan().uploads) == uploads
+
     def test_source_that_cannot_be_read_for_it_keeps_its_document(self, emulator, new_sync, store):
         first = new_sync(source("a.md"), compare="sha256")
         first.advance(first.plan())
