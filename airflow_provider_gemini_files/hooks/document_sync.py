@@ -317,7 +317,10 @@ class DocumentSync:
     def _has_wrong_size(self, document: Document) -> bool:
         """Return whether a document cannot be the whole source: one whose upload went wrong, and nobody deleted it."""
         wanted = self._wanted.get(document.origin.source) if document.origin else None
-        return bool(wanted and document.size_bytes and document.size_bytes != wanted.size)
+        if wanted is None or wanted.size is None or document.name in self._own:
+            # An upload of this task has been compared when it ended.
+            return False
+        return bool(document.size_bytes) and document.size_bytes != wanted.size
 
     def _is_newer(self, document: Document) -> bool:
         """Return whether another sync has made a document after this one has looked at the sources."""

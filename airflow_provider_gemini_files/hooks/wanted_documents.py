@@ -75,7 +75,7 @@ class Wanted:
     A document that the store has to hold.
 
     :param uri: of the source; or the name of a file.
-    :param size: bytes, as far as known.
+    :param size: bytes that a document of it has; None if that is not compared.
     :param add: adds the document, and returns its name; None if it is not known yet.
     :param check: raises GeminiInputError if it cannot be a document; it may read the beginning of the source.
     :param renew: returns the document of the source as it is now.
@@ -204,7 +204,7 @@ class WantedDocuments:
             operations.append(self._calls.import_file(self._spec.store, file.name, fields))
             self._log.info("Adding %s: %s", file.name, operations[-1])
 
-        return Wanted(file.name, fingerprint, file.size_bytes, add, problem=lambda: self._error_of(operations))
+        return Wanted(file.name, fingerprint, None, add, problem=lambda: self._error_of(operations))
 
     def _compared(self, source: Source) -> tuple[str, ...]:
         if self._spec.compare == "fingerprint":
