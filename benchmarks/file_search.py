@@ -29,7 +29,7 @@ _PARAGRAPH = "The crates of this order arrive at ten, and the driver counts them
 
 @dataclass(frozen=True)
 class Cost:
-    """What one way has sent."""
+    """The calls and bytes of one way to sync."""
 
     calls: Counter[str]
     document_bytes: int

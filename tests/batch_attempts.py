@@ -1,4 +1,4 @@
-"""What the tests of batch runs share besides fixtures."""
+"""Functions that the tests of batch runs share."""
 
 from __future__ import annotations
 

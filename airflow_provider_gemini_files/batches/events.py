@@ -1,4 +1,4 @@
-"""What the triggers for batch jobs tell the tasks that they resume; see ``files/events.py``."""
+"""The events of the triggers for batch jobs; see ``files/events.py``."""
 
 from __future__ import annotations
 

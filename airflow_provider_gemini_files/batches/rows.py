@@ -23,7 +23,7 @@ _NAMED = 5
 
 
 class RowKind(StrEnum):
-    """What became of one request."""
+    """The result of one request."""
 
     SUCCESS = "success"
     ERROR = "error"

@@ -1,4 +1,4 @@
-"""What the trigger for documents tells the tasks that it resumes; see ``files/events.py``."""
+"""The events of the trigger for documents; see ``files/events.py``."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class FilesInUse:
         return file.name in self.names or of_run or (is_older and self.certain_before > float("-inf"))
 
     def reason(self, file: GeminiFile) -> str | None:
-        """Return why a job may need the file; None if none does. A FAILED file is of no use to a job."""
+        """Return why a job may need the file; None if none does. A job cannot use a FAILED file."""
         if file.state == "FAILED":
             return None
         if self.is_certain(file):

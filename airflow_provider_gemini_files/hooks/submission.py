@@ -64,7 +64,7 @@ class Submission:
         self._put({"name": name})
 
     def forget(self) -> None:
-        """Record that no job was submitted, or that it is of no use any more."""
+        """Record that no job was submitted, or that its answers cannot be used any more."""
         if self._store is None:
             return
         try:

@@ -323,7 +323,7 @@ class BatchTask:
             raise GeminiBatchRowsError(
                 f"{tally.described()}. All rows are in {self._output.uri}, with the error of each. on_row_error='keep' "
                 "lets the task succeed, and retry_rows asks rows with a passing error again. A cleared task writes the "
-                f"same answers again; to ask all requests anew, delete {', '.join(job.name for job in jobs[:3])} first."
+                f"same answers again; to send all requests, delete {', '.join(job.name for job in jobs[:3])} first."
             )
         return self._output.uri
 

@@ -63,11 +63,13 @@ class UploadKind:
     :param wrapper: the key of the start's body that holds the metadata; None if they are the body.
     :param key: the key of the last response that holds what was created.
     :param name: the key in there that has its name.
+    :param is_operation: whether the last response is an operation, which can still fail.
     """
 
     wrapper: str | None
     key: str
     name: str
+    is_operation: bool = False
 
     def body(self, metadata: Mapping[str, Any], mime_type: str, size: int) -> bytes:
         """Return the body of the start."""
@@ -79,12 +81,11 @@ class UploadKind:
         resource = response.get(self.key)
         if not isinstance(resource, dict) or self.name not in resource:
             return None
-        # What creates a document is an operation, which can still fail.
-        return {**resource, "operation": response.get("name")} if self is DOCUMENT else resource
+        return {**resource, "operation": response.get("name")} if self.is_operation else resource
 
 
 FILE = UploadKind("file", "file", "name")
-DOCUMENT = UploadKind(None, "response", "documentName")
+DOCUMENT = UploadKind(None, "response", "documentName", is_operation=True)
 
 
 class UploadSession:

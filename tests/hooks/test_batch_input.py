@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from batch_attempts import (
     HOUR,
@@ -14,7 +12,6 @@ from batch_attempts import (
     owned_file,
     rows_of,
     spec_of,
-    submit_all,
 )
 
 from airflow_provider_gemini_files import exceptions as e
@@ -24,7 +21,6 @@ from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks import batch_input
-from airflow_provider_gemini_files.hooks.batch_run import BatchRun
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
 
@@ -37,22 +33,6 @@ def emulator(emulator: GeminiEmulator) -> GeminiEmulator:
 @pytest.fixture
 def hook(emulator, clock) -> GeminiFilesHook:
     return GeminiFilesHook(clock=clock)
-
-
-@pytest.fixture
-def new_run(emulator, clock):
-    """Return a function that begins an attempt, as a process of its own."""
-
-    def begin(*requests: Any, **fields: Any) -> BatchRun:
-        return GeminiFilesHook(clock=clock).batch_run(spec_of(*requests, **fields))
-
-    return begin
-
-
-@pytest.fixture
-def attempt(new_run):
-    """Return a function that submits all jobs of a batch in one attempt."""
-    return lambda *requests, **fields: submit_all(new_run(*requests, **fields))
 
 
 class TestFiles:

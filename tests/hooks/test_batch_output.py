@@ -14,8 +14,6 @@ from batch_attempts import (
     MODEL,
     jobs,
     owned_file,
-    spec_of,
-    submit_all,
 )
 from support import API_KEY, logged_by
 
@@ -38,22 +36,6 @@ def emulator(emulator: GeminiEmulator) -> GeminiEmulator:
 @pytest.fixture
 def hook(emulator, clock) -> GeminiFilesHook:
     return GeminiFilesHook(clock=clock)
-
-
-@pytest.fixture
-def new_run(emulator, clock):
-    """Return a function that begins an attempt, as a process of its own."""
-
-    def begin(*requests: Any, **fields: Any) -> BatchRun:
-        return GeminiFilesHook(clock=clock).batch_run(spec_of(*requests, **fields))
-
-    return begin
-
-
-@pytest.fixture
-def attempt(new_run):
-    """Return a function that submits all jobs of a batch in one attempt."""
-    return lambda *requests, **fields: submit_all(new_run(*requests, **fields))
 
 
 class TestOutput:

@@ -14,7 +14,6 @@ from batch_attempts import (
     inputs,
     jobs,
     spec_of,
-    submit_all,
 )
 from support import logged_by
 from transfer_store import Store
@@ -25,7 +24,7 @@ from airflow_provider_gemini_files.batches.mark import BatchMark
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks import batch_input
-from airflow_provider_gemini_files.hooks.batch_run import LIST_LAG_SECONDS, BatchRun
+from airflow_provider_gemini_files.hooks.batch_run import LIST_LAG_SECONDS
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
 #: An answer of the list in which a new job is missing.
@@ -46,22 +45,6 @@ def hook(emulator, clock) -> GeminiFilesHook:
 @pytest.fixture
 def store() -> Store:
     return Store()
-
-
-@pytest.fixture
-def new_run(emulator, clock):
-    """Return a function that begins an attempt, as a process of its own."""
-
-    def begin(*requests: Any, **fields: Any) -> BatchRun:
-        return GeminiFilesHook(clock=clock).batch_run(spec_of(*requests, **fields))
-
-    return begin
-
-
-@pytest.fixture
-def attempt(new_run):
-    """Return a function that submits all jobs of a batch in one attempt."""
-    return lambda *requests, **fields: submit_all(new_run(*requests, **fields))
 
 
 class TestFirstAttempt:
