@@ -17,6 +17,7 @@ The errors of this provider, split by what the caller should do.
     │   ├── GeminiBatchCancelledError somebody cancelled the batch job
     │   └── GeminiBatchRowsError      the results were written, and rows of them have no usable answer
     ├── GeminiFileNotActiveError      the file is still PROCESSING: wait for it
+    ├── GeminiUrlNotFetchedError      the service could not fetch a URL: retry, or upload what it leads to
     ├── GeminiNameTakenError          another file has the requested name
     ├── GeminiUnusableAnswerError     the answer cannot be used, but another attempt may succeed: retry
     ├── GeminiStorageFullError        the project's storage is full: free some, then retry
@@ -122,6 +123,10 @@ class GeminiBatchRowsError(GeminiPermanentError):
 
 class GeminiFileNotActiveError(GeminiFilesError):
     """The file cannot be used yet."""
+
+
+class GeminiUrlNotFetchedError(GeminiFilesError):
+    """The service could not fetch a URL of the request; the same request often succeeds."""
 
 
 class GeminiNameTakenError(GeminiFilesError):

@@ -1,4 +1,4 @@
-"""``make tables``: write the tables of settings in README.md and docs/ from the models that define the settings."""
+"""``make tables``: write the tables in README.md and docs/ from the models and functions that decide what they say."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import importlib
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,42 @@ MODELS = {
     "connection": f"{_PACKAGE}.hooks.connection:ConnectionExtras",
     "policy": f"{_PACKAGE}.files.policy:RetentionPolicy",
 }
+_MIB = 1024**2
+_PDF, _VIDEO = "application/pdf", "video/mp4"
+#: The rows of the table "ways": a description, and the fields of a ``Candidate``.
+WAYS_EXAMPLES: list[tuple[str, dict[str, Any]]] = [
+    ("a local PDF of 3 MiB", {"scheme": "file", "size": 3 * _MIB, "mime_type": _PDF}),
+    ("the same, shown in two parts", {"scheme": "file", "size": 3 * _MIB, "mime_type": _PDF, "uses": 2}),
+    ("a local video of 400 MiB", {"scheme": "file", "size": 400 * _MIB, "mime_type": _VIDEO}),
+    ("an `s3://` image of 5 MiB", {"scheme": "s3", "size": 5 * _MIB, "mime_type": "image/png"}),
+    (
+        "the same, beside 68 MiB of inline data",
+        {"scheme": "s3", "size": 5 * _MIB, "mime_type": "image/png", "inline_bytes": 68 * _MIB},
+    ),
+    ("a `gs://` PDF of 3 MiB", {"scheme": "gs", "size": 3 * _MIB, "mime_type": _PDF, "can_register": True}),
+    (
+        "a `gs://` video of 1 GiB, with Google credentials",
+        {"scheme": "gs", "size": 1024 * _MIB, "mime_type": _VIDEO, "can_register": True},
+    ),
+    ("the same without Google credentials", {"scheme": "gs", "size": 1024 * _MIB, "mime_type": _VIDEO}),
+    ("an `https://` PDF of 2 MiB", {"scheme": "https", "size": 2 * _MIB, "mime_type": _PDF}),
+    ("an `https://` PDF of 60 MiB", {"scheme": "https", "size": 60 * _MIB, "mime_type": _PDF}),
+    ("an `https://` PDF of 200 MiB", {"scheme": "https", "size": 200 * _MIB, "mime_type": _PDF}),
+    ("an `https://` video of 60 MiB", {"scheme": "https", "size": 60 * _MIB, "mime_type": _VIDEO}),
+    ("an `http://` PDF of 60 MiB", {"scheme": "http", "size": 60 * _MIB, "mime_type": _PDF}),
+    (
+        "a local PDF of 3 MiB in one request of a batch",
+        {"scheme": "file", "size": 3 * _MIB, "mime_type": _PDF, "in_batch": True},
+    ),
+    (
+        "the same in 100 requests of a batch",
+        {"scheme": "file", "size": 3 * _MIB, "mime_type": _PDF, "in_batch": True, "uses": 100},
+    ),
+    (
+        "an `https://` PDF of 60 MiB in a batch",
+        {"scheme": "https", "size": 60 * _MIB, "mime_type": _PDF, "in_batch": True},
+    ),
+]
 _BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 _OPEN = re.compile(r"<!-- table:")
 _UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
@@ -64,11 +101,21 @@ def table(model: type[BaseModel]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rewrite(text: str, models: Mapping[str, type[BaseModel]]) -> str:
+def ways_table() -> str:
+    """Return the Markdown table of the ways that sources are shown by default, and why."""
+    ways = importlib.import_module(f"{_PACKAGE}.content.ways")
+    lines = ["| source | via | why |", "|---|---|---|"]
+    for description, facts in WAYS_EXAMPLES:
+        choice = ways.choose(ways.Candidate(**facts))
+        lines.append(f"| {description} | `{choice.way}` | {choice.reason} |")
+    return "\n".join(lines) + "\n"
+
+
+def rewrite(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
     """
     Return a page with every marked block filled.
 
-    :param models: the model of each table by name; looked up only for the tables that the page has.
+    :param tables: what writes each table, by name; called only for the tables that the page has.
     :raises ValueError: for a table of another name, or a block that is not closed.
     """
 
@@ -76,9 +123,9 @@ def rewrite(text: str, models: Mapping[str, type[BaseModel]]) -> str:
         opening, name, closing = block.groups()
         if _OPEN.search(block[0], len(opening)):
             raise ValueError(f"table {name!r} is not closed by <!-- /table -->")
-        if name not in models:
-            raise ValueError(f"there is no table {name!r}; there are {', '.join(models)}")
-        return opening + table(models[name]) + closing
+        if name not in tables:
+            raise ValueError(f"there is no table {name!r}; there are {', '.join(tables)}")
+        return opening + tables[name]() + closing
 
     rewritten, count = _BLOCK.subn(fill, text)
     if count != len(_OPEN.findall(text)):
@@ -88,22 +135,14 @@ def rewrite(text: str, models: Mapping[str, type[BaseModel]]) -> str:
     return rewritten
 
 
-class _Models(Mapping[str, type[BaseModel]]):
-    """The models of the package, imported when they are looked up."""
+def _model_table(name: str) -> str:
+    """Return the table of a model of the package, which is imported now."""
+    module, _, attribute = MODELS[name].partition(":")
+    return table(getattr(importlib.import_module(module), attribute))
 
-    def __getitem__(self, name: str) -> type[BaseModel]:
-        module, _, attribute = MODELS[name].partition(":")
-        model: type[BaseModel] = getattr(importlib.import_module(module), attribute)
-        return model
 
-    def __contains__(self, name: object) -> bool:
-        return name in MODELS
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(MODELS)
-
-    def __len__(self) -> int:
-        return len(MODELS)
+#: What writes each table of the pages.
+TABLES: dict[str, Callable[[], str]] = {name: partial(_model_table, name) for name in MODELS} | {"ways": ways_table}
 
 
 def main(arguments: list[str]) -> int:
@@ -115,7 +154,7 @@ def main(arguments: list[str]) -> int:
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         text = page.read_text(encoding="utf-8")
         try:
-            rewritten = rewrite(text, _Models())
+            rewritten = rewrite(text, TABLES)
         except ValueError as error:
             sys.exit(f"{page.relative_to(ROOT)}: {error}")
         if rewritten != text:

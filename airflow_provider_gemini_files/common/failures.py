@@ -33,6 +33,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiServiceError,
     GeminiStorageFullError,
     GeminiStoreGoneError,
+    GeminiUrlNotFetchedError,
 )
 
 #: The names of google.rpc.Code, one of which is in every error of the service.
@@ -326,6 +327,11 @@ def _bad_request(message: str, text: str) -> GeminiFilesError:
     if "not in an ACTIVE state" in text:
         return GeminiFileNotActiveError(
             f"{message} It is still PROCESSING, or has FAILED or expired: wait for it with GeminiFileStateSensor."
+        )
+    if "Cannot fetch content from the provided URL" in text:
+        return GeminiUrlNotFetchedError(
+            f"{message} A retry often succeeds; else check that the URL is public and has not expired, or upload the "
+            "file."
         )
     if "already been terminated" in text:
         return GeminiServiceError(f"{message} The upload session has ended; a retry opens a new one.")

@@ -6,12 +6,15 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_gemini_files.common.limits import MAX_INLINE_BYTES
+from airflow_provider_gemini_files.common.redaction import shown_url
 from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.content import source_parts
+from airflow_provider_gemini_files.content.source_parts import SOURCE, Resolve, SourcePart
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.mime import mime_type_of
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, is_many_files, parse_name
@@ -19,8 +22,8 @@ from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, 
 _ROLES = ("user", "model")
 _RESOLUTIONS = ("LOW", "MEDIUM", "HIGH", "ULTRA_HIGH")
 _FORMS = (
-    "a part is a text, {'file': a Gemini file}, {'url': ...} or {'data': bytes or base64, 'mime_type': ...}, a turn is "
-    "{'role': 'user' or 'model', 'parts': [...]}"
+    "a part is a text, {'file': a Gemini file}, {'source': a path or URI}, {'url': ...} or {'data': bytes or base64, "
+    "'mime_type': ...}, a turn is {'role': 'user' or 'model', 'parts': [...]}"
 )
 #: A text that consists of a file name is a file: XCom contains names, and no prompt looks like one.
 _FILE_NAME = re.compile(r"(https?://\S+/)?files/[a-z0-9][a-z0-9-]*")
@@ -35,26 +38,36 @@ class Contents:
     The contents of a request: turns of parts, in the service's spelling, with names in place of files.
 
     :param files: every file of the contents, as it was given, by its name; in order.
+    :param inline_bytes: inline data of the contents.
     """
 
     _turns: tuple[dict[str, Any], ...]
     files: dict[str, FileLike]
+    inline_bytes: int = field(default=0, compare=False)
 
     @classmethod
-    def parse(cls, prompt: str | None = None, files: Any = None, contents: Any = None) -> Contents:
+    def parse(
+        cls,
+        prompt: str | None = None,
+        files: Any = None,
+        contents: Any = None,
+        *,
+        max_inline_bytes: int = MAX_INLINE_BYTES,
+    ) -> Contents:
         """
         Read contents, files and prompt, which are sent in this order.
 
         :param prompt: a text.
         :param files: a file in any form, a part, or a list of these.
         :param contents: a part, a turn, or a list of these.
+        :param max_inline_bytes: inline data, the most.
         :raises GeminiInputError: for anything else, with its place, as in ``contents[0].parts[1]``.
         """
         if prompt is None and contents is None:
             raise GeminiInputError("There is nothing to send: pass prompt or contents.")
         if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
             raise GeminiInputError(f"prompt must be a text that is not empty, got {prompt!r}.")
-        reader = _Reader()
+        reader = _Reader(max_inline_bytes)
         for at, item in enumerate(flattened([] if contents is None else contents)):
             reader.read(item, f"contents[{at}]")
         flat_files = [] if files is None else list(flattened(files))
@@ -66,7 +79,26 @@ class Contents:
             reader.add({"text": prompt})
         if not reader.turns:
             raise GeminiInputError("contents is empty: there is nothing to send.")
-        return cls(tuple(reader.turns), reader.files)
+        return cls(tuple(reader.turns), reader.files, reader.inline_bytes)
+
+    @property
+    def sources(self) -> list[SourcePart]:
+        """Return the sources that are to be shown, in order; none are left once they are :meth:`resolved`."""
+        return [part[SOURCE] for turn in self._turns for part in turn["parts"] if SOURCE in part]
+
+    def resolved(self, resolve: Resolve) -> Contents:
+        """
+        Return these contents with other parts in place of each source.
+
+        :param resolve: returns the parts; a file is ``{"file": ...}``, anything else is in the service's spelling.
+        """
+        reader = _Reader(max_inline_bytes=None)
+        for turn in self._turns:
+            reader.begin_turn()
+            for part in turn["parts"]:
+                for one in resolve(part[SOURCE]) if SOURCE in part else [part]:
+                    reader.add(one, turn["role"])
+        return Contents(tuple(reader.turns), reader.files, reader.inline_bytes)
 
     @property
     def names(self) -> list[str]:
@@ -80,25 +112,29 @@ class Contents:
     def continued(self, answer: str, prompt: str) -> Contents:
         """Return these contents extended by the model's answer and a follow-up prompt."""
         added = ({"role": "model", "parts": [{"text": answer}]}, {"role": "user", "parts": [{"text": prompt}]})
-        return Contents((*self._turns, *added), self.files)
+        return Contents((*self._turns, *added), self.files, self.inline_bytes)
 
     def turns(self, files: Mapping[str, GeminiFile]) -> list[dict[str, Any]]:
         """
         Return the turns in the service's form.
 
         :param files: the file of each of :attr:`names`; its URI and MIME type are used.
+        :raises GeminiInputError: if there are sources, which have to be :meth:`resolved` first.
         """
+        if sources := self.sources:
+            raise GeminiInputError(f"{sources[0].where} is a source, which this call does not upload.")
         return [{**turn, "parts": [_resolved(part, files) for part in turn["parts"]]} for turn in self._turns]
 
 
 class _Reader:
     """Collects parts into turns; parts outside of a turn belong to the user."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_inline_bytes: int | None) -> None:
         self.turns: list[dict[str, Any]] = []
         self.files: dict[str, FileLike] = {}
+        self.inline_bytes = 0
+        self._most = max_inline_bytes
         self._open = False
-        self._inline = 0
 
     def read(self, item: Any, where: str) -> None:
         if not isinstance(item, Mapping) or not {"role", "parts"} & item.keys():
@@ -110,9 +146,12 @@ class _Reader:
         parts = [_part(one, f"{where}.parts[{at}]") for at, one in enumerate(flattened(item.get("parts", [])))]
         if not parts:
             raise GeminiInputError(f"{where}: a turn must have at least one part; {_FORMS}.")
-        self._open = False
+        self.begin_turn()
         for part in parts:
             self.add(part, item.get("role", "user"))
+        self.begin_turn()
+
+    def begin_turn(self) -> None:
         self._open = False
 
     def add(self, part: dict[str, Any], role: str = "user") -> None:
@@ -125,11 +164,11 @@ class _Reader:
             known = self.files.get(name)
             # Metadata says more about a file than its name.
             self.files[name] = part[_FILE] if known is None or isinstance(known, str) else known
-        self._inline += len(part["inlineData"]["data"]) if "inlineData" in part else 0
-        if self._inline > MAX_INLINE_BYTES:
+        self.inline_bytes += len(part["inlineData"]["data"]) if "inlineData" in part else 0
+        if self._most is not None and self.inline_bytes > self._most:
             raise GeminiInputError(
-                f"The inline data has more than {human_bytes(MAX_INLINE_BYTES)}: upload it with "
-                "GeminiUploadFileOperator, and pass the file."
+                f"The inline data has more than {human_bytes(self._most)}: upload it with GeminiUploadFileOperator, "
+                "and pass the file."
             )
 
 
@@ -162,11 +201,9 @@ def _part_of_file(item: Any, where: str) -> dict[str, Any]:
         raise GeminiInputError(f"{where} is {item!r}; {_FORMS}.")
     try:
         parse_name(item)
-    except GeminiInputError:
-        if isinstance(item, str) and item.startswith(_URL_SCHEMES):
-            raise GeminiInputError(
-                f"{where}: {_shown(item)!r} is not a Gemini file; pass a URL as {{'url': 'https://...'}}."
-            ) from None
+    except GeminiInputError as error:
+        if isinstance(item, str) and (advice := source_parts.advice_for(item)):
+            raise GeminiInputError(f"{where}: {shown_url(item)!r} is not a Gemini file.{advice}") from error
         raise
     return {_FILE: item}
 
@@ -177,6 +214,11 @@ def _file_part(item: Mapping[str, Any], where: str) -> dict[str, Any]:
     return {_FILE: item["file"], **_view_options(item, where)}
 
 
+def _source_part(item: Mapping[str, Any], where: str) -> dict[str, Any]:
+    _only(item, source_parts.KEYS | {"video", "media_resolution"}, where)
+    return {SOURCE: SourcePart.read(item, where, _view_options(item, where))}
+
+
 def _url_part(item: Mapping[str, Any], where: str) -> dict[str, Any]:
     _only(item, {"url", "mime_type", "video", "media_resolution"}, where)
     url = item["url"]
@@ -185,7 +227,8 @@ def _url_part(item: Mapping[str, Any], where: str) -> dict[str, Any]:
     except ValueError:
         parts = None
     if parts is None or not parts.hostname:
-        raise GeminiInputError(f"{where}: a url must begin with https:// or gs://, got {_shown(url)!r}.")
+        shown = shown_url(url) if isinstance(url, str) else url
+        raise GeminiInputError(f"{where}: a url must begin with https:// or gs://, got {shown!r}.")
     data = {"fileUri": url}
     if mime_type := item.get("mime_type") or _type_of_path(parts.path):
         data["mimeType"] = mime_type
@@ -210,6 +253,7 @@ def _data_part(item: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 _PARTS: dict[str, Callable[[Mapping[str, Any], str], dict[str, Any]]] = {
     "file": _file_part,
+    SOURCE: _source_part,
     "url": _url_part,
     "data": _data_part,
 }
@@ -286,12 +330,3 @@ def _only(item: Mapping[str, Any], known: set[str], where: str) -> None:
 
 def _keys(item: Mapping[str, Any]) -> str:
     return f"a dict with {', '.join(map(str, item))}" if item else "an empty dict"
-
-
-def _shown(url: Any) -> Any:
-    """Return a URL without its parts that can be secrets: user, password, query and fragment."""
-    if not isinstance(url, str):
-        return url
-    scheme, separator, rest = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"

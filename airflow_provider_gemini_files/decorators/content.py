@@ -53,6 +53,8 @@ class _GeminiDecoratedOperator(DecoratedOperator, GeminiGenerateContentOperator)
         returned = self.python_callable(*self.op_args, **kwargs)
         if inspect.iscoroutine(returned):
             returned = asyncio.run(returned)
+        # What the function builds is the Dag's own.
+        self._shows_sources = True
         self.prompt, self.contents = (returned, None) if isinstance(returned, str) else (None, returned)
         return GeminiGenerateContentOperator.execute(self, context)
 

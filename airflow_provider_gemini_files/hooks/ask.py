@@ -18,12 +18,14 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiFileGoneError,
     GeminiInputError,
     GeminiUnusableAnswerError,
+    GeminiUrlNotFetchedError,
 )
 from airflow_provider_gemini_files.files.naming import label_of
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, check_connection
 from airflow_provider_gemini_files.hooks.content import ContentCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
+from airflow_provider_gemini_files.hooks.shown_sources import ShownSources, SourceOptions
 
 if TYPE_CHECKING:
     from google.genai import types  # noqa: TID251 - for type checkers only
@@ -54,6 +56,7 @@ class AskOptions:
     :param find_upload: finds the metadata of a file that is gone, so that its source is uploaded again; None: a file
         that is gone is an error.
     :param require_citations: refuse an answer that cites no document of the file search stores.
+    :param sources: how sources are shown.
     :param media_suffice: accept an answer that has only media; a schema still requires text.
     :param on_response: called with the account of the call (see :class:`Asked`) after each response and before it is
         judged, as a useless answer has been paid for, too.
@@ -67,6 +70,7 @@ class AskOptions:
     on_response: Callable[[dict[str, Any]], None] | None = None
     media_suffice: bool = False
     require_citations: bool = False
+    sources: SourceOptions = field(default_factory=SourceOptions)
 
     def __post_init__(self) -> None:
         if self.on_max_tokens not in get_args(OnMaxTokens):
@@ -83,7 +87,8 @@ class Asked:
     :param value: the text, or the JSON value if a schema was given; an empty text if there are only media.
     :param response: ``{"files", "shown", "model_version", "finish_reason", "usage"}``, ``sources`` if the model
         searched, and ``citations`` if it found documents of file search stores; ``usage`` includes the tokens of a
-        repair, ``shown`` says of each file what it is: ``{"name", "display_name", "uploaded_from"}``.
+        repair, ``shown`` says of each file what it is: ``{"name", "display_name", "uploaded_from"}``; the name of
+        a source that was shown without a file is None.
     :param media: images, audio and other files of the answer.
     """
 
@@ -96,6 +101,9 @@ class Ask:
     """
     One use of a model, from its files to a usable answer.
 
+    Use it as a context: what was uploaded for it alone is deleted when it ends, unless another attempt needs it.
+
+    :param sources: shows the sources of the request.
     :param reupload: uploads the source of a file that is gone again, and returns the new file.
     """
 
@@ -104,6 +112,7 @@ class Ask:
         service: GeminiService,
         files: FileCalls,
         content: ContentCalls,
+        sources: ShownSources,
         reupload: Callable[[GeminiFile], GeminiFile],
         request: ModelRequest,
         options: AskOptions,
@@ -112,7 +121,10 @@ class Ask:
         self._log = service.log
         self._files = files
         self._content = content
+        self._sources = sources
         self._reupload = reupload
+        self._given = request
+        #: The request with what takes the place of its sources.
         self._request = request
         self._options = options
         self._shown: list[GeminiFile] = []
@@ -128,20 +140,39 @@ class Ask:
         :raises GeminiUnusableAnswerError: if another attempt may be answered better.
         """
         config = self._content.config_of(self._request)
+        self._show_sources()
         self._look_up()
         self._check_input()
         schema = self._request.schema
-        text = self._ask(self._request.contents, config)
+        text = self._ask(lambda contents: contents, config)
         value = text if schema is None else self._judged(text, schema, config)
         return Asked(storable(value), storable(self._response), self._media)
 
     def count(self) -> int:
         """Return the number of tokens of the request."""
+        self._show_sources()
         self._look_up()
-        return self._with_files(lambda files: self._content.count_tokens(self._request, files))
+        return self._count()
+
+    def __enter__(self) -> Ask:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._sources.close(error)
+
+    def _show_sources(self) -> None:
+        """Put what is shown in the place of each source; nothing is sent."""
+        contents = self._sources.resolve(self._given.contents)
+        self._request = replace(self._given, contents=contents)
 
     def _look_up(self) -> None:
-        self._shown = self._files.active_files(self._request.contents.names, self._restored)
+        names = self._request.contents.names
+        own = [name for name in names if self._sources.stands_for(name)]
+        others = [name for name in names if name not in own]
+        # Before anything is uploaded: a file that is missing is found without it.
+        files = dict(zip(others, self._files.active_files(others, self._restored), strict=True))
+        files |= self._sources.files_of(own)
+        self._shown = [files[name] for name in names]
         for file in self._shown:
             self._log.info("Showing %s (%s, %s)", file.name, file.mime_type, shown_text(file.display_name or ""))
 
@@ -161,20 +192,28 @@ class Ask:
         return self._reupload(gone)
 
     def _with_files(self, call: Callable[[list[GeminiFile]], T]) -> T:
-        """Call with the files; if one has gone since it was looked up, look up all once more."""
+        """Call with the files; look up all once more if one has gone, and upload what cannot be fetched from URLs."""
         try:
             return call(self._shown)
-        except GeminiFileGoneError:
-            if self._options.find_upload is None:
+        except GeminiUrlNotFetchedError:
+            if not self._sources.fall_back():
                 raise
-            self._look_up()
-            return call(self._shown)
+            self._show_sources()
+        except GeminiFileGoneError:
+            is_own = any(map(self._sources.stands_for, self._request.contents.names))
+            if self._options.find_upload is None and not is_own:
+                raise
+        self._look_up()
+        return call(self._shown)
+
+    def _count(self) -> int:
+        return self._with_files(lambda files: self._content.count_tokens(self._request, files))
 
     def _check_input(self) -> None:
         most = self._options.max_input_tokens
         if most is None:
             return
-        tokens = self._with_files(lambda files: self._content.count_tokens(self._request, files))
+        tokens = self._count()
         if tokens > most:
             raise GeminiInputError(
                 f"The request has {tokens} tokens, and max_input_tokens is {most}: no model was asked, nothing spent. "
@@ -188,8 +227,8 @@ class Ask:
         if wrong and self._options.repair_answer:
             self._log.warning("The answer does not follow response_schema, asking once more: %s", wrong)
             # What UTF-8 cannot encode cannot be sent either.
-            repair = self._request.contents.continued(storable(text), _REPAIR.format(wrong=wrong))
-            text = self._ask(repair, config)
+            answer, prompt = storable(text), _REPAIR.format(wrong=wrong)
+            text = self._ask(lambda contents: contents.continued(answer, prompt), config)
             value, wrong = schema.judge(text)
         if wrong:
             told = "; ".join(wrong.splitlines())
@@ -200,16 +239,22 @@ class Ask:
             )
         return value
 
-    def _ask(self, contents: Contents, config: types.GenerateContentConfig) -> str:
-        """Send one request, account for its response, and return the text if it is usable."""
-        request = replace(self._request, contents=contents)
-        answer = self._with_files(
-            lambda files: self._content.generate(
+    def _ask(self, extended: Callable[[Contents], Contents], config: types.GenerateContentConfig) -> str:
+        """
+        Send one request, account for its response, and return the text if it is usable.
+
+        :param extended: returns the contents that are sent, given those of the request.
+        """
+
+        def send(files: list[GeminiFile]) -> Answer:
+            request = replace(self._request, contents=extended(self._request.contents))
+            return self._content.generate(
                 request, files, config=config, repeat_unanswered=self._options.repeat_unanswered
             )
-        )
+
+        answer = self._with_files(send)
         self._account(answer)
-        free_form = request.schema is None
+        free_form = self._request.schema is None
         text = answer.usable_text(
             keep_cut=self._options.on_max_tokens == "keep" and free_form,
             media_suffice=self._options.media_suffice and free_form,
@@ -223,7 +268,8 @@ class Ask:
     def _account(self, answer: Answer) -> None:
         response = self._response
         response["files"] = [file.name for file in self._shown]
-        response["shown"] = [_described(file, self._request.contents.files.get(file.name)) for file in self._shown]
+        described = [_described(file, self._request.contents.files.get(file.name)) for file in self._shown]
+        response["shown"] = described + self._sources.described()
         response["model_version"] = answer.model_version
         response["finish_reason"] = answer.finish_reason
         response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage

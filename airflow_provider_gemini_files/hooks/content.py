@@ -19,6 +19,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiFileNotActiveError,
     GeminiInputError,
     GeminiUnusableAnswerError,
+    GeminiUrlNotFetchedError,
 )
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.service import GeminiService
@@ -31,6 +32,8 @@ T = TypeVar("T")
 #: that a file is refused for a moment after it has become ACTIVE.
 _JUST_ACTIVE_ATTEMPTS = 5
 _JUST_ACTIVE_BACKOFF = Backoff(initial=2.0, maximum=8.0)
+#: Attempts before a URL counts as one that the service cannot fetch: users report that it comes and goes.
+_FETCH_ATTEMPTS = 3
 #: All that the service says about many requests that it does not accept.
 _NO_REASON = "Request contains an invalid argument"
 
@@ -79,7 +82,7 @@ class ContentCalls:
         turns = request.turns(files)
         connection = self._service.connection
         with _suspects_named(request, files):
-            response = self._just_active(
+            response = self._once_readable(
                 lambda: sdk.generate_content(self._service.client, connection, model, turns, checked), repeat_unanswered
             )
         lineage.shown(self._service.hook, self._service.conn_id, files)
@@ -111,23 +114,35 @@ class ContentCalls:
         if request.system_instruction:
             turns = [{"role": "user", "parts": [{"text": request.system_instruction}]}, *turns]
         with _suspects_named(request, files):
-            return self._just_active(lambda: sdk.count_tokens(self._service.client, connection, model, turns), True)
+            return self._once_readable(lambda: sdk.count_tokens(self._service.client, connection, model, turns), True)
 
-    def _just_active(self, function: Callable[[], T], repeat_unanswered: bool) -> T:
-        """Call about ACTIVE files; some are refused for a while after they have become so."""
+    def _once_readable(self, function: Callable[[], T], repeat_unanswered: bool) -> T:
+        """Call about ACTIVE files and URLs, of which the service cannot read some for a moment."""
         clock = self._service.clock
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((GeminiFileNotActiveError, GeminiFileGoneError)),
-            stop=tenacity.stop_after_attempt(_JUST_ACTIVE_ATTEMPTS),
+            retry=tenacity.retry_if_exception_type(tuple(_READABLE_SOON)),
+            stop=_is_last_attempt,
             wait=lambda state: _JUST_ACTIVE_BACKOFF.pause(state.attempt_number, clock.uniform),
             sleep=clock.sleep,
             before_sleep=lambda state: self._log.warning(
-                "%s It was ACTIVE a moment ago: asking again in %.0f s.",
-                state.outcome and state.outcome.exception(), state.upcoming_sleep,
+                "%s Asking again in %.0f s.", state.outcome and state.outcome.exception(), state.upcoming_sleep
             ),
             reraise=True,
         )  # fmt: skip
         return retrying(lambda: self._service.call(function, repeat_unanswered=repeat_unanswered))
+
+
+#: Errors of files and URLs that may pass within seconds, and how often they are asked about.
+_READABLE_SOON = {
+    GeminiFileNotActiveError: _JUST_ACTIVE_ATTEMPTS,
+    GeminiFileGoneError: _JUST_ACTIVE_ATTEMPTS,
+    GeminiUrlNotFetchedError: _FETCH_ATTEMPTS,
+}
+
+
+def _is_last_attempt(state: tenacity.RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    return state.attempt_number >= next((most for kind, most in _READABLE_SOON.items() if isinstance(error, kind)), 1)
 
 
 @contextmanager

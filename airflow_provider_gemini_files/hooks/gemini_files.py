@@ -39,7 +39,9 @@ from airflow_provider_gemini_files.hooks.document_sync import DocumentSync
 from airflow_provider_gemini_files.hooks.extras import connection_type
 from airflow_provider_gemini_files.hooks.file_search import FileSearchCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
+from airflow_provider_gemini_files.hooks.registration import RegistrationCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
+from airflow_provider_gemini_files.hooks.shown_sources import ShownSources
 from airflow_provider_gemini_files.hooks.storage import StorageCalls
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls, as_source
 from airflow_provider_gemini_files.hooks.wanted_documents import SyncSpec
@@ -128,6 +130,11 @@ class GeminiFilesHook(BaseHook):
     def uploads(self) -> UploadCalls:
         """Return the calls that create files."""
         return UploadCalls(self._service, self.files)
+
+    @cached_property
+    def registration(self) -> RegistrationCalls:
+        """Return the calls that register objects of Google Cloud Storage."""
+        return RegistrationCalls()
 
     @cached_property
     def storage(self) -> StorageCalls:
@@ -309,11 +316,13 @@ class GeminiFilesHook(BaseHook):
         options = AskOptions(
             repair_answer, on_max_tokens, max_input_tokens, repeat_unanswered, find_upload, on_response
         )
-        return self.asking(request, options).run()
+        with self.asking(request, options) as asking:
+            return asking.run()
 
     def asking(self, request: ModelRequest, options: AskOptions) -> Ask:
         """Return the use case of one request; not public."""
-        return Ask(self._service, self.files, self.content, self.reupload_file, request, options)
+        sources = ShownSources(self._service, self.files, self.uploads, self.registration, options.sources)
+        return Ask(self._service, self.files, self.content, sources, self.reupload_file, request, options)
 
     def generate_content(
         self,

@@ -15,6 +15,7 @@ from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.labels import MapIndexLabel
+from airflow_provider_gemini_files.operators.url_secrets import mask_urls
 from airflow_provider_gemini_files.transfer.output import Output
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ class GeminiOperator(MapIndexLabel, BaseOperator):
     def __init__(self, *, gemini_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.gemini_conn_id = gemini_conn_id
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Any, context: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        # The only method that Airflow calls, of a mapped task's instance too, before it shows rendered fields.
+        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
+        mask_urls(getattr(parent, name, None) for name in template_fields)
 
     @cached_property
     def hook(self) -> GeminiFilesHook:

@@ -116,7 +116,6 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         *ModelOperator.template_fields,
         "requests",
         "source",
-        "source_conn_id",
         "generation_config",
         "file_search",
         "output_path",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import mimetypes
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
@@ -15,10 +15,14 @@ from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.content.answer import Media
 from airflow_provider_gemini_files.content.request import ModelRequest
+from airflow_provider_gemini_files.content.source_parts import has_sources
+from airflow_provider_gemini_files.content.ways import Via, is_via
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.hooks.ask import Asked, AskOptions, OnMaxTokens
+from airflow_provider_gemini_files.hooks.registration import DEFAULT_GCP_CONN_ID
+from airflow_provider_gemini_files.hooks.shown_sources import SourceOptions
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, text_of, whole_number_of
+from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, owner_of, text_of, whole_number_of
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 from airflow_provider_gemini_files.transfer.output import Output
 
@@ -40,6 +44,8 @@ class ModelOperator(GeminiOperator):
         "contents",
         "model",
         "system_instruction",
+        "source_conn_id",
+        "gcp_conn_id",
         "gemini_conn_id",
     )
     operator_extra_links: Collection[BaseOperatorLink] = (GeminiFileLink(),)
@@ -54,17 +60,31 @@ class ModelOperator(GeminiOperator):
         model: str | None = None,
         system_instruction: str | None = None,
         reupload_expired: bool = True,
+        via: Via = "auto",
+        source_conn_id: str | None = None,
+        gcp_conn_id: str = DEFAULT_GCP_CONN_ID,
+        keep_files: bool = False,
+        allow_private_urls: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not is_via(via):
+            raise GeminiInputError(f"via must be auto, inline, upload, register or url; got {via!r}.")
         self.prompt = prompt
         self.files = files
         self.contents = contents
         self.model = model
         self.system_instruction = system_instruction
         self.reupload_expired = reupload_expired
-        # Taken before templates are rendered: a task that was given files must not ask without any.
+        self.via = via
+        self.source_conn_id = source_conn_id
+        self.gcp_conn_id = gcp_conn_id
+        self.keep_files = keep_files
+        self.allow_private_urls = allow_private_urls
+        # Taken before templates are rendered: a task that was given files must not ask without any, and a run's data
+        # must not decide that a worker reads a source.
         self._was_given_files = files is not None
+        self._shows_sources = has_sources(files) or has_sources(contents)
 
     def _request(
         self, generation_config: Any = None, response_schema: Any = None, file_search: Any = None
@@ -73,7 +93,7 @@ class ModelOperator(GeminiOperator):
         # A null Param in a template is the text "None".
         if self._was_given_files and self.files in (None, "None"):
             raise GeminiInputError("files is None: the task that it comes from has pushed nothing.")
-        return ModelRequest.of(
+        request = ModelRequest.of(
             prompt=text_of(self.prompt, "prompt"),
             files=self.files,
             contents=None if self.contents in ("", "None") else self.contents,
@@ -83,10 +103,26 @@ class ModelOperator(GeminiOperator):
             response_schema=response_schema,
             file_search=file_search,
         )
+        if request.contents.sources and not self._shows_sources:
+            refuse_source_from_data(request.contents.sources[0].where)
+        return request
 
     def _options(self, context: Context, **options: Any) -> AskOptions:
         find_upload = UploadedMetadata(context).of if self.reupload_expired else None
-        return AskOptions(find_upload=find_upload, **options)
+        return AskOptions(find_upload=find_upload, sources=self._source_options(context), **options)
+
+    def _source_options(self, context: Context, **options: Any) -> SourceOptions:
+        return SourceOptions(
+            via=self.via,
+            conn_id=text_of(self.source_conn_id, "source_conn_id"),
+            gcp_conn_id=text_of(self.gcp_conn_id, "gcp_conn_id") or DEFAULT_GCP_CONN_ID,
+            keep_files=self.keep_files,
+            allow_private_urls=self.allow_private_urls,
+            owner=owner_of(context),
+            # Exists from Airflow 3.3 on.
+            store=context.get("task_state_store"),
+            **options,
+        )
 
 
 class GeminiGenerateContentOperator(ModelOperator):
@@ -193,12 +229,13 @@ class GeminiGenerateContentOperator(ModelOperator):
             on_response=lambda response: ti.xcom_push("response", response),
             media_suffice=output is not None,
         )
-        asked = self.hook.asking(request, options).run()
-        if output is None:
-            answer = self._fitting(asked.value)
-        else:
-            answer = output.uri
-            ti.xcom_push("response", asked.response | self._written(asked, output))
+        with self.hook.asking(request, options) as asking:
+            asked = asking.run()
+            if output is None:
+                answer = self._fitting(asked.value)
+            else:
+                answer = output.uri
+                ti.xcom_push("response", asked.response | self._written(asked, output))
         if not self.with_source:
             return answer
         return {"answer": answer, "files": asked.response["shown"], "map_index": ti.map_index}
@@ -280,6 +317,18 @@ def check_citations(file_search: Any, require_citations: bool) -> None:
         raise GeminiInputError("require_citations needs file_search: the stores that are to be cited.")
 
 
+def refuse_source_from_data(where: str) -> NoReturn:
+    """
+    Refuse a source that the Dag itself does not show: what a run's data says must not decide what a worker reads.
+
+    :raises GeminiInputError: always.
+    """
+    raise GeminiInputError(
+        f"{where} is a source that a template, an XCom or a file has named. Write the dict in the Dag, and only its "
+        "source as a template or an XCom: files=[{'source': paths.output}]."
+    )
+
+
 def refuse_empty_search(file_search: Any, *, was_given: bool) -> None:
     """
     Refuse a search whose template gave nothing: the model would answer from its own knowledge.
@@ -302,7 +351,8 @@ class GeminiCountTokensOperator(ModelOperator):
 
     def execute(self, context: Context) -> int:
         """Look up the files, and count."""
-        tokens = self.hook.asking(self._request(), self._options(context)).count()
+        with self.hook.asking(self._request(), self._options(context)) as asking:
+            tokens = asking.count()
         self.log.info("The request has %d tokens", tokens)
         return tokens
 

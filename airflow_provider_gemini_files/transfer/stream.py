@@ -110,6 +110,24 @@ def sha256_of(source: Source) -> str:
     return HashedStream(source, lambda _: None).sha256()
 
 
+def read_all(source: Source) -> bytes:
+    """
+    Return all bytes of a source that fits into memory.
+
+    :raises GeminiInputError: if it has changed since it was found.
+    :raises GeminiServiceError: if reading it fails; another attempt may succeed.
+    """
+    try:
+        data = b"".join(HashedStream(source, lambda _: None).read(0, source.size))
+    except SourceBrokenError as error:
+        raise GeminiServiceError(f"Source {source.uri!r} cannot be read: {error}. A retry reads it again.") from error
+    if source.current is not None and source.current() != source.fingerprint:
+        raise GeminiInputError(
+            f"Source {source.uri!r} has changed while it was read: clear the task to show the new version."
+        )
+    return data
+
+
 def head_of(source: Source) -> bytes:
     """
     Read the first bytes of a source, enough to detect its type: 8 KiB, or 4 MiB if these are text.

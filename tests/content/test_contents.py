@@ -126,7 +126,7 @@ def test_inline_bytes_over_the_limit_are_refused():
     half = {"data": b"x" * (MAX_INLINE_BYTES // 2 + 1), "mime_type": "text/plain"}
 
     assert turns_of(contents=[half])
-    with pytest.raises(GeminiInputError, match=r"more than 14\.0 MiB: upload it"):
+    with pytest.raises(GeminiInputError, match=r"more than 70\.0 MiB: upload it"):
         turns_of(contents=[half, half])
 
 

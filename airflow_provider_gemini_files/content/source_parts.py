@@ -1,0 +1,80 @@
+"""Parts that show a source itself: ``{"source": "s3://bucket/report.pdf"}``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_gemini_files.common.redaction import shown_url
+from airflow_provider_gemini_files.content.ways import Via, is_via
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+
+#: Key of a part whose source is not looked at yet.
+SOURCE = "source"
+KEYS = {SOURCE, "source_conn_id", "mime_type", "via"}
+
+
+@dataclass(frozen=True)
+class SourcePart:
+    """
+    A part as its author wrote it.
+
+    :param where: its place, as in ``contents[0].parts[1]``; different for each part of a request.
+    :param source: as an upload takes it: one, several, a directory or a glob.
+    :param conn_id: connection of the object storage; that of the task if None.
+    :param mime_type: told from name and content if None.
+    :param via: that of the task if None.
+    :param view: how the model is to process it, in the service's spelling.
+    """
+
+    where: str
+    source: Any
+    conn_id: str | None
+    mime_type: str | None
+    via: Via | None
+    view: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, item: Mapping[str, Any], where: str, view: Mapping[str, Any]) -> SourcePart:
+        """
+        Read a part.
+
+        :raises GeminiInputError: naming the key that cannot be used.
+        """
+        source, via = item[SOURCE], item.get("via")
+        if source in (None, "", "None") or (not isinstance(source, str | os.PathLike) and not _is_list(source)):
+            raise GeminiInputError(f"{where}: source must be a path, a URI, a URL or a list of these; got {source!r}.")
+        if via is not None and not is_via(via):
+            raise GeminiInputError(f"{where}: via must be auto, inline, upload, register or url; got {via!r}.")
+        for key in ("source_conn_id", "mime_type"):
+            if not isinstance(item.get(key), str | None):
+                raise GeminiInputError(f"{where}: {key} must be a text; got {item[key]!r}.")
+        # An empty text comes from a template that gave nothing.
+        return cls(where, source, item.get("source_conn_id") or None, item.get("mime_type") or None, via, view)
+
+
+def has_sources(value: Any) -> bool:
+    """Return whether files, contents or requests, as their author wrote them, show a source."""
+    if isinstance(value, Mapping):
+        # The metadata of a file has a source of another kind.
+        is_source = SOURCE in value and "name" not in value
+        return is_source or any(has_sources(value.get(key)) for key in ("parts", "files", "contents"))
+    return isinstance(value, list | tuple) and any(map(has_sources, value))
+
+
+def advice_for(text: str) -> str:
+    """Return how to show a text that is no Gemini file, if it looks like a source; else an empty text."""
+    if "/" not in text and "\\" not in text:
+        return ""
+    advice = f" To show a file that is not uploaded yet, pass {{'source': {shown_url(text)!r}}}."
+    return f"{advice} A URL that the service fetches itself is {{'url': 'https://...'}}." if "://" in text else advice
+
+
+def _is_list(source: Any) -> bool:
+    return isinstance(source, Iterable) and not isinstance(source, bytes | Mapping)
+
+
+#: Returns the parts that take the place of a source.
+Resolve = Callable[[SourcePart], list[dict[str, Any]]]

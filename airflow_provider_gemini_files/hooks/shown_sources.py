@@ -1,0 +1,361 @@
+"""Sources that a request shows: find them, choose the way of each, upload or register what has to be, and tidy up."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
+from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.common.waiting import Schedule
+from airflow_provider_gemini_files.content.contents import Contents
+from airflow_provider_gemini_files.content.source_parts import SourcePart
+from airflow_provider_gemini_files.content.ways import Candidate, Choice, Via, Way, choose, obstacle_of
+from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiPermanentError
+from airflow_provider_gemini_files.files.mime import mime_type_of
+from airflow_provider_gemini_files.files.naming import Owner, new_file_name, run_file_name
+from airflow_provider_gemini_files.files.reference import GeminiFile, UploadedFrom
+from airflow_provider_gemini_files.files.state import FileWait
+from airflow_provider_gemini_files.hooks.files import FileCalls
+from airflow_provider_gemini_files.hooks.registration import DEFAULT_GCP_CONN_ID, RegistrationCalls
+from airflow_provider_gemini_files.hooks.service import GeminiService
+from airflow_provider_gemini_files.hooks.uploads import UploadCalls, allowed_local_paths
+from airflow_provider_gemini_files.transfer.memory import StateStore
+from airflow_provider_gemini_files.transfer.source import Source
+from airflow_provider_gemini_files.transfer.sources import find_sources, is_source_list, is_url
+from airflow_provider_gemini_files.transfer.stream import head_of, read_all
+from airflow_provider_gemini_files.transfer.upload import DEFAULT_MIN_REMAINING_TTL, Upload
+
+_YOUTUBE_HOSTS = {"youtube.com", "www.youtube.com", "m.youtube.com", "youtu.be"}
+#: Seconds between two polls while the service processes what was uploaded.
+_POLL_INTERVAL, _MAX_POLL_INTERVAL = 5.0, 30.0
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """
+    How sources are shown.
+
+    :param via: the way of those that do not name one.
+    :param conn_id: connection of the object storage of those that do not name one; its provider's default if None.
+    :param gcp_conn_id: Google Cloud connection that registers objects.
+    :param keep_files: leave what was uploaded.
+    :param allow_private_urls: let a URL lead to addresses that are not public.
+    :param owner: the task instance that uploads; None outside of a task.
+    :param store: Airflow's ``task_state_store``.
+    :param in_batch: whether they are shown in a batch.
+    :param min_remaining_ttl: seconds that an uploaded file that is used again has to live on.
+    :param wait_timeout: seconds until what was uploaded has to be ACTIVE.
+    """
+
+    via: Via = "auto"
+    conn_id: str | None = None
+    gcp_conn_id: str = DEFAULT_GCP_CONN_ID
+    keep_files: bool = False
+    allow_private_urls: bool = False
+    owner: Owner | None = None
+    store: StateStore | None = None
+    in_batch: bool = False
+    min_remaining_ttl: float = DEFAULT_MIN_REMAINING_TTL
+    wait_timeout: float = 3600.0
+
+
+@dataclass
+class _Shown:
+    """
+    One source, and its way.
+
+    :param source: None for a URL that only the service looks at.
+    :param url: what the service fetches if it is to.
+    :param name: of the file that stands for it in the contents until it is uploaded or registered.
+    """
+
+    part: SourcePart
+    source: Source | None
+    url: str
+    mime_type: str | None
+    choice: Choice
+    name: str
+    data: bytes | None = field(default=None, repr=False)
+
+    @property
+    def shown(self) -> str:
+        """Return how a person recognises it."""
+        return self.source.uri if self.source else shown_url(self.url)
+
+    @property
+    def is_file(self) -> bool:
+        return self.choice.way in ("upload", "register")
+
+
+class ShownSources:
+    """The sources of one request, or of all requests of a batch."""
+
+    def __init__(
+        self,
+        service: GeminiService,
+        files: FileCalls,
+        uploads: UploadCalls,
+        registration: RegistrationCalls,
+        options: SourceOptions,
+    ) -> None:
+        self._service = service
+        self._log = service.log
+        self._files = files
+        self._uploads = uploads
+        self._registration = registration
+        self._options = options
+        self._found: dict[str, list[_Shown]] = {}
+        #: The files that exist for sources, by the names that stand for them.
+        self._existing: dict[str, GeminiFile] = {}
+
+    def resolve(self, contents: Contents) -> Contents:
+        """
+        Find the sources of contents, choose their ways, and return the contents without sources; nothing is sent.
+
+        :raises GeminiInputError: for a source that cannot be found or shown.
+        """
+        self.plan(contents.sources, contents.inline_bytes)
+        return contents.resolved(self.parts_of)
+
+    def plan(self, parts: Iterable[SourcePart], inline_bytes: int = 0) -> None:
+        """
+        Find the sources of all parts of a request, or of a batch, and choose their ways; nothing is sent.
+
+        :param inline_bytes: inline data that there is already.
+        """
+        found = [(part, list(self._find(part))) for part in parts]
+        uses = Counter(one.source.fingerprint for _, several in found for one in several if one.source)
+        for part, several in found:
+            if _key(part) in self._found:
+                continue
+            self._found[_key(part)] = several
+            for one in several:
+                inline_bytes += self._choose(one, uses, inline_bytes)
+
+    def parts_of(self, part: SourcePart) -> list[dict[str, Any]]:
+        """Return the parts that take the place of a planned one; what is sent inline is read."""
+        return [{**self._sent(one), **part.view} for one in self._found[_key(part)]]
+
+    def stands_for(self, name: str) -> bool:
+        """Return whether a name stands for a source that is uploaded or registered."""
+        return name in self._by_name()
+
+    def files_of(self, names: Sequence[str]) -> dict[str, GeminiFile]:
+        """
+        Upload and register what some names stand for, and return the files once they are ACTIVE.
+
+        What exists already is used; a file that is gone is made again.
+        """
+        shown = self._by_name()
+        alive = self._files.look_up(self._existing[name].name for name in names if name in self._existing)
+        for name in names:
+            file = self._existing.get(name)
+            if file and not (isinstance(now := alive[file.name], GeminiFile) and now.state == "ACTIVE"):
+                del self._existing[name]
+        missing = [shown[name] for name in names if name not in self._existing]
+        self._upload([one for one in missing if one.choice.way == "upload"])
+        self._register([one for one in missing if one.choice.way == "register"])
+        return {name: self._existing[name] for name in names}
+
+    def fall_back(self) -> bool:
+        """Upload what the service was to fetch from URLs; return whether there is such a source."""
+        changed = False
+        for one in self._all():
+            if one.choice.way == "url" and one.source and self._via(one.part) == "auto":
+                one.choice = Choice("upload", "the service could not fetch it from its URL")
+                self._log.warning("%s is uploaded: %s", one.shown, one.choice.reason)
+                changed = True
+        return changed
+
+    def described(self) -> list[dict[str, Any]]:
+        """Return what a person needs to recognise the sources that no file stands for."""
+        return [
+            {"name": None, "display_name": one.shown.rpartition("/")[2], "uploaded_from": one.shown}
+            for one in self._all()
+            if not one.is_file
+        ]
+
+    def close(self, error: BaseException | None = None) -> None:
+        """
+        Delete what was uploaded, unless another attempt of the task can use it.
+
+        :param error: what has ended the use; None if it has succeeded.
+        """
+        ways = {name: one.choice.way for name, one in self._by_name().items()}
+        uploaded = [file.name for name, file in self._existing.items() if ways.get(name) == "upload"]
+        if not uploaded or self._options.keep_files:
+            return
+        if error is not None and self._options.owner and not isinstance(error, GeminiPermanentError):
+            self._log.info("Kept for the next attempt of this task: %s", ", ".join(uploaded))
+            return
+        for deletion in self._files.delete_files(uploaded):
+            if deletion.is_gone:
+                self._log.info("Deleted %s, which only this task needed", deletion.name)
+            else:
+                self._log.warning("%s stays until a cleanup or its expiry: %s", deletion.name, deletion.error)
+
+    # Finding and choosing
+
+    def _find(self, part: SourcePart) -> Iterator[_Shown]:
+        given = list(part.source) if is_source_list(part.source) else [part.source]
+        if not given:
+            raise GeminiInputError(f"{part.where}: source is an empty list.")
+        for one in given:
+            if isinstance(one, Source):
+                yield self._looked_at(part, one, "")
+            elif isinstance(one, str) and is_url(one) and self._is_left_to_service(part, one):
+                yield self._unseen(part, one)
+            else:
+                options = self._options
+                found = find_sources(
+                    one,
+                    part.conn_id or options.conn_id,
+                    allow_private_urls=options.allow_private_urls,
+                    roots=allowed_local_paths(),
+                )
+                yield from (self._looked_at(part, source, os.fspath(one)) for source in found.sources)
+
+    def _is_left_to_service(self, part: SourcePart, url: str) -> bool:
+        """Return whether only the service looks at a URL: it was told to, or only it can read a video of YouTube."""
+        via = self._via(part)
+        return via == "url" or (via == "auto" and _is_youtube(url))
+
+    def _unseen(self, part: SourcePart, url: str) -> _Shown:
+        mime_type = part.mime_type or _type_of(url)
+        if obstacle := obstacle_of("url", Candidate(_scheme(url), None, mime_type)):
+            raise self._refused(part, shown_url(url), "url", obstacle)
+        return _Shown(part, None, url, mime_type, Choice("url", "as via says"), "")
+
+    def _looked_at(self, part: SourcePart, source: Source, url: str) -> _Shown:
+        mime_type = mime_type_of(source.name, part.mime_type, lambda: head_of(source))
+        return _Shown(part, source, url, mime_type, Choice("upload", ""), self._name_of(part, source))
+
+    def _name_of(self, part: SourcePart, source: Source) -> str:
+        owner = self._options.owner
+        if owner is None:
+            return new_file_name()
+        return run_file_name(self._service.conn_id, owner, (*source.fingerprint, *filter(None, [part.mime_type])))
+
+    def _choose(self, one: _Shown, uses: Counter[tuple[str, ...]], inline_bytes: int) -> int:
+        """Choose the way of a source, and return the bytes that it adds to the inline data."""
+        if one.source is None:
+            self._log.info("Showing %s by its URL", one.shown)
+            return 0
+        scheme = _scheme(one.url or one.source.uri)
+        via = self._via(one.part)
+        candidate = Candidate(
+            scheme,
+            one.source.size,
+            one.mime_type,
+            uses=uses[one.source.fingerprint],
+            can_register=scheme == "gs" and via in ("auto", "register") and self._can_register(),
+            in_batch=self._options.in_batch,
+            inline_bytes=inline_bytes,
+        )
+        if via == "auto":
+            one.choice = choose(candidate)
+        elif obstacle := obstacle_of(via, candidate):
+            raise self._refused(one.part, one.shown, via, obstacle)
+        else:
+            one.choice = Choice(via, "as via says")
+        self._log.info(
+            "Showing %s (%s, %s) via %s: %s",
+            shown_text(one.shown), human_bytes(one.source.size), one.mime_type, one.choice.way, one.choice.reason,
+        )  # fmt: skip
+        return one.source.size if one.choice.way == "inline" else 0
+
+    def _can_register(self) -> bool:
+        return self._registration.has_credentials(self._options.gcp_conn_id)
+
+    def _via(self, part: SourcePart) -> Via:
+        return part.via or self._options.via
+
+    @staticmethod
+    def _refused(part: SourcePart, shown: str, way: Way, obstacle: str) -> GeminiInputError:
+        return GeminiInputError(f"{part.where}: {shown_text(shown)} cannot be shown via={way!r}: {obstacle}.")
+
+    # Sending
+
+    def _sent(self, one: _Shown) -> dict[str, Any]:
+        source = one.source
+        if one.choice.way == "url" or source is None:
+            data = {"fileUri": one.url} | ({"mimeType": one.mime_type} if one.mime_type else {})
+            return {"fileData": data}
+        if one.choice.way == "inline":
+            if one.data is None:
+                one.data = read_all(source)
+            return {"inlineData": {"data": one.data, "mimeType": one.mime_type}}
+        return {"file": GeminiFile(one.name, mime_type=one.mime_type, uploaded_from=_origin(source))}
+
+    def _upload(self, shown: Sequence[_Shown]) -> None:
+        if not shown:
+            return
+        options = self._options
+        uploads = [
+            Upload(
+                cast("Source", one.source),
+                mime_type=one.mime_type,
+                name=one.name,
+                owner=options.owner,
+                min_remaining_ttl=options.min_remaining_ttl,
+            )
+            for one in shown
+        ]
+        for one, file in zip(shown, self._uploads.upload_files(uploads, store=options.store), strict=True):
+            self._existing[one.name] = file
+        now = self._service.clock.now()
+        schedule = Schedule(now, now + options.wait_timeout, _POLL_INTERVAL, _MAX_POLL_INTERVAL)
+        names = list(dict.fromkeys(self._existing[one.name].name for one in shown))
+        active = {file.name: file for file in self._files.finish(FileWait(names, schedule))}
+        for one in shown:
+            uploaded = self._existing[one.name]
+            self._existing[one.name] = replace(active[uploaded.name], uploaded_from=uploaded.uploaded_from)
+
+    def _register(self, shown: Sequence[_Shown]) -> None:
+        if not shown:
+            return
+        sources = [cast("Source", one.source) for one in shown]
+        files = self._registration.register(sources, gcp_conn_id=self._options.gcp_conn_id, store=self._options.store)
+        self._existing.update({one.name: file for one, file in zip(shown, files, strict=True)})
+
+    def _all(self) -> Iterator[_Shown]:
+        for several in self._found.values():
+            yield from several
+
+    def _by_name(self) -> dict[str, _Shown]:
+        return {one.name: one for one in self._all() if one.is_file}
+
+
+def _key(part: SourcePart) -> str:
+    """Return what two parts have in common that show the same source in the same way."""
+    source = part.source.fingerprint if isinstance(part.source, Source) else part.source
+    return repr((source, part.conn_id, part.mime_type, part.via))
+
+
+def _origin(source: Source) -> UploadedFrom | None:
+    return source.origin
+
+
+def _scheme(where: str) -> str:
+    scheme, separator, _ = where.partition("://")
+    return scheme.lower() if separator else "file"
+
+
+def _is_youtube(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname in _YOUTUBE_HOSTS
+    except ValueError:
+        return False
+
+
+def _type_of(url: str) -> str | None:
+    try:
+        return mime_type_of(urlsplit(url).path)
+    except ValueError:
+        # A page without a suffix, a video of YouTube: the service detects the type.
+        return None

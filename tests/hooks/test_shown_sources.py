@@ -1,0 +1,296 @@
+"""Sources that a request shows, from where they are to the model and the files that are left."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from support import FakeClock, logged_by, sent_to_models
+
+from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files.content.request import ModelRequest
+from airflow_provider_gemini_files.content.ways import Candidate, Choice
+from airflow_provider_gemini_files.files.naming import Owner
+from airflow_provider_gemini_files.files.reference import GeminiFile
+from airflow_provider_gemini_files.hooks import shown_sources
+from airflow_provider_gemini_files.hooks.ask import AskOptions
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.hooks.shown_sources import SourceOptions
+from airflow_provider_gemini_files.transfer import web
+from airflow_provider_gemini_files.transfer.source import bytes_source
+from airflow_provider_gemini_files.transfer.sources import Found
+
+OWNER = Owner("a_dag", "manual__1", "ask")
+URL = "https://example.com/papers/report.pdf?X-Signature=abcdef0123456789"
+MIB = 1024**2
+
+
+@pytest.fixture
+def hook(emulator, clock: FakeClock) -> GeminiFilesHook:
+    return GeminiFilesHook(clock=clock)
+
+
+@pytest.fixture
+def on_the_web(mocker):
+    """Return a function that puts a document at any URL."""
+
+    def put(size: int, name: str = "report.pdf") -> None:
+        found = bytes_source(b"%PDF-1.4" + b" " * (size - 8), name)
+        mocker.patch.object(web, "find", autospec=True, return_value=found)
+
+    return put
+
+
+@pytest.fixture
+def ask(hook):
+    """Return a function that asks a model about files, as an attempt of a task does."""
+
+    def asked(files, *, prompt="what?", **options):
+        request = ModelRequest.of(prompt=prompt, files=files)
+        with hook.asking(request, AskOptions(sources=SourceOptions(owner=OWNER, **options))) as asking:
+            return asking.run().response
+
+    return asked
+
+
+def calls(emulator) -> list[str]:
+    return [entry["call"] for entry in emulator.journal]
+
+
+def parts(emulator) -> list[dict]:
+    """Return the parts of the last request to a model, without the prompt."""
+    return sent_to_models(emulator)[-1]["contents"][0]["parts"][:-1]
+
+
+class TestInline:
+    def test_small_source_is_sent_with_the_request(self, emulator, ask, text_file):
+        response = ask({"source": str(text_file)})
+
+        data = base64.b64encode(text_file.read_bytes()).decode()
+        assert parts(emulator) == [{"inlineData": {"data": data, "mimeType": "text/plain"}}]
+        assert calls(emulator) == ["generate"]
+        assert response["shown"] == [{"name": None, "display_name": "note.txt", "uploaded_from": str(text_file)}]
+        assert response["files"] == []
+
+    def test_view_and_type_of_a_part_are_kept(self, emulator, ask, video_file):
+        ask({"source": str(video_file), "mime_type": "video/quicktime", "video": {"start": 1}})
+
+        [part] = parts(emulator)
+        assert part["videoMetadata"] == {"startOffset": "1s"}
+        assert part["inlineData"]["mimeType"] == "video/quicktime"
+
+    def test_source_that_changes_while_it_is_read_is_not_shown(self, emulator, ask, text_file, mocker):
+        # After it was found, before it is read.
+        mocker.patch.object(shown_sources, "choose", autospec=True, side_effect=_growing(text_file))
+
+        with pytest.raises(e.GeminiInputError, match="has changed while it was read"):
+            ask({"source": str(text_file)})
+
+        assert calls(emulator) == []
+
+
+class TestUpload:
+    def test_source_is_uploaded_shown_and_deleted(self, emulator, ask, text_file, hook):
+        response = ask({"source": str(text_file), "via": "upload"})
+
+        [part] = parts(emulator)
+        assert part["fileData"]["mimeType"] == "text/plain"
+        assert response["shown"][0]["uploaded_from"] == str(text_file)
+        assert response["files"] == [response["shown"][0]["name"]]
+        assert hook.list_files() == []
+
+    def test_source_that_is_to_be_kept_belongs_to_the_task(self, emulator, ask, text_file, hook):
+        ask({"source": str(text_file)}, via="upload", keep_files=True)
+
+        [file] = hook.list_files()
+        assert file.owner == OWNER
+
+    def test_directory_is_shown_file_by_file(self, emulator, ask, tmp_path):
+        for name in "ab":
+            (tmp_path / f"{name}.txt").write_text(f"text {name}")
+
+        response = ask({"source": str(tmp_path)}, via="upload")
+
+        assert len(parts(emulator)) == 2
+        assert [one["display_name"] for one in response["shown"]] == ["a.txt", "b.txt"]
+
+    def test_same_source_shown_twice_is_uploaded_once(self, emulator, ask, text_file):
+        ask([{"source": str(text_file)}, {"source": str(text_file), "video": {"fps": 2}}])
+
+        assert calls(emulator).count("finalize") == 1
+        assert len(parts(emulator)) == 2
+
+    def test_video_is_waited_for(self, emulator, ask, video_file):
+        ask({"source": str(video_file), "via": "upload"})
+
+        assert calls(emulator)[-2:] == ["generate", "delete"]
+
+    def test_next_attempt_uses_what_an_attempt_that_failed_has_uploaded(self, emulator, ask, text_file, hook):
+        emulator.faults.add("generate", "status", status=503, times=2)
+        with pytest.raises(e.GeminiServiceError):
+            ask({"source": str(text_file)}, via="upload")
+        assert len(hook.list_files()) == 1
+
+        ask({"source": str(text_file)}, via="upload")
+
+        assert calls(emulator).count("finalize") == 1
+        assert hook.list_files() == []
+
+    def test_nothing_is_left_after_an_error_that_no_retry_mends(self, emulator, ask, text_file, hook):
+        emulator.answers.add(finish_reason="SAFETY")
+
+        with pytest.raises(e.GeminiNoAnswerError):
+            ask({"source": str(text_file)}, via="upload")
+
+        assert hook.list_files() == []
+
+    def test_file_that_goes_while_it_is_shown_is_uploaded_again(self, emulator, ask, text_file):
+        emulator.faults.add("generate", "gone", times=5)
+
+        ask({"source": str(text_file)}, via="upload")
+
+        assert sent_to_models(emulator)
+
+    def test_missing_file_is_found_before_anything_is_uploaded(self, emulator, ask, text_file):
+        with pytest.raises(e.GeminiFileGoneError):
+            ask(["files/missing", {"source": str(text_file)}], via="upload")
+
+        assert calls(emulator) == ["get"]
+
+    def test_outside_of_a_task_nothing_is_left_either(self, emulator, hook, text_file):
+        asked = hook.ask("what?", {"source": str(text_file), "via": "upload"})
+
+        assert len(asked.response["files"]) == 1
+        assert hook.list_files() == []
+
+
+class TestUrl:
+    def test_public_document_is_handed_on(self, emulator, ask, on_the_web):
+        on_the_web(9 * MIB)
+
+        response = ask({"source": URL})
+
+        assert parts(emulator) == [{"fileData": {"fileUri": URL, "mimeType": "application/pdf"}}]
+        assert calls(emulator) == ["generate"]
+        assert "abcdef" not in str(response)
+
+    def test_url_that_is_not_fetched_is_asked_twice_more_and_then_uploaded(self, emulator, ask, on_the_web, hook):
+        on_the_web(9 * MIB)
+        emulator.faults.add("generate", "url_unfetchable", times=3)
+
+        response = ask({"source": URL})
+
+        assert calls(emulator).count("generate") == 4
+        assert "fileUri" in str(parts(emulator))
+        assert "example.com" not in str(parts(emulator))
+        assert response["files"]
+        assert hook.list_files() == []
+
+    def test_url_that_is_fetched_at_the_second_request_is_not_uploaded(self, emulator, ask, on_the_web):
+        on_the_web(9 * MIB)
+        emulator.faults.add("generate", "url_unfetchable", times=1)
+
+        ask({"source": URL})
+
+        assert calls(emulator) == ["generate", "generate"]
+
+    def test_repair_after_the_upload_shows_the_file_too(self, emulator, hook, on_the_web):
+        on_the_web(9 * MIB)
+        emulator.faults.add("generate", "url_unfetchable", times=3)
+        emulator.answers.add('{"crates": "many"}')
+        emulator.answers.add('{"crates": 5}')
+        schema = {"type": "object", "properties": {"crates": {"type": "integer"}}}
+
+        asked = hook.ask("how many?", {"source": URL}, response_schema=schema, repair_answer=True)
+
+        assert asked.value == {"crates": 5}
+        first, second = sent_to_models(emulator)[-2:]
+        assert first["contents"][0] == second["contents"][0]
+
+    def test_url_that_was_chosen_is_not_uploaded(self, emulator, ask):
+        emulator.faults.add("generate", "url_unfetchable", times=3)
+
+        with pytest.raises(e.GeminiUrlNotFetchedError, match=r"Cannot fetch.*A retry often succeeds") as told:
+            ask({"source": URL, "via": "url"})
+
+        assert "abcdef" not in str(told.value)
+        assert calls(emulator) == ["generate"] * 3
+
+    def test_video_of_youtube_is_left_to_the_service(self, emulator, ask):
+        ask({"source": "https://www.youtube.com/watch?v=9hE5-98ZeCg"})
+
+        assert parts(emulator) == [{"fileData": {"fileUri": "https://www.youtube.com/watch?v=9hE5-98ZeCg"}}]
+
+
+class TestRegister:
+    def test_object_is_registered_where_there_are_credentials(self, emulator, ask, hook, mocker):
+        source = bytes_source(b"\0" * 9 * MIB, "talk.mp4")
+        mocker.patch.object(shown_sources, "find_sources", autospec=True, return_value=Found([source], many=False))
+        registered = GeminiFile("files/reg1", uri="https://x/v1beta/files/reg1", mime_type="video/mp4", state="ACTIVE")
+        mocker.patch.object(type(hook.registration), "has_credentials", autospec=True, return_value=True)
+        register = mocker.patch.object(type(hook.registration), "register", autospec=True, return_value=[registered])
+        emulator.answers.add("ok")
+
+        with pytest.raises(e.GeminiFilesError):
+            # The emulator does not know the file.
+            ask({"source": "gs://talks/talk.mp4"})
+
+        assert register.call_args.args[1] == [source]
+        assert "delete" not in calls(emulator)
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("part", "told"),
+        [
+            ({"source": "/nowhere/a.pdf"}, "does not exist on this worker"),
+            ({"source": ""}, r"files\[0\]: source must be a path"),
+            ({"source": None}, "source must be a path"),
+            ({"source": 5}, "source must be a path"),
+            ({"source": []}, "source is an empty list"),
+            ({"source": "/a", "via": "post"}, "via must be auto, inline, upload, register or url; got 'post'"),
+            ({"source": "/a", "conn_id": "x"}, "unknown conn_id; known are.*source_conn_id"),
+            ({"source": "http://example.com/a.pdf", "via": "url"}, "via='url': only an https:// address"),
+            ({"source": "https://example.com/a.mp3?t=1", "via": "url"}, r"a\.mp3 cannot.*does not fetch audio/mpeg"),
+        ],
+    )
+    def test_source_is_refused_before_anything_is_sent(self, emulator, ask, part, told):
+        with pytest.raises(e.GeminiInputError, match=told):
+            ask(part)
+
+        assert calls(emulator) == []
+
+    def test_way_that_is_not_possible_is_refused(self, emulator, ask, text_file):
+        with pytest.raises(
+            e.GeminiInputError, match=r"files\[0\]: .*note\.txt cannot be shown via='register': only gs"
+        ):
+            ask({"source": str(text_file)}, via="register")
+
+        assert calls(emulator) == []
+
+    @pytest.mark.parametrize("given", ["/data/report.pdf", "s3://bucket/report.pdf?versionId=secret"])
+    def test_path_as_a_file_says_how_to_show_it(self, emulator, ask, given):
+        with pytest.raises(e.GeminiInputError, match=r"pass \{'source': '.*report\.pdf'\}") as told:
+            ask(given)
+
+        assert "secret" not in str(told.value)
+
+
+def test_log_says_which_way_and_why_without_secrets(emulator, clock, text_file, on_the_web, mocker):
+    log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+    on_the_web(9 * MIB)
+
+    GeminiFilesHook(clock=clock).ask("what?", [{"source": str(text_file)}, {"source": URL}])
+
+    lines = logged_by(log.info)
+    assert f"Showing {text_file} (20 B, text/plain) via inline: it is small and is shown once" in lines
+    assert any(line.endswith("via url: the service fetches a public URL itself") for line in lines)
+    assert "abcdef" not in "\n".join(lines)
+
+
+def _growing(path):
+    def choose(candidate: Candidate) -> Choice:
+        path.write_text("a note of some words, and more of them")
+        return Choice("inline", "")
+
+    return choose
