@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from airflow_provider_gemini_files.common.limits import MAX_BATCH_INLINE_BYTES
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.content.schema import Schema
+from airflow_provider_gemini_files.content.source_parts import Resolve, source_from_data
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.file_search.search import FileSearch
 
@@ -80,12 +82,14 @@ class BatchRequests:
     :param read: returns the requests as they were written.
     :param keys: only requests with these keys; all if None.
     :param is_volatile: whether they may be others when they are read again.
+    :param resolve: returns the parts in place of a source; None: sources are refused.
     """
 
     read: Callable[[], Iterable[Item]]
     words: Words = field(default_factory=Words)
     keys: Collection[str] | None = None
     is_volatile: bool = False
+    resolve: Resolve | None = None
 
     def only(self, keys: Collection[str]) -> BatchRequests:
         """Return the requests with some keys, in the same order."""
@@ -97,7 +101,7 @@ class BatchRequests:
 
         :raises GeminiInputError: for one that cannot be used, or a key that comes twice.
         """
-        reader = _Reader(self.words)
+        reader = _Reader(self.words, self.resolve)
         places: dict[str, str] = {}
         for item in self.read():
             one = reader.request(item)
@@ -180,8 +184,9 @@ def from_lines(lines: Callable[[], Iterable[bytes]], where: str) -> Callable[[],
 class _Reader:
     """Reads single requests; what all of them share is read once."""
 
-    def __init__(self, words: Words) -> None:
+    def __init__(self, words: Words, resolve: Resolve | None) -> None:
         self._words = words
+        self._resolve = resolve
         self._schema = _schema(words.response_schema)
 
     def request(self, item: Item) -> BatchRequest:
@@ -209,13 +214,23 @@ class _Reader:
         except GeminiInputError as error:
             raise GeminiInputError(f"{item.place}: {error}") from error
 
+    def _contents(self, words: Mapping[str, Any]) -> Contents:
+        contents = Contents.parse(
+            words["prompt"], words["files"], words["contents"], max_inline_bytes=MAX_BATCH_INLINE_BYTES
+        )
+        if not contents.sources:
+            return contents
+        if self._resolve is None:
+            raise source_from_data(contents.sources[0].where)
+        return contents.resolved(self._resolve)
+
     def _model_request(self, given: Mapping[str, Any]) -> ModelRequest:
         # An empty text, or that of a null in a template, says nothing.
         own = {word: given[word] for word in _WORDS if word in given and not _says_nothing(given[word])}
         words = {word: own.get(word, getattr(self._words, word)) for word in _WORDS}
         own_schema = "response_schema" in own
         return ModelRequest(
-            Contents.parse(words["prompt"], words["files"], words["contents"]),
+            self._contents(words),
             system_instruction=words["system_instruction"] or None,
             generation_config=words["generation_config"] or None,
             schema=_schema(words["response_schema"]) if own_schema else self._schema,

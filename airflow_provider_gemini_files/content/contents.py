@@ -14,7 +14,7 @@ from airflow_provider_gemini_files.common.limits import MAX_INLINE_BYTES
 from airflow_provider_gemini_files.common.redaction import shown_url
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.content import source_parts
-from airflow_provider_gemini_files.content.source_parts import SOURCE, Resolve, SourcePart
+from airflow_provider_gemini_files.content.source_parts import SOURCE, Resolve, SourceFile, SourcePart
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.mime import mime_type_of
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, is_many_files, parse_name
@@ -104,6 +104,14 @@ class Contents:
     def names(self) -> list[str]:
         """Return the names of the files, in order and without duplicates."""
         return list(self.files)
+
+    @property
+    def shown(self) -> list[str]:
+        """Return the names of the files; of a source that has none yet, its URI."""
+        return [
+            given.uploaded_from.uri if isinstance(given, SourceFile) and given.uploaded_from else name
+            for name, given in self.files.items()
+        ]
 
     def by_name(self) -> list[dict[str, Any]]:
         """Return the turns with names in place of files, whatever else is known about these."""

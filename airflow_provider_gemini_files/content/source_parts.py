@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_url
 from airflow_provider_gemini_files.content.ways import Via, is_via
 from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.files.reference import GeminiFile
 
 #: Key of a part whose source is not looked at yet.
 SOURCE = "source"
@@ -22,7 +22,7 @@ class SourcePart:
     A part as its author wrote it.
 
     :param where: its place, as in ``contents[0].parts[1]``; different for each part of a request.
-    :param source: as an upload takes it: one, several, a directory or a glob.
+    :param source: as an upload takes it: one, several, a directory or a glob; or one that was found.
     :param conn_id: connection of the object storage; that of the task if None.
     :param mime_type: told from name and content if None.
     :param via: that of the task if None.
@@ -44,7 +44,7 @@ class SourcePart:
         :raises GeminiInputError: naming the key that cannot be used.
         """
         source, via = item[SOURCE], item.get("via")
-        if source in (None, "", "None") or (not isinstance(source, str | os.PathLike) and not _is_list(source)):
+        if source in (None, "", "None") or isinstance(source, bytes | int | float | Mapping):
             raise GeminiInputError(f"{where}: source must be a path, a URI, a URL or a list of these; got {source!r}.")
         if via is not None and not is_via(via):
             raise GeminiInputError(f"{where}: via must be auto, inline, upload, register or url; got {via!r}.")
@@ -55,13 +55,33 @@ class SourcePart:
         return cls(where, source, item.get("source_conn_id") or None, item.get("mime_type") or None, via, view)
 
 
+@dataclass(frozen=True)
+class SourceFile(GeminiFile):
+    """Stands for a source that is uploaded or registered later; the file may get another name then."""
+
+
 def has_sources(value: Any) -> bool:
     """Return whether files, contents or requests, as their author wrote them, show a source."""
     if isinstance(value, Mapping):
-        # The metadata of a file has a source of another kind.
-        is_source = SOURCE in value and "name" not in value
-        return is_source or any(has_sources(value.get(key)) for key in ("parts", "files", "contents"))
+        return is_source(value) or any(has_sources(value.get(key)) for key in ("parts", "files", "contents"))
     return isinstance(value, list | tuple) and any(map(has_sources, value))
+
+
+def is_source(value: Any) -> bool:
+    """Return whether a part shows a source; the metadata of a file has a source of another kind."""
+    return isinstance(value, Mapping) and SOURCE in value and "name" not in value
+
+
+def source_from_data(where: str) -> GeminiInputError:
+    """
+    Return the error of a source that the Dag itself does not show.
+
+    What a run's data says must not decide what a worker reads.
+    """
+    return GeminiInputError(
+        f"{where} is a source that a template, an XCom or a file has named. Write the dict in the Dag, and only its "
+        "source as a template or an XCom: files=[{'source': paths.output}]."
+    )
 
 
 def advice_for(text: str) -> str:
@@ -70,10 +90,6 @@ def advice_for(text: str) -> str:
         return ""
     advice = f" To show a file that is not uploaded yet, pass {{'source': {shown_url(text)!r}}}."
     return f"{advice} A URL that the service fetches itself is {{'url': 'https://...'}}." if "://" in text else advice
-
-
-def _is_list(source: Any) -> bool:
-    return isinstance(source, Iterable) and not isinstance(source, bytes | Mapping)
 
 
 #: Returns the parts that take the place of a source.

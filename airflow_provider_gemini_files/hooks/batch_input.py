@@ -24,6 +24,7 @@ from airflow_provider_gemini_files.hooks.ask import FindUpload
 from airflow_provider_gemini_files.hooks.content import ContentCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
+from airflow_provider_gemini_files.hooks.shown_sources import ShownSources
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls
 from airflow_provider_gemini_files.transfer.memory import StateStore
 from airflow_provider_gemini_files.transfer.source import Readable, Source
@@ -56,6 +57,7 @@ class BatchSpec:
     :param since: no job of this run is older, in seconds since the epoch; None if that is not known.
     :param is_retry: whether an earlier attempt of the task may have submitted the jobs.
     :param store: Airflow's ``task_state_store``; None if there is none.
+    :param sources: shows the sources of the requests; None if they have none.
     """
 
     requests: BatchRequests
@@ -72,6 +74,7 @@ class BatchSpec:
     since: float | None = None
     is_retry: bool = False
     store: StateStore | None = None
+    sources: ShownSources | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,10 @@ class BatchInput:
 
     def _lasting_files(self, names: Sequence[str]) -> dict[str, GeminiFile]:
         """Return the files that the requests name, by these names; all of them live long enough."""
-        found = dict(zip(names, self._files.active_files(names, self._restored), strict=True))
+        sources = self._spec.sources
+        own = [name for name in names if sources and sources.stands_for(name)]
+        others = [name for name in names if name not in set(own)]
+        found = dict(zip(others, self._files.active_files(others, self._restored), strict=True))
         soon = self._service.server_now() + self._spec.min_remaining_ttl
         for name, file in found.items():
             expires = file.expires_at()
@@ -132,7 +138,9 @@ class BatchInput:
                     f"{name} expires at {file.expiration_time}, and a batch job may need its files for longer than "
                     f"that (min_remaining_ttl is {self._spec.min_remaining_ttl / 3600:g} hours).",
                 )
-        return found
+        if sources and own:
+            found |= sources.files_of(own)
+        return {name: found[name] for name in names}
 
     def _restored(self, name: str, error: GeminiFileGoneError) -> GeminiFile:
         return self._replaced(name, str(error), error)

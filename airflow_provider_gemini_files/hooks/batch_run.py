@@ -88,6 +88,11 @@ class BatchRun:
         self._planned.update(plan.fingerprint for plan in plans)
         return plans
 
+    def delete_sources(self) -> None:
+        """Delete what was uploaded for the sources of the requests, which no further job will read."""
+        if self._spec.sources:
+            self._spec.sources.delete_owned()
+
     def submit(self, plan: JobPlan) -> BatchJob:
         """
         Return the job of a plan: one that an earlier attempt has submitted, or a new one.

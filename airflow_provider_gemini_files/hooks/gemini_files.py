@@ -41,7 +41,7 @@ from airflow_provider_gemini_files.hooks.file_search import FileSearchCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.registration import RegistrationCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
-from airflow_provider_gemini_files.hooks.shown_sources import ShownSources
+from airflow_provider_gemini_files.hooks.shown_sources import ShownSources, SourceOptions
 from airflow_provider_gemini_files.hooks.storage import StorageCalls
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls, as_source
 from airflow_provider_gemini_files.hooks.wanted_documents import SyncSpec
@@ -145,6 +145,10 @@ class GeminiFilesHook(BaseHook):
     def batches(self) -> BatchCalls:
         """Return the calls for batch jobs."""
         return BatchCalls(self._service, self.files)
+
+    def shown_sources(self, options: SourceOptions) -> ShownSources:
+        """Return what shows the sources of one request, or of a batch."""
+        return ShownSources(self._service, self.files, self.uploads, self.registration, options)
 
     def batch_run(self, spec: BatchSpec) -> BatchRun:
         """Return the use case of one batch."""
@@ -321,7 +325,7 @@ class GeminiFilesHook(BaseHook):
 
     def asking(self, request: ModelRequest, options: AskOptions) -> Ask:
         """Return the use case of one request; not public."""
-        sources = ShownSources(self._service, self.files, self.uploads, self.registration, options.sources)
+        sources = self.shown_sources(options.sources)
         return Ask(self._service, self.files, self.content, sources, self.reupload_file, request, options)
 
     def generate_content(

@@ -13,11 +13,11 @@ from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.content.contents import Contents
-from airflow_provider_gemini_files.content.source_parts import SourcePart
+from airflow_provider_gemini_files.content.source_parts import SourceFile, SourcePart
 from airflow_provider_gemini_files.content.ways import Candidate, Choice, Via, Way, choose, obstacle_of
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiPermanentError
 from airflow_provider_gemini_files.files.mime import mime_type_of
-from airflow_provider_gemini_files.files.naming import Owner, new_file_name, run_file_name
+from airflow_provider_gemini_files.files.naming import Owner, new_file_name, run_file_name, slots_of
 from airflow_provider_gemini_files.files.reference import GeminiFile, UploadedFrom
 from airflow_provider_gemini_files.files.state import FileWait
 from airflow_provider_gemini_files.hooks.files import FileCalls
@@ -193,7 +193,19 @@ class ShownSources:
         if error is not None and self._options.owner and not isinstance(error, GeminiPermanentError):
             self._log.info("Kept for the next attempt of this task: %s", ", ".join(uploaded))
             return
-        for deletion in self._files.delete_files(uploaded):
+        self._delete(uploaded)
+
+    def delete_owned(self) -> None:
+        """Delete what was uploaded for all of them by any attempt of the task, unless it is to be kept."""
+        names = [slot for name, one in self._by_name().items() if one.choice.way == "upload" for slot in slots_of(name)]
+        if not names or self._options.keep_files:
+            return
+        seen = self._files.look_up(names)
+        owner = self._options.owner
+        self._delete([name for name in names if isinstance(file := seen[name], GeminiFile) and file.owner == owner])
+
+    def _delete(self, names: Sequence[str]) -> None:
+        for deletion in self._files.delete_files(names):
             if deletion.is_gone:
                 self._log.info("Deleted %s, which only this task needed", deletion.name)
             else:
@@ -202,14 +214,20 @@ class ShownSources:
     # Finding and choosing
 
     def _find(self, part: SourcePart) -> Iterator[_Shown]:
+        for url, source in self.each(part):
+            yield self._looked_at(part, source, url) if source else self._unseen(part, url)
+
+    def each(self, part: SourcePart) -> Iterator[tuple[str, Source | None]]:
+        """Yield each source of a part, as its author wrote it and as it was found; a URL may be left to the service."""
+        if isinstance(part.source, Source):
+            yield "", part.source
+            return
         given = list(part.source) if is_source_list(part.source) else [part.source]
         if not given:
             raise GeminiInputError(f"{part.where}: source is an empty list.")
         for one in given:
-            if isinstance(one, Source):
-                yield self._looked_at(part, one, "")
-            elif isinstance(one, str) and is_url(one) and self._is_left_to_service(part, one):
-                yield self._unseen(part, one)
+            if isinstance(one, str) and is_url(one) and self._is_left_to_service(part, one):
+                yield one, None
             else:
                 options = self._options
                 found = find_sources(
@@ -218,7 +236,7 @@ class ShownSources:
                     allow_private_urls=options.allow_private_urls,
                     roots=allowed_local_paths(),
                 )
-                yield from (self._looked_at(part, source, os.fspath(one)) for source in found.sources)
+                yield from ((os.fspath(one), source) for source in found.sources)
 
     def _is_left_to_service(self, part: SourcePart, url: str) -> bool:
         """Return whether only the service looks at a URL: it was told to, or only it can read a video of YouTube."""
@@ -290,7 +308,7 @@ class ShownSources:
             if one.data is None:
                 one.data = read_all(source)
             return {"inlineData": {"data": one.data, "mimeType": one.mime_type}}
-        return {"file": GeminiFile(one.name, mime_type=one.mime_type, uploaded_from=_origin(source))}
+        return {"file": SourceFile(one.name, mime_type=one.mime_type, uploaded_from=UploadedFrom(source.uri))}
 
     def _upload(self, shown: Sequence[_Shown]) -> None:
         if not shown:
@@ -335,10 +353,6 @@ def _key(part: SourcePart) -> str:
     """Return what two parts have in common that show the same source in the same way."""
     source = part.source.fingerprint if isinstance(part.source, Source) else part.source
     return repr((source, part.conn_id, part.mime_type, part.via))
-
-
-def _origin(source: Source) -> UploadedFrom | None:
-    return source.origin
 
 
 def _scheme(where: str) -> str:

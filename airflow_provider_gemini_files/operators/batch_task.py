@@ -313,6 +313,7 @@ class BatchTask:
         self._task.linked_files = [name for name in (manifest["input_file"], manifest["result_file"]) if name]
         lineage.written(self._hook, self._output.uri)
         self._delete_inputs(jobs)
+        self._run.delete_sources()
         submitted = len(self._resume.jobs_of(0))
         if not self._known and submitted < (self._resume.parts or 0):
             raise GeminiInputError(

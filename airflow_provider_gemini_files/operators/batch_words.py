@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,11 +16,14 @@ from airflow_provider_gemini_files.batches.requests import (
 )
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.content.contents import flattened
+from airflow_provider_gemini_files.content.source_parts import SOURCE, SourcePart, is_source
 from airflow_provider_gemini_files.exceptions import GeminiFileGoneError, GeminiInputError
 from airflow_provider_gemini_files.files.naming import label_of
 from airflow_provider_gemini_files.files.reference import GeminiFile, parse_name
+from airflow_provider_gemini_files.hooks.shown_sources import ShownSources
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.transfer.lines import lines_of
+from airflow_provider_gemini_files.transfer.source import Source
 from airflow_provider_gemini_files.transfer.sources import find_source
 
 
@@ -32,6 +35,7 @@ class BatchWords:
     :param words: what holds for each request that does not say it itself.
     :param look_up: asks the service for files by name.
     :param uploaded: finds what an upload task of this run has recorded about a file.
+    :param sources: shows the sources of the requests; None: the Dag shows none.
     """
 
     words: Words
@@ -40,16 +44,30 @@ class BatchWords:
     source_conn_id: str | None
     look_up: Callable[[Sequence[str]], Mapping[str, Any]]
     uploaded: Callable[[str], GeminiFile | None]
+    sources: ShownSources | None = None
 
     def read(self) -> BatchRequests:
         """
-        Return the requests; at most the names of files are looked up.
+        Return the requests; at most the names of files are looked up, and sources are found.
 
         :raises GeminiInputError: for arguments that say nothing, or two things at once.
         """
         by_file = self.requests is None and self.source is None
         words = replace(self.words, files=None) if by_file else self.words
-        return BatchRequests(self._reader(), words, is_volatile=self.source is not None)
+        requests = BatchRequests(self._reader(), words, is_volatile=self.source is not None)
+        if self.sources is None or self.source is not None:
+            return requests
+        # All are found before anything is sent, and how often each is shown decides its way.
+        shown: list[SourcePart] = []
+
+        def note(part: SourcePart) -> list[dict[str, Any]]:
+            shown.append(part)
+            return []
+
+        for _ in replace(requests, resolve=note):
+            pass
+        self.sources.plan(shown)
+        return replace(requests, resolve=self.sources.parts_of)
 
     def _reader(self) -> Callable[[], Iterable[Item]]:
         if self.requests is not None and self.source is not None:
@@ -65,8 +83,16 @@ class BatchWords:
         if self.words.files is None:
             raise GeminiInputError("A batch needs files (one request for each), requests, or source.")
         # Also of nested lists: mapped uploads of several files each return one.
-        files = list(flattened(self.words.files))
+        files = [one for file in flattened(self.words.files) for one in self._single(file)]
         return from_files(files, self._label_reader(files))
+
+    def _single(self, file: Any) -> Iterator[Any]:
+        """Yield a file as it is, and each source of a part that may have several."""
+        if self.sources is None or not is_source(file):
+            yield file
+            return
+        for url, source in self.sources.each(SourcePart.read(file, "files", {})):
+            yield {**file, SOURCE: source or url}
 
     def _label_reader(self, files: Sequence[Any]) -> Callable[[Any], str | None]:
         """Return a reader of the name of a file's source: by what is given, by XCom, or by the service."""
@@ -80,7 +106,11 @@ class BatchWords:
                     told[name] = _label(file)
                 elif not isinstance(file, GeminiFileGoneError):
                     raise file
-        return lambda file: told.get(_name_of(file) or "")
+        return lambda file: file[SOURCE].name if _was_found(file) else told.get(_name_of(file) or "")
+
+
+def _was_found(file: Any) -> bool:
+    return is_source(file) and isinstance(file[SOURCE], Source)
 
 
 def _name_of(file: Any) -> str | None:

@@ -15,6 +15,7 @@ from airflow_provider_gemini_files.batches.requests import BatchRequests, Words
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.content.source_parts import has_sources
 from airflow_provider_gemini_files.exceptions import (
     GeminiBatchCancelledError,
     GeminiBatchExpiredError,
@@ -28,6 +29,7 @@ from airflow_provider_gemini_files.exceptions import (
 from airflow_provider_gemini_files.files.events import Event
 from airflow_provider_gemini_files.hooks.ask import FindUpload, OnMaxTokens
 from airflow_provider_gemini_files.hooks.batch_input import BatchSpec
+from airflow_provider_gemini_files.hooks.shown_sources import ShownSources
 from airflow_provider_gemini_files.links import GeminiBatchLink
 from airflow_provider_gemini_files.operators.base import (
     GeminiOperator,
@@ -185,6 +187,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         self.deferrable = deferrable
         self.poll_interval = seconds_of(poll_interval, "poll_interval", least=_LEAST_POLL_INTERVAL)
         self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=_LEAST_POLL_INTERVAL)
+        self._shows_sources = self._shows_sources or has_sources(requests)
         self._was_given = {name for name in ("requests", "source", "file_search") if getattr(self, name) is not None}
         # What on_kill needs of the running attempt.
         self._waited_for: list[str] = []
@@ -249,8 +252,10 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         uploaded = UploadedMetadata(context).of
         run_after = getattr(context.get("dag_run"), "run_after", None)
         output = self._output()
+        options = self._source_options(context, in_batch=True, min_remaining_ttl=self.min_remaining_ttl)
+        sources = self.hook.shown_sources(options) if self._shows_sources else None
         spec = BatchSpec(
-            requests=self._read(uploaded, must_succeed=not resume.names()),
+            requests=self._read(uploaded, sources, must_succeed=not resume.names()),
             owner=owner_of(context),
             model=text_of(self.model, "model"),
             label=self.task_id,
@@ -263,13 +268,14 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             keep_cut=self.on_max_tokens == "keep",
             since=run_after.timestamp() if run_after else None,
             is_retry=(getattr(context["ti"], "try_number", None) or 1) > 1,
-            store=context.get("task_state_store"),
+            store=options.store,
+            sources=sources,
         )
         run = self.hook.batch_run(spec)
         settings = self._settings(context, is_volatile=spec.requests.is_volatile)
         return BatchTask(self, settings, context, run, output, resume, ended, timed_out)
 
-    def _read(self, uploaded: FindUpload, *, must_succeed: bool) -> BatchRequests:
+    def _read(self, uploaded: FindUpload, sources: ShownSources | None, *, must_succeed: bool) -> BatchRequests:
         """
         Read what is asked.
 
@@ -278,7 +284,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         """
         try:
             self._refuse_nothing()
-            return self._words(uploaded).read()
+            return self._words(uploaded, sources).read()
         except GeminiFilesError as error:
             if must_succeed:
                 raise
@@ -302,7 +308,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             on_wait=on_wait,
         )
 
-    def _words(self, uploaded: FindUpload) -> BatchWords:
+    def _words(self, uploaded: FindUpload, sources: ShownSources | None) -> BatchWords:
         words = Words(
             prompt=text_of(self.prompt, "prompt"),
             files=self.files,
@@ -315,7 +321,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             model=text_of(self.model, "model"),
         )
         conn_id = text_of(self.source_conn_id, "source_conn_id")
-        return BatchWords(words, self.requests, self.source, conn_id, self.hook.files.look_up, uploaded)
+        return BatchWords(words, self.requests, self.source, conn_id, self.hook.files.look_up, uploaded, sources)
 
     def _new_resume(self) -> BatchResume:
         return BatchResume(deadline_of(self, self.clock.now(), self.quota_timeout))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import mimetypes
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
@@ -15,7 +15,7 @@ from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.content.answer import Media
 from airflow_provider_gemini_files.content.request import ModelRequest
-from airflow_provider_gemini_files.content.source_parts import has_sources
+from airflow_provider_gemini_files.content.source_parts import has_sources, source_from_data
 from airflow_provider_gemini_files.content.ways import Via, is_via
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.hooks.ask import Asked, AskOptions, OnMaxTokens
@@ -104,7 +104,7 @@ class ModelOperator(GeminiOperator):
             file_search=file_search,
         )
         if request.contents.sources and not self._shows_sources:
-            refuse_source_from_data(request.contents.sources[0].where)
+            raise source_from_data(request.contents.sources[0].where)
         return request
 
     def _options(self, context: Context, **options: Any) -> AskOptions:
@@ -315,18 +315,6 @@ def check_citations(file_search: Any, require_citations: bool) -> None:
     """
     if require_citations and file_search is None:
         raise GeminiInputError("require_citations needs file_search: the stores that are to be cited.")
-
-
-def refuse_source_from_data(where: str) -> NoReturn:
-    """
-    Refuse a source that the Dag itself does not show: what a run's data says must not decide what a worker reads.
-
-    :raises GeminiInputError: always.
-    """
-    raise GeminiInputError(
-        f"{where} is a source that a template, an XCom or a file has named. Write the dict in the Dag, and only its "
-        "source as a template or an XCom: files=[{'source': paths.output}]."
-    )
 
 
 def refuse_empty_search(file_search: Any, *, was_given: bool) -> None:

@@ -205,7 +205,7 @@ class TestRefusedRequests:
             ({"prompt": " "}, "requests[1]: prompt must be a text that is not empty"),
             ({"prompt": 5}, "requests[1]: prompt must be a text that is not empty"),
             ({"files": []}, "requests[1]: files is an empty list"),
-            ({"files": "not/a/file"}, "requests[1]: 'not/a/file' is not a Gemini file"),
+            ({"files": "not/a/file"}, "requests[1]: files[0]: 'not/a/file' is not a Gemini file"),
             ({"generation_config": "hot"}, "requests[1]: generation_config must be a dict"),
             ({"system_instruction": 5}, "requests[1]: system_instruction must be a text"),
             ({"response_schema": {"type": "OBJECT"}}, "requests[1]: response_schema is not a valid JSON schema"),

@@ -651,3 +651,48 @@ def test_paid_request_is_repeated_if_asked_for(emulator, context):
 
 def test_limit_of_xcom_fits_the_smallest_column():
     assert content.MAX_XCOM_BYTES < 64 * 1024
+
+
+class TestSources:
+    def test_source_is_shown_by_one_task(self, emulator, context, ti, text_file):
+        answer = ask(prompt="what?", files=[{"source": str(text_file)}], with_source=True).execute(context)
+
+        assert answer["files"] == [{"name": None, "display_name": "note.txt", "uploaded_from": str(text_file)}]
+        assert calls(emulator) == ["generate"]
+
+    def test_source_may_be_a_template(self, emulator, context, text_file):
+        operator = ask(prompt="what?", files={"source": "{{ params.path }}"})
+        operator.render_template_fields({"params": {"path": str(text_file)}})
+
+        operator.execute(context)
+
+        assert calls(emulator) == ["generate"]
+
+    def test_source_that_data_names_is_refused(self, emulator, context, text_file):
+        operator = ask(prompt="what?", files="{{ ti.xcom_pull('made') }}")
+        operator.files = [{"source": str(text_file)}]
+
+        with pytest.raises(e.GeminiInputError, match=r"files\[0\] is a source that a template, an XCom or a file has"):
+            operator.execute(context)
+
+        assert emulator.journal == []
+
+    def test_upload_is_deleted_once_the_answer_is_written(self, emulator, hook, context, tmp_path, text_file):
+        output = tmp_path / "out.txt"
+
+        ask(prompt="what?", files={"source": str(text_file)}, via="upload", output_path=str(output)).execute(context)
+
+        assert output.read_text()
+        assert hook.list_files() == []
+
+    def test_unknown_way_is_refused_when_the_dag_is_parsed(self):
+        with pytest.raises(e.GeminiInputError, match="via must be auto, inline"):
+            ask(prompt="what?", via="post")
+
+    def test_tokens_of_a_source_are_counted(self, emulator, hook, context, text_file):
+        counting = GeminiCountTokensOperator(
+            task_id="count", prompt="what?", files={"source": str(text_file)}, via="upload"
+        )
+
+        assert counting.execute(context) > 0
+        assert hook.list_files() == []
