@@ -81,7 +81,7 @@ def choose(source: Candidate) -> Choice:
 
 
 def obstacle_of(way: Way, source: Candidate) -> str | None:
-    """Return why a source cannot go a way; None if it can."""
+    """Return why a way is not possible for a source; None if it is."""
     if way == "inline":
         return _too_large_for_inline(source)
     if way == "register":
@@ -95,7 +95,7 @@ def is_via(value: object) -> bool:
 
 
 def _suitable(scheme: str) -> Iterator[Way]:
-    """Yield the ways, besides an upload, that a source of a scheme can go at all, the best first."""
+    """Yield the ways, besides an upload, that make sense for a scheme, the best first."""
     yield "inline"
     if scheme == "gs":
         yield "register"
@@ -104,7 +104,7 @@ def _suitable(scheme: str) -> Iterator[Way]:
 
 
 def _drawback_of(way: Way, source: Candidate) -> str | None:
-    """Return why a way that is possible is not the best one."""
+    """Return why a way that is possible is not chosen by itself."""
     if way == "inline" and (source.size or 0) > SMALL_BYTES:
         return f"it has {human_bytes(source.size or 0)}, more than the {human_bytes(SMALL_BYTES)} of a small source"
     if way == "inline" and source.uses > 1:

@@ -83,7 +83,10 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         source (templated). Else: the files of each request that has none of its own.
     :param requests: a list of prompts, or of dicts with ``key`` and the words above (templated).
     :param source: a file with one such dict on each line, anywhere that an upload takes a source from (templated).
-    :param source_conn_id: connection of the object storage of ``source`` (templated).
+    :param source_conn_id: connection of the object storage of ``source``, and of sources that requests show
+        (templated).
+    :param via: how sources that requests show get to the model, as for
+        :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator`.
     :param response_schema: an answer that does not follow it is an invalid row.
     :param generation_config: fields of ``google.genai.types.GenerateContentConfig`` (templated).
     :param on_max_tokens: ``"keep"`` takes the text of an answer that was cut at its limit of tokens for a success.

@@ -136,8 +136,8 @@ class GeminiGenerateContentOperator(ModelOperator):
 
     :param prompt: the prompt; it follows the files (templated).
     :param files: a file in any form (name, id, URI, metadata dict), or a list of them, each ACTIVE; or parts, which
-        say how a file is to be viewed: ``{"file": ..., "video": {"start": 10, "end": 25, "fps": 2}}`` (templated).
-        MIME types and URIs are looked up.
+        say how a file is to be viewed: ``{"file": ..., "video": {"start": 10, "end": 25, "fps": 2}}``, or show a source
+        that is not uploaded yet: ``{"source": "s3://films/clip.mp4"}`` (templated). MIME types and URIs are looked up.
     :param contents: texts, files and turns in any order, which come before files and prompt (templated).
     :param model: the connection's if None (templated).
     :param system_instruction: how the model has to behave (templated).
@@ -159,6 +159,12 @@ class GeminiGenerateContentOperator(ModelOperator):
     :param output_conn_id: connection of the object storage; its provider's default if None (templated).
     :param reupload_expired: upload a file that is gone again, from the source that its upload task in this run has
         recorded.
+    :param via: how sources get to the model: ``"inline"``, ``"upload"``, ``"register"`` or ``"url"``; ``"auto"``
+        chooses for each, see ``docs/ways_in.md``.
+    :param source_conn_id: connection of the object storage of sources; its provider's default if None (templated).
+    :param gcp_conn_id: Google Cloud connection that registers ``gs://`` sources (templated).
+    :param keep_files: keep what was uploaded for sources, instead of deleting it after the answer.
+    :param allow_private_urls: let the URL of a source lead to addresses that are not public.
     :param repeat_unanswered: repeat a request that was sent but not answered within this attempt of the task; it may
         be billed twice.
     :param with_source: return ``{"answer", "files", "map_index"}``: the answer, and what it is about, so that answers
@@ -334,7 +340,7 @@ class GeminiCountTokensOperator(ModelOperator):
     The system instruction is counted, tools and a schema are not.
 
     :param prompt: as for :class:`GeminiGenerateContentOperator`, as are ``files``, ``contents``, ``model``,
-        ``system_instruction`` and ``reupload_expired`` (templated).
+        ``system_instruction``, ``reupload_expired``, and the arguments for sources (templated).
     """
 
     def execute(self, context: Context) -> int:

@@ -19,6 +19,7 @@ DAG_IDS = [path.stem for path in EXAMPLE_DAGS.glob("*.py")]
 CLEANUP = "gemini_files_cleanup"
 BATCH = "gemini_files_batch"
 HANDBOOK = "gemini_files_handbook"
+ONE_TASK = "gemini_files_one_task"
 INVOICES = sorted(path.name for path in (EXAMPLE_DAGS / "media" / "invoices").glob("*.pdf"))
 
 
@@ -50,13 +51,26 @@ def states(run) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("dag_id", [dag_id for dag_id in DAG_IDS if dag_id not in (CLEANUP, BATCH, HANDBOOK)])
+@pytest.mark.parametrize("dag_id", [dag_id for dag_id in DAG_IDS if dag_id not in (CLEANUP, BATCH, HANDBOOK, ONE_TASK)])
 def test_example_succeeds_and_leaves_no_files(dag_id, emulator):
     run = load(dag_id).test()
 
     assert set.union(*states(run).values()) == {"success"}
     assert run.state == "success"
     assert sum(entry.get("command") == "upload, finalize" for entry in emulator.journal) == 3
+    assert emulator.usage() == {"files": 0, "bytes": 0}
+
+
+@pytest.mark.parametrize("crates", [1, 500])
+def test_one_task_shows_its_source_and_leaves_no_file(emulator, tmp_path, crates):
+    video = tmp_path / "clip.mp4"
+    video.write_bytes((EXAMPLE_DAGS / "media" / "unloading.mp4").read_bytes() + b"\0" * crates * 20_000)
+
+    run = load(ONE_TASK).test(run_conf={"source": str(video)})
+
+    assert states(run) == {"ask": {"success"}}
+    calls = [entry["call"] for entry in emulator.journal]
+    assert calls[-1] == ("generate" if crates == 1 else "delete")
     assert emulator.usage() == {"files": 0, "bytes": 0}
 
 
