@@ -48,9 +48,10 @@ def test_failed_request_to_the_model_deletes_the_files_and_fails_the_run(
     assert service.usage() == {"files": 0, "bytes": 0}
 
 
-def test_dag_of_the_readme_succeeds(airflow: LocalAirflow, service: GeminiEmulator, video_file: Path):
-    run_id = airflow.trigger("describe_video", conf={"video": str(video_file)})
+@pytest.mark.parametrize("dag", ["describe_clip", "describe_video"])
+def test_dag_of_the_readme_succeeds(airflow: LocalAirflow, service: GeminiEmulator, video_file: Path, dag: str):
+    run_id = airflow.trigger(dag, conf={"video": str(video_file)})
 
-    assert airflow.wait("describe_video", run_id) == "success"
-    assert airflow.xcom("describe_video", run_id, "describe").endswith("I was asked: What happens here?")
+    assert airflow.wait(dag, run_id) == "success"
+    assert airflow.xcom(dag, run_id, "describe").endswith("I was asked: What happens here?")
     assert service.usage() == {"files": 0, "bytes": 0}
