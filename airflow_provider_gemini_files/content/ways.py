@@ -119,8 +119,7 @@ def _too_large_for_inline(source: Candidate) -> str | None:
     if source.mime_type == _PDF and size > MAX_INLINE_PDF_BYTES:
         return f"a PDF has at most {human_bytes(MAX_INLINE_PDF_BYTES)} of inline data, and it has {human_bytes(size)}"
     limit, whole = (MAX_BATCH_INLINE_BYTES, "batch") if source.in_batch else (MAX_INLINE_BYTES, "request")
-    # In a batch, each request that shows it has the data again.
-    total = source.inline_bytes + size * (source.uses if source.in_batch else 1)
+    total = source.inline_bytes + size * source.uses
     if total > limit:
         return f"a {whole} has at most {human_bytes(limit)} of inline data, and would have {human_bytes(total)} with it"
     return None

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
     task_decorator_factory,
 )
 
+from airflow_provider_gemini_files.content.source_parts import has_sources
 from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class _GeminiDecoratedOperator(DecoratedOperator, GeminiGenerateContentOperator)
         if inspect.iscoroutine(returned):
             returned = asyncio.run(returned)
         # What the function builds is the Dag's own.
-        self._shows_sources = True
+        self._shows_sources = self._shows_sources or has_sources(returned)
         self.prompt, self.contents = (returned, None) if isinstance(returned, str) else (None, returned)
         return GeminiGenerateContentOperator.execute(self, context)
 

@@ -128,12 +128,13 @@ class ShownSources:
 
         :param inline_bytes: inline data that there is already.
         """
-        found = [(part, list(self._find(part))) for part in parts]
-        uses = Counter(one.source.fingerprint for _, several in found for one in several if one.source)
-        for part, several in found:
-            if _key(part) in self._found:
-                continue
-            self._found[_key(part)] = several
+        listed = list(parts)
+        # All requests of a batch can show the same sources, which are found once.
+        new = {_key(part): part for part in listed if _key(part) not in self._found}
+        found = {key: list(self._find(part)) for key, part in new.items()}
+        uses = Counter(one.source.fingerprint for part in listed for one in found.get(_key(part), ()) if one.source)
+        self._found |= found
+        for several in found.values():
             for one in several:
                 inline_bytes += self._choose(one, uses, inline_bytes)
 
@@ -285,7 +286,7 @@ class ShownSources:
             "Showing %s (%s, %s) via %s: %s",
             shown_text(one.shown), human_bytes(one.source.size), one.mime_type, one.choice.way, one.choice.reason,
         )  # fmt: skip
-        return one.source.size if one.choice.way == "inline" else 0
+        return one.source.size * candidate.uses if one.choice.way == "inline" else 0
 
     def _can_register(self) -> bool:
         return self._registration.has_credentials(self._options.gcp_conn_id)

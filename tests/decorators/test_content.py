@@ -69,3 +69,23 @@ def test_returned_prompt_is_not_rendered():
 
     assert {"op_args", "op_kwargs", "files", "model", "output_path"} <= set(fields)
     assert not {"prompt", "contents"} & set(fields)
+
+
+def test_function_can_show_sources(emulator, context, text_file):
+    def question():
+        return [{"source": str(text_file)}, "what?"]
+
+    task_of(question).execute(context)
+
+    assert [entry["call"] for entry in emulator.journal] == ["generate"]
+
+
+def test_source_that_data_names_beside_the_function_is_refused(emulator, context, text_file):
+    def question():
+        return "what?"
+
+    operator = task_of(question, files="{{ ti.xcom_pull('made') }}")
+    operator.files = [{"source": str(text_file)}]
+
+    with pytest.raises(GeminiInputError, match="is a source that a template"):
+        operator.execute(context)

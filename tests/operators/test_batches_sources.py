@@ -12,6 +12,7 @@ from support import FakeClock
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.emulator import GeminiEmulator
+from airflow_provider_gemini_files.hooks import shown_sources
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.operators.batches import GeminiBatchGenerateContentOperator
@@ -68,6 +69,14 @@ def test_source_shown_by_many_requests_is_uploaded_once(emulator, batch, context
 
     assert [row["files"] for row in rows(path)] == [[str(folder / "a.txt")]] * 2
     assert count(emulator, "finalize") == 2
+
+
+def test_sources_of_many_requests_are_found_once(emulator, batch, context, folder, mocker):
+    find = mocker.spy(shown_sources, "find_sources")
+
+    batch(files=[{"source": str(folder)}], requests=["one?", "two?", "three?"]).execute(context)
+
+    assert find.call_count == 1
 
 
 def test_kept_files_belong_to_the_task(emulator, hook, batch, context, folder):
