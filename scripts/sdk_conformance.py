@@ -151,6 +151,9 @@ def _seed(name: str, source: str) -> dict[str, Any]:
     seed: dict[str, Any] = {"name": name, "from_file": "BATCH_FILE" in words}
     if "EMBEDDING_BATCH" in words:
         seed["answer"] = {"embedding": {"values": [0.5]}}
+    if name.startswith("files/") and "caches.create" in source:
+        # A cache needs 1024 tokens.
+        seed["size"] = 4096
     return seed
 
 

@@ -26,8 +26,8 @@ def _switch(text: str) -> bool:
     return text.lower() in _TRUE
 
 
-def _keys(text: str) -> tuple[str, ...]:
-    return tuple(key.strip() for key in text.split(",") if key.strip())
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ _OPTIONS = [
     _Option("host", str, "127.0.0.1", "address to listen on"),
     _Option("port", int, 8085, "port to listen on; 0 takes a free one"),
     _Option("allow-remote", _switch, False, "allow an address that other machines can reach"),
-    _Option("api-key", _keys, (), "valid keys, separated by commas; none: all keys are valid"),
+    _Option("api-key", _list, (), "valid keys, separated by commas; none: all keys are valid"),
     _Option("quota-bytes", int, _DEFAULTS["quota_bytes"], "storage of one project in bytes"),
     _Option("granularity", int, _DEFAULTS["granularity"], "chunk granularity of uploads in bytes"),
     _Option("keep-partial", _switch, _DEFAULTS["keep_partial"], "keep the bytes before a broken connection"),
@@ -70,6 +70,7 @@ _OPTIONS = [
     _Option("store-bytes", int, _DEFAULTS["store_bytes"], "size of a project's documents, counted three times"),
     _Option("ranges", _switch, _DEFAULTS["ranges"], "support downloads of a part of a file"),
     _Option("redirect-downloads", _switch, _DEFAULTS["redirect_downloads"], "redirect downloads to another host"),
+    _Option("forbidden-buckets", _list, _DEFAULTS["forbidden_buckets"], "buckets whose objects cannot be registered"),
 ]
 
 
@@ -93,21 +94,22 @@ def read_options(arguments: Sequence[str] | None, environment: Mapping[str, str]
         result[name] = option.default
         try:
             if given[name] is not None:
-                result[name] = given[name]
+                result[name] = tuple(given[name]) if option.read is _list else given[name]
             elif text := environment.get(option.variable):
                 result[name] = option.read(text)
         except ValueError as error:
             parser.error(f"{option.variable}: {error}")
-    result["api_keys"] = tuple(result.pop("api_key"))
+    result["api_keys"] = result.pop("api_key")
     return result
 
 
 def _parsing(option: _Option) -> dict[str, Any]:
     if option.read is _switch:
         return {"action": argparse.BooleanOptionalAction, "default": None}
-    if option.read is _keys:
-        return {"action": "extend", "type": _keys, "metavar": "K", "default": None}
-    return {"type": option.read, "default": None, "metavar": option.flag.rpartition("-")[2].upper()}
+    metavar = option.flag.rpartition("-")[2].upper()
+    if option.read is _list:
+        return {"action": "extend", "type": _list, "metavar": metavar, "default": None}
+    return {"type": option.read, "default": None, "metavar": metavar}
 
 
 def main() -> None:

@@ -68,7 +68,7 @@ def _generator(call: Call) -> Worker:
     project, model, script = call.project, call.params["model"], call.emulator.replies
     return Worker(
         respond=lambda request: content.generate(project, model, request, script),
-        count=lambda request: read_prompt(project, request).tokens(),
+        count=lambda request: read_prompt(project, model, request).tokens(),
     )
 
 
@@ -79,7 +79,7 @@ async def create_embedding_batch(call: Call) -> dict[str, Any]:
 
 async def _create(call: Call, method: str, worker: Worker) -> dict[str, Any]:
     project, model, now = call.project, call.params["model"], call.now
-    check_model(model, call.version, method)
+    check_model(call, model, method)
     given = get_object(await call.json(), "batch")
     rows, from_file = _rows(project, get_object(given, "inputConfig"))
     if any(_wants_schema(row) for row in rows):

@@ -18,6 +18,7 @@ class Cache:
 
     Times are in seconds since the epoch.
 
+    :param model: resource name of the model it was created for.
     :param prompt: the prompt as it was read, so that deleting its files later does not matter.
     """
 
@@ -27,11 +28,11 @@ class Cache:
     created: float
     updated: float
     expires: float
-    display_name: str | None = None
+    display_name: str = ""
 
     def to_json(self, _now: float = 0) -> dict[str, Any]:
-        """Return the resource; unset fields are omitted."""
-        body = {
+        """Return the resource; a display name that is not set is empty."""
+        return {
             "name": f"cachedContents/{self.id}",
             "model": self.model,
             "displayName": self.display_name,
@@ -40,7 +41,6 @@ class Cache:
             "expireTime": rfc3339(self.expires, 9),
             "usageMetadata": {"totalTokenCount": self.prompt.tokens()},
         }
-        return {key: value for key, value in body.items() if value is not None}
 
 
 def find_cache(project: Project, cache_id: str) -> Cache:

@@ -2,45 +2,81 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_gemini_files.emulator import errors
 from airflow_provider_gemini_files.emulator.body import get, get_text
 from airflow_provider_gemini_files.emulator.cache import Cache, find_cache
 from airflow_provider_gemini_files.emulator.call import Call
-from airflow_provider_gemini_files.emulator.catalog import check_model
+from airflow_provider_gemini_files.emulator.catalog import check_model, has_caches, min_cache_tokens
 from airflow_provider_gemini_files.emulator.dispatch import Method
 from airflow_provider_gemini_files.emulator.paging import listing
 from airflow_provider_gemini_files.emulator.projects import new_id
-from airflow_provider_gemini_files.emulator.prompt_reader import read_prompt
+from airflow_provider_gemini_files.emulator.prompt_reader import read_contents
 
 _DEFAULT_SECONDS = 3600.0
+#: The year 9999; later times cannot be written.
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+_DURATION = re.compile(r"-?\d+(\.\d{1,9})?s")
 _ID_LENGTH = 40
 
 
 def _expiry(body: dict[str, Any], now: float) -> float | None:
-    """Return the expiry that a request asks for, in seconds since the epoch, or None."""
+    """
+    Return the expiry that a request asks for, in seconds since the epoch, or None.
+
+    :raises ApiError: 400 if it is malformed or not in the future.
+    """
+    if ttl := get(body, "ttl"):
+        expires = now + _seconds(str(ttl))
+    elif moment := get(body, "expireTime"):
+        expires = _time(str(moment))
+    else:
+        return None
+    if not now < expires < _LATEST:
+        raise errors.invalid("* CachedContent.expiration: must be in the future, and before the year 9999.\n")
+    return expires
+
+
+def _seconds(text: str) -> float:
+    if not _DURATION.fullmatch(text):
+        raise errors.invalid(f"* CachedContent.ttl: {text} is not a number of seconds that ends with 's'.\n")
+    return float(text.removesuffix("s"))
+
+
+def _time(text: str) -> float:
     try:
-        if ttl := get(body, "ttl"):
-            return now + float(str(ttl).removesuffix("s"))
-        if moment := get(body, "expireTime"):
-            return datetime.fromisoformat(str(moment)).timestamp()
+        time = datetime.fromisoformat(text)
     except ValueError:
-        raise errors.invalid("* CachedContent.expiration: not a duration or a time.\n") from None
-    return None
+        time = None
+    if time is None or time.tzinfo is None:
+        raise errors.invalid(f"* CachedContent.expire_time: {text} is not a time with an offset from UTC.\n")
+    return time.timestamp()
 
 
 async def create_cache(call: Call) -> dict[str, Any]:
     """Cache a prompt."""
     project, body = call.project, await call.json()
-    model = str(body.get("model") or "")
-    check_model(model.removeprefix("models/"), call.version, "createCachedContent")
-    prompt = read_prompt(project, body, "CreateCachedContentRequest")
-    expires = _expiry(body, call.now) or call.now + _DEFAULT_SECONDS
-    if expires <= call.now:
-        raise errors.invalid("* CachedContent.expire_time: must be in the future.\n")
-    cache = Cache(new_id(_ID_LENGTH), model, prompt, call.now, call.now, expires, get_text(body, "displayName"))
+    model = str(body.get("model") or "").removeprefix("models/")
+    check_model(call, model, "createCachedContent")
+    if not has_caches(model):
+        raise errors.no_caching(model)
+    prompt = read_contents(project, model, body, "CreateCachedContentRequest")
+    now = call.now
+    expires = _expiry(body, now) or now + _DEFAULT_SECONDS
+    if (count := prompt.tokens()) < (minimum := min_cache_tokens(model)):
+        raise errors.cache_too_small(count, minimum)
+    cache = Cache(
+        id=new_id(_ID_LENGTH),
+        model=f"models/{model}",
+        prompt=prompt,
+        created=now,
+        updated=now,
+        expires=expires,
+        display_name=get_text(body, "displayName") or "",
+    )
     project.resources(Cache)[cache.id] = cache
     return cache.to_json()
 

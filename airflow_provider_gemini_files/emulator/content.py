@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from airflow_provider_gemini_files.emulator import errors, replies
 from airflow_provider_gemini_files.emulator.body import get, get_object, get_objects
 from airflow_provider_gemini_files.emulator.call import Call
-from airflow_provider_gemini_files.emulator.catalog import check_model
+from airflow_provider_gemini_files.emulator.catalog import answering_model, check_model
 from airflow_provider_gemini_files.emulator.dispatch import Method
 from airflow_provider_gemini_files.emulator.projects import Project
 from airflow_provider_gemini_files.emulator.prompt import text_tokens
@@ -34,19 +34,19 @@ def generate(project: Project, model: str, body: dict[str, Any], script: replies
     """
     Return the response to a generateContent request.
 
-    :raises ApiError: 400 for an empty prompt, a file that is not ACTIVE or a tool that the service refuses, 403 if a
-        resource does not exist.
+    :raises ApiError: 400 for a prompt or a tool that the service refuses, 403 if a resource does not exist.
     """
-    prompt = read_prompt(project, body)
+    prompt = read_prompt(project, model, body)
     prompt.found = search(project, model, body, prompt.text)
     config = get_object(body, "generationConfig")
-    return replies.reply_to(prompt, model, config, script.take(project.name, prompt.text))
+    answering = answering_model(model, project.clock.now())
+    return replies.reply_to(prompt, answering, config, script.take(project.name, prompt.text))
 
 
 async def generate_content(call: Call) -> dict[str, Any]:
     """Answer a prompt in one response."""
     project, model = call.project, call.params["model"]
-    check_model(model, call.version)
+    check_model(call, model)
     body = await call.json()
     if replies.wanted_schema(get_object(body, "generationConfig")):
         # The library takes seconds to load; in a thread, other requests continue.
@@ -103,13 +103,15 @@ def _cut(part: dict[str, Any]) -> list[dict[str, Any]]:
 
 async def count_tokens(call: Call) -> dict[str, Any]:
     """Return the tokens of a prompt by the documented arithmetic."""
-    check_model(call.params["model"], call.version, "countTokens")
+    model = call.params["model"]
+    check_model(call, model, "countTokens")
     body = await call.json()
-    prompt = read_prompt(call.project, get_object(body, "generateContentRequest") or body, "CountTokensRequest")
+    prompt = read_prompt(call.project, model, get_object(body, "generateContentRequest") or body, "CountTokensRequest")
     counts = prompt.tokens_by_modality()
     response: dict[str, Any] = {"totalTokens": sum(counts.values()), "promptTokensDetails": replies.details(counts)}
-    if prompt.cached_tokens:
-        response["cachedContentTokenCount"] = prompt.cached_tokens
+    if prompt.cached:
+        response["cachedContentTokenCount"] = sum(prompt.cached.values())
+        response["cacheTokensDetails"] = replies.details(prompt.cached)
     return response
 
 
@@ -136,14 +138,14 @@ def embedded_tokens(request: dict[str, Any]) -> int:
 async def embed_content(call: Call) -> dict[str, Any]:
     """Return the embedding of one content."""
     call.authenticate()
-    check_model(call.params["model"], call.version, "embedContent")
+    check_model(call, call.params["model"], "embedContent")
     return embed(await call.json())
 
 
 async def embed_contents(call: Call) -> dict[str, Any]:
     """Return the embeddings of several contents."""
     call.authenticate()
-    check_model(call.params["model"], call.version, "embedContent")
+    check_model(call, call.params["model"], "embedContent")
     requests = get_objects(await call.json(), "requests")
     return {"embeddings": [embed(request)["embedding"] for request in requests]}
 

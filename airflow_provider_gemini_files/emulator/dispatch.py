@@ -50,12 +50,13 @@ class Method:
         names = self.name_of(request) if self.name_of else self.names
         upload = emulator.uploads.get(request.query_params.get("upload_id", ""))
         key = upload.project.name if upload else api_key(request)
-        fault = emulator.faults.take(names, key)
         secrets = emulator.secrets(key, api_key(request), bearer_token(request))
-        entry = journal.new_entry(request, names[-1], fault.action if fault else None, secrets)
+        entry = journal.new_entry(request, names[-1], secrets)
         emulator.journal.append(entry)
         try:
-            receive = await journal.record_body(request, entry, secrets)
+            receive, body = await journal.record_body(request, entry, secrets)
+            if fault := emulator.faults.take(names, key, body):
+                entry["fault"] = fault.action
             call = Call(emulator, Request(request.scope, receive), fault)
             response = await with_fault(call, self._respond, upload) if fault else await self._respond(call)
         except errors.ServiceError as error:

@@ -130,6 +130,16 @@ def not_active(file_id: str) -> ApiError:
     return ApiError(400, "FAILED_PRECONDITION", message)
 
 
+def unsupported_uri(uri: str) -> ApiError:
+    """Return the error for a URI in a prompt that is neither a file nor a URL the model can use."""
+    return invalid(f"Invalid or unsupported file uri: {uri}")
+
+
+def unfetchable() -> ApiError:
+    """Return the error for a URL in a prompt that cannot be fetched; some users got it for valid signed URLs."""
+    return invalid("Cannot fetch content from the provided URL.")
+
+
 def model_not_found(model: str, version: str, method: str = "generateContent") -> ApiError:
     """Return the error for a model that does not exist or is retired."""
     message = (
@@ -296,7 +306,7 @@ def short_deadline(seconds: float) -> ApiError:
 
 
 def overloaded_credentials() -> ApiError:
-    """Return the error for a new-style key together with a bearer token."""
+    """Return the error for an API key together with a bearer token."""
     message = (
         "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
         "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
@@ -336,6 +346,37 @@ def no_access(kind: str, item_id: str) -> ApiError:
 def no_cache() -> ApiError:
     """Return the error for a cached content that does not exist or has expired."""
     return ApiError(403, "PERMISSION_DENIED", "CachedContent not found (or permission denied)")
+
+
+def no_caching(model: str) -> ApiError:
+    """Return the error for a model without explicit caching; the service's own words are not known."""
+    return invalid(f"Model models/{model} does not support cached content.")
+
+
+def cache_too_small(count: int, minimum: int) -> ApiError:
+    """Return the error for a content that has too few tokens to be cached."""
+    return invalid(f"Cached content is too small. total_token_count={count}, min_total_token_count={minimum}")
+
+
+def cache_with_settings() -> ApiError:
+    """Return the error for a request that sets what only its cached content may set, even if it is the same."""
+    message = (
+        "CachedContent can not be used with GenerateContent request setting system_instruction, tools or tool_config."
+        "\n\nProposed fix: move those values to CachedContent from GenerateContent request."
+    )
+    return invalid(message)
+
+
+def cache_of_other_model(model: str, cache_model: str) -> ApiError:
+    """Return the error for a cached content that was created for another model; both with ``models/``."""
+    message = f"Model used by GenerateContent request ({model}) and CachedContent ({cache_model}) has to be the same."
+    return invalid(message)
+
+
+def no_object_access(uri: str) -> ApiError:
+    """Return the error for an object that the service agent may not read; the service's own words are not known."""
+    message = f"The service agent does not have storage.objects.get access to {uri}, or it may not exist."
+    return ApiError(403, "PERMISSION_DENIED", message)
 
 
 def not_found(message: str) -> ApiError:

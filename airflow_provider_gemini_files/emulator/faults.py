@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from airflow_provider_gemini_files.emulator import errors
+from airflow_provider_gemini_files.emulator.uris import has_external_url
 
 _QUOTA_BYTES = 21_474_836_480
 #: The limit of all file search stores of a free project.
@@ -107,6 +109,18 @@ class Fault:
             if not text.isascii() or not text.isprintable():
                 yield f"headers and content_type are texts of printable ASCII characters, got {name!r}: {value!r}"
 
+    def concerns(self, names: Collection[str], api_key: str | None, body: bytes) -> bool:
+        """
+        Return whether a request counts for this fault.
+
+        :param names: the methods of the request.
+        :param api_key: the key of the request.
+        :param body: its JSON.
+        """
+        if self.method not in names or self.api_key not in (None, api_key):
+            return False
+        return self.action != "url_unfetchable" or _has_external_url(body)
+
     @property
     def is_spent(self) -> bool:
         """Return whether it cannot happen again."""
@@ -137,6 +151,13 @@ def _delay(fault: Fault) -> float:
     return _RETRY_SECONDS if fault.seconds is None else fault.seconds
 
 
+def _has_external_url(body: bytes) -> bool:
+    try:
+        return has_external_url(json.loads(body))
+    except (ValueError, RecursionError):
+        return False
+
+
 def _status(fault: Fault) -> errors.ServiceError:
     return errors.RawError(fault.status or 500, fault.body, fault.headers, fault.content_type)
 
@@ -159,6 +180,7 @@ ERRORS: dict[str, Callable[[Fault], errors.ServiceError]] = {
     "gone": lambda fault: errors.no_permission(fault.file_id or "unknown"),
     "not_active": lambda fault: errors.not_active(fault.file_id or "unknown"),
     "already_exists": lambda _: errors.already_exists(),
+    "url_unfetchable": lambda _: errors.unfetchable(),
     "bad_key": lambda _: errors.bad_key(),
     "forbidden": lambda _: errors.forbidden(),
     "key_blocked": lambda _: errors.forbidden("API_KEY_SERVICE_BLOCKED"),
@@ -188,6 +210,7 @@ _ONLY: dict[str, frozenset[str]] = {
     "document_failed": _DOCUMENTS,
     "operation_error": _DOCUMENTS,
     "store_full": _DOCUMENTS | {"finalize"},
+    "url_unfetchable": frozenset({"generate", "stream", "count_tokens", "create_cache"}),
     **dict.fromkeys(
         (
             "batches_full",
@@ -267,17 +290,18 @@ class Faults:
         fault.check()
         return fault
 
-    def take(self, names: Collection[str], api_key: str | None) -> Fault | None:
+    def take(self, names: Collection[str], api_key: str | None, body: bytes = b"") -> Fault | None:
         """
         Count a request, and return the fault that happens to it.
 
         At most one fault happens to a request: the first that was added. The others count the request as seen.
 
         :param names: the methods of the request; ``upload, finalize`` is two at once.
+        :param body: its JSON; without it, the request counts as one without URLs.
         """
         chosen = None
         for fault in self._faults:
-            if fault.method not in names or fault.api_key not in (None, api_key):
+            if not fault.concerns(names, api_key, body):
                 continue
             fault.seen += 1
             if chosen is None and fault.seen >= fault.nth and not fault.is_spent:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider_gemini_files.emulator import errors, uploads
-from airflow_provider_gemini_files.emulator.call import Call
+from airflow_provider_gemini_files.emulator.call import Call, api_key
 from airflow_provider_gemini_files.emulator.dispatch import Method
 from airflow_provider_gemini_files.emulator.faults import Fault
 from airflow_provider_gemini_files.emulator.file import StoredFile
@@ -120,7 +120,9 @@ async def delete(call: Call) -> dict[str, Any]:
 
 
 async def register(call: Call) -> dict[str, Any]:
-    """Create files from objects in Cloud Storage, without checking that they exist."""
+    """Create files from objects in Cloud Storage, all of them or none, without checking that they exist."""
+    if call.bearer and api_key(call.request):
+        raise errors.overloaded_credentials()
     project = call.project
     if not call.bearer:
         raise errors.unauthenticated()
@@ -131,6 +133,8 @@ async def register(call: Call) -> dict[str, Any]:
         bucket, _, name = str(uri).removeprefix("gs://").partition("/")
         if not str(uri).startswith("gs://") or not bucket or not name:
             raise errors.invalid(f"* RegisterFilesRequest.uris: {uri} is not a Cloud Storage URI.\n")
+        if bucket in project.settings.forbidden_buckets:
+            raise errors.no_object_access(uri)
     return {"files": [project.add(_registered(uri, call.now)).to_json(call.now) for uri in uris]}
 
 

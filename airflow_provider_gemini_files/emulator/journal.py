@@ -19,35 +19,32 @@ _MIN_KEY_LENGTH = 6
 _SECRET_IN_QUERY = re.compile(r"[?&](key|upload_id)=", re.IGNORECASE)
 
 
-def new_entry(request: Request, call: str, fault: str | None, secrets: Collection[str]) -> dict[str, Any]:
+def new_entry(request: Request, call: str, secrets: Collection[str]) -> dict[str, Any]:
     """
     Return the entry of a request; ``status`` is None until there is a response.
 
     :param call: the name of the method.
-    :param fault: the action of the request's fault.
     :param secrets: credentials to hide.
     """
     entry: dict[str, Any] = {"call": call, "method": request.method, "path": request.url.path, "status": None}
     if command := request.headers.get("x-goog-upload-command"):
         entry |= {"command": command, "offset": request.headers.get("x-goog-upload-offset")}
-    if fault:
-        entry["fault"] = fault
     return {name: redact(value, secrets) for name, value in entry.items()}
 
 
-async def record_body(request: Request, entry: dict[str, Any], secrets: Collection[str]) -> Receive:
+async def record_body(request: Request, entry: dict[str, Any], secrets: Collection[str]) -> tuple[Receive, bytes]:
     """
-    Write a request's body into its entry, and return the channel to read the same body from.
+    Write a request's body into its entry; return the channel to read the same body from, and its JSON.
 
     JSON is read at once, so that the entry has it even if a fault or an error leaves the body unread. The bytes of an
     upload are counted as they come, so that they never fill the memory.
     """
     if "upload_id" in request.query_params:
-        return _counted(request.receive, entry)
+        return _counted(request.receive, entry), b""
     body = await request.body()
     if body:
         entry["body"] = describe_body(body, secrets)
-    return _replayed(body, request.receive)
+    return _replayed(body, request.receive), body
 
 
 def _counted(receive: Receive, entry: dict[str, Any]) -> Receive:

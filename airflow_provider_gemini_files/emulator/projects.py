@@ -15,6 +15,7 @@ from airflow_provider_gemini_files.emulator import errors
 from airflow_provider_gemini_files.emulator.clock import Clock
 from airflow_provider_gemini_files.emulator.file import StoredFile
 from airflow_provider_gemini_files.emulator.settings import Settings
+from airflow_provider_gemini_files.emulator.uris import file_id
 
 MAX_FILE_BYTES = 2 * 1024**3
 #: Bytes of all uploads that a project keeps; after that, only the beginning of a new file is kept.
@@ -78,12 +79,12 @@ class Project:
 
         :raises ApiError: 400 for another kind of URI, 403 if there is no such file.
         """
-        if not uri.startswith("gs://"):
-            return self.find(uri.rpartition("files/")[2], request)
+        if known := file_id(uri):
+            return self.find(known, request)
         for file in self.files():
             if file.uri == uri:
                 return file
-        raise errors.invalid(f"Invalid or unsupported file uri: {uri}")
+        raise errors.unsupported_uri(uri)
 
     def delete(self, file_id: str) -> None:
         """

@@ -31,14 +31,14 @@ class Prompt:
     Everything a model is shown.
 
     :param system: the system instruction.
-    :param cached_tokens: number of the tokens that come from a cache.
+    :param cached: number of the tokens that come from a cache, by modality.
     :param found: what a search in file search stores found, the best first.
     """
 
     texts: list[str] = field(default_factory=list)
     files: list[ShownFile] = field(default_factory=list)
     system: str = ""
-    cached_tokens: int = 0
+    cached: dict[str, int] = field(default_factory=dict)
     found: list[Chunk] = field(default_factory=list)
 
     @property

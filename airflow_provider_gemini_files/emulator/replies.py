@@ -216,10 +216,11 @@ def _usage(prompt: Prompt, parts: list[dict[str, Any]]) -> dict[str, Any]:
         "promptTokenCount": asked,
         "candidatesTokenCount": answered,
         "thoughtsTokenCount": thought,
-        "cachedContentTokenCount": prompt.cached_tokens,
+        "cachedContentTokenCount": sum(prompt.cached.values()),
         "toolUsePromptTokenCount": sum(chunk.tokens() for chunk in prompt.found),
         "totalTokenCount": asked + answered + thought,
         "promptTokensDetails": details(counts),
+        "cacheTokensDetails": details(prompt.cached),
     }
     return {key: value for key, value in usage.items() if value or key == "promptTokenCount"}
 

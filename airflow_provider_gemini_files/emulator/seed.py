@@ -114,14 +114,14 @@ def _store(project: Project, item: Seed) -> None:
 def _cache(project: Project, item: Seed) -> None:
     now = project.clock.now()
     prompt = Prompt(["seeded"])
-    project.resources(Cache)[item.id] = Cache(item.id, "models/gemini-2.5-flash", prompt, now, now, now + _DAY)
+    project.resources(Cache)[item.id] = Cache(item.id, "models/gemini-3.8-flash", prompt, now, now, now + _DAY)
 
 
 def _batch(project: Project, item: Seed) -> None:
     now = project.clock.now()
     batch = Batch(
         id=item.id,
-        model="models/gemini-2.5-flash",
+        model="models/gemini-3.8-flash",
         display_name="seeded",
         rows=[{"key": "1"}],
         from_file=item.from_file,

@@ -36,6 +36,8 @@ class Settings:
     :param ranges: whether a download can be of a part of a file (``Range: bytes=N-``); it is not known whether the
         service supports that. Otherwise, all of the file is sent.
     :param redirect_downloads: whether a download is redirected to another host, which refuses the API key.
+    :param forbidden_buckets: Cloud Storage buckets that the service agent may not read, so their objects cannot be
+        registered.
     :raises ValueError: for a negative number, or a granularity of 0.
     """
 
@@ -55,6 +57,7 @@ class Settings:
     store_bytes: int | None = None
     ranges: bool = False
     redirect_downloads: bool = False
+    forbidden_buckets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.granularity < 1 or self.quota_bytes < 0:

@@ -61,5 +61,5 @@ class Api:
     def file(self, content: bytes = b"hello", mime_type: str = "text/plain", **file: Any) -> dict[str, Any]:
         return dict(self.upload(content, mime_type, **file).json()["file"])
 
-    def generate(self, *parts: Any, model: str = "gemini-2.5-flash", **body: Any) -> httpx.Response:
+    def generate(self, *parts: Any, model: str = "gemini-3.8-flash", **body: Any) -> httpx.Response:
         return self.post(f"models/{model}:generateContent", {"contents": [{"parts": list(parts)}], **body})

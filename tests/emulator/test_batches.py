@@ -11,7 +11,7 @@ import pytest
 from emulator.api import Api
 
 DAY = 86400
-PATH = "models/gemini-2.5-flash:batchGenerateContent"
+PATH = "models/gemini-3.8-flash:batchGenerateContent"
 
 
 def prompt(text):

@@ -43,7 +43,7 @@ curl "${upload_url}" \
 
 file_uri=$(grep -o '"uri": *"[^"]*"' file_info.json | cut -d'"' -f4)
 
-curl "${BASE_URL}/v1beta/models/gemini-2.5-flash:generateContent" \
+curl "${BASE_URL}/v1beta/models/gemini-3.8-flash:generateContent" \
     -H "x-goog-api-key: $GEMINI_API_KEY" \
     -H 'Content-Type: application/json' \
     -X POST \

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import sys
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import jsonschema
@@ -13,7 +14,7 @@ import pytest
 from emulator.api import Api
 
 PNG = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(b"png").decode()}}
-MODEL = "models/gemini-2.5-flash"
+MODEL = "models/gemini-3.8-flash"
 
 
 def part(file, mime_type=None):
@@ -30,11 +31,6 @@ def contents(*parts):
 
 
 class TestPrompt:
-    def test_urls_of_other_sites_are_not_fetched(self, api):
-        url = "https://www.youtube.com/watch?v=9hE5-98ZeCg"
-        response = api.generate({"fileData": {"fileUri": url}}, {"text": "What is this?"})
-        assert text(response).splitlines()[1] == f"1. {url} video/*, 0 bytes, sha256 unknown"
-
     def test_reply_lists_files_and_inline_data_in_order(self, api):
         first, second = api.file(b"one"), api.file(b"two", "application/pdf")
         response = api.generate(part(second), {"text": "What is"}, PNG, part(first), {"text": "this?"})
@@ -49,7 +45,7 @@ class TestPrompt:
         ]
         body = response.json()
         assert body["candidates"][0]["finishReason"] == "STOP"
-        assert body["modelVersion"] == "gemini-2.5-flash"
+        assert body["modelVersion"] == "gemini-3.8-flash"
 
     def test_accepts_snake_case_and_system_instruction(self, api):
         file = api.file()
@@ -61,15 +57,91 @@ class TestPrompt:
         assert file["name"] in text(response)
         assert "I was instructed: Be brief." in text(response)
 
-    def test_finds_registered_file_by_cloud_storage_uri(self, api):
-        uris = {"uris": ["gs://b/o.png"]}
-        api.post("files:register", uris, headers={"authorization": "Bearer t"})
-        assert "image/png" in text(api.generate({"fileData": {"fileUri": "gs://b/o.png"}}))
-        assert api.generate({"fileData": {"fileUri": "gs://b/other.png"}}).status_code == 400
-
     def test_refuses_empty_prompt_and_invalid_base64(self, api):
         assert api.generate().status_code == 400
         assert api.generate({"inlineData": {"mimeType": "image/png", "data": "a"}}).status_code == 400
+
+
+class TestUris:
+    SIGNED = "https://b.s3.amazonaws.com/files/report.pdf?X-Amz-Signature=secret"
+
+    def test_files_have_the_address_of_google_or_of_the_emulator(self, emulator, api):
+        name = api.file()["name"]
+        google = "https://generativelanguage.googleapis.com"
+        for uri in (f"{google}/v1beta/{name}", f"{google}/v1/{name}", f"{emulator.base_url}/v1beta/{name}"):
+            assert text(api.generate({"fileData": {"fileUri": uri}})).splitlines()[1].startswith(f"1. {name} ")
+
+    def test_url_of_another_site_is_a_stand_in_without_its_signature(self, api):
+        response = api.generate({"fileData": {"fileUri": self.SIGNED}}, {"text": "?"})
+        stand_in = b"Stand-in for the content of https://b.s3.amazonaws.com/files/report.pdf\n"
+        shown = f"application/pdf, {len(stand_in)} bytes, sha256 {hashlib.sha256(stand_in).hexdigest()}"
+        assert text(response).splitlines()[1] == f"1. https://b.s3.amazonaws.com/files/report.pdf {shown}"
+        assert response.json()["usageMetadata"]["promptTokensDetails"] == [{"modality": "DOCUMENT", "tokenCount": 258}]
+        again = api.generate({"fileData": {"fileUri": self.SIGNED.replace("secret", "new")}}, {"text": "?"})
+        assert text(again) == text(response)
+
+    @pytest.mark.parametrize(
+        ("uri", "shown"),
+        [
+            ("https://me:secret@host/a.csv#secret", "https://host/a.csv text/csv"),
+            ("https://host:8443/v1beta/files/abc", "https://host:8443/v1beta/files/abc text/html"),
+            ("https://example.com", "https://example.com text/html"),
+        ],
+    )
+    def test_type_of_a_url_follows_from_its_path(self, api, uri, shown):
+        line = text(api.generate({"fileData": {"fileUri": uri}})).splitlines()[1]
+        assert line.startswith(f"1. {shown}, ")
+
+    @pytest.mark.parametrize("mime_type", ["text/rtf", "application/json", "image/webp", "text/html; charset=utf-8"])
+    def test_type_of_a_url_can_be_given(self, api, mime_type):
+        assert f" {mime_type}, " in text(api.generate(part({"uri": "https://host/a.mp4"}, mime_type)))
+
+    @pytest.mark.parametrize(
+        ("uri", "mime_type"),
+        [("https://host/a.mp4", None), ("https://host/a.txt", "video/mp4"), ("https://host/a.md", None)],
+    )
+    def test_other_types_are_not_fetched(self, api, uri, mime_type):
+        response = api.generate(part({"uri": uri}, mime_type))
+        assert (response.status_code, response.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+        assert "Unsupported MIME type" in response.text
+
+    def test_video_of_youtube_has_no_bytes(self, api):
+        url = "https://www.youtube.com/watch?v=9hE5-98ZeCg"
+        response = api.generate({"fileData": {"fileUri": url}}, {"text": "What is this?"})
+        assert text(response).splitlines()[1] == f"1. {url} video/*, 0 bytes, sha256 unknown"
+
+    @pytest.mark.parametrize(
+        "uri",
+        [
+            "http://example.com/a.pdf",
+            "http://www.youtube.com/watch?v=a",
+            "gs://b/files/o.png",
+            "files/abc",
+            "ftp://host/v1beta/files/abc",
+            "https:///a.pdf",
+            "https://[host/a.pdf",
+            "",
+        ],
+    )
+    def test_other_uris_are_refused(self, api, uri):
+        error = api.generate(part({"uri": uri})).json()["error"]
+        assert (error["code"], error["status"]) == (400, "INVALID_ARGUMENT")
+        assert error["message"] == f"Invalid or unsupported file uri: {uri}"
+
+    def test_cloud_storage_is_read_if_it_is_registered(self, emulator, api):
+        headers = {"authorization": "Bearer t", "x-goog-user-project": "k"}
+        bearer = Api(emulator.base_url, key="")
+        file = bearer.post("files:register", {"uris": ["gs://b/o.png"]}, headers=headers).json()["files"][0]
+        assert f"1. {file['name']} image/png, " in text(api.generate(part({"uri": "gs://b/o.png"})))
+        assert api.generate(part({"uri": "gs://b/other.png"})).status_code == 400
+
+    def test_url_in_a_batch(self, emulator, api):
+        request = contents(part({"uri": self.SIGNED}), {"text": "?"})
+        batch = {"displayName": "b", "inputConfig": {"requests": {"requests": [{"request": request}]}}}
+        name = api.post(f"{MODEL}:batchGenerateContent", {"batch": batch}).json()["name"]
+        emulator.clock.advance(60)
+        response = json.dumps(api.get(name).json()["response"])
+        assert ("report.pdf application/pdf" in response, "secret" in response) == (True, False)
 
 
 class TestTokens:
@@ -230,12 +302,53 @@ class TestScript:
 class TestCatalog:
     def test_lists_and_returns_models(self, api):
         models = api.get("models").json()["models"]
-        assert "models/gemini-2.5-flash" in [model["name"] for model in models]
+        names = [model["name"] for model in models]
+        assert {MODEL, "models/gemini-4-argon", "models/gemini-embedding-2"} <= set(names)
         model = api.get(MODEL).json()
         assert model in models
+        assert "createCachedContent" in model["supportedGenerationMethods"]
+        assert "createCachedContent" not in api.get("models/gemini-4-argon").json()["supportedGenerationMethods"]
         assert "generateContent" in model["supportedGenerationMethods"]
         assert api.get("models/gpt-4").status_code == 404
         assert "nextPageToken" in api.get("models", params={"pageSize": 2}).json()
+
+    @pytest.mark.parametrize(
+        ("model", "successor"),
+        [("gemini-2.5-pro", "gemini-3.8-flash"), ("gemini-2.5-flash", "gemini-3.5-flash-lite")],
+    )
+    def test_retired_models_are_answered_by_their_successors(self, emulator, api, monkeypatch, model, successor):
+        def state():
+            listed = [item["name"] for item in api.get("models").json()["models"]]
+            return f"models/{model}" in listed, api.generate({"text": "?"}, model=model).json()["modelVersion"]
+
+        end = datetime(2026, 12, 1, tzinfo=UTC).timestamp()
+        monkeypatch.setattr(emulator.clock, "now", lambda: end - 1)
+        assert state() == (True, model)
+        monkeypatch.setattr(emulator.clock, "now", lambda: end)
+        assert state() == (False, successor)
+
+    def test_gemini_2_0_ends_and_reads_no_urls(self, emulator, api, monkeypatch):
+        def ask(*parts):
+            return api.generate(*parts, model="gemini-2.0-flash").json()
+
+        end = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
+        monkeypatch.setattr(emulator.clock, "now", lambda: end - 1)
+        assert ask({"text": "?"})["modelVersion"] == "gemini-2.0-flash"
+        assert ask(part({"uri": "https://host/a.pdf"}))["error"] == {
+            "code": 400,
+            "message": "Invalid or unsupported file uri: https://host/a.pdf",
+            "status": "INVALID_ARGUMENT",
+        }
+        monkeypatch.setattr(emulator.clock, "now", lambda: end)
+        assert ask({"text": "?"})["error"]["code"] == 404
+
+    def test_gemini_1_has_ended(self, api):
+        assert api.generate({"text": "?"}, model="gemini-1.5-flash").status_code == 404
+
+    @pytest.mark.parametrize(("version", "status"), [("v1beta", 200), ("v1", 404)])
+    def test_aliases_are_in_v1beta_only(self, emulator, version, status):
+        api = Api(emulator.base_url, version=version)
+        assert api.generate({"text": "?"}, model="gemini-flash-latest").status_code == status
 
     def test_same_content_has_same_embedding(self, api):
         body = {"content": {"parts": [{"text": "a"}]}, "outputDimensionality": 8}
@@ -282,7 +395,7 @@ class TestScriptedParts:
         emulator.answers.add(candidates=candidates)
         body = api.generate({"text": "?"}).json()
         assert body["candidates"] == candidates
-        assert body["modelVersion"] == "gemini-2.5-flash"
+        assert body["modelVersion"] == "gemini-3.8-flash"
 
     def test_stream_has_one_part_in_each_chunk(self, emulator, api):
         emulator.answers.add(parts=[self.THOUGHT, {"text": "Here."}, self.IMAGE], finish_message="Done.")

@@ -97,7 +97,7 @@ class TestDate:
             api = Api(emulator.base_url)
             emulator.clock.advance(30 * DAY)
             emulator.faults.add("list", "overloaded")
-            stream = "models/gemini-2.5-flash:streamGenerateContent?alt=sse"
+            stream = "models/gemini-3.8-flash:streamGenerateContent?alt=sse"
             responses = [
                 api.get("files"),
                 api.get("files"),

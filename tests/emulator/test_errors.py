@@ -150,7 +150,7 @@ def test_unknown_model_returns_404(api):
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
 def test_invalid_json_returns_400(api, body):
-    response = api.call("POST", "models/gemini-2.5-flash:generateContent", content=body)
+    response = api.call("POST", "models/gemini-3.8-flash:generateContent", content=body)
     assert (error(response)["code"], error(response)["status"]) == (400, "INVALID_ARGUMENT")
 
 
@@ -168,7 +168,7 @@ def test_invalid_json_returns_400(api, body):
     ],
 )
 def test_unexpected_json_types_return_400(api, body):
-    actual = error(api.post("models/gemini-2.5-flash:generateContent", body))
+    actual = error(api.post("models/gemini-3.8-flash:generateContent", body))
     assert (actual["code"], actual["status"]) == (400, "INVALID_ARGUMENT")
 
 

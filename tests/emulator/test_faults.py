@@ -89,6 +89,33 @@ class TestErrors:
         response = api.generate({"text": "?"})
         assert (response.status_code, response.json()["error"]["message"]) == (status, words)
 
+    @pytest.mark.parametrize("method", ["generate", "stream", "count_tokens", "create_cache"])
+    def test_url_cannot_be_fetched(self, emulator, api, method):
+        path = {
+            "generate": "models/gemini-3.8-flash:generateContent",
+            "stream": "models/gemini-3.8-flash:streamGenerateContent?alt=sse",
+            "count_tokens": "models/gemini-3.8-flash:countTokens",
+            "create_cache": "cachedContents",
+        }[method]
+
+        def ask(uri):
+            parts = [{"file_data": {"file_uri": uri}}, {"text": "x" * 4096}]
+            return api.post(path, {"model": "models/gemini-3.8-flash", "contents": [{"parts": parts}]})
+
+        url, other = "https://host/files/a.pdf?signature=s", api.file()["uri"]
+        emulator.faults.add(method, "url_unfetchable", times=2)
+        statuses = [ask(uri).status_code for uri in (other, url, "https://youtu.be/a", url, url)]
+        assert statuses == [200, 400, 200, 400, 200]
+        failed = [entry for entry in emulator.journal if entry.get("fault") == "url_unfetchable"]
+        assert [entry["status"] for entry in failed] == [400, 400]
+
+    def test_message_of_a_url_that_cannot_be_fetched(self, emulator, api):
+        emulator.faults.add("generate", "url_unfetchable")
+        assert api.post("models/gemini-3.8-flash:generateContent", content=b"{").status_code == 400
+        response = api.generate({"fileData": {"fileUri": "https://host/a.pdf"}})
+        message = "Cannot fetch content from the provided URL."
+        assert response.json() == {"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}
+
     def test_already_exists_on_finalize(self, emulator, api):
         emulator.faults.add("finalize", "already_exists")
         assert api.upload(b"hello").json()["error"]["status"] == "ALREADY_EXISTS"
@@ -280,6 +307,7 @@ class TestAccounting:
             ({"method": "upload", "action": "lose_answer", "after_bytes": 3}, "after_bytes has no meaning"),
             ({"method": "get", "action": "status"}, "needs status"),
             ({"method": "get", "action": "stall"}, "needs seconds"),
+            ({"method": "get", "action": "url_unfetchable"}, "url_unfetchable is for count_tokens, create_cache"),
             ({"method": "get", "action": "reset", "nth": 0}, "count from 1"),
         ],
     )
@@ -395,7 +423,7 @@ class TestDrip:
 
     @pytest.mark.parametrize("suffix", ["", "?alt=sse"])
     def test_streams_and_errors_come_in_single_bytes(self, emulator, api, suffix):
-        path = f"models/gemini-2.5-flash:streamGenerateContent{suffix}"
+        path = f"models/gemini-3.8-flash:streamGenerateContent{suffix}"
         for body in ({"contents": [{"parts": [{"text": "?"}]}]}, {}):
             emulator.faults.add("stream", "drip", seconds=0)
             slow, fast = api.post(path, body), api.post(path, body)

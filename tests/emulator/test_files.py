@@ -145,7 +145,7 @@ class TestMemory:
         assert first["sizeBytes"] == second["sizeBytes"] == "9000"
         assert first["sha256Hash"] == second["sha256Hash"]
         batch = {"displayName": "b", "inputConfig": {"fileName": second["name"]}}
-        response = api.post("models/gemini-2.5-flash:batchGenerateContent", {"batch": batch})
+        response = api.post("models/gemini-3.8-flash:batchGenerateContent", {"batch": batch})
         assert (response.status_code, "too few for a batch" in response.text) == (400, True)
 
     def test_oldest_sessions_are_dropped(self, api, monkeypatch):
@@ -193,36 +193,78 @@ class TestList:
 
 
 class TestRegister:
-    def test_registers_cloud_storage_objects_for_30_days(self, emulator, api):
+    @pytest.fixture
+    def register(self, emulator):
+        client = Api(emulator.base_url, key="")
+
+        def register(*uris, headers=OAUTH):
+            return client.post("files:register", {"uris": list(uris)}, headers=headers)
+
+        return register
+
+    @pytest.fixture
+    def owner(self, emulator):
+        return Api(emulator.base_url, key=OAUTH["x-goog-user-project"])
+
+    def test_registers_cloud_storage_objects_for_30_days(self, emulator, register, owner):
         uris = ["gs://bucket/film.mp4", "gs://bucket/folder/text.txt"]
-        files = api.post("files:register", {"uris": uris}, headers=OAUTH).json()["files"]
-        assert [(file["uri"], file["mimeType"], file["source"]) for file in files] == [
-            (uris[0], "video/mp4", "REGISTERED"),
-            (uris[1], "text/plain", "REGISTERED"),
+        files = register(*uris).json()["files"]
+        assert [(file["uri"], file["mimeType"], file["state"], file["source"]) for file in files] == [
+            (uris[0], "video/mp4", "ACTIVE", "REGISTERED"),
+            (uris[1], "text/plain", "ACTIVE", "REGISTERED"),
         ]
-        assert emulator.usage()["bytes"] == 0
+        created, expires = (datetime.fromisoformat(files[0][name]) for name in ("createTime", "expirationTime"))
+        assert 30 * DAY - 1 < (expires - created).total_seconds() < 30 * DAY
         emulator.clock.advance(29 * DAY)
-        assert api.get(files[0]["name"]).status_code == 200
+        assert owner.get(files[0]["name"]).status_code == 200
         emulator.clock.advance(DAY)
-        assert api.get(files[0]["name"]).status_code == 403
+        assert owner.get(files[0]["name"]).status_code == 403
 
-    def test_bearer_token_alone_uses_the_user_project(self, emulator):
-        bearer = Api(emulator.base_url, key="")
-        file = bearer.post("files:register", {"uris": ["gs://b/o"]}, headers=OAUTH).json()["files"][0]
-        assert Api(emulator.base_url, key="my-project").get(file["name"]).status_code == 200
+    def test_registered_files_take_no_storage(self, emulator, register, owner, monkeypatch):
+        monkeypatch.setattr(emulator.settings, "quota_bytes", 5)
+        register("gs://bucket/film.mp4")
+        assert emulator.usage() == {"files": 1, "bytes": 0}
+        assert owner.upload(b"12345").status_code == 200
 
-    def test_new_style_key_with_bearer_token_is_refused(self, emulator):
-        response = Api(emulator.base_url, key="AQ.abc").post("files:register", {"uris": ["gs://b/o"]}, headers=OAUTH)
-        assert response.status_code == 401
-        assert response.json()["error"]["status"] == "UNAUTHENTICATED"
-        assert response.json()["error"]["details"][0]["reason"] == "OVERLOADED_CREDENTIALS"
+    def test_same_object_can_be_registered_twice_and_deleted_once(self, register, owner):
+        first, second = (register("gs://b/o").json()["files"][0]["name"] for _ in range(2))
+        assert owner.delete(first).json() == {}
+        assert [file["name"] for file in owner.get("files").json()["files"]] == [second]
 
-    @pytest.mark.parametrize("uris", [[], ["s3://b/o"], ["gs://bucket"], None])
-    def test_other_uris_are_refused(self, api, uris):
-        assert api.post("files:register", {"uris": uris}, headers=OAUTH).status_code == 400
+    def test_other_uris_are_refused_by_name_and_nothing_is_registered(self, emulator, register):
+        for uri in ("s3://b/o", "gs://bucket", "gs:///o", "https://storage.googleapis.com/b/o"):
+            response = register("gs://b/good", uri)
+            assert (response.status_code, response.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+            assert f"{uri} is not a Cloud Storage URI" in response.text
+        assert register().status_code == 400
+        assert emulator.usage()["files"] == 0
 
-    def test_register_without_bearer_token_is_refused(self, api):
+    def test_bucket_that_the_service_may_not_read_is_refused(self, emulator, register, monkeypatch):
+        monkeypatch.setattr(emulator.settings, "forbidden_buckets", ("closed",))
+        response = register("gs://open/o", "gs://closed/folder/o")
+        assert (response.status_code, response.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
+        assert "gs://closed/folder/o" in response.text
+        assert emulator.usage()["files"] == 0
+        assert register("gs://open/o", "gs://closed-not/o").status_code == 200
+
+    def test_register_without_bearer_token_is_refused(self, api, register):
         assert api.post("files:register", {"uris": ["gs://b/o"]}).status_code == 401
+        assert register("gs://b/o", headers={}).status_code == 403
+
+    @pytest.mark.parametrize("key", ["k", "AQ.abc"])
+    def test_bearer_token_with_a_key_is_refused(self, emulator, register, key):
+        uris = {"uris": ["gs://b/o"]}
+        in_header = Api(emulator.base_url, key=key).post("files:register", uris, headers=OAUTH)
+        in_query = Api(emulator.base_url, key="").post(f"files:register?key={key}", uris, headers=OAUTH)
+        for response in (in_header, in_query):
+            error = response.json()["error"]
+            assert (response.status_code, error["status"]) == (401, "UNAUTHENTICATED")
+            assert error["details"][0]["reason"] == "OVERLOADED_CREDENTIALS"
+        assert emulator.usage()["files"] == 0
+
+    def test_new_style_key_with_bearer_token_is_refused_everywhere(self, emulator):
+        assert Api(emulator.base_url, key="AQ.abc").get("files", headers=OAUTH).status_code == 401
+        assert Api(emulator.base_url, key="k").get("files", headers=OAUTH).status_code == 200
 
 
 class TestDownload:

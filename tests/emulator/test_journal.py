@@ -12,7 +12,7 @@ from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.emulator.journal import MAX_BODY_BYTES
 
 KEY = "journal-key"
-MODEL = "models/gemini-2.5-flash"
+MODEL = "models/gemini-3.8-flash"
 
 
 @pytest.fixture
@@ -111,9 +111,9 @@ class TestSecrets:
         api.generate({"text": f"https://host/path?a=b&{parameter}=s3cret"})
         assert "s3cret" not in written(emulator)
 
-    def test_bearer_token_is_hidden(self, emulator, api):
+    def test_bearer_token_is_hidden(self, emulator):
         headers = {"authorization": "Bearer bearer-token"}
-        api.post("files:register", {"uris": ["gs://b/bearer-token"]}, headers=headers)
+        Api(emulator.base_url, key="").post("files:register", {"uris": ["gs://b/bearer-token"]}, headers=headers)
         assert bodies(emulator) == [{"uris": ["***"]}]
         assert "bearer-token" not in written(emulator)
 

@@ -1,4 +1,4 @@
-"""File search stores and cached contents over files."""
+"""File search stores over files."""
 
 from __future__ import annotations
 
@@ -108,45 +108,3 @@ class TestStores:
         other = Api(emulator.base_url, key="other")
         assert other.get(store["name"]).status_code == 403
         assert other.get("fileSearchStores").json() == {}
-
-
-class TestCaches:
-    @pytest.fixture
-    def cache(self, api):
-        file = api.file(b"x" * 400)
-        parts = [{"fileData": {"fileUri": file["uri"]}}]
-        body = {"model": "models/gemini-2.5-flash", "contents": [{"parts": parts}], "ttl": "600s"}
-        cache = api.post("cachedContents", body).json()
-        return cache | {"file": file}
-
-    def test_cache_resource(self, api, cache):
-        assert re.fullmatch(r"cachedContents/[a-z0-9]{40}", cache["name"])
-        assert cache["usageMetadata"] == {"totalTokenCount": 100}
-        current = api.get(cache["name"]).json()
-        assert current.items() <= cache.items()
-        assert api.get("cachedContents").json() == {"cachedContents": [current]}
-
-    def test_cached_prompt_works_after_its_file_is_deleted(self, api, cache):
-        api.delete(cache["file"]["name"])
-        body = api.generate({"text": "and?"}, cachedContent=cache["name"]).json()
-        assert cache["file"]["name"] in body["candidates"][0]["content"]["parts"][0]["text"]
-        assert body["usageMetadata"]["cachedContentTokenCount"] == 100
-
-    def test_cache_expires_after_its_ttl(self, emulator, api, cache):
-        current = api.call("PATCH", cache["name"], json={"ttl": "7200s"}).json()
-        assert current["expireTime"] > cache["expireTime"]
-        emulator.clock.advance(7000)
-        assert api.get(cache["name"]).status_code == 200
-        emulator.clock.advance(300)
-        assert api.get(cache["name"]).json()["error"]["status"] == "PERMISSION_DENIED"
-        assert api.get("cachedContents").json() == {}
-        assert api.generate({"text": "?"}, cachedContent=cache["name"]).status_code == 403
-
-    def test_delete(self, api, cache):
-        assert api.delete(cache["name"]).json() == {}
-        assert api.get(cache["name"]).status_code == 403
-
-    @pytest.mark.parametrize("change", [{"ttl": "soon"}, {"expireTime": "2020-01-01T00:00:00Z"}, {"contents": []}])
-    def test_invalid_cache_is_refused(self, api, change):
-        body = {"model": "models/gemini-2.5-flash", "contents": [{"parts": [{"text": "x"}]}], **change}
-        assert api.post("cachedContents", body).status_code == 400

@@ -41,6 +41,7 @@ class TestOptions:
             "store_bytes": None,
             "ranges": False,
             "redirect_downloads": False,
+            "forbidden_buckets": (),
         }
 
     @pytest.mark.parametrize(
@@ -64,6 +65,7 @@ class TestOptions:
             (["--no-delete-stops-batch"], "DELETE_STOPS_BATCH", "off", "delete_stops_batch", False),
             (["--ranges"], "RANGES", "on", "ranges", True),
             (["--redirect-downloads"], "REDIRECT_DOWNLOADS", "on", "redirect_downloads", True),
+            (["--forbidden-buckets", "a,b"], "FORBIDDEN_BUCKETS", "a, b", "forbidden_buckets", ("a", "b")),
         ],
     )
     def test_flag_and_variable_set_the_same_option(self, flags, variable, text, name, value):
