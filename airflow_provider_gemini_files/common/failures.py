@@ -36,6 +36,8 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiUrlNotFetchedError,
 )
 
+#: What to do if the sender of a request lacks the right to send it.
+CHECK_API_KEY = "Check the connection's API key, and its project's rights and billing."
 #: The names of google.rpc.Code, one of which is in every error of the service.
 _RPC_CODES = frozenset(
     {
@@ -66,6 +68,11 @@ _NO_CREDITS = re.compile(
 _MAX_RETRY_DELAY = 86_400.0
 #: Google counts the requests of a day from midnight there (its page on rate limits).
 _QUOTA_ZONE = "America/Los_Angeles"
+#: The service does not choose between two credentials, and we never send two.
+_OVERLOADED = (
+    "The request arrived with an API key and a bearer token, of which only one was sent: a gateway or proxy has added "
+    "the other."
+)
 _SENT_BY = "x-goog-upload-status"
 #: Where a message is found, the best first: beside ``faultstring``, ``detail`` has only a code.
 _MESSAGE_KEYS = ("error", "fault", "faultstring", "detail", "message", "msg", "errors", "title")
@@ -113,6 +120,7 @@ def error_of_response(
     *,
     file: str | None = None,
     secrets: Sequence[str] = (),
+    advice: str = CHECK_API_KEY,
     clock: Clock = SYSTEM_CLOCK,
 ) -> GeminiFilesError:
     """
@@ -122,14 +130,15 @@ def error_of_response(
     :param doing: what was attempted, for the message: ``"get files/abc"``.
     :param file: the file whose resource was asked for, if it was one.
     :param secrets: texts that must not be shown, such as the API key.
+    :param advice: what to do if the sender lacks the right to do this.
     """
-    error = _error_of(response, doing, file, secrets, clock)
+    error = _error_of(response, doing, file, secrets, advice, clock)
     error.http_status = response.status
     return error
 
 
 def _error_of(
-    response: ApiResponse, doing: str, file: str | None, secrets: Sequence[str], clock: Clock
+    response: ApiResponse, doing: str, file: str | None, secrets: Sequence[str], advice: str, clock: Clock
 ) -> GeminiFilesError:
     status = response.status
     if status < 400:
@@ -148,7 +157,7 @@ def _error_of(
             "connection's host or api_version is wrong. Nothing was changed because of it; a retry can succeed.",
             retry_after_of(response, clock=clock),
         )
-    return _refused(response, message, file)
+    return _refused(response, message, file, advice)
 
 
 def unreachable(error: Exception, doing: str, where: str, secrets: Sequence[str] = ()) -> GeminiServiceError:
@@ -200,7 +209,7 @@ def _redirected(response: ApiResponse, doing: str) -> GeminiFilesError:
     target = f" to {origin}" if origin else ""
     message = (
         f"Cannot {doing}: the service redirects{target} (HTTP {response.status}). Redirects are not followed, so that "
-        "the API key stays with the connection's host."
+        "credentials stay with the connection's host."
     )
     # A proxy's login page redirects for a while; only the permanent forms name a new address of the service.
     if response.status in (301, 308):
@@ -294,7 +303,7 @@ def date_of(header: str) -> float | None:
         return None
 
 
-def _refused(response: ApiResponse, message: str, file: str | None) -> GeminiFilesError:
+def _refused(response: ApiResponse, message: str, file: str | None, advice: str) -> GeminiFilesError:
     """Return the error of a request that the service itself does not accept."""
     error = response.service_error or {}
     said = str(error.get("message", "")) or response.text
@@ -317,7 +326,7 @@ def _refused(response: ApiResponse, message: str, file: str | None) -> GeminiFil
     if status == 404:
         return GeminiInputError(f"{message} Check the model's name and the connection's api_version and host.")
     if status in (401, 403):
-        return GeminiAuthError(f"{message} Check the connection's API key, and its project's rights and billing.")
+        return GeminiAuthError(f"{message} {_OVERLOADED if 'OVERLOADED_CREDENTIALS' in response.text else advice}")
     return _bad_request(message, response.text)
 
 

@@ -112,6 +112,11 @@ class GeminiFile:
             conn_id=conn_id,
         )
 
+    @property
+    def is_registered(self) -> bool:
+        """Return whether the file's bytes stay in Cloud Storage: they do not count in the project's storage."""
+        return self.source == "REGISTERED"
+
     def expires_at(self) -> float | None:
         """Return when the service removes the file, in seconds since the epoch; None if it does not say."""
         return _epoch(self.expiration_time)

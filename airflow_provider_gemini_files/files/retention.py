@@ -192,7 +192,12 @@ def _kept_by_owner(
     if shared:
         return None if policy.include_shared else (Reason.SHARED, "shared by all runs, one of which may use it")
     if file.owner is None:
-        return None if policy.include_foreign else (Reason.FOREIGN, "not uploaded by an Airflow task")
+        why = (
+            "registered: it has no owner, and uses no space"
+            if file.is_registered
+            else "not uploaded by an Airflow task"
+        )
+        return None if policy.include_foreign else (Reason.FOREIGN, why)
     run = _run_of(file)
     if state is RunState.RUNNING:
         return Reason.RUN_RUNNING, f"{run} is still running"

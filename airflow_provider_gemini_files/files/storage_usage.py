@@ -10,9 +10,6 @@ from typing import Any
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.files.reference import GeminiFile
 
-#: Registered files stay in Cloud Storage and have no overall limit (Google's page on file input methods).
-_NOT_COUNTED = "REGISTERED"
-
 
 @dataclass(frozen=True)
 class StorageUsage:
@@ -67,4 +64,5 @@ class StorageUsage:
 
 def counted_bytes(file: GeminiFile) -> int:
     """Return the bytes of the quota that a file uses."""
-    return 0 if file.source == _NOT_COUNTED else file.size_bytes or 0
+    # Registered files have no overall limit (Google's page on file input methods).
+    return 0 if file.is_registered else file.size_bytes or 0

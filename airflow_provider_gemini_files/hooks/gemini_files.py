@@ -39,7 +39,8 @@ from airflow_provider_gemini_files.hooks.document_sync import DocumentSync
 from airflow_provider_gemini_files.hooks.extras import connection_type
 from airflow_provider_gemini_files.hooks.file_search import FileSearchCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
-from airflow_provider_gemini_files.hooks.registration import RegistrationCalls
+from airflow_provider_gemini_files.hooks.google_credentials import DEFAULT_GCP_CONN_ID, GoogleIdentity
+from airflow_provider_gemini_files.hooks.registration import Registration
 from airflow_provider_gemini_files.hooks.service import GeminiService
 from airflow_provider_gemini_files.hooks.shown_sources import ShownSources, SourceOptions
 from airflow_provider_gemini_files.hooks.storage import StorageCalls
@@ -132,9 +133,9 @@ class GeminiFilesHook(BaseHook):
         return UploadCalls(self._service, self.files)
 
     @cached_property
-    def registration(self) -> RegistrationCalls:
-        """Return the calls that register objects of Google Cloud Storage."""
-        return RegistrationCalls()
+    def registration(self) -> Registration:
+        """Return the registration of objects of Cloud Storage."""
+        return Registration(self._service, self.files)
 
     @cached_property
     def storage(self) -> StorageCalls:
@@ -278,6 +279,35 @@ class GeminiFilesHook(BaseHook):
         :raises GeminiFileGoneError: if its source is not known or cannot be read.
         """
         return self.uploads.reupload_file(gone)
+
+    def register_files(
+        self,
+        source: Any,
+        *,
+        source_conn_id: str | None = None,
+        gcp_conn_id: str = DEFAULT_GCP_CONN_ID,
+        quota_project: str | None = None,
+        impersonation_chain: str | Sequence[str] | None = None,
+        store: StateStore | None = None,
+    ) -> list[GeminiFile]:
+        """
+        Register objects of Google Cloud Storage as files, and return these in order; nothing is copied.
+
+        :param source: ``gs://`` URI of an object, a prefix or a glob; or a list of these.
+        :param source_conn_id: connection that the objects are found with; that of the URI, then ``gcp_conn_id``, if
+            None.
+        :param gcp_conn_id: connection whose credentials are sent, instead of the API key; without the default
+            connection, the worker's application default credentials.
+        :param quota_project: project that the request is made for; the credentials decide if None.
+        :param impersonation_chain: service accounts, of which the last one makes the request.
+        :param store: Airflow's ``task_state_store``: a later attempt of the task finds what this one has registered.
+            Without it, objects are registered again, which costs nothing.
+        :raises GeminiInputError: for anything that is not in Cloud Storage, before anything is sent.
+        :raises GeminiAuthError: if there are no Google credentials, or if these or the service's own may not read.
+        """
+        identity = GoogleIdentity.of(gcp_conn_id, quota_project, impersonation_chain)
+        found = self.registration.find(source, source_conn_id, identity.gcp_conn_id)
+        return self.registration.register(found.sources, identity, store=store)
 
     # Models
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from airflow_provider_gemini_files.batches.job import SUCCEEDED, BatchJob
-from airflow_provider_gemini_files.common.failures import ApiResponse, error_of_response
+from airflow_provider_gemini_files.common.failures import CHECK_API_KEY, ApiResponse, error_of_response
 from airflow_provider_gemini_files.common.limits import LIST_PAGE_SIZE
 from airflow_provider_gemini_files.common.lookup import Named
 from airflow_provider_gemini_files.common.redaction import shown_text
@@ -30,6 +30,19 @@ _ERROR_KEYS = {"error", "errors", "detail", "fault", "message", "msg"}
 
 
 @dataclass(frozen=True)
+class Bearer:
+    """
+    Google credentials that a request is sent with, instead of the API key.
+
+    :param token: never shown, not even by ``repr``.
+    :param quota_project: the project that the request is made for; the credentials decide if None.
+    """
+
+    token: str = field(repr=False)
+    quota_project: str | None = None
+
+
+@dataclass(frozen=True)
 class ApiRequest:
     """
     One request.
@@ -40,6 +53,8 @@ class ApiRequest:
     :param gone: the error of a resource that does not exist.
     :param body: what is sent as JSON; nothing if None.
     :param results: keys that make an object the service's result, whatever else it has.
+    :param bearer: what the request is sent with; the API key if None.
+    :param advice: what to do if the sender lacks the right to do this.
     """
 
     doing: str
@@ -50,6 +65,12 @@ class ApiRequest:
     gone: type[GeminiFilesError] = GeminiFileGoneError
     body: Mapping[str, Any] | None = None
     results: tuple[str, ...] = ()
+    bearer: Bearer | None = None
+    advice: str = CHECK_API_KEY
+
+    def secrets(self, connection: GeminiConnection) -> tuple[str, ...]:
+        """Return the texts that no error about this request may show."""
+        return (connection.api_key,) if self.bearer is None else (connection.api_key, self.bearer.token)
 
     def is_result(self, data: Mapping[str, Any]) -> bool:
         """Return whether an object is the service's result, and not the text of a gateway that answers 200."""
@@ -72,6 +93,17 @@ def get_file(name: str) -> ApiRequest:
 def delete_file(name: str) -> ApiRequest:
     """Return the request that deletes a file."""
     return ApiRequest(f"delete {name}", "DELETE", name, about=name)
+
+
+def register_files(uris: Sequence[str], bearer: Bearer, doing: str, advice: str) -> ApiRequest:
+    """
+    Return the request that registers objects of Cloud Storage as files.
+
+    :param uris: ``gs://bucket/key`` of each.
+    """
+    return ApiRequest(
+        doing, "POST", "files:register", body={"uris": list(uris)}, results=("files",), bearer=bearer, advice=advice
+    )
 
 
 def get_batch(name: str) -> ApiRequest:
@@ -121,7 +153,9 @@ def read_response(response: ApiResponse, request: ApiRequest, connection: Gemini
     if is_success:
         # A login page or a gateway's text is no result, whatever its status says.
         response = ApiResponse(502, response.headers, response.body)
-    error = error_of_response(response, request.doing, file=request.about, secrets=(connection.api_key,))
+    error = error_of_response(
+        response, request.doing, file=request.about, secrets=request.secrets(connection), advice=request.advice
+    )
     # A request for something else may name a file, and then it may be the file that is gone.
     is_of_file = request.gone is GeminiFileGoneError or "access the File " in response.text
     if isinstance(error, GeminiFileGoneError | GeminiStoreGoneError) and not is_of_file:

@@ -61,7 +61,7 @@ class FilesClient:
         deadline = self._clock.monotonic() + _TIMEOUT
         body = bytearray()
         try:
-            with self._client.stream(**_arguments(request)) as response:
+            with self._client.stream(**_arguments(request, self.connection)) as response:
                 # The client's own timeout starts again with each chunk; a response can arrive byte by byte.
                 for chunk in response.iter_bytes():
                     body += chunk
@@ -106,7 +106,7 @@ class AsyncFilesClient:
         """Send a request, and return the object of its response."""
         try:
             async with asyncio.timeout(_TIMEOUT):
-                response = await self._client.request(**_arguments(request))
+                response = await self._client.request(**_arguments(request, self.connection))
         except TimeoutError as error:
             raise _unreachable(_too_slow(), request, self.connection) from error
         except httpx.RequestError as error:
@@ -114,9 +114,27 @@ class AsyncFilesClient:
         return requests.read_response(_plain(response, response.content), request, self.connection)
 
 
-def _arguments(request: ApiRequest) -> dict[str, Any]:
+def _arguments(request: ApiRequest, connection: GeminiConnection) -> dict[str, Any]:
     body = {} if request.body is None else {"json": request.body}
-    return {"method": request.method, "url": request.path, "params": dict(request.query), **body}
+    return {
+        "method": request.method,
+        # Without the slash, what stands before a colon would be a scheme.
+        "url": f"/{request.path}",
+        "params": dict(request.query),
+        "headers": _authorization(request, connection),
+        **body,
+    }
+
+
+def _authorization(request: ApiRequest, connection: GeminiConnection) -> dict[str, str]:
+    """Return the headers that say who sends a request: the service refuses the API key beside a bearer token."""
+    if request.bearer is None:
+        return {"x-goog-api-key": connection.api_key}
+    project = request.bearer.quota_project
+    return {
+        "authorization": f"Bearer {request.bearer.token}",
+        **({"x-goog-user-project": project} if project else {}),
+    }
 
 
 def _client(kind: Any, connection: GeminiConnection) -> Any:
@@ -126,17 +144,13 @@ def _client(kind: Any, connection: GeminiConnection) -> Any:
     :raises GeminiInputError: if the worker's environment (proxy, certificates) cannot be used.
     """
     try:
-        return kind(
-            base_url=f"{connection.api_url}/",
-            headers={"x-goog-api-key": connection.api_key},
-            timeout=_TIMEOUT,
-        )
+        return kind(base_url=f"{connection.api_url}/", timeout=_TIMEOUT)
     except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
         raise environment_error(error) from error
 
 
 def _unreachable(error: Exception, request: ApiRequest, connection: GeminiConnection) -> Exception:
-    return unreachable(error, request.doing, connection.address(), (connection.api_key,))
+    return unreachable(error, request.doing, connection.address(), request.secrets(connection))
 
 
 def _too_slow() -> httpx.ReadTimeout:

@@ -15,13 +15,14 @@ from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.source_parts import SourceFile, SourcePart
 from airflow_provider_gemini_files.content.ways import Candidate, Choice, Via, Way, choose, obstacle_of
-from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiPermanentError
+from airflow_provider_gemini_files.exceptions import GeminiAuthError, GeminiInputError, GeminiPermanentError
 from airflow_provider_gemini_files.files.mime import mime_type_of
 from airflow_provider_gemini_files.files.naming import Owner, new_file_name, run_file_name, slots_of
 from airflow_provider_gemini_files.files.reference import GeminiFile, UploadedFrom
 from airflow_provider_gemini_files.files.state import FileWait
 from airflow_provider_gemini_files.hooks.files import FileCalls
-from airflow_provider_gemini_files.hooks.registration import DEFAULT_GCP_CONN_ID, RegistrationCalls
+from airflow_provider_gemini_files.hooks.google_credentials import DEFAULT_GCP_CONN_ID, GoogleIdentity
+from airflow_provider_gemini_files.hooks.registration import Registration
 from airflow_provider_gemini_files.hooks.service import GeminiService
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls, allowed_local_paths
 from airflow_provider_gemini_files.transfer.memory import StateStore
@@ -100,7 +101,7 @@ class ShownSources:
         service: GeminiService,
         files: FileCalls,
         uploads: UploadCalls,
-        registration: RegistrationCalls,
+        registration: Registration,
         options: SourceOptions,
     ) -> None:
         self._service = service
@@ -338,8 +339,18 @@ class ShownSources:
     def _register(self, shown: Sequence[_Shown]) -> None:
         if not shown:
             return
+        options = self._options
         sources = [cast("Source", one.source) for one in shown]
-        files = self._registration.register(sources, gcp_conn_id=self._options.gcp_conn_id, store=self._options.store)
+        try:
+            files = self._registration.register(sources, GoogleIdentity(options.gcp_conn_id), store=options.store)
+        except GeminiAuthError as error:
+            if any(self._via(one.part) != "auto" for one in shown):
+                raise
+            self._log.warning("%s The objects are uploaded instead.", error)
+            for one in shown:
+                one.choice = Choice("upload", "it could not be registered")
+            self._upload(shown)
+            return
         self._existing.update({one.name: file for one, file in zip(shown, files, strict=True)})
 
     def _all(self) -> Iterator[_Shown]:

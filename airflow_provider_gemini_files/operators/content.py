@@ -19,7 +19,7 @@ from airflow_provider_gemini_files.content.source_parts import has_sources, sour
 from airflow_provider_gemini_files.content.ways import Via, is_via
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.hooks.ask import Asked, AskOptions, OnMaxTokens
-from airflow_provider_gemini_files.hooks.registration import DEFAULT_GCP_CONN_ID
+from airflow_provider_gemini_files.hooks.google_credentials import DEFAULT_GCP_CONN_ID
 from airflow_provider_gemini_files.hooks.shown_sources import SourceOptions
 from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, owner_of, text_of, whole_number_of

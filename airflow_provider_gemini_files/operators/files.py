@@ -1,9 +1,9 @@
-"""Operators for files: upload, get, list, delete."""
+"""Operators for files: upload, register, get, download, list, delete."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import conf
@@ -25,6 +25,7 @@ from airflow_provider_gemini_files.files.in_use import FilesInUse
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, listed_files, names_for
 from airflow_provider_gemini_files.files.selection import FileFilter
+from airflow_provider_gemini_files.hooks.google_credentials import DEFAULT_GCP_CONN_ID, GoogleIdentity
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, owner_of, text_of
@@ -142,30 +143,22 @@ class GeminiUploadFileOperator(UploadWaits):
         files = resume.restored(files_of(event))
         # Records of version 1 do not know: several files, or a list of one, were asked for as many.
         many = resume.many if resume.many is not None else len(files) > 1 or is_source_list(self.source)
-        return self._push(context, files, many=many)
+        return _push(context, files, many=many)
 
     def _execute(self, context: Context, quota: QuotaWait) -> Any:
         # All sources are found before a byte of any is sent.
         found = find_sources(
-            self._source(),
+            _given(self.source),
             text_of(self.source_conn_id, "source_conn_id"),
             allow_private_urls=self.allow_private_urls,
             roots=allowed_local_paths(),
         )
         files = self._upload_all(context, found.sources, quota)
         # Before any waiting, so that the names are known whatever becomes of it.
-        result = self._push(context, files, many=found.many)
+        result = _push(context, files, many=found.many)
         if not self.wait_for_active:
             return result
-        return self._push(context, self._wait_for_active(files, many=found.many), many=found.many)
-
-    def _source(self) -> Any:
-        """Return the source, if it is one: a template may have left something else."""
-        source: Any = self.source
-        given = list(source) if is_source_list(source) else [source]
-        if not given or any(location(one) in (None, "", "None") for one in given):
-            raise GeminiInputError(f"source must be a path, a URI, a URL or a list of these; got {source!r}.")
-        return given if is_source_list(source) else source
+        return _push(context, self._wait_for_active(files, many=found.many), many=found.many)
 
     def _upload_all(self, context: Context, sources: list[Source], quota: QuotaWait) -> list[GeminiFile]:
         owner = owner_of(context)
@@ -195,12 +188,72 @@ class GeminiUploadFileOperator(UploadWaits):
             min_remaining_ttl=self.min_remaining_ttl,
         )
 
-    def _push(self, context: Context, files: list[GeminiFile], *, many: bool) -> str | list[str]:
-        if many:
-            context["ti"].xcom_push("files", [file.to_dict() for file in files])
-            return [file.name for file in files]
-        context["ti"].xcom_push("file", files[0].to_dict())
-        return files[0].name
+
+class GeminiRegisterFilesOperator(GeminiOperator):
+    """
+    Register objects of Google Cloud Storage as files, and return the file's name, ``files/...``, or the list of names.
+
+    Nothing is copied: the service reads an object whenever a model is asked about it, for up to 30 days, and registered
+    files do not count in the project's storage. XCom ``file`` (``files`` for many) holds the metadata.
+
+    A retried or cleared task finds what an earlier attempt of its run has registered, if the object is unchanged; this
+    needs Airflow 3.3. Earlier versions register again, under other names, which costs nothing.
+
+    :param source: ``gs://`` URI of an object, a prefix (``gs://bucket/folder/``) or a glob, or a list of these
+        (templated). Each object has at most 2 GiB.
+    :param source_conn_id: connection that the objects are found with; that of the URI, then ``gcp_conn_id``, if None
+        (templated).
+    :param gcp_conn_id: connection of type ``google_cloud_platform`` whose credentials are sent, instead of the API key;
+        without the default connection, the worker's application default credentials (templated).
+    :param quota_project: project that the request is made for; the credentials decide if None (templated). It must be
+        the API key's project, as only that sees the files.
+    :param impersonation_chain: service accounts, of which the last one makes the request, and each may act for the
+        next (templated).
+    """
+
+    template_fields: Sequence[str] = (
+        "source",
+        "source_conn_id",
+        "gcp_conn_id",
+        "quota_project",
+        "impersonation_chain",
+        "gemini_conn_id",
+    )
+    operator_extra_links = (GeminiFileLink(),)
+
+    def __init__(
+        self,
+        *,
+        source: SourceLike | Sequence[SourceLike],
+        source_conn_id: str | None = None,
+        gcp_conn_id: str = DEFAULT_GCP_CONN_ID,
+        quota_project: str | None = None,
+        impersonation_chain: str | Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.source_conn_id = source_conn_id
+        self.gcp_conn_id = gcp_conn_id
+        self.quota_project = quota_project
+        self.impersonation_chain = impersonation_chain
+
+    def execute(self, context: Context) -> str | list[str]:
+        """Find the objects, and register them."""
+        identity = GoogleIdentity.of(
+            text_of(self.gcp_conn_id, "gcp_conn_id"), text_of(self.quota_project, "quota_project"), self._chain()
+        )
+        registration = self.hook.registration
+        source_conn_id = text_of(self.source_conn_id, "source_conn_id")
+        found = registration.find(_given(self.source), source_conn_id, identity.gcp_conn_id)
+        # Exists from Airflow 3.3 on.
+        store: Any = context.get("task_state_store")
+        return _push(context, registration.register(found.sources, identity, store=store), many=found.many)
+
+    def _chain(self) -> list[str]:
+        chain: Any = self.impersonation_chain
+        accounts = [chain] if chain is None or isinstance(chain, str) else list(chain)
+        return [account for one in accounts if (account := text_of(one, "impersonation_chain"))]
 
 
 class GeminiGetFileOperator(GeminiOperator):
@@ -308,7 +361,8 @@ class GeminiDeleteFileOperator(GeminiOperator):
 
     Made for teardowns: a file that is already gone is no error, and neither is one that was never uploaded (None). One
     file that cannot be deleted does not stop the others. A file that a batch job of this package still reads is kept,
-    with a warning, and named in ``"kept"``; a later cleanup deletes it.
+    with a warning, and named in ``"kept"``; a later cleanup deletes it. The object of a registered file stays in Cloud
+    Storage: only its registration is deleted.
 
     :param file_name: a file in any form (name, id, URI, metadata dict), or a list of them (templated).
     :param ignore_missing: if False, a file that does not exist is an error.
@@ -336,6 +390,7 @@ class GeminiDeleteFileOperator(GeminiOperator):
             else:
                 result["missing"].append(deletion.name)
                 self.log.info("%s was already gone", deletion.name)
+        self._log_registered(result["deleted"])
         if result["missing"] and not self.ignore_missing:
             errors.append(GeminiFileGoneError(f"{', '.join(result['missing'])}: there was nothing to delete."))
         if len(errors) == 1:
@@ -344,6 +399,13 @@ class GeminiDeleteFileOperator(GeminiOperator):
             reasons = "; ".join(dict.fromkeys(str(error) for error in errors))
             raise combined(errors, f"{len(errors)} files could not be deleted; a retry tries them again: {reasons}")
         return result
+
+    def _log_registered(self, deleted: Collection[str]) -> None:
+        # Only the metadata know; a name alone is not worth a request.
+        given = [file for file in listed_files(self.file_name) if isinstance(file, Mapping)]
+        count = sum(file.get("source") == "REGISTERED" and file.get("name") in deleted for file in given)
+        if count:
+            self.log.info("%d of them were registered: their objects stay in Cloud Storage", count)
 
     def _not_in_use(self, result: dict[str, list[str]]) -> list[str]:
         """Return the names of the files that no batch job reads; the others are added to the result."""
@@ -372,3 +434,20 @@ class GeminiDeleteFileOperator(GeminiOperator):
         # A failed upload leaves None in XCom.
         uploaded = [file for file in listed_files(self.file_name) if file not in (None, "", "None")]
         return names_for(uploaded, self.gemini_conn_id) if uploaded else []
+
+
+def _given(source: Any) -> Any:
+    """Return the source, if it is one: a template may have left something else."""
+    given = list(source) if is_source_list(source) else [source]
+    if not given or any(location(one) in (None, "", "None") for one in given):
+        raise GeminiInputError(f"source must be a path, a URI, a URL or a list of these; got {source!r}.")
+    return given if is_source_list(source) else source
+
+
+def _push(context: Context, files: list[GeminiFile], *, many: bool) -> str | list[str]:
+    """Push the metadata of new files to XCom, and return the name or the names."""
+    if many:
+        context["ti"].xcom_push("files", [file.to_dict() for file in files])
+        return [file.name for file in files]
+    context["ti"].xcom_push("file", files[0].to_dict())
+    return files[0].name

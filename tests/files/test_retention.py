@@ -110,6 +110,7 @@ def test_rule_decides(one, policy, delete, reason):
         ),
         (file(owner="shared", state="FAILED"), {"include_shared": True}, "the service could not process it; 2.0 h old"),
         (file(hours=30), {}, "not uploaded by an Airflow task"),
+        (file(hours=30, source="REGISTERED"), {}, "registered: it has no owner, and uses no space"),
         (file(owner="running"), {}, "run running of dag is still running"),
         (file(owner="unknown"), {}, "Airflow could not say whether run unknown of dag has ended"),
         (file(owner="finished", hours=0.1), {}, "6 min old, younger than the grace period (1.0 h)"),
@@ -130,6 +131,27 @@ def test_reason_says_that_space_is_needed():
         "run finished of dag has ended; 2.0 h old; space is needed",
         "run finished of dag has ended; 2.0 h old; kept because max_deletions is reached",
     ]
+
+
+def test_registered_files_are_deleted_for_their_age_only_and_count_as_no_space():
+    registered = file("registered", hours=40, size=10_000, source="REGISTERED")
+    files = [registered, file("old", hours=40, size=600), file("new", owner="running", size=200)]
+
+    def planned(**policy: object) -> tuple[list[str], int]:
+        found = plan(files, RUNS, NOW, RetentionPolicy(**policy), QUOTA)
+        return [one.file.name for one in found.deletions], found.freed_bytes
+
+    assert planned() == ([], 0)
+    # 800 bytes are used, so one file has to go to reach 500.
+    watermarks = {"high_watermark": 0.6, "low_watermark": 0.5}
+    assert planned(max_age=None, include_foreign=True, **watermarks) == (["files/old"], 600)
+    assert planned(max_age=39 * HOUR, include_foreign=True) == (["files/old", "files/registered"], 600)
+
+
+def test_registered_files_are_never_evicted():
+    registered = file("registered", hours=40, size=10_000, source="REGISTERED")
+
+    assert not plan_eviction([registered], RUNS, NOW, 100, QUOTA).deletions
 
 
 def test_least_harmful_files_are_deleted_first_and_no_more_than_needed():

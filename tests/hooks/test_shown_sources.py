@@ -5,20 +5,18 @@ from __future__ import annotations
 import base64
 
 import pytest
-from support import FakeClock, logged_by, sent_to_models
+from support import API_KEY, FakeClock, logged_by, sent_to_models
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.content.ways import Candidate, Choice
 from airflow_provider_gemini_files.files.naming import Owner
-from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks import shown_sources
 from airflow_provider_gemini_files.hooks.ask import AskOptions
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.hooks.shown_sources import SourceOptions
 from airflow_provider_gemini_files.transfer import web
 from airflow_provider_gemini_files.transfer.source import bytes_source
-from airflow_provider_gemini_files.transfer.sources import Found
 
 OWNER = Owner("a_dag", "manual__1", "ask")
 URL = "https://example.com/papers/report.pdf?X-Signature=abcdef0123456789"
@@ -223,20 +221,47 @@ class TestUrl:
 
 
 class TestRegister:
-    def test_object_is_registered_where_there_are_credentials(self, emulator, ask, hook, mocker):
-        source = bytes_source(b"\0" * 9 * MIB, "talk.mp4")
-        mocker.patch.object(shown_sources, "find_sources", autospec=True, return_value=Found([source], many=False))
-        registered = GeminiFile("files/reg1", uri="https://x/v1beta/files/reg1", mime_type="video/mp4", state="ACTIVE")
-        mocker.patch.object(type(hook.registration), "has_credentials", autospec=True, return_value=True)
-        register = mocker.patch.object(type(hook.registration), "register", autospec=True, return_value=[registered])
-        emulator.answers.add("ok")
+    @pytest.fixture(autouse=True)
+    def _of_the_project(self, no_google, monkeypatch):
+        # The emulator takes each API key for a project of its own.
+        monkeypatch.setenv("GOOGLE_CLOUD_QUOTA_PROJECT", API_KEY)
 
-        with pytest.raises(e.GeminiFilesError):
-            # The emulator does not know the file.
-            ask({"source": "gs://talks/talk.mp4"})
+    @pytest.fixture
+    def talk(self, gcs):
+        gcs.put(**{"talk.mp4": b"\0" * (9 * MIB)})
+        return gcs.uri("talk.mp4")
 
-        assert register.call_args.args[1] == [source]
-        assert "delete" not in calls(emulator)
+    def test_object_is_registered_where_there_are_credentials(self, emulator, ask, hook, google, talk):
+        response = ask({"source": talk})
+
+        [file] = hook.list_files()
+        assert file.is_registered
+        assert parts(emulator) == [{"fileData": {"fileUri": file.uri, "mimeType": "video/mp4"}}]
+        assert response["shown"] == [{"name": file.name, "display_name": "", "uploaded_from": talk}]
+        assert {"start", "delete"}.isdisjoint(calls(emulator))
+
+    def test_object_is_uploaded_where_there_are_none(self, emulator, ask, hook, no_google, talk):
+        ask({"source": talk})
+
+        assert calls(emulator).count("finalize") == 1
+        assert hook.list_files() == []
+
+    def test_object_is_uploaded_if_the_service_may_not_read_it(self, emulator, ask, hook, google, gcs, talk):
+        emulator.settings.forbidden_buckets = (gcs.name,)
+
+        ask({"source": talk})
+
+        assert calls(emulator).count("register") == 1
+        assert calls(emulator).count("finalize") == 1
+        assert hook.list_files() == []
+
+    def test_object_that_is_to_be_registered_is_not_uploaded(self, emulator, ask, hook, google, gcs, talk):
+        emulator.settings.forbidden_buckets = (gcs.name,)
+
+        with pytest.raises(e.GeminiAuthError, match="Storage Object Viewer"):
+            ask({"source": talk, "via": "register"})
+
+        assert hook.list_files() == []
 
 
 class TestRefused:

@@ -13,7 +13,7 @@ from support import FakeClock
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.hooks import shown_sources
-from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.hooks.registration import Registration
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.operators.batches import GeminiBatchGenerateContentOperator
 
@@ -131,7 +131,7 @@ def test_missing_source_is_refused_before_anything_is_sent(emulator, batch, cont
 
 
 def test_hook_is_not_asked_for_credentials_without_a_cloud(emulator, batch, context, folder, mocker):
-    asked = mocker.patch.object(type(GeminiFilesHook().registration), "has_credentials", autospec=True)
+    asked = mocker.patch.object(Registration, "has_credentials", autospec=True)
 
     batch(files=[{"source": str(folder)}]).execute(context)
 

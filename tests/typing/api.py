@@ -37,6 +37,7 @@ from airflow_provider_gemini_files.operators.files import (
     GeminiDeleteFileOperator,
     GeminiGetFileOperator,
     GeminiListFilesOperator,
+    GeminiRegisterFilesOperator,
     GeminiUploadFileOperator,
 )
 from airflow_provider_gemini_files.operators.storage import GeminiCleanupFilesOperator
@@ -74,6 +75,18 @@ def hook_uploads(hook: GeminiFilesHook, owner: Owner) -> None:
         GeminiFile,
     )
 
+    assert_type(
+        hook.register_files(
+            ["gs://bucket/a.mp4", "gs://bucket/folder/"],
+            source_conn_id="stores",
+            gcp_conn_id="google_cloud_default",
+            quota_project="project",
+            impersonation_chain=["a@project.iam.gserviceaccount.com"],
+        ),
+        list[GeminiFile],
+    )
+
+    hook.register_files("gs://bucket/a.mp4", "stores")  # type: ignore[call-arg]
     hook.upload_file("/data/clip.mp4", "video/mp4")  # type: ignore[call-arg]
     hook.upload_file("/data/clip.mp4", mime="video/mp4")  # type: ignore[call-arg]
     hook.upload_file(b"words")  # type: ignore[arg-type]
@@ -149,6 +162,14 @@ def operators() -> None:
         wait_for_active=True,
         deferrable=True,
     )
+    GeminiRegisterFilesOperator(
+        task_id="register",
+        source="gs://bucket/folder/",
+        source_conn_id="stores",
+        gcp_conn_id="google_cloud_default",
+        quota_project="project",
+        impersonation_chain="a@project.iam.gserviceaccount.com",
+    )
     GeminiGetFileOperator(task_id="get", file_name="files/abc", gemini_conn_id="other")
     GeminiListFilesOperator(task_id="list", state="ACTIVE", mime_type="video/", display_name="clip")
     GeminiDeleteFileOperator(task_id="delete", file_name=["files/abc", None], ignore_missing=False)
@@ -166,6 +187,7 @@ def operators() -> None:
     GeminiUploadFileOperator(task_id="upload", source="/data/a.pdf", reuse="always")  # type: ignore[arg-type]
     GeminiUploadFileOperator(task_id="upload", source="/data/a.pdf", on_quota="retry")  # type: ignore[arg-type]
     GeminiUploadFileOperator(task_id="upload")  # type: ignore[call-arg]
+    GeminiRegisterFilesOperator(task_id="register")  # type: ignore[call-arg]
     GeminiDeleteFileOperator(task_id="delete", file_name=1)  # type: ignore[arg-type]
 
 

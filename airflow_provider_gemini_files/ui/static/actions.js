@@ -44,6 +44,7 @@ export function actions(shown, selected, connection, refresh) {
 function openDelete(files, connection, refresh) {
   const list = new DeletionList(files, "Owner", ownerCell);
   const active = files.filter((file) => file.kind === "running").length;
+  const registered = files.filter((file) => file.source === "REGISTERED").length;
   const cancel = el("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
   const confirm = el(
     "button",
@@ -56,6 +57,7 @@ function openDelete(files, connection, refresh) {
   const dialog = openDialog(
     `Delete ${count(files.length, "file")} (${bytes(total(files))})`,
     el("p", { class: "words" }, "Deleted files cannot be restored. A task has to upload them again."),
+    registered > 0 && el("p", { class: "words" }, "The objects of registered files stay in Cloud Storage."),
     warning && el("p", { class: "words warning" }, warning),
     list.element,
     list.more,
