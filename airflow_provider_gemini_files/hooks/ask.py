@@ -15,23 +15,23 @@ from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.content.tokens import counts, in_words, sum_of
 from airflow_provider_gemini_files.exceptions import (
+    GeminiCacheGoneError,
     GeminiFileGoneError,
     GeminiInputError,
     GeminiUnusableAnswerError,
 )
 from airflow_provider_gemini_files.files.naming import label_of
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, check_connection
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile
 from airflow_provider_gemini_files.hooks.content import ContentCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
+from airflow_provider_gemini_files.hooks.shown_files import FindUpload, ShownFiles
 
 if TYPE_CHECKING:
     from google.genai import types  # noqa: TID251 - for type checkers only
 
 T = TypeVar("T")
 OnMaxTokens = Literal["fail", "keep"]
-#: Finds the metadata of a file that is gone, by its name; None if it is not known.
-FindUpload = Callable[[str], GeminiFile | None]
 
 #: Characters of an answer that an error repeats.
 _HEAD = 200
@@ -55,6 +55,8 @@ class AskOptions:
         that is gone is an error.
     :param require_citations: refuse an answer that cites no document of the file search stores.
     :param media_suffice: accept an answer that has only media; a schema still requires text.
+    :param on_cache_gone: called if the request's cache is gone; returns the request that is sent instead. None: that is
+        an error.
     :param on_response: called with the account of the call (see :class:`Asked`) after each response and before it is
         judged, as a useless answer has been paid for, too.
     """
@@ -67,6 +69,7 @@ class AskOptions:
     on_response: Callable[[dict[str, Any]], None] | None = None
     media_suffice: bool = False
     require_citations: bool = False
+    on_cache_gone: Callable[[GeminiCacheGoneError], ModelRequest] | None = None
 
     def __post_init__(self) -> None:
         if self.on_max_tokens not in get_args(OnMaxTokens):
@@ -82,8 +85,9 @@ class Asked:
 
     :param value: the text, or the JSON value if a schema was given; an empty text if there are only media.
     :param response: ``{"files", "shown", "model_version", "finish_reason", "usage"}``, ``sources`` if the model
-        searched, and ``citations`` if it found documents of file search stores; ``usage`` includes the tokens of a
-        repair, ``shown`` says of each file what it is: ``{"name", "display_name", "uploaded_from"}``.
+        searched, ``citations`` if it found documents of file search stores, and ``cached_content`` if the request
+        used a cache, whose files are then among ``files`` and ``shown``; ``usage`` includes the tokens of a repair,
+        ``shown`` says of each file what it is: ``{"name", "display_name", "uploaded_from"}``.
     :param media: images, audio and other files of the answer.
     """
 
@@ -110,9 +114,8 @@ class Ask:
     ) -> None:
         self._service = service
         self._log = service.log
-        self._files = files
+        self._files = ShownFiles(service, files, reupload, options.find_upload)
         self._content = content
-        self._reupload = reupload
         self._request = request
         self._options = options
         self._shown: list[GeminiFile] = []
@@ -127,6 +130,16 @@ class Ask:
         :raises GeminiNoAnswerError: if the same request would not be answered again.
         :raises GeminiUnusableAnswerError: if another attempt may be answered better.
         """
+        try:
+            return self._run()
+        except GeminiCacheGoneError as error:
+            # A request that was refused is not billed, but an answer that was to be repaired is.
+            if self._options.on_cache_gone is None or self._response:
+                raise
+            self._request = self._options.on_cache_gone(error)
+        return self._run()
+
+    def _run(self) -> Asked:
         config = self._content.config_of(self._request)
         self._look_up()
         self._check_input()
@@ -141,24 +154,7 @@ class Ask:
         return self._with_files(lambda files: self._content.count_tokens(self._request, files))
 
     def _look_up(self) -> None:
-        self._shown = self._files.active_files(self._request.contents.names, self._restored)
-        for file in self._shown:
-            self._log.info("Showing %s (%s, %s)", file.name, file.mime_type, shown_text(file.display_name or ""))
-
-    def _restored(self, name: str, error: GeminiFileGoneError) -> GeminiFile:
-        """Return the file that takes the place of one that is gone."""
-        find = self._options.find_upload
-        gone = find(name) if find else None
-        # A new copy would end up in the project of the wrong connection.
-        check_connection(gone or self._request.contents.files[name], self._service.conn_id)
-        if find is None:
-            raise error
-        if gone is None:
-            raise GeminiFileGoneError(
-                f"{error} No upload task of this run has recorded where it came from, so it cannot be uploaded again "
-                "from here: clear the task that uploaded it."
-            ) from error
-        return self._reupload(gone)
+        self._shown = self._files.look_up(self._request.contents)
 
     def _with_files(self, call: Callable[[list[GeminiFile]], T]) -> T:
         """Call with the files; if one has gone since it was looked up, look up all once more."""
@@ -221,12 +217,15 @@ class Ask:
         return text
 
     def _account(self, answer: Answer) -> None:
-        response = self._response
-        response["files"] = [file.name for file in self._shown]
-        response["shown"] = [_described(file, self._request.contents.files.get(file.name)) for file in self._shown]
+        response, cache = self._response, self._request.cache
+        shown = [*map(GeminiFile, cache.files if cache else ()), *self._shown]
+        response["files"] = [file.name for file in shown]
+        response["shown"] = [_described(file, self._request.contents.files.get(file.name)) for file in shown]
         response["model_version"] = answer.model_version
         response["finish_reason"] = answer.finish_reason
         response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage
+        if cache:
+            response["cached_content"] = cache.name
         if answer.sources:
             response["sources"] = unique_sources([*response.get("sources", []), *answer.sources])
         if answer.citations:

@@ -20,10 +20,10 @@ from airflow_provider_gemini_files.exceptions import GeminiFileGoneError, Gemini
 from airflow_provider_gemini_files.files.in_use import run_of
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
 from airflow_provider_gemini_files.files.reference import GeminiFile, check_connection
-from airflow_provider_gemini_files.hooks.ask import FindUpload
 from airflow_provider_gemini_files.hooks.content import ContentCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
+from airflow_provider_gemini_files.hooks.shown_files import FindUpload
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls
 from airflow_provider_gemini_files.transfer.memory import StateStore
 from airflow_provider_gemini_files.transfer.source import Readable, Source
@@ -56,6 +56,7 @@ class BatchSpec:
     :param since: no job of this run is older, in seconds since the epoch; None if that is not known.
     :param is_retry: whether an earlier attempt of the task may have submitted the jobs.
     :param store: Airflow's ``task_state_store``; None if there is none.
+    :param check: called before a job is submitted; raises if something that its requests need is not there.
     """
 
     requests: BatchRequests
@@ -72,6 +73,7 @@ class BatchSpec:
     since: float | None = None
     is_retry: bool = False
     store: StateStore | None = None
+    check: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ class BatchInput:
 
         def read(request: ModelRequest) -> types.GenerateContentConfig:
             schema = request.schema.json_schema if request.schema else None
-            given = [request.system_instruction, request.generation_config, schema, request.file_search]
+            given = [request.system_instruction, request.generation_config, schema, request.file_search, request.cache]
             key = repr(given)
             if key not in known:
                 # Few differ; what every request has of its own is not worth keeping.

@@ -51,9 +51,9 @@ class ContentCalls:
         from airflow_provider_gemini_files.hooks import sdk
 
         json_schema = request.schema.json_schema if request.schema else None
-        # Without a file search, the connection need not be read for this.
+        # Without these, the connection need not be read for this.
         given = request.generation_config
-        if request.file_search:
+        if request.file_search or request.cache:
             given = request.configuration(request.model or self._service.connection.model)
         return sdk.content_config(given, request.system_instruction, json_schema)
 
@@ -79,7 +79,7 @@ class ContentCalls:
         turns = request.turns(files)
         connection = self._service.connection
         with _suspects_named(request, files):
-            response = self._just_active(
+            response = self.just_active(
                 lambda: sdk.generate_content(self._service.client, connection, model, turns, checked), repeat_unanswered
             )
         lineage.shown(self._service.hook, self._service.conn_id, files)
@@ -111,10 +111,14 @@ class ContentCalls:
         if request.system_instruction:
             turns = [{"role": "user", "parts": [{"text": request.system_instruction}]}, *turns]
         with _suspects_named(request, files):
-            return self._just_active(lambda: sdk.count_tokens(self._service.client, connection, model, turns), True)
+            return self.just_active(lambda: sdk.count_tokens(self._service.client, connection, model, turns), True)
 
-    def _just_active(self, function: Callable[[], T], repeat_unanswered: bool) -> T:
-        """Call about ACTIVE files; some are refused for a while after they have become so."""
+    def just_active(self, function: Callable[[], T], repeat_unanswered: bool) -> T:
+        """
+        Call about ACTIVE files; some are refused for a while after they have become so.
+
+        :param repeat_unanswered: as for :meth:`GeminiService.call`.
+        """
         clock = self._service.clock
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((GeminiFileNotActiveError, GeminiFileGoneError)),

@@ -24,7 +24,7 @@ from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 
 log = logging.getLogger(__name__)
 
-_LIST_KEYS = ("files", "operations", "fileSearchStores", "documents", "nextPageToken")
+_LIST_KEYS = ("files", "operations", "fileSearchStores", "documents", "cachedContents", "nextPageToken")
 #: A gateway that answers 200 says in one of these what is wrong.
 _ERROR_KEYS = {"error", "errors", "detail", "fault", "message", "msg"}
 
@@ -40,6 +40,7 @@ class ApiRequest:
     :param gone: the error of a resource that does not exist.
     :param body: what is sent as JSON; nothing if None.
     :param results: keys that make an object the service's result, whatever else it has.
+    :param timeout: seconds that the response may take; as long as a call for metadata takes if None.
     """
 
     doing: str
@@ -50,6 +51,7 @@ class ApiRequest:
     gone: type[GeminiFilesError] = GeminiFileGoneError
     body: Mapping[str, Any] | None = None
     results: tuple[str, ...] = ()
+    timeout: float | None = None
 
     def is_result(self, data: Mapping[str, Any]) -> bool:
         """Return whether an object is the service's result, and not the text of a gateway that answers 200."""
