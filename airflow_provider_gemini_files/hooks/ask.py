@@ -21,17 +21,18 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiUnusableAnswerError,
 )
 from airflow_provider_gemini_files.files.naming import label_of
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, check_connection
 from airflow_provider_gemini_files.hooks.content import ContentCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
-from airflow_provider_gemini_files.hooks.shown_files import FindUpload, ShownFiles
 
 if TYPE_CHECKING:
     from google.genai import types  # noqa: TID251 - for type checkers only
 
 T = TypeVar("T")
 OnMaxTokens = Literal["fail", "keep"]
+#: Finds the metadata of a file that is gone, by its name; None if it is not known.
+FindUpload = Callable[[str], GeminiFile | None]
 
 #: Characters of an answer that an error repeats.
 _HEAD = 200
@@ -55,8 +56,8 @@ class AskOptions:
         that is gone is an error.
     :param require_citations: refuse an answer that cites no document of the file search stores.
     :param media_suffice: accept an answer that has only media; a schema still requires text.
-    :param on_cache_gone: called if the request's cache is gone; returns the request that is sent instead. None: that is
-        an error.
+    :param on_cache_gone: called if the cache of the request is gone; returns the request that is sent instead. None:
+        that is an error.
     :param on_response: called with the account of the call (see :class:`Asked`) after each response and before it is
         judged, as a useless answer has been paid for, too.
     """
@@ -85,9 +86,9 @@ class Asked:
 
     :param value: the text, or the JSON value if a schema was given; an empty text if there are only media.
     :param response: ``{"files", "shown", "model_version", "finish_reason", "usage"}``, ``sources`` if the model
-        searched, ``citations`` if it found documents of file search stores, and ``cached_content`` if the request
-        used a cache, whose files are then among ``files`` and ``shown``; ``usage`` includes the tokens of a repair,
-        ``shown`` says of each file what it is: ``{"name", "display_name", "uploaded_from"}``.
+        searched, and ``citations`` if it found documents of file search stores; ``usage`` includes the tokens of a
+        repair, ``shown`` says of each file what it is: ``{"name", "display_name", "uploaded_from"}``. Of a request
+        that uses a cache, ``cached_content`` is its name, and its files are in ``files`` and ``shown``.
     :param media: images, audio and other files of the answer.
     """
 
@@ -114,8 +115,9 @@ class Ask:
     ) -> None:
         self._service = service
         self._log = service.log
-        self._files = ShownFiles(service, files, reupload, options.find_upload)
+        self._files = files
         self._content = content
+        self._reupload = reupload
         self._request = request
         self._options = options
         self._shown: list[GeminiFile] = []
@@ -148,13 +150,35 @@ class Ask:
         value = text if schema is None else self._judged(text, schema, config)
         return Asked(storable(value), storable(self._response), self._media)
 
+    def files(self) -> list[GeminiFile]:
+        """Return the files of the request, ACTIVE, in the order of their names; nothing is asked."""
+        self._look_up()
+        return self._shown
+
     def count(self) -> int:
         """Return the number of tokens of the request."""
         self._look_up()
         return self._with_files(lambda files: self._content.count_tokens(self._request, files))
 
     def _look_up(self) -> None:
-        self._shown = self._files.look_up(self._request.contents)
+        self._shown = self._files.active_files(self._request.contents.names, self._restored)
+        for file in self._shown:
+            self._log.info("Showing %s (%s, %s)", file.name, file.mime_type, shown_text(file.display_name or ""))
+
+    def _restored(self, name: str, error: GeminiFileGoneError) -> GeminiFile:
+        """Return the file that takes the place of one that is gone."""
+        find = self._options.find_upload
+        gone = find(name) if find else None
+        # A new copy would end up in the project of the wrong connection.
+        check_connection(gone or self._request.contents.files[name], self._service.conn_id)
+        if find is None:
+            raise error
+        if gone is None:
+            raise GeminiFileGoneError(
+                f"{error} No upload task of this run has recorded where it came from, so it cannot be uploaded again "
+                "from here: clear the task that uploaded it."
+            ) from error
+        return self._reupload(gone)
 
     def _with_files(self, call: Callable[[list[GeminiFile]], T]) -> T:
         """Call with the files; if one has gone since it was looked up, look up all once more."""
@@ -221,11 +245,11 @@ class Ask:
         shown = [*map(GeminiFile, cache.files if cache else ()), *self._shown]
         response["files"] = [file.name for file in shown]
         response["shown"] = [_described(file, self._request.contents.files.get(file.name)) for file in shown]
+        if cache:
+            response["cached_content"] = cache.name
         response["model_version"] = answer.model_version
         response["finish_reason"] = answer.finish_reason
         response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage
-        if cache:
-            response["cached_content"] = cache.name
         if answer.sources:
             response["sources"] = unique_sources([*response.get("sources", []), *answer.sources])
         if answer.citations:

@@ -20,10 +20,10 @@ from airflow_provider_gemini_files.exceptions import GeminiFileGoneError, Gemini
 from airflow_provider_gemini_files.files.in_use import run_of
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
 from airflow_provider_gemini_files.files.reference import GeminiFile, check_connection
+from airflow_provider_gemini_files.hooks.ask import FindUpload
 from airflow_provider_gemini_files.hooks.content import ContentCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
-from airflow_provider_gemini_files.hooks.shown_files import FindUpload
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls
 from airflow_provider_gemini_files.transfer.memory import StateStore
 from airflow_provider_gemini_files.transfer.source import Readable, Source

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from airflow_provider_gemini_files.caches.cached_request import with_cache
 from airflow_provider_gemini_files.caches.recipe import CacheRecipe
+from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.exceptions import GeminiCacheGoneError, GeminiCacheTooSmallError
+from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.caches import CacheCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
-from airflow_provider_gemini_files.hooks.shown_files import ShownFiles
 
 #: Seconds over which tasks spread that find their cache gone at the same time, so that most find that of the first.
 _SPREAD = 10.0
@@ -20,6 +22,7 @@ class CachedRequest:
     """
     A request and its cache.
 
+    :param look_up: returns the files of contents, ACTIVE, in the order of their names.
     :param request: as its author wrote it.
     :param recreate: create a cache that is gone again.
     """
@@ -28,7 +31,7 @@ class CachedRequest:
         self,
         service: GeminiService,
         caches: CacheCalls,
-        shown: ShownFiles,
+        look_up: Callable[[Contents], list[GeminiFile]],
         request: ModelRequest,
         recipe: CacheRecipe,
         *,
@@ -37,7 +40,7 @@ class CachedRequest:
         self._service = service
         self._log = service.log
         self._caches = caches
-        self._shown = shown
+        self._look_up = look_up
         self._request = request
         self._recipe = recipe
         self._recreate = recreate
@@ -79,7 +82,7 @@ class CachedRequest:
         self._log.warning("%s It is created again.", error)
         self._service.clock.sleep(self._service.clock.uniform(0.0, _SPREAD))
         try:
-            cache = self._caches.provide(spec, lambda: self._shown.look_up(spec.contents), gone=recipe.name)
+            cache = self._caches.provide(spec, lambda: self._look_up(spec.contents), gone=recipe.name)
         except GeminiCacheTooSmallError as too_small:
             self._log.warning("%s", too_small)
             self._recipe = replace(recipe, name=None)

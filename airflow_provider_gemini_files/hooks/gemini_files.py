@@ -28,7 +28,7 @@ from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage
-from airflow_provider_gemini_files.hooks.ask import Ask, Asked, AskOptions, OnMaxTokens
+from airflow_provider_gemini_files.hooks.ask import Ask, Asked, AskOptions, FindUpload, OnMaxTokens
 from airflow_provider_gemini_files.hooks.batch_input import BatchSpec
 from airflow_provider_gemini_files.hooks.batch_run import BatchRun
 from airflow_provider_gemini_files.hooks.batches import BatchCalls
@@ -47,7 +47,6 @@ from airflow_provider_gemini_files.hooks.extras import connection_type
 from airflow_provider_gemini_files.hooks.file_search import FileSearchCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.service import GeminiService
-from airflow_provider_gemini_files.hooks.shown_files import FindUpload, ShownFiles
 from airflow_provider_gemini_files.hooks.storage import StorageCalls
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls, as_source
 from airflow_provider_gemini_files.hooks.wanted_documents import SyncSpec
@@ -166,16 +165,26 @@ class GeminiFilesHook(BaseHook):
         """Return the calls for caches."""
         return CacheCalls(self._service, self.content)
 
-    def shown_files(self, find_upload: FindUpload | None) -> ShownFiles:
-        """Return what looks up files that are about to be shown to a model."""
-        return ShownFiles(self._service, self.files, self.reupload_file, find_upload)
+    def provide_cache(self, spec: CacheSpec, find_upload: FindUpload | None) -> GeminiCache:
+        """Return the cache of a spec, as :meth:`create_cache` does; not public."""
+        return self.caches.provide(spec, lambda: self._files_of(spec.contents, find_upload))
+
+    def _files_of(self, contents: Contents, find_upload: FindUpload | None) -> list[GeminiFile]:
+        """Return the files of contents as those of a request are looked up."""
+        return self.asking(ModelRequest(contents), AskOptions(find_upload=find_upload)).files()
 
     def cached_request(
         self, request: ModelRequest, recipe: CacheRecipe, find_upload: FindUpload | None, *, recreate: bool = True
     ) -> CachedRequest:
         """Return the use case of a request that uses a cache."""
-        shown = self.shown_files(find_upload)
-        return CachedRequest(self._service, self.caches, shown, request, recipe, recreate=recreate)
+        return CachedRequest(
+            self._service,
+            self.caches,
+            lambda contents: self._files_of(contents, find_upload),
+            request,
+            recipe,
+            recreate=recreate,
+        )
 
     def document_sync(self, spec: SyncSpec, store: StateStore | None = None) -> DocumentSync:
         """Return the use case of one sync."""
@@ -415,7 +424,7 @@ class GeminiFilesHook(BaseHook):
             owner=owner,
             label=display_name,
         )
-        return self.caches.provide(spec, lambda: self.shown_files(find_upload).look_up(spec.contents))
+        return self.provide_cache(spec, find_upload)
 
     def get_cache(self, cache: CacheLike) -> GeminiCache:
         """

@@ -29,9 +29,8 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiWaitTimeoutError,
 )
 from airflow_provider_gemini_files.files.events import Event
-from airflow_provider_gemini_files.hooks.ask import OnMaxTokens
+from airflow_provider_gemini_files.hooks.ask import FindUpload, OnMaxTokens
 from airflow_provider_gemini_files.hooks.batch_input import BatchSpec
-from airflow_provider_gemini_files.hooks.shown_files import FindUpload
 from airflow_provider_gemini_files.links import GeminiBatchLink
 from airflow_provider_gemini_files.operators.base import (
     GeminiOperator,

@@ -82,10 +82,10 @@ class GeminiCreateCacheOperator(GeminiOperator):
     def execute(self, context: Context) -> str | None:
         """Find the cache of an earlier attempt, or create it."""
         spec = self._spec(context)
-        shown = self.hook.shown_files(UploadedMetadata(context).of if self.reupload_expired else None)
+        find_upload = UploadedMetadata(context).of if self.reupload_expired else None
         cache: GeminiCache | None = None
         try:
-            cache = self.hook.caches.provide(spec, lambda: shown.look_up(spec.contents))
+            cache = self.hook.provide_cache(spec, find_upload)
         except GeminiCacheTooSmallError as error:
             if self.on_too_small == "fail":
                 raise
