@@ -78,7 +78,7 @@ class TestRecipe:
 
 class TestWhatXComMustNotHold:
     @pytest.mark.parametrize(
-        ("part", "hunter2"),
+        ("part", "secret"),
         [
             ({"data": b"hunter2 bytes", "mime_type": "image/png"}, "aHVudGVy"),
             ({"url": "https://host/a.pdf?X-Amz-Signature=hunter2"}, "hunter2"),
