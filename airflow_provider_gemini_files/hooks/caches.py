@@ -80,7 +80,12 @@ class CacheCalls:
         :raises GeminiCacheGoneError: if it does not exist (any more).
         :raises GeminiInputError: if it is another model's, or expires sooner.
         """
-        cache = self.get_cache(name)
+        try:
+            cache = self.get_cache(name)
+        except GeminiCacheGoneError as error:
+            raise GeminiCacheGoneError(
+                f"{error} Nothing was submitted. Clear the task that created it, then this one."
+            ) from error
         if cache.model != model.removeprefix("models/"):
             raise GeminiInputError(
                 f"{name} was created for {cache.model}, and cannot be used by {model}: set model={cache.model!r}."

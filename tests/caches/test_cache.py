@@ -54,7 +54,9 @@ class TestName:
         with pytest.raises(e.GeminiInputError, match="is not the name of a cache"):
             parse_cache(cache)
 
-    @pytest.mark.parametrize(("cache", "is_none"), [(None, True), ("", True), ("None", True), (NAME, False), ({}, False)])
+    @pytest.mark.parametrize(
+        ("cache", "is_none"), [(None, True), ("", True), ("None", True), (NAME, False), ({}, False)]
+    )
     def test_template_of_nothing_is_no_cache(self, cache, is_none):
         assert is_no_cache(cache) is is_none
 
@@ -64,7 +66,7 @@ class TestModel:
         "model", ["gemini-4-argon", "models/gemini-4-argon-preview", "gemini-4.1-flash", "gemini-10-pro", "gemini-4"]
     )
     def test_from_gemini_4_on_has_no_caches(self, model):
-        with pytest.raises(e.GeminiInputError, match=f"{model} has no caches.*implicit"):
+        with pytest.raises(e.GeminiInputError, match=rf"{model} has no caches.*implicit"):
             check_model(model)
 
     @pytest.mark.parametrize(

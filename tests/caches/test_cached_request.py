@@ -105,7 +105,10 @@ class TestRefusals:
             ({"generation_config": {"systemInstruction": "x"}}, "systemInstruction of generation_config"),
             ({"generation_config": {"cached_content": "cachedContents/x"}}, "cached_content of generation_config"),
             ({"file_search": {"stores": ["fileSearchStores/x"]}}, "file_search"),
-            ({"file_search": {"stores": ["fileSearchStores/x"]}, "system_instruction": "x"}, "system_instruction, file"),
+            (
+                {"file_search": {"stores": ["fileSearchStores/x"]}, "system_instruction": "x"},
+                "system_instruction, file",
+            ),
         ],
     )
     def test_name_what_the_service_refuses_beside_a_cache(self, arguments, told, recipe):

@@ -96,7 +96,7 @@ class TestWhatXComMustNotHold:
         assert pushed["recreatable"] is False
         # Known, so that requests do not send it again.
         assert pushed["contents"] == [{"role": "user", "parts": [{"file": "files/a"}]}]
-        with pytest.raises(e.GeminiInputError, match=f"^{recipe.reason[:12]}"):
+        with pytest.raises(e.GeminiInputError, match=rf"^{recipe.reason[:12]}"):
             CacheRecipe.read(pushed).spec()
 
     def test_is_a_long_system_instruction(self):
@@ -151,7 +151,7 @@ def test_cache_of_another_connection_is_refused():
     recipe_of("a").check_connection("gemini_default")
     CacheRecipe.read(NAME).check_connection("other")
 
-    with pytest.raises(e.GeminiInputError, match="'gemini_default'.*'other'"):
+    with pytest.raises(e.GeminiInputError, match=r"'gemini_default'.*'other'"):
         recipe_of("a").check_connection("other")
 
 

@@ -27,7 +27,9 @@ CONTENTS: list[Any] = [
 
 def spec(contents: Any = "files/video", **fields: Any) -> CacheSpec:
     given = {"model": "gemini-3.5-flash", "ttl": 3600.0, "system_instruction": None, "conn_id": "gemini_default"}
-    return CacheSpec.of(Contents.parse(None, None, contents), **{**given, "owner": OWNER, "label": "dag.cache", **fields})
+    return CacheSpec.of(
+        Contents.parse(None, None, contents), **{**given, "owner": OWNER, "label": "dag.cache", **fields}
+    )
 
 
 class TestFingerprint:
@@ -73,9 +75,7 @@ class TestBody:
         assert given.body([VIDEO]) == {
             "model": "models/gemini-3.5-flash",
             "displayName": f"dag.cache [cache {given.fingerprint}]",
-            "contents": [
-                {"role": "user", "parts": [{"fileData": {"fileUri": VIDEO.uri, "mimeType": "video/mp4"}}]}
-            ],
+            "contents": [{"role": "user", "parts": [{"fileData": {"fileUri": VIDEO.uri, "mimeType": "video/mp4"}}]}],
             "systemInstruction": {"role": "user", "parts": [{"text": "Be short."}]},
             "ttl": "91s",
         }

@@ -311,7 +311,7 @@ class TestExistingCaches:
         cache = create(hook)
         clock.sleep(HOUR + 1)
 
-        with pytest.raises(e.GeminiCacheGoneError, match=f"get {cache.name}.*has expired"):
+        with pytest.raises(e.GeminiCacheGoneError, match=rf"get {cache.name}.*has expired"):
             hook.get_cache(cache.name)
 
     def test_deletion_says_whether_there_was_a_cache(self, hook):
@@ -360,7 +360,7 @@ class TestCacheOfABatch:
     def test_of_another_model_is_refused(self, hook):
         cache = create(hook)
 
-        with pytest.raises(e.GeminiInputError, match="set model='gemini-3.5-flash'"):
+        with pytest.raises(e.GeminiInputError, match=r"set model='gemini-3.5-flash'"):
             hook.caches.check_lasts(cache.name, "gemini-3.8-flash", 60)
 
 
@@ -391,7 +391,7 @@ class TestRequestWithCache:
     def test_of_another_model_is_refused_before_a_model_is_asked(self, emulator, hook):
         cache = create(hook)
 
-        with pytest.raises(e.GeminiInputError, match="gemini-3.8-flash"):
+        with pytest.raises(e.GeminiInputError, match=r"gemini-3.8-flash"):
             hook.ask("What?", cached_content=cache.name, model="gemini-3.8-flash")
 
         assert "generate" not in calls(emulator)
@@ -409,7 +409,9 @@ class TestRequestWithCache:
         cache = create(hook)
         hook.delete_cache(cache)
 
-        with pytest.raises(e.GeminiCacheGoneError, match="cannot be recreated.*not known what it held.*Clear the task"):
+        with pytest.raises(
+            e.GeminiCacheGoneError, match=r"cannot be recreated.*not known what it held.*Clear the task"
+        ):
             hook.ask("What?", cached_content=cache)
 
         assert calls(emulator).count("create_cache") == 1
