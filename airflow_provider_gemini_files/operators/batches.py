@@ -12,7 +12,6 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_gemini_files.batches.events import batches_of
 from airflow_provider_gemini_files.batches.job import BatchJob, BatchLike, parse_batch_names, parse_state
 from airflow_provider_gemini_files.batches.requests import BatchRequests, Words
-from airflow_provider_gemini_files.caches.cache import CacheLike
 from airflow_provider_gemini_files.caches.cached_request import model_for
 from airflow_provider_gemini_files.caches.recipe import CacheRecipe
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
@@ -150,7 +149,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         on_max_tokens: OnMaxTokens = "fail",
         file_search: Mapping[str, Any] | None = None,
         require_citations: bool = False,
-        cached_content: CacheLike | None = None,
+        cached_content: Any = None,
         output_conn_id: str | None = None,
         on_row_error: OnRowError = "fail",
         retry_rows: int = 0,

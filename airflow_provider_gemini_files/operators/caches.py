@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
-from airflow_provider_gemini_files.caches.cache import CacheLike, GeminiCache, is_no_cache, parse_cache
+from airflow_provider_gemini_files.caches.cache import GeminiCache, is_no_cache, parse_cache
 from airflow_provider_gemini_files.caches.recipe import CacheRecipe
 from airflow_provider_gemini_files.caches.spec import CacheSpec
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
@@ -204,7 +204,7 @@ class GeminiDeleteCacheOperator(GeminiOperator):
     def __init__(
         self,
         *,
-        cache: CacheLike | Sequence[CacheLike | None] | None,
+        cache: Any,
         ignore_missing: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -237,9 +237,8 @@ class GeminiDeleteCacheOperator(GeminiOperator):
         return result
 
     def _recipes(self, context: Context) -> list[CacheRecipe]:
-        cache: Any = self.cache
-        several = isinstance(cache, Iterable) and not isinstance(cache, str | Mapping)
-        given: list[Any] = list(cache) if several else [cache]
+        several = isinstance(self.cache, Iterable) and not isinstance(self.cache, str | Mapping)
+        given = list(self.cache) if several else [self.cache]
         recorded = RecordedCaches(context)
         found = [recorded.recipe_of(cache) for cache in given if not is_no_cache(cache)]
         for recipe in found:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_gemini_files import lineage
-from airflow_provider_gemini_files.caches.cache import CacheLike
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
@@ -161,7 +160,7 @@ class GeminiGenerateContentOperator(ModelOperator):
         max_input_tokens: int | str | None = None,
         file_search: Mapping[str, Any] | None = None,
         require_citations: bool = False,
-        cached_content: CacheLike | None = None,
+        cached_content: Any = None,
         recreate_cache: bool = True,
         output_path: Any = None,
         output_conn_id: str | None = None,
