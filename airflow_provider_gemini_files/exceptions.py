@@ -6,10 +6,12 @@ The errors of this provider, split by what the caller should do.
     GeminiFilesError
     ├── GeminiPermanentError          a retry does not help: Airflow fails the task at once
     │   ├── GeminiInputError          fix the Dag or the arguments (also a ValueError)
+    │   │   └── GeminiCacheTooSmallError  the contents have too few tokens for a cache: send them with each request
     │   ├── GeminiAuthError           fix the connection, the key or its project
     │   ├── GeminiFileGoneError       the file was deleted, has expired, or is another project's: upload it again
     │   ├── GeminiFileFailedError     the service could not process the file: read its reason
     │   ├── GeminiNoAnswerError       the model gave no usable answer: change the prompt, the files or the limits
+    │   ├── GeminiCacheGoneError      the cache was deleted, has expired, or is another project's: create it again
     │   ├── GeminiStoreGoneError      the store or document was deleted, or is another project's
     │   ├── GeminiDocumentFailedError the service could not index the document
     │   ├── GeminiBatchGoneError      the batch job was deleted, or is another project's
@@ -66,6 +68,28 @@ class GeminiInputError(GeminiPermanentError, ValueError):
     """An argument, a connection field or a source cannot be used."""
 
 
+class GeminiCacheTooSmallError(GeminiInputError):
+    """
+    The contents of a cache have too few tokens.
+
+    :param tokens: of the contents; None if the service does not say.
+    :param minimum: tokens that a cache has at least; None if the service does not say.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        tokens: int | None = None,
+        minimum: int | None = None,
+        *,
+        retry_after: float | None = None,
+        errors: Sequence[GeminiFilesError] = (),
+    ) -> None:
+        super().__init__(message, retry_after, errors=errors)
+        self.tokens = tokens
+        self.minimum = minimum
+
+
 class GeminiAuthError(GeminiPermanentError):
     """The key is missing or invalid, or its project lacks a right or billing."""
 
@@ -95,6 +119,10 @@ class GeminiFileFailedError(GeminiPermanentError):
 
 class GeminiNoAnswerError(GeminiPermanentError):
     """The model gave no usable answer, and would not give one to the same request."""
+
+
+class GeminiCacheGoneError(GeminiPermanentError):
+    """The cache does not exist any more, or does not exist for this key."""
 
 
 class GeminiStoreGoneError(GeminiPermanentError):

@@ -31,7 +31,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": _modules("hooks.gemini_files"),
-        "operators": _modules(*(f"operators.{name}" for name in ("content", *_RESOURCES))),
+        "operators": _modules(*(f"operators.{name}" for name in ("content", "caches", *_RESOURCES))),
         "sensors": _modules(*(f"sensors.{name}" for name in _RESOURCES)),
         "triggers": _modules(*(f"triggers.{name}" for name in _RESOURCES)),
         "cli": [f"{_PACKAGE}.cli.get_commands"],

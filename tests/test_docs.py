@@ -8,6 +8,7 @@ import json
 import re
 import sys
 import textwrap
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from support import API_KEY, EXAMPLE_DAGS, FakeClock
 
 from airflow_provider_gemini_files import retry_policy
 from airflow_provider_gemini_files.batches.rows import RowKind
+from airflow_provider_gemini_files.caches.recipe import CacheRecipe
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.file_search.metadata import Origin, to_api
 from airflow_provider_gemini_files.file_search.search import citations_of
@@ -25,6 +27,7 @@ from airflow_provider_gemini_files.files.policy import Reason
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.operators.batches import GeminiBatchGenerateContentOperator
+from airflow_provider_gemini_files.operators.caches import GeminiCreateCacheOperator, GeminiDeleteCacheOperator
 from airflow_provider_gemini_files.operators.file_search import (
     GeminiAddDocumentsOperator,
     GeminiSyncFileSearchStoreOperator,
@@ -198,6 +201,33 @@ def test_batches_page_explains_each_argument_of_its_own():
     arguments = inspect.signature(GeminiBatchGenerateContentOperator.__init__).parameters
 
     assert [name for name in arguments if name not in {"self", "kwargs"} and name not in page] == []
+
+
+def test_excerpt_of_caches_page_equals_the_example():
+    excerpt, _ = snippets_of("caches.md")
+    source = (EXAMPLE_DAGS / "gemini_files_cached_video.py").read_text()
+    [marked] = re.findall(r"# \[START cached\]\n(.*?) *# \[END cached\]", source, re.DOTALL)
+
+    assert textwrap.dedent(marked) == excerpt
+
+
+def test_code_of_caches_page_asks_about_a_cache(emulator, hook, video_file, capsys):
+    emulator.settings.video_seconds = 0
+    _, snippet = snippets_of("caches.md")
+
+    exec(compile(snippet.replace("/data/clip.mp4", str(video_file)), "docs/caches.md", "exec"), {})
+
+    assert capsys.readouterr().out.strip().endswith("I was asked: What happens here?")
+    assert hook.list_caches() == []
+
+
+def test_caches_page_explains_each_argument_and_each_field_of_xcom():
+    page = (ROOT / "docs" / "caches.md").read_text()
+    kinds = (GeminiCreateCacheOperator, GeminiDeleteCacheOperator)
+    arguments = {name for kind in kinds for name in inspect.signature(kind.__init__).parameters}
+
+    assert [name for name in arguments - {"self", "kwargs"} if name not in page] == []
+    assert [one.name for one in fields(CacheRecipe) if f"`{one.name}`" not in page] == []
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_every_named_module_exists():
         for module in entry["python-modules"]
     ]
 
-    assert len(modules) == 15
+    assert len(modules) == 16
     for module in modules:
         importlib.import_module(module)
 

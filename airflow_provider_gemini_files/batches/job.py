@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
 from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.common.times import epoch_of
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 #: States in which a job does not change any more. The service also has PARTIALLY_SUCCEEDED in its list of states.
@@ -113,11 +113,11 @@ class BatchJob:
 
     def created_at(self) -> float | None:
         """Return when it was created, in seconds since the epoch by the service's clock; None if unknown."""
-        return _seconds(self.create_time)
+        return epoch_of(self.create_time)
 
     def ended_at(self) -> float | None:
         """Return when it ended, as :meth:`created_at` does."""
-        return _seconds(self.end_time)
+        return epoch_of(self.end_time)
 
     def progress(self) -> str:
         """Return the state and the counts, for a log line: ``RUNNING, 40 of 100 requests done, 2 failed``."""
@@ -186,10 +186,3 @@ def _counts(stats: Mapping[str, Any]) -> dict[str, int] | None:
     # int64 is a text in JSON; a count of 0 is left out.
     counts = {name: int(str(stats[key])) for name, key in names.items() if str(stats.get(key, "")).isdecimal()}
     return counts or None
-
-
-def _seconds(time: str | None) -> float | None:
-    try:
-        return datetime.fromisoformat(time).timestamp() if time else None
-    except (ValueError, OverflowError):
-        return None

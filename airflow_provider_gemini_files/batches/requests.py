@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from airflow_provider_gemini_files.caches.cached_request import with_cache
+from airflow_provider_gemini_files.caches.recipe import CacheRecipe
 from airflow_provider_gemini_files.common.limits import MAX_BATCH_INLINE_BYTES
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.content.contents import Contents
@@ -47,6 +49,7 @@ class Words:
     What holds for each request that does not say it itself; see ``GeminiGenerateContentOperator``.
 
     :param model: of the whole job.
+    :param recipe: the cache that all requests use; none if None.
     """
 
     prompt: str | None = None
@@ -57,6 +60,7 @@ class Words:
     response_schema: Any = None
     file_search: Any = None
     model: str | None = None
+    recipe: CacheRecipe | None = None
 
 
 @dataclass(frozen=True)
@@ -229,13 +233,14 @@ class _Reader:
         own = {word: given[word] for word in _WORDS if word in given and not _says_nothing(given[word])}
         words = {word: own.get(word, getattr(self._words, word)) for word in _WORDS}
         own_schema = "response_schema" in own
-        return ModelRequest(
+        request = ModelRequest(
             self._contents(words),
             system_instruction=words["system_instruction"] or None,
             generation_config=words["generation_config"] or None,
             schema=_schema(words["response_schema"]) if own_schema else self._schema,
             file_search=None if _says_nothing(words["file_search"]) else FileSearch.of(words["file_search"]),
         ).checked()
+        return with_cache(request, self._words.recipe) if self._words.recipe else request
 
 
 def _says_nothing(given: Any) -> bool:
@@ -306,6 +311,7 @@ def identity_of(one: BatchRequest) -> bytes:
     search = asdict(request.file_search) if request.file_search else None
     asked = [one.sent_key, request.contents.by_name(), request.system_instruction, request.generation_config, schema]
     asked += [search] if search else []
+    asked += [request.cache.identity] if request.cache else []
     return json.dumps(_plain(asked), sort_keys=True).encode()
 
 

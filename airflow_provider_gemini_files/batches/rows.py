@@ -73,7 +73,7 @@ def row_of(
     :param require_citations: an answer that cites no document of file search stores is no success.
     :param secrets: texts that no error may show, such as the API key.
     """
-    files = request.request.contents.shown if request else []
+    files = request.request.file_names if request else []
     if request:
         schema = request.request.schema
     if result is None:

@@ -22,6 +22,8 @@ from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_gemini_files.common.redaction import origin_of, shown_text
 from airflow_provider_gemini_files.exceptions import (
     GeminiAuthError,
+    GeminiCacheGoneError,
+    GeminiCacheTooSmallError,
     GeminiFileFailedError,
     GeminiFileGoneError,
     GeminiFileNotActiveError,
@@ -64,6 +66,12 @@ _NO_CREDITS = re.compile(
     r"|billing account\b.{0,60}\bdisabled",
     re.IGNORECASE,
 )
+#: As in ``Cached content is too small. total_token_count=7, min_total_token_count=1024``.
+_CACHE_TOO_SMALL = re.compile(r"cached content is too small", re.IGNORECASE)
+_TOKENS = re.compile(r"\btotal_token_count\s*=\s*(\d+)")
+_MIN_TOKENS = re.compile(r"\bmin_total_token_count\s*=\s*(\d+)")
+#: Timeouts of the service or a gateway: the request may still have been carried out.
+_UNANSWERED_STATUSES = (408, 499, 504)
 #: A longer delay is no advice: the service has answered 2**63 - 1 seconds.
 _MAX_RETRY_DELAY = 86_400.0
 #: Google counts the requests of a day from midnight there (its page on rate limits).
@@ -148,8 +156,12 @@ def _error_of(
     if status == 429:
         return _too_many(response, message, clock)
     if status in (408, 499) or status >= 500:
+        # A gateway may have lost the answer of a request that the service has carried out.
+        by_gateway = response.service_error is None and status >= 500 and status != 503
         return GeminiServiceError(
-            f"{message} The service failed; a retry can succeed.", retry_after_of(response, clock=clock)
+            f"{message} The service failed; a retry can succeed.",
+            retry_after_of(response, clock=clock),
+            unanswered=by_gateway or status in _UNANSWERED_STATUSES,
         )
     if response.service_error is None and _SENT_BY not in response.headers:
         return GeminiServiceError(
@@ -312,6 +324,11 @@ def _refused(response: ApiResponse, message: str, file: str | None, advice: str)
         if error.get("status") == "ABORTED":
             return GeminiServiceError(f"{message} A retry can succeed.")
         return GeminiNameTakenError(message)
+    if response.service_error is not None and status == 403 and "CachedContent not found" in said:
+        return GeminiCacheGoneError(
+            f"{message} The cache was deleted, has expired, or belongs to another project than the connection's key; "
+            "the service does not say which."
+        )
     if response.service_error is not None and status == 403 and "access the FileSearchStore" in said:
         return GeminiStoreGoneError(
             f"{message} The file search store was deleted, or belongs to another project than the connection's key."
@@ -342,6 +359,15 @@ def _bad_request(message: str, text: str) -> GeminiFilesError:
             f"{message} A retry often succeeds; else check that the URL is public and has not expired, or upload the "
             "file."
         )
+    if _CACHE_TOO_SMALL.search(text):
+        return GeminiCacheTooSmallError(
+            f"{message} Send the contents with each request instead.", _count(_TOKENS, text), _count(_MIN_TOKENS, text)
+        )
     if "already been terminated" in text:
         return GeminiServiceError(f"{message} The upload session has ended; a retry opens a new one.")
     return GeminiInputError(f"{message} The service does not accept the request; the same request would fail again.")
+
+
+def _count(pattern: re.Pattern[str], text: str) -> int | None:
+    found = pattern.search(text)
+    return int(found[1]) if found else None

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -116,6 +116,26 @@ class Contents:
     def by_name(self) -> list[dict[str, Any]]:
         """Return the turns with names in place of files, whatever else is known about these."""
         return [{**turn, "parts": [_named(part) for part in turn["parts"]]} for turn in self._turns]
+
+    @classmethod
+    def of_turns(cls, turns: Iterable[Mapping[str, Any]]) -> Contents:
+        """Return the contents of which :meth:`by_name` has returned the turns."""
+        listed = tuple(dict(turn) for turn in turns)
+        return cls(listed, {part[_FILE]: part[_FILE] for turn in listed for part in turn["parts"] if _FILE in part})
+
+    def without_files_of(self, other: Contents) -> Contents:
+        """Return these contents without the files that others show in the same way."""
+        shown = [part for turn in other.by_name() for part in turn["parts"] if _FILE in part]
+        kept = [
+            {**turn, "parts": [part for part in turn["parts"] if _named(part) not in shown]} for turn in self._turns
+        ]
+        names = {parse_name(part[_FILE]) for turn in kept for part in turn["parts"] if _FILE in part}
+        files = {name: file for name, file in self.files.items() if name in names}
+        return replace(self, _turns=tuple(turn for turn in kept if turn["parts"]), files=files)
+
+    def after(self, others: Contents) -> Contents:
+        """Return other contents, followed by these."""
+        return replace(self, _turns=(*others._turns, *self._turns), files={**others.files, **self.files})
 
     def continued(self, answer: str, prompt: str) -> Contents:
         """Return these contents extended by the model's answer and a follow-up prompt."""

@@ -24,6 +24,28 @@ _SET_BY_SCHEMA = {
 _SET_BY_CONNECTION = {"http_options", "httpOptions", "should_return_http_response", "shouldReturnHttpResponse"}
 
 
+#: What the service refuses beside a cache, even if the cache holds the same; in both spellings.
+_NOT_BESIDE_CACHE = {
+    "system_instruction", "tools", "tool_config", "cached_content",
+    "systemInstruction", "toolConfig", "cachedContent",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class UsedCache:
+    """
+    The cache that a request uses.
+
+    :param name: ``cachedContents/...``.
+    :param identity: a text that stands for what the cache holds, for digests.
+    :param files: the names of the files that it holds, as far as known.
+    """
+
+    name: str
+    identity: str
+    files: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class ModelRequest:
     """
@@ -33,6 +55,7 @@ class ModelRequest:
     :param generation_config: fields of ``google.genai.types.GenerateContentConfig``.
     :param schema: what the answer has to follow; any text if None.
     :param file_search: the stores that the model searches; none if None.
+    :param cache: what comes before the contents; nothing if None.
     """
 
     contents: Contents
@@ -41,6 +64,7 @@ class ModelRequest:
     generation_config: Mapping[str, Any] | None = None
     schema: Schema | None = None
     file_search: FileSearch | None = None
+    cache: UsedCache | None = None
 
     @classmethod
     def of(
@@ -83,7 +107,22 @@ class ModelRequest:
         _check_config(self.generation_config, self.schema)
         if self.file_search:
             self.file_search.tools(self.generation_config)
+        if self.cache:
+            self._check_beside(self.cache)
         return self
+
+    def _check_beside(self, cache: UsedCache) -> None:
+        """Refuse what the service would refuse in a request that uses a cache."""
+        given = [
+            f"{name} of generation_config" for name in sorted(_NOT_BESIDE_CACHE & set(self.generation_config or {}))
+        ]
+        given += ["system_instruction"] if self.system_instruction is not None else []
+        given += ["file_search"] if self.file_search is not None else []
+        if given:
+            raise GeminiInputError(
+                f"A request that uses a cache cannot have {', '.join(given)}; it uses {cache.name}. Give the system "
+                "instruction to GeminiCreateCacheOperator, and leave out the rest or the cache."
+            )
 
     def configuration(self, model: str) -> Mapping[str, Any] | None:
         """
@@ -92,10 +131,18 @@ class ModelRequest:
         :param model: the one that is asked.
         :raises GeminiInputError: for a model without file search, if stores are to be searched.
         """
+        given = self.generation_config
+        if self.cache:
+            return {**(given or {}), "cached_content": self.cache.name}
         if self.file_search is None:
-            return self.generation_config
+            return given
         self.file_search.check_model(model)
-        return {**(self.generation_config or {}), "tools": self.file_search.tools(self.generation_config)}
+        return {**(given or {}), "tools": self.file_search.tools(given)}
+
+    @property
+    def file_names(self) -> list[str]:
+        """Return the names of the files that the model is shown, those of the cache first; of a source its URI."""
+        return [*(self.cache.files if self.cache else ()), *self.contents.shown]
 
     def turns(self, files: Sequence[GeminiFile]) -> list[dict[str, Any]]:
         """
@@ -124,6 +171,7 @@ class ModelRequest:
             "URLs": ", ".join(urls),
             "generation_config": ", ".join(sorted(self.generation_config or {})),
             "model": self.model or "",
+            "cached_content": self.cache.name if self.cache else "",
         }
         told = "; ".join(f"{name} {value}" for name, value in found.items() if value)
         return f"What was sent and could be the cause: {told or 'only texts'}."

@@ -15,6 +15,7 @@ from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.content.tokens import counts, in_words, sum_of
 from airflow_provider_gemini_files.exceptions import (
+    GeminiCacheGoneError,
     GeminiFileGoneError,
     GeminiInputError,
     GeminiUnusableAnswerError,
@@ -58,6 +59,8 @@ class AskOptions:
     :param require_citations: refuse an answer that cites no document of the file search stores.
     :param sources: how sources are shown.
     :param media_suffice: accept an answer that has only media; a schema still requires text.
+    :param on_cache_gone: called if the cache of the request is gone; returns the request that is sent instead. None:
+        that is an error.
     :param on_response: called with the account of the call (see :class:`Asked`) after each response and before it is
         judged, as a useless answer has been paid for, too.
     """
@@ -71,6 +74,7 @@ class AskOptions:
     media_suffice: bool = False
     require_citations: bool = False
     sources: SourceOptions = field(default_factory=SourceOptions)
+    on_cache_gone: Callable[[GeminiCacheGoneError], ModelRequest] | None = None
 
     def __post_init__(self) -> None:
         if self.on_max_tokens not in get_args(OnMaxTokens):
@@ -88,7 +92,8 @@ class Asked:
     :param response: ``{"files", "shown", "model_version", "finish_reason", "usage"}``, ``sources`` if the model
         searched, and ``citations`` if it found documents of file search stores; ``usage`` includes the tokens of a
         repair, ``shown`` says of each file what it is: ``{"name", "display_name", "uploaded_from"}``; the name of
-        a source that was shown without a file is None.
+        a source that was shown without a file is None. Of a request that uses a cache, ``cached_content`` is its name,
+        and its files are in ``files`` and ``shown``.
     :param media: images, audio and other files of the answer.
     """
 
@@ -139,6 +144,16 @@ class Ask:
         :raises GeminiNoAnswerError: if the same request would not be answered again.
         :raises GeminiUnusableAnswerError: if another attempt may be answered better.
         """
+        try:
+            return self._run()
+        except GeminiCacheGoneError as error:
+            # A request that was refused is not billed, but an answer that was to be repaired is.
+            if self._options.on_cache_gone is None or self._response:
+                raise
+            self._given = self._options.on_cache_gone(error)
+        return self._run()
+
+    def _run(self) -> Asked:
         config = self._content.config_of(self._request)
         self._show_sources()
         self._look_up()
@@ -147,6 +162,12 @@ class Ask:
         text = self._ask(lambda contents: contents, config)
         value = text if schema is None else self._judged(text, schema, config)
         return Asked(storable(value), storable(self._response), self._media)
+
+    def files(self) -> list[GeminiFile]:
+        """Return the files of the request, ACTIVE, in the order of their names; nothing is asked."""
+        self._show_sources()
+        self._look_up()
+        return self._shown
 
     def count(self) -> int:
         """Return the number of tokens of the request."""
@@ -266,10 +287,13 @@ class Ask:
         return text
 
     def _account(self, answer: Answer) -> None:
-        response = self._response
-        response["files"] = [file.name for file in self._shown]
-        described = [_described(file, self._request.contents.files.get(file.name)) for file in self._shown]
+        response, cache = self._response, self._request.cache
+        shown = [*map(GeminiFile, cache.files if cache else ()), *self._shown]
+        response["files"] = [file.name for file in shown]
+        described = [_described(file, self._request.contents.files.get(file.name)) for file in shown]
         response["shown"] = described + self._sources.described()
+        if cache:
+            response["cached_content"] = cache.name
         response["model_version"] = answer.model_version
         response["finish_reason"] = answer.finish_reason
         response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage

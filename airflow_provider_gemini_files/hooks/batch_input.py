@@ -58,6 +58,7 @@ class BatchSpec:
     :param is_retry: whether an earlier attempt of the task may have submitted the jobs.
     :param store: Airflow's ``task_state_store``; None if there is none.
     :param sources: shows the sources of the requests; None if they have none.
+    :param check: called before a job is submitted; raises if something that its requests need is not there.
     """
 
     requests: BatchRequests
@@ -75,6 +76,7 @@ class BatchSpec:
     is_retry: bool = False
     store: StateStore | None = None
     sources: ShownSources | None = None
+    check: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ class BatchInput:
 
         def read(request: ModelRequest) -> types.GenerateContentConfig:
             schema = request.schema.json_schema if request.schema else None
-            given = [request.system_instruction, request.generation_config, schema, request.file_search]
+            given = [request.system_instruction, request.generation_config, schema, request.file_search, request.cache]
             key = repr(given)
             if key not in known:
                 # Few differ; what every request has of its own is not worth keeping.

@@ -31,6 +31,7 @@ from airflow_provider_gemini_files.hooks.batch_input import BatchInput, BatchSpe
 from airflow_provider_gemini_files.hooks.batches import BatchCalls
 from airflow_provider_gemini_files.hooks.content import ContentCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
+from airflow_provider_gemini_files.hooks.polling import LIST_LAG_SECONDS
 from airflow_provider_gemini_files.hooks.service import GeminiService
 from airflow_provider_gemini_files.hooks.submission import Submission
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls
@@ -38,8 +39,6 @@ from airflow_provider_gemini_files.transfer.output import Output
 
 #: Part of each fingerprint: another way to write requests must not find jobs of the former one.
 _FORMAT = "1"
-#: Seconds before a second look for a job that may exist: how soon a new job is in the list is not documented.
-LIST_LAG_SECONDS = 60.0
 #: Seconds that the clocks of Airflow and the service may differ when jobs of a run are looked for.
 _CLOCK_TOLERANCE = 86_400.0
 
@@ -111,6 +110,8 @@ class BatchRun:
         if job is not None:
             return self._adopted(job, submission)
         self._warn_of_others(plan)
+        if self._spec.check:
+            self._spec.check()
         submission.intend()
         try:
             mark = self._input.prepare(plan)

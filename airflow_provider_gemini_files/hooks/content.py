@@ -54,9 +54,9 @@ class ContentCalls:
         from airflow_provider_gemini_files.hooks import sdk
 
         json_schema = request.schema.json_schema if request.schema else None
-        # Without a file search, the connection need not be read for this.
+        # Without these, the connection need not be read for this.
         given = request.generation_config
-        if request.file_search:
+        if request.file_search or request.cache:
             given = request.configuration(request.model or self._service.connection.model)
         return sdk.content_config(given, request.system_instruction, json_schema)
 
@@ -82,7 +82,7 @@ class ContentCalls:
         turns = request.turns(files)
         connection = self._service.connection
         with _suspects_named(request, files):
-            response = self._once_readable(
+            response = self.once_readable(
                 lambda: sdk.generate_content(self._service.client, connection, model, turns, checked), repeat_unanswered
             )
         lineage.shown(self._service.hook, self._service.conn_id, files)
@@ -114,10 +114,14 @@ class ContentCalls:
         if request.system_instruction:
             turns = [{"role": "user", "parts": [{"text": request.system_instruction}]}, *turns]
         with _suspects_named(request, files):
-            return self._once_readable(lambda: sdk.count_tokens(self._service.client, connection, model, turns), True)
+            return self.once_readable(lambda: sdk.count_tokens(self._service.client, connection, model, turns), True)
 
-    def _once_readable(self, function: Callable[[], T], repeat_unanswered: bool) -> T:
-        """Call about ACTIVE files and URLs, of which the service cannot read some for a moment."""
+    def once_readable(self, function: Callable[[], T], repeat_unanswered: bool) -> T:
+        """
+        Call about ACTIVE files and URLs, of which the service cannot read some for a moment.
+
+        :param repeat_unanswered: as for :meth:`GeminiService.call`.
+        """
         clock = self._service.clock
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(tuple(_READABLE_SOON)),

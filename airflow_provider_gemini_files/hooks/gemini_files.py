@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
 from airflow_provider_gemini_files.batches.job import BatchJob, BatchLike
+from airflow_provider_gemini_files.caches.cache import CacheLike, GeminiCache
+from airflow_provider_gemini_files.caches.recipe import CacheRecipe
+from airflow_provider_gemini_files.caches.spec import CacheSpec
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.content.answer import Answer
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.request import ModelRequest
@@ -27,6 +32,8 @@ from airflow_provider_gemini_files.hooks.ask import Ask, Asked, AskOptions, Find
 from airflow_provider_gemini_files.hooks.batch_input import BatchSpec
 from airflow_provider_gemini_files.hooks.batch_run import BatchRun
 from airflow_provider_gemini_files.hooks.batches import BatchCalls
+from airflow_provider_gemini_files.hooks.cached_request import CachedRequest
+from airflow_provider_gemini_files.hooks.caches import CacheCalls
 from airflow_provider_gemini_files.hooks.connection import (
     CONN_TYPE,
     DEFAULT_CONN_ID,
@@ -164,6 +171,32 @@ class GeminiFilesHook(BaseHook):
     def file_search(self) -> FileSearchCalls:
         """Return the calls for file search stores and documents."""
         return FileSearchCalls(self._service)
+
+    @cached_property
+    def caches(self) -> CacheCalls:
+        """Return the calls for caches."""
+        return CacheCalls(self._service, self.content)
+
+    def provide_cache(self, spec: CacheSpec, find_upload: FindUpload | None) -> GeminiCache:
+        """Return the cache of a spec, as :meth:`create_cache` does; not public."""
+        return self.caches.provide(spec, lambda: self._files_of(spec.contents, find_upload))
+
+    def _files_of(self, contents: Contents, find_upload: FindUpload | None) -> list[GeminiFile]:
+        """Return the files of contents as those of a request are looked up."""
+        return self.asking(ModelRequest(contents), AskOptions(find_upload=find_upload)).files()
+
+    def cached_request(
+        self, request: ModelRequest, recipe: CacheRecipe, find_upload: FindUpload | None, *, recreate: bool = True
+    ) -> CachedRequest:
+        """Return the use case of a request that uses a cache."""
+        return CachedRequest(
+            self._service,
+            self.caches,
+            lambda contents: self._files_of(contents, find_upload),
+            request,
+            recipe,
+            recreate=recreate,
+        )
 
     def document_sync(self, spec: SyncSpec, store: StateStore | None = None) -> DocumentSync:
         """Return the use case of one sync."""
@@ -321,6 +354,7 @@ class GeminiFilesHook(BaseHook):
         system_instruction: str | None = None,
         generation_config: Mapping[str, Any] | None = None,
         response_schema: Any = None,
+        cached_content: CacheLike | None = None,
         repair_answer: bool = False,
         on_max_tokens: OnMaxTokens = "fail",
         max_input_tokens: int | None = None,
@@ -331,6 +365,7 @@ class GeminiFilesHook(BaseHook):
         """
         Ask a model, and return a usable answer; the arguments are those of ``GeminiGenerateContentOperator``.
 
+        :param cached_content: a cache that comes before the contents, in any form.
         :param find_upload: finds the metadata of a file that is gone by its name, so that its source is uploaded again.
         :param on_response: called with the account of the call after each response, before it is judged.
         :return: the text or the JSON value, and what it took.
@@ -350,6 +385,9 @@ class GeminiFilesHook(BaseHook):
         options = AskOptions(
             repair_answer, on_max_tokens, max_input_tokens, repeat_unanswered, find_upload, on_response
         )
+        if cached_content is not None:
+            cached = self.cached_request(request, CacheRecipe.read(cached_content), find_upload)
+            request, options = cached.to_send(), replace(options, on_cache_gone=cached.recreated)
         with self.asking(request, options) as asking:
             return asking.run()
 
@@ -393,6 +431,64 @@ class GeminiFilesHook(BaseHook):
     ) -> int:
         """Return the number of tokens of a request, which costs nothing; as for :meth:`generate_content`."""
         return self.content.count_tokens(ModelRequest(_contents(contents, files), model, system_instruction), files)
+
+    # Caches
+
+    def create_cache(
+        self,
+        files: Any = None,
+        *,
+        contents: Any = None,
+        model: str | None = None,
+        system_instruction: str | None = None,
+        ttl: Duration = 3600,
+        display_name: str = "cache",
+        owner: Owner | None = None,
+        find_upload: FindUpload | None = None,
+    ) -> GeminiCache:
+        """
+        Return a cache of files and contents; a new one only if there is none of the same contents and owner.
+
+        The storage of a cache is billed by its tokens and its hours.
+
+        :param files: as for ``GeminiCreateCacheOperator``, as are ``contents``, ``model`` and ``system_instruction``.
+        :param ttl: how long it lives from now on, in seconds or as a timedelta.
+        :param display_name: a text for people; the mark by which the cache is found is written after it.
+        :param owner: the task instance that the cache belongs to.
+        :param find_upload: finds the metadata of a file that is gone by its name, so that its source is uploaded again.
+        :raises GeminiCacheTooSmallError: if the contents have too few tokens; nothing was created.
+        """
+        spec = CacheSpec.of(
+            Contents.parse(None, files, contents or []),
+            model=model or self.connection.model,
+            ttl=seconds_of(ttl, "ttl", least=1.0),
+            system_instruction=system_instruction,
+            conn_id=self.gemini_conn_id,
+            owner=owner,
+            label=display_name,
+        )
+        return self.provide_cache(spec, find_upload)
+
+    def get_cache(self, cache: CacheLike) -> GeminiCache:
+        """
+        Return a cache as the service has it now, without what it holds.
+
+        :param cache: its name, ``cachedContents/...``, or a dict with ``name``.
+        :raises GeminiCacheGoneError: if it does not exist (any more).
+        """
+        return self.caches.get_cache(cache)
+
+    def list_caches(self) -> list[GeminiCache]:
+        """Return all caches of the key's project."""
+        return self.caches.list_caches()
+
+    def delete_cache(self, cache: CacheLike, *, ignore_missing: bool = True) -> bool:
+        """
+        Delete a cache, which ends what its storage costs.
+
+        :return: False if there was nothing to delete.
+        """
+        return self.caches.delete_cache(cache, ignore_missing=ignore_missing)
 
     # Batch jobs
 

@@ -12,6 +12,9 @@ from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.hooks.requests import Listing, Resource, T
 from airflow_provider_gemini_files.hooks.service import GeminiService
 
+#: Seconds before a second look for something that may have been created: how soon it is in the list is not documented.
+LIST_LAG_SECONDS = 60.0
+
 
 class Polling(Generic[T]):
     """The calls that read a kind of resource."""

@@ -24,7 +24,7 @@ from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 
 log = logging.getLogger(__name__)
 
-_LIST_KEYS = ("files", "operations", "fileSearchStores", "documents", "nextPageToken")
+_LIST_KEYS = ("files", "operations", "fileSearchStores", "documents", "cachedContents", "nextPageToken")
 #: A gateway that answers 200 says in one of these what is wrong.
 _ERROR_KEYS = {"error", "errors", "detail", "fault", "message", "msg"}
 
@@ -55,6 +55,7 @@ class ApiRequest:
     :param results: keys that make an object the service's result, whatever else it has.
     :param bearer: what the request is sent with; the API key if None.
     :param advice: what to do if the sender lacks the right to do this.
+    :param timeout: seconds that the response may take; as long as a call for metadata takes if None.
     """
 
     doing: str
@@ -67,6 +68,7 @@ class ApiRequest:
     results: tuple[str, ...] = ()
     bearer: Bearer | None = None
     advice: str = CHECK_API_KEY
+    timeout: float | None = None
 
     def secrets(self, connection: GeminiConnection) -> tuple[str, ...]:
         """Return the texts that no error about this request may show."""

@@ -24,6 +24,11 @@ from airflow_provider_gemini_files.hooks.requests import ApiRequest, Listing, Re
 #: Seconds for each step of a request, and for its whole response; these calls only read or write metadata. The
 #: connection's timeout is for uploads and models.
 _TIMEOUT = 60.0
+#: The request has not been sent as a whole, so it was not carried out.
+_NOT_SENT = (
+    httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.WriteError, httpx.WriteTimeout,
+    httpx.UnsupportedProtocol, httpx.ProxyError, httpx.LocalProtocolError,
+)  # fmt: skip
 #: Seconds that two clocks may differ.
 _CLOCK_TOLERANCE = 5.0
 
@@ -58,7 +63,8 @@ class FilesClient:
 
     def send(self, request: ApiRequest) -> dict[str, Any]:
         """Send a request, and return the object of its response."""
-        deadline = self._clock.monotonic() + _TIMEOUT
+        seconds = request.timeout or _TIMEOUT
+        deadline = self._clock.monotonic() + seconds
         body = bytearray()
         try:
             with self._client.stream(**_arguments(request, self.connection)) as response:
@@ -66,7 +72,7 @@ class FilesClient:
                 for chunk in response.iter_bytes():
                     body += chunk
                     if self._clock.monotonic() > deadline:
-                        raise _too_slow()
+                        raise _too_slow(seconds)
         except httpx.RequestError as error:
             raise _unreachable(error, request, self.connection) from error
         self._set_clock(response)
@@ -104,11 +110,12 @@ class AsyncFilesClient:
 
     async def send(self, request: ApiRequest) -> dict[str, Any]:
         """Send a request, and return the object of its response."""
+        seconds = request.timeout or _TIMEOUT
         try:
-            async with asyncio.timeout(_TIMEOUT):
+            async with asyncio.timeout(seconds):
                 response = await self._client.request(**_arguments(request, self.connection))
         except TimeoutError as error:
-            raise _unreachable(_too_slow(), request, self.connection) from error
+            raise _unreachable(_too_slow(seconds), request, self.connection) from error
         except httpx.RequestError as error:
             raise _unreachable(error, request, self.connection) from error
         return requests.read_response(_plain(response, response.content), request, self.connection)
@@ -116,6 +123,7 @@ class AsyncFilesClient:
 
 def _arguments(request: ApiRequest, connection: GeminiConnection) -> dict[str, Any]:
     body = {} if request.body is None else {"json": request.body}
+    timeout = {} if request.timeout is None else {"timeout": request.timeout}
     return {
         "method": request.method,
         # Without the slash, what stands before a colon would be a scheme.
@@ -123,6 +131,7 @@ def _arguments(request: ApiRequest, connection: GeminiConnection) -> dict[str, A
         "params": dict(request.query),
         "headers": _authorization(request, connection),
         **body,
+        **timeout,
     }
 
 
@@ -150,11 +159,13 @@ def _client(kind: Any, connection: GeminiConnection) -> Any:
 
 
 def _unreachable(error: Exception, request: ApiRequest, connection: GeminiConnection) -> Exception:
-    return unreachable(error, request.doing, connection.address(), request.secrets(connection))
+    failure = unreachable(error, request.doing, connection.address(), request.secrets(connection))
+    failure.unanswered = not isinstance(error, _NOT_SENT)
+    return failure
 
 
-def _too_slow() -> httpx.ReadTimeout:
-    return httpx.ReadTimeout(f"the response did not end within {_TIMEOUT:g} s")
+def _too_slow(seconds: float) -> httpx.ReadTimeout:
+    return httpx.ReadTimeout(f"the response did not end within {seconds:g} s")
 
 
 def _plain(response: httpx.Response, body: bytes) -> ApiResponse:

@@ -53,8 +53,6 @@ _TIMEOUTS: tuple[type[Exception], ...] = (TimeoutError, *_exceptions("ReadTimeou
 _UNUSABLE: tuple[type[Exception], ...] = (ImportError, OSError, ValueError, *_exceptions("InvalidURL"))
 #: At least one of these is in each response of generateContent.
 _RESULTS = {"candidates", "promptFeedback", "usageMetadata", "modelVersion"}
-#: Gateway timeouts: the service may still have carried the request out.
-_UNANSWERED_STATUSES = (408, 499, 504)
 
 
 def build_client(connection: GeminiConnection) -> genai.Client:
@@ -113,13 +111,7 @@ def _our_errors(doing: str, connection: GeminiConnection, timeout: float) -> Ite
     try:
         yield
     except errors.APIError as error:
-        response = _response_of(error)
-        failure = error_of_response(response, doing, secrets=(connection.api_key,))
-        if isinstance(failure, GeminiServiceError):
-            # A gateway may have lost the answer of a request that the service has carried out.
-            by_gateway = response.service_error is None and error.code >= 500 and error.code != 503
-            failure.unanswered = by_gateway or error.code in _UNANSWERED_STATUSES
-        raise failure from error
+        raise error_of_response(_response_of(error), doing, secrets=(connection.api_key,)) from error
     except _TRANSPORT_ERRORS as error:
         raise _transport_failure(error, doing, connection, timeout) from error
     except (json.JSONDecodeError, errors.UnknownApiResponseError, pydantic.ValidationError) as error:

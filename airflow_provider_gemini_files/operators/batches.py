@@ -12,6 +12,8 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_gemini_files.batches.events import batches_of
 from airflow_provider_gemini_files.batches.job import BatchJob, BatchLike, parse_batch_names, parse_state
 from airflow_provider_gemini_files.batches.requests import BatchRequests, Words
+from airflow_provider_gemini_files.caches.cached_request import model_for
+from airflow_provider_gemini_files.caches.recipe import CacheRecipe
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
@@ -42,6 +44,7 @@ from airflow_provider_gemini_files.operators.base import (
 from airflow_provider_gemini_files.operators.batch_resume import BatchResume
 from airflow_provider_gemini_files.operators.batch_task import BatchSettings, BatchTask, cancel_late
 from airflow_provider_gemini_files.operators.batch_words import BatchWords
+from airflow_provider_gemini_files.operators.caches import RecordedCaches
 from airflow_provider_gemini_files.operators.content import ModelOperator, check_citations
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 from airflow_provider_gemini_files.transfer.object_storage import location
@@ -93,6 +96,9 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
     :param file_search: file search stores that the model may look into, as for
         :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator` (templated).
     :param require_citations: an answer that cites no document of these stores is a row without a value.
+    :param cached_content: a cache that all requests use, as for
+        :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator`. It must live for
+        ``min_remaining_ttl`` when a job is submitted (templated).
     :param output_path: where the answers are written: a local path, or a URI that Airflow's ObjectStoragePath takes
         (templated).
     :param output_conn_id: connection of the object storage; its provider's default if None (templated).
@@ -123,6 +129,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         "source",
         "generation_config",
         "file_search",
+        "cached_content",
         "output_path",
         "output_conn_id",
     )
@@ -146,6 +153,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         on_max_tokens: OnMaxTokens = "fail",
         file_search: Mapping[str, Any] | None = None,
         require_citations: bool = False,
+        cached_content: Any = None,
         output_conn_id: str | None = None,
         on_row_error: OnRowError = "fail",
         retry_rows: int = 0,
@@ -177,6 +185,8 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         self.on_max_tokens = on_max_tokens
         self.file_search = file_search
         self.require_citations = require_citations
+        self.cached_content = cached_content
+        self._uses_cache = cached_content is not None
         self.output_conn_id = output_conn_id
         self.on_row_error = on_row_error
         self.retry_rows = whole_number_of(retry_rows, "retry_rows")
@@ -257,10 +267,13 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         output = self._output()
         options = self._source_options(context, in_batch=True, min_remaining_ttl=self.min_remaining_ttl)
         sources = self.hook.shown_sources(options) if self._shows_sources else None
+        recipe, model = self._recipe(context), text_of(self.model, "model")
+        if recipe:
+            model = model_for(recipe, model)
         spec = BatchSpec(
-            requests=self._read(uploaded, sources, must_succeed=not resume.names()),
+            requests=self._read(uploaded, recipe, sources, must_succeed=not resume.names()),
             owner=owner_of(context),
-            model=text_of(self.model, "model"),
+            model=model,
             label=self.task_id,
             timeout=self.timeout,
             max_requests=self.max_requests,
@@ -273,12 +286,27 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             is_retry=(getattr(context["ti"], "try_number", None) or 1) > 1,
             store=options.store,
             sources=sources,
+            check=functools.partial(self._check_cache, recipe.name, model) if recipe and recipe.name else None,
         )
         run = self.hook.batch_run(spec)
         settings = self._settings(context, is_volatile=spec.requests.is_volatile)
         return BatchTask(self, settings, context, run, output, resume, ended, timed_out)
 
-    def _read(self, uploaded: FindUpload, sources: ShownSources | None, *, must_succeed: bool) -> BatchRequests:
+    def _recipe(self, context: Context) -> CacheRecipe | None:
+        recipe = RecordedCaches(context).recipe_of(self.cached_content) if self._uses_cache else None
+        if recipe:
+            recipe.check_connection(self.gemini_conn_id)
+            if doubt := recipe.doubt():
+                self.log.warning("%s", doubt)
+        return recipe
+
+    def _check_cache(self, name: str, model: str | None) -> None:
+        """Refuse a cache that a job may not find any more; called before a job is submitted."""
+        self.hook.caches.check_lasts(name, model or self.hook.connection.model, self.min_remaining_ttl)
+
+    def _read(
+        self, uploaded: FindUpload, recipe: CacheRecipe | None, sources: ShownSources | None, *, must_succeed: bool
+    ) -> BatchRequests:
         """
         Read what is asked.
 
@@ -287,7 +315,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         """
         try:
             self._refuse_nothing()
-            return self._words(uploaded, sources).read()
+            return self._words(uploaded, recipe, sources).read()
         except GeminiFilesError as error:
             if must_succeed:
                 raise
@@ -311,7 +339,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             on_wait=on_wait,
         )
 
-    def _words(self, uploaded: FindUpload, sources: ShownSources | None) -> BatchWords:
+    def _words(self, uploaded: FindUpload, recipe: CacheRecipe | None, sources: ShownSources | None) -> BatchWords:
         words = Words(
             prompt=text_of(self.prompt, "prompt"),
             files=self.files,
@@ -322,6 +350,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             response_schema=self.response_schema,
             file_search=self.file_search,
             model=text_of(self.model, "model"),
+            recipe=recipe,
         )
         conn_id = text_of(self.source_conn_id, "source_conn_id")
         return BatchWords(words, self.requests, self.source, conn_id, self.hook.files.look_up, uploaded, sources)

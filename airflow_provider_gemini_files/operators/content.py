@@ -19,10 +19,12 @@ from airflow_provider_gemini_files.content.source_parts import has_sources, sour
 from airflow_provider_gemini_files.content.ways import Via, is_via
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.hooks.ask import Asked, AskOptions, OnMaxTokens
+from airflow_provider_gemini_files.hooks.cached_request import CachedRequest
 from airflow_provider_gemini_files.hooks.google_credentials import DEFAULT_GCP_CONN_ID
 from airflow_provider_gemini_files.hooks.shown_sources import SourceOptions
 from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, owner_of, text_of, whole_number_of
+from airflow_provider_gemini_files.operators.caches import RecordedCaches
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 from airflow_provider_gemini_files.transfer.output import Output
 
@@ -153,6 +155,10 @@ class GeminiGenerateContentOperator(ModelOperator):
         'team = "ops"', "top_k": 5}``; only the first is required (templated).
     :param require_citations: fail if the answer cites no document of these stores: the model has then answered from its
         own knowledge.
+    :param cached_content: the output of a ``GeminiCreateCacheOperator``, its XCom ``cache``, or the name of a cache.
+        What it holds comes before contents, files and prompt, and files that it holds are not sent again. None, as of a
+        skipped cache: the request sends everything itself (templated).
+    :param recreate_cache: create a cache that is gone again, if a task of this run has recorded what it held.
     :param output_path: where the answer is written, as UTF-8 text or as JSON: a local path, or a URI that Airflow's
         ObjectStoragePath takes. What is there is replaced. Media of the answer are written beside its text; of an
         answer without text, the first is written to the path itself (templated).
@@ -175,6 +181,7 @@ class GeminiGenerateContentOperator(ModelOperator):
         *ModelOperator.template_fields,
         "generation_config",
         "file_search",
+        "cached_content",
         "max_input_tokens",
         "output_path",
         "output_conn_id",
@@ -195,6 +202,8 @@ class GeminiGenerateContentOperator(ModelOperator):
         max_input_tokens: int | str | None = None,
         file_search: Mapping[str, Any] | None = None,
         require_citations: bool = False,
+        cached_content: Any = None,
+        recreate_cache: bool = True,
         output_path: Any = None,
         output_conn_id: str | None = None,
         repeat_unanswered: bool = False,
@@ -212,6 +221,9 @@ class GeminiGenerateContentOperator(ModelOperator):
         self.require_citations = require_citations
         check_citations(file_search, require_citations)
         self._searches = file_search is not None
+        self.cached_content = cached_content
+        self.recreate_cache = recreate_cache
+        self._uses_cache = cached_content is not None
         self.output_path = output_path
         self.output_conn_id = output_conn_id
         self.repeat_unanswered = repeat_unanswered
@@ -225,8 +237,11 @@ class GeminiGenerateContentOperator(ModelOperator):
         request = self._request(self.generation_config, self.response_schema, self.file_search)
         output = self._output()
         ti = context["ti"]
+        cached = self._cached(context, request)
+        request = cached.to_send() if cached else request
         options = self._options(
             context,
+            on_cache_gone=cached.recreated if cached else None,
             repair_answer=self.repair_answer,
             on_max_tokens=self.on_max_tokens,
             max_input_tokens=self._most_tokens(),
@@ -245,6 +260,14 @@ class GeminiGenerateContentOperator(ModelOperator):
         if not self.with_source:
             return answer
         return {"answer": answer, "files": asked.response["shown"], "map_index": ti.map_index}
+
+    def _cached(self, context: Context, request: ModelRequest) -> CachedRequest | None:
+        """Return the request with its cache; None if there is none."""
+        recipe = RecordedCaches(context).recipe_of(self.cached_content) if self._uses_cache else None
+        if recipe is None:
+            return None
+        find_upload = UploadedMetadata(context).of if self.reupload_expired else None
+        return self.hook.cached_request(request, recipe, find_upload, recreate=self.recreate_cache)
 
     def _written(self, asked: Asked, output: Output) -> dict[str, Any]:
         """Write an answer, and return what XCom ``response`` says about it."""

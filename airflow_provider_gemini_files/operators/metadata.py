@@ -1,8 +1,8 @@
-"""Look up upload metadata that upload tasks of this run have pushed to XCom, given only file names."""
+"""What tasks of this run have pushed to XCom: the metadata of uploads, given only file names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -40,21 +40,33 @@ class UploadedMetadata:
 
     @cached_property
     def _recorded(self) -> dict[str, GeminiFile]:
-        ti = self._context["ti"]
-        # A mapped task has pushed one value for each index; all are wanted.
-        pushed = [ti.xcom_pull(task_ids=[task_id], key=key) for task_id in self._upload_tasks() for key in _KEYS]
-        return {file.name: file for one in _flat(pushed) if (file := _read(one))}
+        pushed = pushed_upstream(self._context, GeminiUploadFileOperator, _KEYS)
+        return {file.name: file for one in pushed if (file := _read(one))}
 
-    def _upload_tasks(self) -> Iterator[str]:
-        """Yield the ids of the upload tasks upstream."""
-        task: Any = self._context.get("task")
-        if task is None:
-            return
-        for task_id in sorted(task.get_flat_relative_ids(upstream=True)):
-            upstream = task.dag.get_task(task_id)
-            kind = getattr(upstream, "operator_class", type(upstream))
-            if isinstance(kind, type) and issubclass(kind, GeminiUploadFileOperator):
-                yield task_id
+
+def pushed_upstream(context: Context, kind: type[Any], keys: Iterable[str]) -> list[Any]:
+    """
+    Return everything that the tasks of one kind upstream of a task have pushed to XCom under some keys.
+
+    :param kind: a class of operators.
+    """
+    ti: Any = context["ti"]
+    # A mapped task has pushed one value for each index; all are wanted.
+    return _flat(
+        [ti.xcom_pull(task_ids=[task_id], key=key) for task_id in _tasks_upstream(context, kind) for key in keys]
+    )
+
+
+def _tasks_upstream(context: Context, kind: type[Any]) -> Iterator[str]:
+    """Yield the ids of the tasks of one kind upstream."""
+    task: Any = context.get("task")
+    if task is None:
+        return
+    for task_id in sorted(task.get_flat_relative_ids(upstream=True)):
+        upstream = task.dag.get_task(task_id)
+        operator_class = getattr(upstream, "operator_class", type(upstream))
+        if isinstance(operator_class, type) and issubclass(operator_class, kind):
+            yield task_id
 
 
 def _flat(pushed: Any) -> list[Any]:

@@ -34,6 +34,7 @@ def response(status: int, body: Any = b"", **headers: str) -> ApiResponse:
     return ApiResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, content)
 
 
+TOO_SMALL = e.GeminiCacheTooSmallError
 GONE = service_error(403, "PERMISSION_DENIED", "You do not have permission to access the File x or it may not exist.")
 STORAGE = [{"violations": [{"quotaId": "FileStorageBytesPerProject"}]}, {"retryDelay": "9223372036854775807s"}]
 DAILY = {"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier", "quotaValue": "50"}]}
@@ -47,9 +48,11 @@ class TestWordOfTheService:
             (400, "INVALID_ARGUMENT", "No.", [{"reason": "API_KEY_INVALID"}], e.GeminiAuthError),
             (401, "UNAUTHENTICATED", "Overloaded credentials", None, e.GeminiAuthError),
             (403, "PERMISSION_DENIED", "The caller does not have permission", None, e.GeminiAuthError),
+            (403, "PERMISSION_DENIED", "CachedContent not found (or permission denied)", None, e.GeminiCacheGoneError),
             (404, "NOT_FOUND", "models/x is not found for API version v1", None, e.GeminiInputError),
             (400, "FAILED_PRECONDITION", "The File x is not in an ACTIVE state.", None, e.GeminiFileNotActiveError),
             (400, "INVALID_ARGUMENT", "Unsupported MIME type: bad/type", None, e.GeminiInputError),
+            (400, "INVALID_ARGUMENT", "Cached content is too small. total_token_count=7", None, TOO_SMALL),
             (409, "ALREADY_EXISTS", "whatever it says", None, e.GeminiNameTakenError),
             (409, "ABORTED", "conflict", None, e.GeminiServiceError),
             (429, "RESOURCE_EXHAUSTED", "You exceeded your quota", STORAGE, e.GeminiStorageFullError),
@@ -76,6 +79,15 @@ class TestWordOfTheService:
         assert type(error) is e.GeminiFileGoneError
         assert str(error).startswith("Cannot get files/x: You do not have permission to access the File x or it may")
         assert str(error).endswith("Upload it again.")
+
+    def test_says_how_small_the_contents_of_a_cache_are(self):
+        words = "Cached content is too small. total_token_count=7, min_total_token_count=1024"
+
+        error = error_of_response(response(400, service_error(400, "INVALID_ARGUMENT", words)), "create a cache")
+
+        assert isinstance(error, e.GeminiCacheTooSmallError)
+        assert (error.tokens, error.minimum) == (7, 1024)
+        assert isinstance(error, e.GeminiInputError)
 
     def test_404_is_a_gone_file_only_for_a_request_about_one(self):
         missing = response(404, service_error(404, "NOT_FOUND", "not found"))
@@ -302,6 +314,25 @@ def test_unreachable_service_is_named_with_the_address_and_without_the_key():
     assert error.unreachable
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "unanswered"),
+    [
+        (500, service_error(500, "INTERNAL", "no"), False),
+        (503, service_error(503, "UNAVAILABLE", "overloaded"), False),
+        (504, service_error(504, "DEADLINE_EXCEEDED", "too late"), True),
+        (408, b"", True),
+        (502, b"<html>", True),
+        (503, b"<html>", False),
+        (404, b"<html>", False),
+    ],
+)
+def test_request_may_have_been_carried_out_if_its_answer_was_lost_on_the_way(status, body, unanswered):
+    error = error_of_response(response(status, body), "ask x")
+
+    assert isinstance(error, e.GeminiServiceError)
+    assert error.unanswered is unanswered
+
+
 def test_only_permanent_errors_are_not_retried_by_airflow():
     kinds = [kind for kind in vars(e).values() if isinstance(kind, type) and issubclass(kind, e.GeminiFilesError)]
 
@@ -318,6 +349,8 @@ def test_only_permanent_errors_are_not_retried_by_airflow():
         e.GeminiBatchRowsError,
         e.GeminiDocumentFailedError,
         e.GeminiStoreGoneError,
+        e.GeminiCacheGoneError,
+        e.GeminiCacheTooSmallError,
     }
 
 

@@ -199,3 +199,40 @@ def test_all_texts_are_kept_in_order(items):
 
     flat = [(turn["role"], part["text"]) for turn in read for part in turn["parts"]]
     assert flat == [("user", item) if isinstance(item, str) else (item["role"], item["parts"][0]) for item in items]
+
+
+class TestContentsBesideOthers:
+    VIEW = {"file": "files/a", "video": {"start": 1}}  # noqa: RUF012
+
+    def test_are_read_back_from_their_turns(self):
+        contents = Contents.parse("What?", ["files/b"], [{"role": "model", "parts": [self.VIEW, "text"]}])
+
+        again = Contents.of_turns(contents.by_name())
+
+        assert again.by_name() == contents.by_name()
+        assert again.names == ["files/a", "files/b"]
+
+    def test_leave_out_files_that_others_show_in_the_same_way(self):
+        contents = Contents.parse("What?", ["files/a", {"name": "files/b"}, self.VIEW, "files/c"])
+
+        rest = contents.without_files_of(Contents.parse(None, ["files/b", "files/a"], ["What?"]))
+
+        assert rest.by_name()[0]["parts"] == [
+            {"file": "files/a", "videoMetadata": {"startOffset": "1s"}}, {"file": "files/c"}, {"text": "What?"},
+        ]  # fmt: skip
+        assert rest.names == ["files/a", "files/c"]
+
+    def test_have_no_turn_without_parts(self):
+        contents = Contents.parse("What?", None, [{"role": "model", "parts": ["files/a"]}])
+
+        rest = contents.without_files_of(Contents.parse(None, "files/a", []))
+
+        assert rest.by_name() == [{"role": "user", "parts": [{"text": "What?"}]}]
+
+    def test_follow_others_with_the_files_of_both(self):
+        both = Contents.parse("What?", "files/b").after(Contents.parse(None, "files/a", []))
+
+        assert [part for turn in both.by_name() for part in turn["parts"]] == [
+            {"file": "files/a"}, {"file": "files/b"}, {"text": "What?"},
+        ]  # fmt: skip
+        assert both.names == ["files/a", "files/b"]

@@ -20,6 +20,7 @@ CLEANUP = "gemini_files_cleanup"
 BATCH = "gemini_files_batch"
 HANDBOOK = "gemini_files_handbook"
 ONE_TASK = "gemini_files_one_task"
+CACHED_VIDEO = "gemini_files_cached_video"
 INVOICES = sorted(path.name for path in (EXAMPLE_DAGS / "media" / "invoices").glob("*.pdf"))
 
 
@@ -51,7 +52,10 @@ def states(run) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("dag_id", [dag_id for dag_id in DAG_IDS if dag_id not in (CLEANUP, BATCH, HANDBOOK, ONE_TASK)])
+OWN_TESTS = {CLEANUP, BATCH, HANDBOOK, ONE_TASK, CACHED_VIDEO}
+
+
+@pytest.mark.parametrize("dag_id", [dag_id for dag_id in DAG_IDS if dag_id not in OWN_TESTS])
 def test_example_succeeds_and_leaves_no_files(dag_id, emulator):
     run = load(dag_id).test()
 
@@ -93,6 +97,44 @@ def test_batch_answers_in_the_order_of_the_files_and_leaves_only_its_result_file
     # The service refuses to delete what it has generated.
     [left] = [file for project in emulator.emulator.projects.values() for file in project.files()]
     assert left.source == "GENERATED"
+
+
+def test_cached_video_is_sent_and_paid_once_for_ten_prompts(emulator, hook):
+    dag = load(CACHED_VIDEO)
+
+    run = dag.test()
+
+    assert set.union(*states(run).values()) == {"success"}
+    assert run.state == "success"
+    calls = [entry["call"] for entry in emulator.journal]
+    assert [calls.count(call) for call in ("create_cache", "get_cache", "generate", "delete_cache")] == [1, 0, 10, 1]
+    parts = [[part for turn in body["contents"] for part in turn["parts"]] for body in sent_to_models(emulator)]
+    assert sorted(part["text"] for [part] in parts) == sorted(sys.modules[CACHED_VIDEO].PROMPTS)
+    asked = [ti for ti in run.get_task_instances() if ti.task_id == "ask"]
+    responses = [ti.xcom_pull(task_ids="ask", key="response", map_indexes=ti.map_index) for ti in asked]
+    assert all(response["usage"]["cached"] > 1_500 for response in responses)
+    assert hook.list_caches() == []
+    assert emulator.usage() == {"files": 0, "bytes": 0}
+
+
+def test_video_that_is_too_short_for_a_cache_is_sent_with_each_prompt(emulator):
+    words = "Cached content is too small. total_token_count=600, min_total_token_count=1024"
+    body = {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": words}}
+    emulator.faults.add("create_cache", "status", status=400, body=body)
+
+    load(CACHED_VIDEO)
+    module = sys.modules[CACHED_VIDEO]
+    module.PROMPTS = module.PROMPTS[:2]
+
+    run = module.gemini_files_cached_video().test()
+
+    assert set.union(*states(run).values()) == {"success"}
+    sent = sent_to_models(emulator)
+    assert len(sent) == 2
+    for body in sent:
+        assert "fileData" in body["contents"][0]["parts"][0]
+        assert body["systemInstruction"]["parts"][0]["text"].startswith("Answer in one sentence.")
+    assert emulator.usage() == {"files": 0, "bytes": 0}
 
 
 def result_of(run, task_id: str, key: str = "return_value"):

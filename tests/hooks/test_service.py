@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+from dataclasses import replace
 
 import pytest
 from support import API_KEY
@@ -12,7 +13,7 @@ from support import API_KEY
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.hooks import service as service_module
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.hooks.requests import FILES
+from airflow_provider_gemini_files.hooks.requests import FILES, PING
 from airflow_provider_gemini_files.hooks.service import GeminiService
 
 #: Whether google-genai is 3.x.
@@ -196,6 +197,33 @@ class TestRetries:
             service.call(paid, repeat_unanswered=repeat)
 
         assert len(made) == calls
+
+
+class TestWhetherARequestMayHaveBeenCarriedOut:
+    def test_it_may_if_its_response_did_not_arrive(self, service, emulator):
+        emulator.faults.add("list", "reset")
+
+        with pytest.raises(e.GeminiServiceError) as raised:
+            service.files_client.ping()
+
+        assert raised.value.unanswered
+
+    def test_it_may_if_its_own_timeout_has_passed(self, service, emulator):
+        emulator.faults.add("list", "drip", seconds=0.05)
+
+        with pytest.raises(e.GeminiServiceError, match=r"did not end within 0\.01 s|ReadTimeout") as raised:
+            service.files_client.send(replace(PING, timeout=0.01))
+
+        assert raised.value.unanswered
+
+    def test_it_was_not_if_no_connection_could_be_opened(self, connect):
+        connect(host="http://127.0.0.1:9")
+
+        with pytest.raises(e.GeminiServiceError) as raised:
+            GeminiService("gemini_default").files_client.ping()
+
+        assert raised.value.unreachable
+        assert not raised.value.unanswered
 
 
 class TestTheClockOfTheService:

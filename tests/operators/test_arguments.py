@@ -7,14 +7,14 @@ import inspect
 import pytest
 from airflow.sdk import BaseOperator
 
-from airflow_provider_gemini_files.operators import content, files, storage
+from airflow_provider_gemini_files.operators import caches, content, files, storage
 from airflow_provider_gemini_files.sensors import files as file_sensors
 from airflow_provider_gemini_files.sensors import storage as storage_sensors
 
 OPERATORS = sorted(
     {
         kind
-        for module in (content, files, storage, file_sensors, storage_sensors)
+        for module in (caches, content, files, storage, file_sensors, storage_sensors)
         for kind in vars(module).values()
         if inspect.isclass(kind)
         and issubclass(kind, BaseOperator)

@@ -101,6 +101,7 @@ def test_fields_that_an_author_varies_are_templated():
     assert set(GeminiGenerateContentOperator.template_fields) == {
         "prompt", "files", "contents", "model", "system_instruction", "gemini_conn_id", "generation_config",
         "max_input_tokens", "output_path", "output_conn_id", "file_search", "source_conn_id", "gcp_conn_id",
+        "cached_content",
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import assert_type
 
 from airflow.sdk import DAG
 
+from airflow_provider_gemini_files.caches.cache import GeminiCache
 from airflow_provider_gemini_files.content.answer import Answer
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.dags.cleanup import build_cleanup_dag
@@ -31,7 +32,9 @@ from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage
+from airflow_provider_gemini_files.hooks.ask import Asked
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.operators.caches import GeminiCreateCacheOperator, GeminiDeleteCacheOperator
 from airflow_provider_gemini_files.operators.content import GeminiCountTokensOperator, GeminiGenerateContentOperator
 from airflow_provider_gemini_files.operators.files import (
     GeminiDeleteFileOperator,
@@ -136,6 +139,19 @@ def hook_content(hook: GeminiFilesHook, file: GeminiFile, schema: Schema) -> Non
     hook.generate_content("What happens here?", temperature=0)  # type: ignore[call-arg]
 
 
+def hook_caches(hook: GeminiFilesHook, file: GeminiFile, cache: GeminiCache) -> None:
+    assert_type(hook.create_cache(file, model="gemini-3.5-flash", ttl=timedelta(hours=2)), GeminiCache)
+    assert_type(hook.create_cache(contents=["a text"], system_instruction="Be short.", ttl=60), GeminiCache)
+    assert_type(hook.get_cache("cachedContents/abc"), GeminiCache)
+    assert_type(hook.list_caches(), list[GeminiCache])
+    assert_type(hook.delete_cache(cache), bool)
+    assert_type(hook.ask("What happens here?", cached_content=cache), Asked)
+    assert_type(cache.tokens, int | None)
+
+    hook.create_cache(file, "gemini-3.5-flash")  # type: ignore[call-arg]
+    hook.get_cache(1)  # type: ignore[arg-type]
+
+
 def hook_connection() -> None:
     assert_type(GeminiFilesHook(), GeminiFilesHook)
     assert_type(GeminiFilesHook("other").gemini_conn_id, str)
@@ -182,6 +198,11 @@ def operators() -> None:
         max_input_tokens=10_000,
     )
     GeminiCountTokensOperator(task_id="count", prompt="What happens here?", files=upload.output)
+    cache = GeminiCreateCacheOperator(
+        task_id="cache", files=upload.output, model="gemini-3.5-flash", ttl=timedelta(hours=1), on_too_small="fail"
+    )
+    GeminiGenerateContentOperator(task_id="ask", prompt="Who?", cached_content=cache.output, recreate_cache=False)
+    GeminiDeleteCacheOperator(task_id="delete", cache=["cachedContents/abc", None], ignore_missing=False)
     GeminiCleanupFilesOperator(task_id="cleanup", policy=RetentionPolicy(max_deletions=10), dry_run=True)
 
     GeminiUploadFileOperator(task_id="upload", source="/data/a.pdf", reuse="always")  # type: ignore[arg-type]
