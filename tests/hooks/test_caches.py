@@ -258,6 +258,15 @@ class TestUnansweredCreation:
 
         assert calls(emulator).count("create_cache") == 2
 
+    def test_is_not_looked_for_after_refusals_only(self, emulator, hook, clock):
+        emulator.faults.add("create_cache", "overloaded", times=None)
+
+        with pytest.raises(e.GeminiServiceError) as raised:
+            create(hook)
+
+        assert not raised.value.unanswered
+        assert calls(emulator) == ["list_caches", "create_cache", "create_cache"]
+
     def test_does_not_last_longer_than_the_timeout_of_the_connection(self, hook, mocker):
         send = mocker.spy(type(hook._service.files_client), "send")
 
