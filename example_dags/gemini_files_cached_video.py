@@ -45,7 +45,10 @@ PROMPTS = [
 def gemini_files_cached_video():
     # [START cached]
     upload = GeminiUploadFileOperator(
-        task_id="upload", source="{{ params.video }}", wait_for_active=True, deferrable=True
+        task_id="upload",
+        source="{{ params.video }}",
+        wait_for_active=True,
+        deferrable=True,
     )
 
     cache = GeminiCreateCacheOperator(

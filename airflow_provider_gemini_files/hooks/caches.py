@@ -175,7 +175,7 @@ class CacheCalls:
         """Return a new cache, or an older one that another task has created meanwhile; the new one is deleted then."""
         twins = self._twins(spec, gone)
         # The new cache may not be in the list yet.
-        if not twins or created.name in (twins[0].name, gone):
+        if not twins or twins[0].name == created.name:
             return created
         self._log.info("%s is older than %s, which is deleted.", twins[0].name, created.name)
         try:

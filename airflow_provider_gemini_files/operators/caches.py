@@ -47,7 +47,8 @@ class GeminiCreateCacheOperator(GeminiOperator):
     :param model: the only model that can use the cache; the connection's if None. Models from Gemini 4 on have no
         caches (templated).
     :param ttl: how long the cache lives, in seconds or as a timedelta. Its storage is billed by tokens and hours.
-    :param on_too_small: ``"fail"``: fail if the contents have too few tokens for a cache.
+    :param on_too_small: ``"skip"``: if the contents have too few tokens for a cache, succeed without one. ``"fail"``:
+        fail.
     """
 
     template_fields: Sequence[str] = ("files", "contents", "model", "system_instruction", "gemini_conn_id")
@@ -89,7 +90,7 @@ class GeminiCreateCacheOperator(GeminiOperator):
         except GeminiCacheTooSmallError as error:
             if self.on_too_small == "fail":
                 raise
-            self._skip(CacheRecipe.of(spec, None, self.gemini_conn_id), error)
+            self._check_skippable(spec, error)
         recipe = CacheRecipe.of(spec, cache, self.gemini_conn_id)
         context["ti"].xcom_push(_KEY, recipe.to_dict())
         if cache is None:
@@ -120,12 +121,13 @@ class GeminiCreateCacheOperator(GeminiOperator):
             label=f"{ti.dag_id}.{ti.task_id}",
         )
 
-    def _skip(self, recipe: CacheRecipe, error: GeminiCacheTooSmallError) -> None:
+    def _check_skippable(self, spec: CacheSpec, error: GeminiCacheTooSmallError) -> None:
         """
         Log that there is no cache.
 
         :raises GeminiCacheTooSmallError: if the requests could not send what it would hold.
         """
+        recipe = CacheRecipe.of(spec, None, self.gemini_conn_id)
         if not recipe.recreatable:
             raise GeminiCacheTooSmallError(
                 f"{error} The cache cannot be skipped, as requests could not send what it would hold: {recipe.reason}",
@@ -246,11 +248,11 @@ class GeminiDeleteCacheOperator(GeminiOperator):
         several = isinstance(self.cache, Iterable) and not isinstance(self.cache, str | Mapping)
         given = list(self.cache) if several else [self.cache]
         recorded = RecordedCaches(context)
-        found = [recorded.recipe_of(cache) for cache in given if not is_no_cache(cache)]
-        for recipe in found:
-            if recipe:
-                recipe.check_connection(self.gemini_conn_id)
-        return [recipe for recipe in found if recipe and recipe.name]
+        recipes = [recorded.recipe_of(cache) for cache in given if not is_no_cache(cache)]
+        created = [recipe for recipe in recipes if recipe and recipe.name]
+        for recipe in created:
+            recipe.check_connection(self.gemini_conn_id)
+        return created
 
     def _recreated(self, recipes: Sequence[CacheRecipe], errors: list[GeminiFilesError]) -> list[str]:
         """Return the names of caches that requests have created in place of others; an error does not stop the rest."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import struct
 import sys
 import tempfile
 
@@ -99,15 +100,21 @@ def test_batch_answers_in_the_order_of_the_files_and_leaves_only_its_result_file
     assert left.source == "GENERATED"
 
 
-def test_cached_video_is_sent_and_paid_once_for_ten_prompts(emulator, hook):
-    dag = load(CACHED_VIDEO)
+def cached_video(prompts: int) -> DAG:
+    """Return the example with some of its prompts, each of which is a task."""
+    load(CACHED_VIDEO)
+    module = sys.modules[CACHED_VIDEO]
+    module.PROMPTS = module.PROMPTS[:prompts]
+    return module.gemini_files_cached_video()
 
-    run = dag.test()
+
+def test_cached_video_is_sent_and_paid_once_for_all_prompts(emulator, hook):
+    run = cached_video(prompts=3).test()
 
     assert set.union(*states(run).values()) == {"success"}
     assert run.state == "success"
     calls = [entry["call"] for entry in emulator.journal]
-    assert [calls.count(call) for call in ("create_cache", "get_cache", "generate", "delete_cache")] == [1, 0, 10, 1]
+    assert [calls.count(call) for call in ("create_cache", "get_cache", "generate", "delete_cache")] == [1, 0, 3, 1]
     parts = [[part for turn in body["contents"] for part in turn["parts"]] for body in sent_to_models(emulator)]
     assert sorted(part["text"] for [part] in parts) == sorted(sys.modules[CACHED_VIDEO].PROMPTS)
     asked = [ti for ti in run.get_task_instances() if ti.task_id == "ask"]
@@ -117,16 +124,14 @@ def test_cached_video_is_sent_and_paid_once_for_ten_prompts(emulator, hook):
     assert emulator.usage() == {"files": 0, "bytes": 0}
 
 
-def test_video_that_is_too_short_for_a_cache_is_sent_with_each_prompt(emulator):
-    words = "Cached content is too small. total_token_count=600, min_total_token_count=1024"
-    body = {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": words}}
-    emulator.faults.add("create_cache", "status", status=400, body=body)
+def test_video_that_is_too_short_for_a_cache_is_sent_with_each_prompt(emulator, tmp_path):
+    dag = cached_video(prompts=2)
+    video = bytearray(sys.modules[CACHED_VIDEO].VIDEO.read_bytes())
+    # Three seconds, by the header that has the length.
+    struct.pack_into(">II", video, video.index(b"mvhd") + 16, 1000, 3000)
+    (tmp_path / "short.mp4").write_bytes(video)
 
-    load(CACHED_VIDEO)
-    module = sys.modules[CACHED_VIDEO]
-    module.PROMPTS = module.PROMPTS[:2]
-
-    run = module.gemini_files_cached_video().test()
+    run = dag.test(run_conf={"video": str(tmp_path / "short.mp4")})
 
     assert set.union(*states(run).values()) == {"success"}
     sent = sent_to_models(emulator)

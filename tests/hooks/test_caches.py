@@ -136,22 +136,11 @@ class TestCreation:
         assert calls(emulator).count("create_cache") == 2
 
     def test_too_small_contents_are_an_error_with_their_tokens(self, emulator, hook):
-        emulator.faults.add("create_cache", "status", status=400, body=TOO_SMALL)
-
         with pytest.raises(e.GeminiCacheTooSmallError) as raised:
-            create(hook)
+            create(hook, "x" * 4092)
 
-        assert (raised.value.tokens, raised.value.minimum) == (7, 1024)
+        assert (raised.value.tokens, raised.value.minimum) == (1023, 1024)
         assert calls(emulator).count("create_cache") == 1
-
-
-TOO_SMALL = {
-    "error": {
-        "code": 400,
-        "status": "INVALID_ARGUMENT",
-        "message": "Cached content is too small. total_token_count=7, min_total_token_count=1024",
-    }
-}
 
 
 class TestLaterAttempt:
@@ -268,6 +257,15 @@ class TestUnansweredCreation:
         create(hook)
 
         assert calls(emulator).count("create_cache") == 2
+
+    def test_is_not_looked_for_after_refusals_only(self, emulator, hook, clock):
+        emulator.faults.add("create_cache", "overloaded", times=None)
+
+        with pytest.raises(e.GeminiServiceError) as raised:
+            create(hook)
+
+        assert not raised.value.unanswered
+        assert calls(emulator) == ["list_caches", "create_cache", "create_cache"]
 
     def test_does_not_last_longer_than_the_timeout_of_the_connection(self, hook, mocker):
         send = mocker.spy(type(hook._service.files_client), "send")

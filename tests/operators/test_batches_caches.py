@@ -106,17 +106,17 @@ def test_each_request_names_the_cache_and_is_answered_from_it(emulator, batch, c
     assert [row["files"] for row in rows(output)] == [[manual.name]] * 2
 
 
-def test_requests_of_a_skipped_cache_send_what_it_would_hold(emulator, batch, create, manual, output, context, ti):
-    words = "Cached content is too small. total_token_count=7, min_total_token_count=1024"
-    body = {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": words}}
-    emulator.faults.add("create_cache", "status", status=400, body=body)
-    create(system_instruction="Be short.")
+def test_requests_of_a_skipped_cache_send_what_it_would_hold(
+    emulator, hook, batch, create, text_file, output, context, ti
+):
+    note = hook.upload_file(text_file)
+    assert create(files=note.name, system_instruction="Be short.") is None
 
     batch(cached_content=ti.pushed["cache"]).execute(context)
 
     for request in requests(emulator):
         assert "cachedContent" not in request
-        assert request["contents"][0]["parts"][0]["fileData"]["fileUri"] == manual.uri
+        assert request["contents"][0]["parts"][0]["fileData"]["fileUri"] == note.uri
         assert request["systemInstruction"]["parts"] == [{"text": "Be short."}]
     assert [row["error"] for row in rows(output)] == [None, None]
 

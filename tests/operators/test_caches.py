@@ -28,13 +28,6 @@ from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperat
 
 MODEL = "gemini-3.5-flash"
 HOUR = 3600.0
-TOO_SMALL = {
-    "error": {
-        "code": 400,
-        "status": "INVALID_ARGUMENT",
-        "message": "Cached content is too small. total_token_count=7, min_total_token_count=1024",
-    }
-}
 GONE = {
     "error": {
         "code": 403,
@@ -90,6 +83,12 @@ def manual(hook: GeminiFilesHook, tmp_path: Any) -> GeminiFile:
 
 
 @pytest.fixture
+def note(hook: GeminiFilesHook, text_file: Any) -> GeminiFile:
+    """Return a file that is too small for a cache."""
+    return hook.upload_file(text_file)
+
+
+@pytest.fixture
 def create(context: dict[str, Any], ti: Any, emulator: GeminiEmulator) -> Callable[..., Any]:
     """Return a function that runs a task that creates a cache; tasks downstream then see what it has pushed."""
 
@@ -98,15 +97,6 @@ def create(context: dict[str, Any], ti: Any, emulator: GeminiEmulator) -> Callab
         name = GeminiCreateCacheOperator(task_id=task_id, **{"model": MODEL, **arguments}).execute(context)
         ti.upstream[task_id, "cache"] = [ti.pushed["cache"]]
         return name
-
-    return run
-
-
-@pytest.fixture
-def create_skipped(create: Callable[..., Any], emulator: GeminiEmulator) -> Callable[..., Any]:
-    def run(**arguments: Any) -> Any:
-        emulator.faults.add("create_cache", "status", status=400, body=TOO_SMALL)
-        return create(**arguments)
 
     return run
 
@@ -186,29 +176,27 @@ class TestCreate:
         with pytest.raises(e.GeminiFileGoneError):
             create(files=file.name, contents=["other"], reupload_expired=False)
 
-    def test_too_small_contents_are_skipped(self, create_skipped, ti):
-        assert create_skipped(contents=["short"], system_instruction="Be short.") is None
+    def test_too_small_contents_are_skipped(self, create, ti):
+        assert create(contents=["short"], system_instruction="Be short.") is None
 
         recipe = CacheRecipe.read(ti.pushed["cache"])
         assert (recipe.name, recipe.model, recipe.recreatable) == (None, MODEL, True)
         assert recipe.held.by_name() == [{"role": "user", "parts": [{"text": "short"}]}]
         assert recipe.system_instruction == "Be short."
 
-    def test_log_says_what_a_skipped_cache_lacks_and_what_follows(self, emulator, context, mocker):
-        emulator.faults.add("create_cache", "status", status=400, body=TOO_SMALL)
-
-        [line] = warnings_of(mocker, context, contents=["short"])
+    def test_log_says_what_a_skipped_cache_lacks_and_what_follows(self, context, mocker):
+        [line] = warnings_of(mocker, context, contents=["x" * 28])
 
         assert "have 7 tokens, and a cache has at least 1024" in line
         assert "send everything themselves" in line
 
-    def test_too_small_contents_are_an_error_if_asked_for(self, create_skipped):
+    def test_too_small_contents_are_an_error_if_asked_for(self, create):
         with pytest.raises(e.GeminiCacheTooSmallError, match="total_token_count=7"):
-            create_skipped(contents=["short"], on_too_small="fail")
+            create(contents=["x" * 28], on_too_small="fail")
 
-    def test_too_small_contents_that_requests_could_not_send_are_an_error(self, create_skipped, ti):
+    def test_too_small_contents_that_requests_could_not_send_are_an_error(self, create, ti):
         with pytest.raises(e.GeminiCacheTooSmallError, match=r"cannot be skipped.*inline data") as raised:
-            create_skipped(contents=[{"data": b"x", "mime_type": "image/png"}])
+            create(contents=[{"data": b"x", "mime_type": "image/png"}])
 
         assert raised.value.minimum == 1024
         assert "cache" not in ti.pushed
@@ -344,36 +332,36 @@ class TestRequestThatUsesACache:
 
 
 class TestRequestWithoutCache:
-    def test_of_a_skipped_cache_sends_what_it_would_hold(self, emulator, create_skipped, manual, context, ti):
-        create_skipped(files=manual.name, contents=["In English."], system_instruction="Be short.")
+    def test_of_a_skipped_cache_sends_what_it_would_hold(self, emulator, create, note, context, ti):
+        create(files=note.name, contents=["In English."], system_instruction="Be short.")
 
-        rendered(ask(prompt="What?", files=manual.name), None).execute(context)
+        rendered(ask(prompt="What?", files=note.name), None).execute(context)
 
-        assert parts_sent(emulator) == [{"text": "In English."}, shown(manual), {"text": "What?"}]
+        assert parts_sent(emulator) == [{"text": "In English."}, shown(note), {"text": "What?"}]
         [body] = sent_to_models(emulator)
         assert body["systemInstruction"]["parts"] == [{"text": "Be short."}]
         assert ti.pushed["response"]["model_version"] == MODEL
         assert "cached_content" not in ti.pushed["response"]
 
-    def test_of_a_skipped_cache_is_the_same_with_its_xcom(self, emulator, create_skipped, manual, context, ti):
-        create_skipped(files=manual.name)
+    def test_of_a_skipped_cache_is_the_same_with_its_xcom(self, emulator, create, note, context, ti):
+        create(files=note.name)
         ti.upstream.clear()
 
         ask(prompt="What?", cached_content=ti.pushed["cache"]).execute(context)
 
-        assert parts_sent(emulator) == [shown(manual), {"text": "What?"}]
+        assert parts_sent(emulator) == [shown(note), {"text": "What?"}]
 
-    def test_of_a_skipped_cache_refuses_the_same_arguments(self, emulator, create_skipped, manual, context):
-        create_skipped(files=manual.name)
+    def test_of_a_skipped_cache_refuses_the_same_arguments(self, emulator, create, note, context):
+        create(files=note.name)
 
         with pytest.raises(e.GeminiInputError, match=r"system_instruction.*a skipped cache"):
             rendered(ask(prompt="What?", system_instruction="Be long."), "None").execute(context)
 
         assert calls(emulator, "generate") == 0
 
-    def test_of_several_skipped_caches_does_not_guess(self, create_skipped, context):
-        create_skipped(contents=["one"])
-        create_skipped(contents=["two"], task_id="other")
+    def test_of_several_skipped_caches_does_not_guess(self, create, context):
+        create(contents=["one"])
+        create(contents=["two"], task_id="other")
 
         with pytest.raises(e.GeminiInputError, match=r"2 caches were skipped.*cache.output\['cache'\]"):
             rendered(ask(prompt="What?"), None).execute(context)
@@ -388,10 +376,8 @@ class TestRequestWithoutCache:
         assert body["systemInstruction"]["parts"] == [{"text": "Be short."}]
         assert "cachedContent" not in body
 
-    def test_does_not_read_what_tasks_upstream_have_skipped_if_it_uses_no_cache(
-        self, emulator, create_skipped, context
-    ):
-        create_skipped(contents=["one"])
+    def test_does_not_read_what_tasks_upstream_have_skipped_if_it_uses_no_cache(self, emulator, create, context):
+        create(contents=["one"])
 
         ask(prompt="What?").execute(context)
 
@@ -457,10 +443,12 @@ class TestCacheThatIsGone:
         assert calls(emulator, "start") == 2
         assert ti.pushed["response"]["usage"]["cached"] > 0
 
-    def test_is_left_out_if_its_contents_have_become_too_small(self, emulator, hook, create, manual, context, ti):
+    def test_is_left_out_if_the_service_asks_for_more_tokens_by_now(self, emulator, hook, create, manual, context, ti):
         name = create(files=manual.name, system_instruction="Be short.")
         hook.delete_cache(name)
-        emulator.faults.add("create_cache", "status", status=400, body=TOO_SMALL)
+        words = "Cached content is too small. total_token_count=1800, min_total_token_count=2048"
+        body = {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": words}}
+        emulator.faults.add("create_cache", "status", status=400, body=body)
 
         ask(prompt="What?", cached_content=name).execute(context)
 
@@ -570,8 +558,8 @@ class TestDelete:
         assert delete(nothing).execute(context) == {"deleted": [], "missing": []}
         assert emulator.journal == []
 
-    def test_xcom_of_a_skipped_cache_needs_no_deletion(self, create_skipped, context, ti):
-        create_skipped(contents=["short"])
+    def test_xcom_of_a_skipped_cache_needs_no_deletion(self, create, context, ti):
+        create(contents=["short"])
 
         assert delete(ti.pushed["cache"]).execute(context) == {"deleted": [], "missing": []}
 
