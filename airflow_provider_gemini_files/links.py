@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.file_search.resources import parse_documents, parse_store
 from airflow_provider_gemini_files.files.reference import listed_files, parse_names
 
 #: A URL has a limited length.
-_MAX_FILES = 50
+_MAX_NAMES = 50
 
 
 class GeminiFileLink(BaseOperatorLink):
@@ -30,7 +31,21 @@ class GeminiFileLink(BaseOperatorLink):
             names = parse_names(_files_of(operator, ti_key))
         except GeminiInputError:
             return None
-        return _page(conn_id=operator.gemini_conn_id, file=names[:_MAX_FILES])
+        return _page(conn_id=operator.gemini_conn_id, file=names[:_MAX_NAMES])
+
+
+class GeminiFileSearchStoreLink(BaseOperatorLink):
+    """Leads to the rows of the file search stores that a task works with."""
+
+    name = "Gemini file search store"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str | None:  # type: ignore[override]
+        """Return the link; None if no store is known."""
+        try:
+            names = _stores_of(operator, ti_key)
+        except GeminiInputError:
+            return None
+        return _page(conn_id=operator.gemini_conn_id, tab="stores", store=names[:_MAX_NAMES]) if names else None
 
 
 class GeminiBatchLink(BaseOperatorLink):
@@ -44,7 +59,7 @@ class GeminiBatchLink(BaseOperatorLink):
             names = parse_names([file for file in listed_files(operator.linked_files or operator.files) if file])
         except GeminiInputError:
             return None
-        return _page(conn_id=operator.gemini_conn_id, file=names[:_MAX_FILES])
+        return _page(conn_id=operator.gemini_conn_id, file=names[:_MAX_NAMES])
 
 
 class GeminiCleanupReportLink(BaseOperatorLink):
@@ -71,6 +86,18 @@ def _files_of(operator: Any, ti: Any) -> Any:
     # An upload pushes one of the two; which of them was decided when it found its sources.
     pushed = (ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index) for key in ("files", "file"))
     return next((files for files in pushed if files), None)
+
+
+def _stores_of(operator: Any, ti: Any) -> list[str]:
+    """Return the stores that an operator was given, or those of its documents; else those that it has returned."""
+    if hasattr(operator, "store"):
+        return [parse_store(operator.store)]
+    if hasattr(operator, "document"):
+        given = operator.document
+        documents = parse_documents([one for one in (given if isinstance(given, list) else [given]) if one])
+        return list(dict.fromkeys(document.partition("/documents/")[0] for document in documents))
+    returned = ti.xcom_pull(task_ids=ti.task_id, key="return_value", map_indexes=ti.map_index)
+    return [parse_store(store) for store in (returned if isinstance(returned, list) else [returned])]
 
 
 def _page(**query: Any) -> str:

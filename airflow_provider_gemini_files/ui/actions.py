@@ -20,7 +20,7 @@ from airflow_provider_gemini_files.files.retention import Plan
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.runs import database_lookup
 from airflow_provider_gemini_files.ui import audit
-from airflow_provider_gemini_files.ui.listings import Listing
+from airflow_provider_gemini_files.ui.files import FileListing
 
 #: Files in one request. The page sends several requests, so that each one is short and progress is visible.
 MAX_FILES = 100
@@ -77,7 +77,7 @@ def default_policy() -> dict[str, Any]:
     }
 
 
-def dry_run(listing: Listing, options: CleanupOptions) -> dict[str, Any]:
+def dry_run(listing: FileListing, options: CleanupOptions) -> dict[str, Any]:
     """
     Return what a cleanup would delete, file by file, and what it would keep, by reason.
 
@@ -91,7 +91,7 @@ def dry_run(listing: Listing, options: CleanupOptions) -> dict[str, Any]:
     }
 
 
-def delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: str) -> Results:
+def delete(conn_id: str, listing: FileListing | None, names: Sequence[str], user: str) -> Results:
     """
     Delete files, and write each deletion to the audit log as it happens.
 
@@ -102,7 +102,7 @@ def delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: st
     return Results(_delete(conn_id, listing, parse_names(names), user, audit.DELETE_EVENT))
 
 
-def cleanup(conn_id: str, listing: Listing, request: CleanupRequest, user: str) -> Results:
+def cleanup(conn_id: str, listing: FileListing, request: CleanupRequest, user: str) -> Results:
     """
     Delete those of the files from a dry run that the policy still selects, as :func:`delete` does.
 
@@ -119,13 +119,13 @@ def cleanup(conn_id: str, listing: Listing, request: CleanupRequest, user: str) 
     return Results([*_delete(conn_id, listing, due, user, audit.CLEANUP_EVENT), *unlisted], kept)
 
 
-def _plan(listing: Listing, options: CleanupOptions) -> Plan:
+def _plan(listing: FileListing, options: CleanupOptions) -> Plan:
     """Return what a policy decides about each file of a listing, with the present states of the runs."""
     hook = GeminiFilesHook(listing.conn_id)
     return hook.storage.plan_cleanup(RetentionPolicy.of(options.policy), database_lookup, listing.files)[1]
 
 
-def _delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: str, event: str) -> list[Deletion]:
+def _delete(conn_id: str, listing: FileListing | None, names: Sequence[str], user: str, event: str) -> list[Deletion]:
     hook = GeminiFilesHook(conn_id)
     # An invalid connection fails here, before anything is deleted.
     api_key = hook.connection.api_key if names else ""

@@ -125,7 +125,8 @@ def test_every_route_requires_login_and_changes_require_same_origin(
 ):
     store.seed(*three)
     files = f"/api/connections/{store.conn_id}/files"
-    for path in ("/", "/static/page.js", "/api/connections", files):
+    others = [f"/api/connections/{store.conn_id}/{name}" for name in ("stores", "documents?store=fileSearchStores/a")]
+    for path in ("/", "/static/page.js", "/api/connections", files, *others):
         assert httpx.get(f"{airflow.url}/gemini-files{path}").status_code == 401
     assert change(airflow, store, "delete", user=None).status_code == 401
     listed = httpx.get(f"{airflow.url}/gemini-files{files}", headers=airflow.headers)
@@ -220,9 +221,49 @@ def test_page_is_fast_with_5000_files(page: Page, store: Store):
     assert page.files() == ["files/f4999"]
 
 
+def test_viewer_can_open_stores_and_see_where_their_documents_come_from(
+    page: Page, store: Store, deployment: str, service: GeminiEmulator
+):
+    service.settings.job_seconds = 0
+    handbook, notes = "fileSearchStores/handbook-1", "fileSearchStores/notes-2"
+    store.seed({"name": f"{notes}/documents/a"}, {"name": handbook})
+    kept_by = {"airflow_fingerprint": "1", "airflow_owner": f"{deployment}/handbook_sync/sync"}
+    store.add_document(handbook, SCRIPT, {"airflow_source": "s3://handbook/first.pdf", **kept_by})
+    page.login("viewer")
+    page.open(store.conn_id, tab="stores", store=[notes, "fileSearchStores/gone"])
+    page.one("#stores tbody tr")
+
+    # The linked store comes first, and the other one is named.
+    assert page.rows("stores") == [notes, handbook]
+    assert page.one("tr.linked").get_attribute("id") == notes
+    assert "fileSearchStores/gone not found" in page.one(".notice").text
+    [of_notes, of_handbook] = [row.text for row in page.all("#stores tbody tr")]
+    assert "1 active" in of_notes
+    assert "Other tool" in of_notes
+    assert "handbook_sync \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} sync" in of_handbook
+
+    page.all("#stores tbody th a")[1].click()
+    document = page.one("#documents tbody tr").text
+    assert SCRIPT in document
+    assert "s3://handbook/first.pdf" in document
+    assert "documents=" in page.driver.current_url
+    # The link was hidden with its table, so the focus is on the tab.
+    assert page.driver.switch_to.active_element.text == "Stores"
+    page.driver.refresh()
+    page.one("#documents tbody tr")
+    page.driver.find_element(By.PARTIAL_LINK_TEXT, "All stores").click()
+    page.until(lambda: page.all("#stores tbody tr"))
+    page.driver.back()
+    page.one("#documents tbody tr")
+    page.driver.find_element(By.LINK_TEXT, "Files").click()
+    page.one("#files .state")
+    page.open(store.conn_id, tab="stores", documents="fileSearchStores/gone")
+    assert "'fileSearchStores/gone' was not found" in page.one(".notice.error").text
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_page_and_dialogs_have_no_accessibility_violations(page: Page, store: Store, three: list[dict], theme: str):
-    store.seed(*three)
+    store.seed(*three, {"name": "fileSearchStores/seeded/documents/a"})
     page.driver.execute_script("localStorage.theme = arguments[0]", theme)
     page.open(store.conn_id, file="files/beta")
     page.one("#files tbody tr.linked")
@@ -237,11 +278,22 @@ def test_page_and_dialogs_have_no_accessibility_violations(page: Page, store: St
     page.press("Preview")
     page.until(lambda: page.buttons("Delete 1 file"))
     assert violations(page) == []
+    page.press("Cancel")
+    for tab in ("Stores", "No display name"):
+        page.driver.find_element(By.PARTIAL_LINK_TEXT, tab).click()
+        page.one(":is(#stores, #documents) tbody tr")
+        assert violations(page) == []
+    # Rows are cards.
+    page.driver.set_window_size(390, 900)
+    assert violations(page) == []
+    page.driver.set_window_size(1440, 900)
 
 
 def test_empty_project_and_missing_permissions_are_explained(page: Page, store: Store):
     page.open(store.conn_id)
     assert page.one("#files .state").text.startswith("No files")
+    page.driver.find_element(By.LINK_TEXT, "Stores").click()
+    assert page.one("#stores .state").text.startswith("No stores")
     page.open("no_such_connection")
     error = page.one(".notice.error")
     assert "Connection not found" in error.text

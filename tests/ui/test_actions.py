@@ -18,7 +18,8 @@ from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.policy import RunState
 from airflow_provider_gemini_files.ui import actions, audit
 from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest, SelectedFiles
-from airflow_provider_gemini_files.ui.listings import Listing
+from airflow_provider_gemini_files.ui.files import FileListing
+from airflow_provider_gemini_files.ui.owners import OwnerRuns
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
@@ -29,11 +30,11 @@ FOREIGN = "files/foreign"
 
 
 @pytest.fixture
-def listing(emulator, hook) -> Listing:
+def listing(emulator, hook) -> FileListing:
     """Return a listing of a file of a finished run and a file of another tool."""
     owned = {"name": OWNED, "display_name": f"a.txt{OWNER.mark()}", "age": 90_000}
     seed(emulator.base_url, owned, {"name": FOREIGN, "age": 90_000})
-    return Listing(time.time(), CONN_ID, tuple(hook.list_files()), 20 << 30, {})
+    return FileListing(time.time(), CONN_ID, tuple(hook.list_files()), 20 << 30, OwnerRuns({}))
 
 
 @pytest.fixture

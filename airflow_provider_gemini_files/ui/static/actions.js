@@ -1,11 +1,11 @@
 // The buttons beside the search, for users who may edit the connection: clean up, and delete the selected files.
 import { post } from "./api.js";
+import { ownerCell } from "./cells.js";
 import { openCleanup } from "./cleanup.js";
 import { DeletionList, openDialog, run } from "./dialog.js";
 import { el } from "./dom.js";
 import { total } from "./files.js";
 import { bytes, count } from "./format.js";
-import { ownerCell } from "./table.js";
 
 /** @import { GeminiFile, Shown } from "./types.js" */
 
