@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from airflow_provider_gemini_files.common.concurrency import CONCURRENCY
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.files.cleanup_report import counted
 from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
@@ -20,19 +18,11 @@ from airflow_provider_gemini_files.files.retention import Plan
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.runs import database_lookup
 from airflow_provider_gemini_files.ui import audit
+from airflow_provider_gemini_files.ui.changes import Selected, outcomes
 from airflow_provider_gemini_files.ui.files import FileListing
-
-#: Files in one request. The page sends several requests, so that each one is short and progress is visible.
-MAX_FILES = 100
 
 #: Fields of a retention policy that the page's form has.
 _FORM_FIELDS = ("max_age", "max_age_finished", "high_watermark", "low_watermark", "include_shared", "include_foreign")
-
-
-class SelectedFiles(BaseModel):
-    """Names of the files that a user has selected."""
-
-    names: list[str] = Field(min_length=1, max_length=MAX_FILES)
 
 
 class CleanupOptions(BaseModel):
@@ -41,7 +31,7 @@ class CleanupOptions(BaseModel):
     policy: dict[str, Any]
 
 
-class CleanupRequest(CleanupOptions, SelectedFiles):
+class CleanupRequest(CleanupOptions, Selected):
     """Names of the files that a dry run has listed, and the policy of that dry run."""
 
 
@@ -131,26 +121,18 @@ def _delete(conn_id: str, listing: FileListing | None, names: Sequence[str], use
     api_key = hook.connection.api_key if names else ""
     files = {file.name: file for file in listing.files} if listing else {}
     deletions = []
-    for deletion in _deletions(hook, names):
+    for deletion in outcomes(lambda name: hook.delete_files([name])[0], names):
         error = deletion.error and type(deletion.error)(shown_text(deletion.error, (api_key,)))
         cleaned = replace(deletion, error=error)
-        audit.record(user, event, conn_id, cleaned, files.get(cleaned.name))
+        file = files.get(cleaned.name)
+        extra = {
+            "connection": conn_id,
+            "file": cleaned.name,
+            "display_name": file.display_name if file else None,
+            "size_bytes": file.size_bytes if file else None,
+            "outcome": cleaned.outcome,
+            "error": cleaned.error_text,
+        }
+        audit.record(user, f"{event}_file", file.owner if file else None, extra)
         deletions.append(cleaned)
     return deletions
-
-
-def _deletions(hook: GeminiFilesHook, names: Sequence[str]) -> Iterator[Deletion]:
-    """
-    Delete files, several at once, and yield each outcome as soon as it is known.
-
-    The first file is deleted alone: it opens the HTTP client that the threads share.
-    """
-    for name in names[:1]:
-        yield hook.delete_files([name])[0]
-    executor = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="gemini-page-delete")
-    try:
-        for future in as_completed([executor.submit(hook.delete_files, [name]) for name in names[1:]]):
-            yield future.result()[0]
-    finally:
-        # If an outcome cannot be written to the audit log, no further deletion may start.
-        executor.shutdown(cancel_futures=True)

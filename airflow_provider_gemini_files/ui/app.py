@@ -1,8 +1,8 @@
 """
 The routes of the page, mounted by Airflow's API server.
 
-Every route requires a logged-in user. Viewing requires the permission to view plugins; deleting files also requires the
-permission to edit the connection.
+Every route requires a logged-in user. Viewing requires the permission to view plugins; deleting files and cancelling
+jobs also require the permission to edit the connection.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Redirect
 
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
-from airflow_provider_gemini_files.ui import actions, audit
-from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest, Results, SelectedFiles
+from airflow_provider_gemini_files.ui import actions, audit, cancellations
+from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest, Results
+from airflow_provider_gemini_files.ui.batches import JobListing
+from airflow_provider_gemini_files.ui.changes import Selected
 from airflow_provider_gemini_files.ui.connections import connection_ids
 from airflow_provider_gemini_files.ui.files import FileListing
 from airflow_provider_gemini_files.ui.listings import FRESH_SECONDS, ListingCache, Snapshot
@@ -45,6 +47,7 @@ app = FastAPI(title="Gemini Files", docs_url=None, redoc_url=None, openapi_url=N
 file_listings = ListingCache("files", FileListing.read)
 store_listings = ListingCache("stores", StoreListing.read)
 document_listings = ListingCache("documents", DocumentListing.read)
+job_listings = ListingCache("batch jobs", JobListing.read)
 
 
 @app.middleware("http")
@@ -124,6 +127,14 @@ async def documents(connection_id: str, store: str, retry: bool = False) -> Resp
     return await _respond(snapshot, {"store": of_project.listing.row(listed), "more": more}, "documents")
 
 
+@app.get("/api/connections/{connection_id}/batches", dependencies=[CAN_VIEW, CAN_READ])
+async def batches(request: Request, connection_id: str, user: GetUserDep, retry: bool = False) -> Response:
+    """Return the batch jobs of a connection, as :func:`files` does."""
+    snapshot = await job_listings.snapshot(connection_id, retry=retry)
+    more = snapshot.listing.more if snapshot.listing else 0
+    return await _respond(snapshot, {"can_edit": await is_allowed("PUT", request, user), "more": more}, "batches")
+
+
 async def _respond(snapshot: Snapshot[Any], fields: dict[str, Any], rows: str) -> Response:
     """
     Return what is known about resources.
@@ -155,7 +166,7 @@ async def dry_run(connection_id: str, options: CleanupOptions) -> dict[str, Any]
 @app.post(
     "/api/connections/{connection_id}/delete", dependencies=[*CAN_EDIT, Depends(action_logging(audit.DELETE_EVENT))]
 )
-async def delete(connection_id: str, selected: SelectedFiles, user: GetUserDep) -> list[dict[str, Any]]:
+async def delete(connection_id: str, selected: Selected, user: GetUserDep) -> list[dict[str, Any]]:
     """Delete the selected files; return the outcome of each."""
     listing = (await file_listings.snapshot(connection_id)).listing
     return await _change(connection_id, lambda: actions.delete(connection_id, listing, selected.names, user.get_name()))
@@ -168,6 +179,19 @@ async def cleanup(connection_id: str, request: CleanupRequest, user: GetUserDep)
     """Delete the files from a dry run that the policy still selects; return the outcome of each."""
     listing = await _listing(connection_id)
     return await _change(connection_id, lambda: actions.cleanup(connection_id, listing, request, user.get_name()))
+
+
+@app.post(
+    "/api/connections/{connection_id}/cancel-batches",
+    dependencies=[*CAN_EDIT, Depends(action_logging(audit.CANCEL_EVENT))],
+)
+async def cancel_batches(connection_id: str, selected: Selected, user: GetUserDep) -> list[dict[str, Any]]:
+    """Cancel the selected jobs that have not ended; return the outcome of each."""
+    listing = (await job_listings.snapshot(connection_id)).listing
+    results = await asyncio.to_thread(cancellations.cancel, connection_id, listing, selected.names, user.get_name())
+    # A job that ends shows it a while later, so the page has to look again.
+    job_listings.expire(connection_id)
+    return results
 
 
 async def _listing(connection_id: str) -> FileListing:

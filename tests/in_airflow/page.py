@@ -45,6 +45,14 @@ class Store:
             start = client.post(url, headers=begin, json={"displayName": name, "customMetadata": entries})
             client.post(start.headers["x-goog-upload-url"], headers=send, content=b"words").raise_for_status()
 
+    def submit_job(self, display_name: str) -> str:
+        """Submit a batch job with one request; return its name."""
+        request = {"request": {"contents": [{"parts": [{"text": "?"}]}]}}
+        batch = {"displayName": display_name, "inputConfig": {"requests": {"requests": [request]}}}
+        url = f"{self._service.base_url}/v1beta/models/gemini-2.5-flash:batchGenerateContent"
+        created = httpx.post(url, headers={"x-goog-api-key": self.key}, json={"batch": batch})
+        return str(created.raise_for_status().json()["name"])
+
     def names(self) -> set[str]:
         """Return the names of the project's files."""
         headers = {"x-goog-api-key": self.key}

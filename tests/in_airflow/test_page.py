@@ -20,6 +20,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from support import until
 
+from airflow_provider_gemini_files.batches.mark import BatchMark
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 
@@ -113,7 +114,7 @@ def test_viewer_cannot_delete_files(page: Page, store: Store, three: list[dict],
 
     assert page.one(".actions").text == "Read only"
     assert page.all("input[type=checkbox]") == []
-    for action in ("delete", "cleanup", "dry-run"):
+    for action in ("delete", "cleanup", "dry-run", "cancel-batches"):
         refused = change(airflow, store, action, user="viewer")
         assert refused.status_code == 403
         assert "permission to edit the connection" in refused.json()["detail"]
@@ -125,10 +126,12 @@ def test_every_route_requires_login_and_changes_require_same_origin(
 ):
     store.seed(*three)
     files = f"/api/connections/{store.conn_id}/files"
-    others = [f"/api/connections/{store.conn_id}/{name}" for name in ("stores", "documents?store=fileSearchStores/a")]
+    resources = ("stores", "documents?store=fileSearchStores/a", "batches")
+    others = [f"/api/connections/{store.conn_id}/{resource}" for resource in resources]
     for path in ("/", "/static/page.js", "/api/connections", files, *others):
         assert httpx.get(f"{airflow.url}/gemini-files{path}").status_code == 401
-    assert change(airflow, store, "delete", user=None).status_code == 401
+    for action in ("delete", "cancel-batches"):
+        assert change(airflow, store, action, user=None).status_code == 401
     listed = httpx.get(f"{airflow.url}/gemini-files{files}", headers=airflow.headers)
     assert listed.status_code == 200
     assert store.key not in listed.text
@@ -220,6 +223,16 @@ def test_page_is_fast_with_5000_files(page: Page, store: Store):
     page.one("input[type=search]").send_keys("04999")
     assert page.files() == ["files/f4999"]
 
+    # The number of many files has to be typed before they can be deleted.
+    page.one("input[type=search]").clear()
+    page.one("input[type=search]").send_keys("0")
+    page.one("#files thead input").click()
+    page.press(r"Delete selected \(.*\)")
+    [confirm] = [button for button in page.all("dialog button") if button.text.startswith("Delete")]
+    assert not confirm.is_enabled()
+    page.one("dialog input").send_keys(re.sub(r"\D", "", confirm.text))
+    assert confirm.is_enabled()
+
 
 def test_viewer_can_open_stores_and_see_where_their_documents_come_from(
     page: Page, store: Store, deployment: str, service: GeminiEmulator
@@ -261,9 +274,50 @@ def test_viewer_can_open_stores_and_see_where_their_documents_come_from(
     assert "'fileSearchStores/gone' was not found" in page.one(".notice.error").text
 
 
+def test_selected_jobs_are_cancelled_and_audited(
+    page: Page, store: Store, deployment: str, airflow: LocalAirflow, service: GeminiEmulator
+):
+    service.settings.job_seconds = 10_000
+    owner = replace(OWNER, deployment=deployment)
+    mark = BatchMark("0123456789abcdef01234567", owner, "files/input", ())
+    running, other = store.submit_job(mark.display_name("films")), store.submit_job("other")
+    store.seed({"name": "batches/ended"})
+    page.open(store.conn_id, tab="batches", batch=running)
+    page.one("#batches tbody tr.linked")
+
+    assert page.rows("batches")[0] == running
+    row = page.all("#batches tbody tr")[0].text
+    assert "films" in row
+    assert "many_waits \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} wait [3]" in row
+    assert "PENDING" in row
+    assert "1 request\n1 pending" in row
+    # A job that has ended cannot be selected.
+    assert {box.get_attribute("value") for box in page.all("#batches tbody input")} == {running, other}
+    page.one(f"input[value='{running}']").click()
+    page.press(r"Cancel selected \(1\)")
+    page.press("Cancel 1 job")
+    page.until(lambda: "1 cancelled." in page.one("dialog").text)
+    page.press("Close")
+    page.until(lambda: "CANCELLED" in page.all("#batches tbody tr")[0].text)
+    assert not page.buttons(r"Cancel selected.*")
+
+    [of_job] = audit(airflow, store, "gemini_batches_cancel_job", dag_id="many_waits")
+    assert (of_job["owner"], of_job["run_id"], of_job["map_index"]) == ("admin", "manual__1", 3)
+    assert json.loads(of_job["extra"])["job"] == running
+    [asked] = audit(airflow, store, "gemini_batches_cancel")
+    assert running in asked["extra"]
+    page.driver.find_element(By.LINK_TEXT, "Requests").click()
+    assert "files/input not found" in page.one(".notice").text
+    assert page.console() == []
+
+    page.login("viewer")
+    page.open(store.conn_id, tab="batches")
+    assert page.one("#batches .actions").text == "Read only"
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_page_and_dialogs_have_no_accessibility_violations(page: Page, store: Store, three: list[dict], theme: str):
-    store.seed(*three, {"name": "fileSearchStores/seeded/documents/a"})
+    store.seed(*three, {"name": "fileSearchStores/seeded/documents/a"}, {"name": "batches/a"})
     page.driver.execute_script("localStorage.theme = arguments[0]", theme)
     page.open(store.conn_id, file="files/beta")
     page.one("#files tbody tr.linked")
@@ -279,9 +333,9 @@ def test_page_and_dialogs_have_no_accessibility_violations(page: Page, store: St
     page.until(lambda: page.buttons("Delete 1 file"))
     assert violations(page) == []
     page.press("Cancel")
-    for tab in ("Stores", "No display name"):
+    for tab in ("Batches", "Stores", "No display name"):
         page.driver.find_element(By.PARTIAL_LINK_TEXT, tab).click()
-        page.one(":is(#stores, #documents) tbody tr")
+        page.one(":is(#batches, #stores, #documents) tbody tr")
         assert violations(page) == []
     # Rows are cards.
     page.driver.set_window_size(390, 900)
@@ -294,6 +348,8 @@ def test_empty_project_and_missing_permissions_are_explained(page: Page, store: 
     assert page.one("#files .state").text.startswith("No files")
     page.driver.find_element(By.LINK_TEXT, "Stores").click()
     assert page.one("#stores .state").text.startswith("No stores")
+    page.driver.find_element(By.LINK_TEXT, "Batches").click()
+    assert page.one("#batches .state").text.startswith("No batch jobs")
     page.open("no_such_connection")
     error = page.one(".notice.error")
     assert "Connection not found" in error.text

@@ -1,7 +1,7 @@
 // Requests to the API server. A failed request throws an ApiError with a message for the user.
 import { airflowUrl } from "./airflow.js";
 
-/** @import { DocumentsResponse, FilesResponse, Owner, StoresResponse } from "./types.js" */
+/** @import { BatchesResponse, DocumentsResponse, FilesResponse, Owner, StoresResponse } from "./types.js" */
 
 const READ_SECONDS = 60;
 /** The API server retries a deletion that fails, so a request can take this long. */
@@ -67,6 +67,9 @@ export const getFiles = (connection, retry) => list(connection, "files", retry);
 /** @type {(connection: string, retry: boolean) => Promise<StoresResponse>} */
 export const getStores = (connection, retry) => list(connection, "stores", retry);
 
+/** @type {(connection: string, retry: boolean) => Promise<BatchesResponse>} */
+export const getBatches = (connection, retry) => list(connection, "batches", retry);
+
 /** @type {(connection: string, store: string, retry: boolean) => Promise<DocumentsResponse>} */
 export const getDocuments = (connection, store, retry) => list(connection, "documents", retry, { store });
 
@@ -74,7 +77,7 @@ export const getDocuments = (connection, store, retry) => list(connection, "docu
  * Send a request that changes something. The header and the content type keep out forms and scripts of other origins.
  *
  * @param {string} connection
- * @param {"delete" | "cleanup" | "dry-run"} action
+ * @param {"delete" | "cleanup" | "dry-run" | "cancel-batches"} action
  * @param {object} body
  * @returns {Promise<any>}
  */

@@ -40,6 +40,15 @@ export function ownerCell({ owner, shared }) {
 }
 
 /**
+ * Return what items are sorted by if they are sorted by their owners.
+ *
+ * @param {{owner: Owner | null, shared?: boolean}} item
+ */
+export function ownerOrder({ owner, shared }) {
+  return owner ? `${owner.dag}\n${owner.run}\n${owner.task}` : shared ? "\uffff1" : "\uffff2";
+}
+
+/**
  * Return a task that keeps documents; null stands for another tool.
  *
  * @param {TaskOwner | null} owner

@@ -1,7 +1,7 @@
 // The files of a connection: the storage cards, the table, and the report of a cleanup.
 import { actions } from "./actions.js";
 import { getFiles } from "./api.js";
-import { nameCell, ownerCell, stateCell, timeCell } from "./cells.js";
+import { nameCell, ownerCell, ownerOrder, stateCell, timeCell } from "./cells.js";
 import { byId } from "./dom.js";
 import { KINDS, decode, total } from "./files.js";
 import { bytes } from "./format.js";
@@ -87,7 +87,7 @@ export function fileView({ connection, refresh, onChange }) {
     if (!usage) return;
     shown = { ...response, files: response.files.map(decode), usage };
     showStorage(storage, shown);
-    table.show(shown.files, shown.now, shown.can_edit);
+    table.show(shown.files, shown.now, { selects: shown.can_edit });
   }
 
   /** @param {URLSearchParams} parameters */
@@ -97,9 +97,4 @@ export function fileView({ connection, refresh, onChange }) {
     table.restore(parameters);
     if (link.has("report")) showReport(report, link);
   }
-}
-
-/** @param {GeminiFile} file */
-function ownerOrder({ owner, shared }) {
-  return owner ? `${owner.dag}\n${owner.run}\n${owner.task}` : shared ? "\uffff1" : "\uffff2";
 }

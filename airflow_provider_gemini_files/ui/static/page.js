@@ -1,5 +1,6 @@
 // The page: opens what its address names, loads it, and loads it again while the page is visible.
 import { onAddress, pageLink, query, replaceAddress } from "./address.js";
+import { batchView } from "./batch-view.js";
 import { getConnections } from "./api.js";
 import { byId, el, keepFocus } from "./dom.js";
 import { fileView } from "./file-view.js";
@@ -12,7 +13,7 @@ import { documentView, storeView } from "./store-view.js";
 const MIN_PAUSE_SECONDS = 2;
 const DEFAULT_CONNECTION = "gemini_default";
 const FIRST_TAB = "files";
-const TABS = { files: "Files", stores: "Stores" };
+const TABS = { files: "Files", stores: "Stores", batches: "Batches" };
 
 const main = byId("main");
 let connection = query().get("conn_id") ?? "";
@@ -40,7 +41,7 @@ async function start() {
   }
   /** @type {Page} */
   const page = { connection, refresh, onChange, addressOf };
-  views = { files: fileView(page), stores: storeView(page), documents: documentView(page) };
+  views = { files: fileView(page), stores: storeView(page), documents: documentView(page), batches: batchView(page) };
   onAddress(open);
   await open();
 }

@@ -62,9 +62,7 @@ export function storeView({ connection, addressOf, onChange }) {
     noun: "store",
     whyMissing: "deleted, in the project of another connection, or created",
     load: (retry) => getStores(connection, retry),
-    show: (/** @type {StoresResponse} */ { stores, now, listed_at }) => {
-      if (listed_at !== null) table.show(stores.map(decodeStore), now);
-    },
+    show: (/** @type {StoresResponse} */ { stores, now }) => table.show(stores.map(decodeStore), now),
     hide: () => (section.hidden = true),
     missing: () => [...table.linked].filter((name) => !table.items?.some((store) => store.name === name)),
     restore: (parameters) => {
@@ -118,8 +116,7 @@ const DOCUMENT_COLUMNS = [
 export function documentView({ connection, addressOf, onChange }) {
   const section = byId("documents");
   const [head, list] = [el("div", { class: "card store" }), el("div")];
-  const more = el("p", { class: "words" });
-  section.replaceChildren(head, list, more);
+  section.replaceChildren(head, list);
   let name = "";
   /** @type {Table<StoreDocument>} */
   const table = new Table(list, {
@@ -141,21 +138,17 @@ export function documentView({ connection, addressOf, onChange }) {
     restore: (parameters) => {
       name = parameters.get("documents") ?? "";
       head.replaceChildren(back());
-      list.hidden = more.hidden = true;
+      list.hidden = true;
       table.restore(parameters);
     },
     parameters: () => new URLSearchParams([["documents", name], ...table.parameters()]),
   };
 
   /** @param {DocumentsResponse} response */
-  function show({ store: row, documents, more: hidden, now, listed_at }) {
+  function show({ store: row, documents, more, now }) {
     section.hidden = false;
     if (row) keepFocus(head, () => head.replaceChildren(back(), ...facts(decodeStore(row))));
-    if (listed_at === null) return;
-    table.show(documents.map(decodeDocument), now);
-    more.hidden = hidden === 0;
-    const total = (documents.length + hidden).toLocaleString("en");
-    more.textContent = `The first ${documents.length} of ${total} documents are listed; ${hidden.toLocaleString("en")} more are not.`;
+    table.show(documents.map(decodeDocument), now, { more });
   }
 
   function back() {

@@ -89,10 +89,11 @@ export class Table {
     );
     this.empty = el("div", { class: "state", hidden: true });
     this.pager = el("nav", { class: "pager", "aria-label": `Pages of ${noun}s` });
+    this.more = el("p", { class: "words", hidden: true });
     this.status = el("p", { class: "visually-hidden", role: "status" });
     const find = el("div", { class: "find" }, this.search, this.kind);
     const toolbar = el("div", { class: "toolbar" }, this.states, find, this.actionBar);
-    section.replaceChildren(toolbar, this.scroll, this.empty, this.pager, this.status);
+    section.replaceChildren(toolbar, this.scroll, this.empty, this.pager, this.more, this.status);
   }
 
   /**
@@ -100,14 +101,20 @@ export class Table {
    *
    * @param {T[]} items
    * @param {number} now - The time of the API server, in seconds since the epoch.
-   * @param {boolean} selects - Whether rows can be selected.
+   * @param {{selects?: boolean, more?: number}} options - Whether rows can be selected, and how many items there are
+   *   besides these.
    */
-  show(items, now, selects = false) {
+  show(items, now, { selects = false, more = 0 } = {}) {
     this.section.hidden = false;
     this.items = items;
     this.now = now;
     this.selects = selects;
-    const names = new Set(items.map((item) => item.name));
+    this.more.hidden = more === 0;
+    const [shown, total, hidden] = [items.length, items.length + more, more].map((number) =>
+      number.toLocaleString("en"),
+    );
+    this.more.textContent = `${shown} of ${total} ${this.options.noun}s are listed; ${hidden} more are not.`;
+    const names = new Set(items.filter((item) => this.canSelect(item)).map((item) => item.name));
     this.selected = new Set([...this.selected].filter((name) => names.has(name)));
     this.render();
   }

@@ -129,6 +129,7 @@
  */
 
 /** @typedef {ListingResponse & {can_edit: boolean, usage: Usage | null, policy: Policy, files: FileRow[]}} FilesResponse */
+/** @typedef {ListingResponse & {can_edit: boolean, more: number, batches: JobRow[]}} BatchesResponse */
 /** @typedef {ListingResponse & {stores: StoreRow[]}} StoresResponse */
 
 /**
@@ -220,6 +221,45 @@
  */
 
 /**
+ * A batch job as `batches.py` encodes it.
+ *
+ * @typedef {[
+ *   name: string,
+ *   label: string,
+ *   owner: OwnerRow | null,
+ *   state: string,
+ *   hasEnded: boolean,
+ *   model: string,
+ *   counts: [total: number, successful: number, failed: number, pending: number] | null,
+ *   created: number | null,
+ *   ended: number | null,
+ *   input: string | null,
+ *   output: string | null,
+ *   error: string | null,
+ * ]} JobRow
+ */
+
+/**
+ * A batch job.
+ *
+ * @typedef {object} Job
+ * @property {string} name
+ * @property {string} label
+ * @property {Owner | null} owner
+ * @property {string} state
+ * @property {boolean} hasEnded
+ * @property {string} model
+ * @property {{total: number, successful: number, failed: number, pending: number} | null} counts - Of its requests; null
+ *   if the service does not say.
+ * @property {number | null} created
+ * @property {number | null} ended
+ * @property {string | null} input - The name of the file with the requests.
+ * @property {string | null} output - The name of the file with the results.
+ * @property {string | null} error
+ * @property {string} text
+ */
+
+/**
  * What the page shows of files: a decoded response of a successful listing.
  *
  * @typedef {object} Shown
@@ -231,11 +271,12 @@
  */
 
 /**
- * The outcome of the deletion of one file.
+ * The outcome of the change of one item.
  *
  * @typedef {object} Result
  * @property {string} name
- * @property {string} outcome - "deleted", "gone", "kept", "refused" or "failed".
+ * @property {string} outcome - Of a file: "deleted", "gone", "kept", "refused" or "failed"; of a job: "cancelled",
+ *   "ended", "gone" or "failed".
  * @property {string | null} error
  */
 
