@@ -30,6 +30,7 @@ from airflow_provider_gemini_files.ui.changes import Selected
 from airflow_provider_gemini_files.ui.connections import connection_ids
 from airflow_provider_gemini_files.ui.files import FileListing
 from airflow_provider_gemini_files.ui.listings import FRESH_SECONDS, ListingCache, Snapshot
+from airflow_provider_gemini_files.ui.overview import summary_of
 from airflow_provider_gemini_files.ui.rights import CAN_EDIT, CAN_READ, CAN_VIEW, LOGGED_IN, is_allowed
 from airflow_provider_gemini_files.ui.stores import DocumentListing, StoreListing
 
@@ -133,6 +134,15 @@ async def batches(request: Request, connection_id: str, user: GetUserDep, retry:
     snapshot = await job_listings.snapshot(connection_id, retry=retry)
     more = snapshot.listing.more if snapshot.listing else 0
     return await _respond(snapshot, {"can_edit": await is_allowed("PUT", request, user), "more": more}, "batches")
+
+
+@app.get("/api/connections/{connection_id}/overview", dependencies=[CAN_VIEW, CAN_READ])
+async def overview(connection_id: str, retry: bool = False) -> dict[str, Any]:
+    """Return the summary of a connection; what the service has not responded with in time is left out."""
+    listed_files, listed_jobs = await asyncio.gather(
+        file_listings.snapshot(connection_id, retry=retry), job_listings.snapshot(connection_id, retry=retry)
+    )
+    return await asyncio.to_thread(summary_of, listed_files, listed_jobs)
 
 
 async def _respond(snapshot: Snapshot[Any], fields: dict[str, Any], rows: str) -> Response:

@@ -46,6 +46,12 @@ class FileListing:
         """Return how much of the quota the files use."""
         return StorageUsage.of(self.files, self.quota_bytes)
 
+    def expiring(self, seconds: float) -> StorageUsage:
+        """Return how much of the quota becomes free within some seconds after the listing, if nothing is uploaded."""
+        until = self.at + seconds
+        files = [file for file in self.files if (expires := file.expires_at()) is not None and expires <= until]
+        return StorageUsage.of(files, self.quota_bytes)
+
     @cached_property
     def rows(self) -> str:
         """Return the rows of the table as JSON, encoded once for all users."""

@@ -126,7 +126,7 @@ def test_every_route_requires_login_and_changes_require_same_origin(
 ):
     store.seed(*three)
     files = f"/api/connections/{store.conn_id}/files"
-    resources = ("stores", "documents?store=fileSearchStores/a", "batches")
+    resources = ("stores", "documents?store=fileSearchStores/a", "batches", "overview")
     others = [f"/api/connections/{store.conn_id}/{resource}" for resource in resources]
     for path in ("/", "/static/page.js", "/api/connections", files, *others):
         assert httpx.get(f"{airflow.url}/gemini-files{path}").status_code == 401
@@ -333,9 +333,9 @@ def test_page_and_dialogs_have_no_accessibility_violations(page: Page, store: St
     page.until(lambda: page.buttons("Delete 1 file"))
     assert violations(page) == []
     page.press("Cancel")
-    for tab in ("Batches", "Stores", "No display name"):
+    for tab in ("All connections", "Batches", "Stores", "No display name"):
         page.driver.find_element(By.PARTIAL_LINK_TEXT, tab).click()
-        page.one(":is(#batches, #stores, #documents) tbody tr")
+        page.one(":is(#overview, #batches, #stores, #documents) tbody tr")
         assert violations(page) == []
     # Rows are cards.
     page.driver.set_window_size(390, 900)
@@ -409,6 +409,37 @@ def test_unreachable_service_is_named_with_retry_and_link_to_connection(page: Pa
     page.driver.execute_script(browser.axe(CACHE))
     assert violations(page) == []
     airflow.api("DELETE", "/connections/unreachable")
+
+
+def test_overview_has_a_row_for_each_connection_and_waits_for_none(
+    page: Page, store: Store, three: list[dict], airflow: LocalAirflow, service: GeminiEmulator
+):
+    service.settings.job_seconds = 10_000
+    store.seed(*three)
+    store.submit_job("running")
+    slow = Store(airflow, service, "slow_one")
+    service.faults.add("list", "stall", seconds=7, api_key=slow.key)
+    unreachable = {"conn_type": "gemini", "host": f"http://127.0.0.1:{free_port()}", "extra": '{"max_retries": 0}'}
+    airflow.api("POST", "/connections", json={"connection_id": "broken_one", "password": "k-e-y", **unreachable})
+    page.login("viewer")
+    page.open(store.conn_id, tab="overview")
+
+    def row(conn_id: str) -> str:
+        return page.one(f"#overview tr[id='connection {conn_id}']").text
+
+    page.until(lambda: "3.0 GiB" in row(store.conn_id))
+    page.until(lambda: "The Gemini API is unreachable" in row("broken_one"))
+    assert "Loading" in row("slow_one")
+    *cells, _ = [cell.text for cell in page.all(f"#overview tr[id='connection {store.conn_id}'] td")]
+    # State, used, free, files, expiring, running jobs.
+    assert cells == ["Fine", "3.0 GiB\n15.0% of 20.0 GiB", "17.0 GiB", "3", "5.0 MiB\n1 file", "1"]
+    assert link_of(page, "Open connection").endswith("/connections?name_pattern=broken_one")
+    page.until(lambda: "Fine" in row("slow_one"))
+    page.driver.find_element(By.LINK_TEXT, store.conn_id).click()
+    page.until(page.files)
+    assert len(page.files()) == 3
+    for conn_id in ("broken_one", "slow_one"):
+        airflow.api("DELETE", f"/connections/{conn_id}")
 
 
 def test_deferred_task_links_to_its_file_and_file_links_to_its_task(

@@ -1,7 +1,7 @@
 // Requests to the API server. A failed request throws an ApiError with a message for the user.
 import { airflowUrl } from "./airflow.js";
 
-/** @import { BatchesResponse, DocumentsResponse, FilesResponse, Owner, StoresResponse } from "./types.js" */
+/** @import { BatchesResponse, DocumentsResponse, FilesResponse, Owner, StoresResponse, Summary } from "./types.js" */
 
 const READ_SECONDS = 60;
 /** The API server retries a deletion that fails, so a request can take this long. */
@@ -69,6 +69,9 @@ export const getStores = (connection, retry) => list(connection, "stores", retry
 
 /** @type {(connection: string, retry: boolean) => Promise<BatchesResponse>} */
 export const getBatches = (connection, retry) => list(connection, "batches", retry);
+
+/** @type {(connection: string, retry: boolean) => Promise<Summary>} */
+export const getSummary = (connection, retry) => list(connection, "overview", retry);
 
 /** @type {(connection: string, store: string, retry: boolean) => Promise<DocumentsResponse>} */
 export const getDocuments = (connection, store, retry) => list(connection, "documents", retry, { store });

@@ -44,7 +44,23 @@ export function notice(kind, title, ...content) {
  * @param {string | null} connection
  * @param {() => void} retry
  */
-export function errorNotice({ kind, message }, otherTitle, hint, connection, retry) {
+export function errorNotice(error, otherTitle, hint, connection, retry) {
+  const [title, actions] = errorParts(error, otherTitle, connection, retry);
+  const element = notice("error", title, hint ? `${error.message} ${hint}` : error.message);
+  element.append(el("p", { class: "notice-actions" }, actions));
+  return element;
+}
+
+/**
+ * Return the title of an error, and the buttons and links that help.
+ *
+ * @param {PageError} error
+ * @param {string} otherTitle - The title of an error whose kind has none.
+ * @param {string | null} connection
+ * @param {() => void} retry
+ * @returns {[title: string, actions: HTMLElement[]]}
+ */
+export function errorParts({ kind }, otherTitle, connection, retry) {
   const [title, ...names] = ERRORS[kind] ?? [otherTitle, "retry", "connection"];
   const buttons = {
     retry: () => retryButton(retry),
@@ -52,15 +68,7 @@ export function errorNotice({ kind, message }, otherTitle, hint, connection, ret
       link(connectionUrl(connection), kind === "missing_connection" ? "Add connection" : "Open connection"),
     login: () => link(airflowUrl(""), "Log in"),
   };
-  const element = notice("error", title, hint ? `${message} ${hint}` : message);
-  element.append(
-    el(
-      "p",
-      { class: "notice-actions" },
-      names.map((name) => buttons[name]()),
-    ),
-  );
-  return element;
+  return [title, names.map((name) => buttons[name]())];
 }
 
 /** @param {() => void} retry */

@@ -6,6 +6,7 @@ import { byId, el, keepFocus } from "./dom.js";
 import { fileView } from "./file-view.js";
 import { count, duration } from "./format.js";
 import { errorNotice, notice, requestError } from "./notices.js";
+import { overview } from "./overview.js";
 import { documentView, storeView } from "./store-view.js";
 
 /** @import { ListingResponse, Page, View } from "./types.js" */
@@ -13,7 +14,7 @@ import { documentView, storeView } from "./store-view.js";
 const MIN_PAUSE_SECONDS = 2;
 const DEFAULT_CONNECTION = "gemini_default";
 const FIRST_TAB = "files";
-const TABS = { files: "Files", stores: "Stores", batches: "Batches" };
+const TABS = { files: "Files", stores: "Stores", batches: "Batches", overview: "All connections" };
 
 const main = byId("main");
 let connection = query().get("conn_id") ?? "";
@@ -41,7 +42,13 @@ async function start() {
   }
   /** @type {Page} */
   const page = { connection, refresh, onChange, addressOf };
-  views = { files: fileView(page), stores: storeView(page), documents: documentView(page), batches: batchView(page) };
+  views = {
+    files: fileView(page),
+    stores: storeView(page),
+    documents: documentView(page),
+    batches: batchView(page),
+    overview: overview(page),
+  };
   onAddress(open);
   await open();
 }
@@ -63,6 +70,7 @@ async function open() {
   response = undefined;
   opened.restore(parameters);
   showTabs();
+  byId("connection").hidden = opened === views.overview;
   // The link that was followed is hidden with the view that it was in.
   if (document.activeElement?.closest("[hidden]")) focusTab();
   showAge();
@@ -121,7 +129,6 @@ function showConnections(ids, current) {
     ids.map((id) => el("option", { value: id, selected: id === current }, id)),
   );
   byId("connection").replaceChildren("Connection ", select);
-  byId("connection").hidden = false;
 }
 
 async function refresh({ retry = false } = {}) {

@@ -221,6 +221,33 @@
  */
 
 /**
+ * What the overview shows of a connection; null is what is not known. See `overview.py`.
+ *
+ * @typedef {object} Summary
+ * @property {number} now
+ * @property {number | null} listed_at
+ * @property {boolean} loading
+ * @property {PageError | null} error
+ * @property {Usage | null} usage
+ * @property {number} high_watermark - The part of the quota above which a cleanup frees space.
+ * @property {{files: number, bytes: number} | null} expiring - Within 24 hours.
+ * @property {number | null} running_jobs
+ * @property {PageError | null} jobs_error
+ */
+
+/**
+ * A row of the overview.
+ *
+ * @typedef {object} ConnectionItem
+ * @property {string} name
+ * @property {string} label - The id of the connection.
+ * @property {string} state - See `STATES` in `overview.js`.
+ * @property {Summary | null} summary
+ * @property {PageError | null} error
+ * @property {string} text
+ */
+
+/**
  * A batch job as `batches.py` encodes it.
  *
  * @typedef {[
