@@ -7,11 +7,13 @@ from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
+from airflow_provider_gemini_files.batches.job import parse_batch_names
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.files.reference import listed_files, parse_names
+from airflow_provider_gemini_files.file_search.resources import parse_documents, parse_store
+from airflow_provider_gemini_files.files.reference import parse_names
 
 #: A URL has a limited length.
-_MAX_FILES = 50
+_MAX_NAMES = 50
 
 
 class GeminiFileLink(BaseOperatorLink):
@@ -30,21 +32,37 @@ class GeminiFileLink(BaseOperatorLink):
             names = parse_names(_files_of(operator, ti_key))
         except GeminiInputError:
             return None
-        return _page(conn_id=operator.gemini_conn_id, file=names[:_MAX_FILES])
+        return _page(conn_id=operator.gemini_conn_id, file=names[:_MAX_NAMES])
+
+
+class GeminiFileSearchStoreLink(BaseOperatorLink):
+    """Leads to the rows of the file search stores that a task works with."""
+
+    name = "Gemini file search store"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str | None:  # type: ignore[override]
+        """Return the link; None if no store is known."""
+        try:
+            names = _stores_of(operator, ti_key)
+        except GeminiInputError:
+            return None
+        return _page(conn_id=operator.gemini_conn_id, tab="stores", store=names[:_MAX_NAMES]) if names else None
 
 
 class GeminiBatchLink(BaseOperatorLink):
-    """Leads to the rows of the files of a batch: of its requests while it runs, and of its results."""
+    """Leads to the rows of the batch jobs that a task works with; of a batch, once a job has been submitted."""
 
-    name = "Gemini batch files"
+    name = "Gemini batch"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str | None:  # type: ignore[override]
-        """Return the link; None if no file is known."""
+        """Return the link; None if no job is known."""
+        has_name = hasattr(operator, "batch_name")
+        batches = operator.batch_name if has_name else _pulled(ti_key, "batch_name", "return_value")
         try:
-            names = parse_names([file for file in listed_files(operator.linked_files or operator.files) if file])
+            names = parse_batch_names([one for one in batches if one] if isinstance(batches, list) else batches)
         except GeminiInputError:
             return None
-        return _page(conn_id=operator.gemini_conn_id, file=names[:_MAX_FILES])
+        return _page(conn_id=operator.gemini_conn_id, tab="batches", batch=names[:_MAX_NAMES])
 
 
 class GeminiCleanupReportLink(BaseOperatorLink):
@@ -69,8 +87,25 @@ def _files_of(operator: Any, ti: Any) -> Any:
     if not hasattr(operator, "source"):
         return getattr(operator, "file_name", None) or getattr(operator, "files", None)
     # An upload pushes one of the two; which of them was decided when it found its sources.
-    pushed = (ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index) for key in ("files", "file"))
-    return next((files for files in pushed if files), None)
+    return _pulled(ti, "files", "file")
+
+
+def _stores_of(operator: Any, ti: Any) -> list[str]:
+    """Return the stores that an operator was given, or those of its documents; else those that it has returned."""
+    if hasattr(operator, "store"):
+        return [parse_store(operator.store)]
+    if hasattr(operator, "document"):
+        given = operator.document
+        documents = parse_documents([one for one in (given if isinstance(given, list) else [given]) if one])
+        return list(dict.fromkeys(document.partition("/documents/")[0] for document in documents))
+    returned = _pulled(ti, "return_value")
+    return [parse_store(store) for store in (returned if isinstance(returned, list) else [returned])]
+
+
+def _pulled(ti: Any, *keys: str) -> Any:
+    """Return the first of some XCom values that a task instance has pushed."""
+    pushed = (ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index) for key in keys)
+    return next((value for value in pushed if value), None)
 
 
 def _page(**query: Any) -> str:

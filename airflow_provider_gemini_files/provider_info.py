@@ -71,6 +71,6 @@ def get_provider_info() -> dict[str, Any]:
         },
         "task-decorators": [{"name": "gemini", "class-name": f"{_PACKAGE}.decorators.content.gemini_task"}],
         "extra-links": [
-            f"{_PACKAGE}.links.{name}" for name in ("GeminiFileLink", "GeminiBatchLink", "GeminiCleanupReportLink")
+            f"{_PACKAGE}.links.Gemini{name}Link" for name in ("File", "FileSearchStore", "Batch", "CleanupReport")
         ],
     }

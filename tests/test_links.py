@@ -5,15 +5,42 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from airflow_provider_gemini_files.links import GeminiBatchLink, GeminiCleanupReportLink, GeminiFileLink
-from airflow_provider_gemini_files.operators.batches import GeminiBatchGenerateContentOperator
+from airflow_provider_gemini_files.links import (
+    GeminiBatchLink,
+    GeminiCleanupReportLink,
+    GeminiFileLink,
+    GeminiFileSearchStoreLink,
+)
+from airflow_provider_gemini_files.operators.batches import (
+    GeminiBatchGenerateContentOperator,
+    GeminiCancelBatchOperator,
+    GeminiDeleteBatchOperator,
+    GeminiGetBatchOperator,
+    GeminiListBatchesOperator,
+)
 from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
+from airflow_provider_gemini_files.operators.file_search import (
+    GeminiAddDocumentsOperator,
+    GeminiCreateFileSearchStoreOperator,
+    GeminiDeleteDocumentsOperator,
+    GeminiDeleteFileSearchStoreOperator,
+    GeminiListDocumentsOperator,
+    GeminiListFileSearchStoresOperator,
+    GeminiSyncFileSearchStoreOperator,
+)
 from airflow_provider_gemini_files.operators.files import GeminiGetFileOperator, GeminiUploadFileOperator
 from airflow_provider_gemini_files.provider_info import get_provider_info
+from airflow_provider_gemini_files.sensors.batches import GeminiBatchSensor
+from airflow_provider_gemini_files.sensors.file_search import GeminiDocumentStateSensor
 from airflow_provider_gemini_files.sensors.files import GeminiFileStateSensor
 
 A = "files/a"
 B = "files/b"
+STORE = "fileSearchStores/handbook-1"
+OTHER = "fileSearchStores/notes-2"
+DOCUMENT = f"{STORE}/documents/a-1"
+JOB = "batches/a"
+BATCH = GeminiBatchGenerateContentOperator(task_id="batch", files=[A], prompt="?", output_path="/tmp/x")
 
 
 class Pushed:
@@ -99,21 +126,91 @@ def test_the_cleanup_report_is_linked_by_its_task_instance():
     }
 
 
+@pytest.mark.parametrize(
+    ("operator", "returned", "stores"),
+    [
+        (GeminiSyncFileSearchStoreOperator(task_id="sync", store=STORE, source="/a"), None, [STORE]),
+        (GeminiAddDocumentsOperator(task_id="add", store={"name": STORE}, file_name=A), [DOCUMENT], [STORE]),
+        (GeminiListDocumentsOperator(task_id="documents", store="handbook-1"), [DOCUMENT], [STORE]),
+        (GeminiDeleteFileSearchStoreOperator(task_id="delete", store=STORE), True, [STORE]),
+        (GeminiDeleteDocumentsOperator(task_id="one", document=DOCUMENT), None, [STORE]),
+        (
+            GeminiDeleteDocumentsOperator(task_id="some", document=[DOCUMENT, None, f"{OTHER}/documents/b"]),
+            None,
+            [STORE, OTHER],
+        ),
+        (GeminiDocumentStateSensor(task_id="wait", document=[DOCUMENT, f"{STORE}/documents/b"]), None, [STORE]),
+        # What a task returns is known once it has ended.
+        (GeminiCreateFileSearchStoreOperator(task_id="create", display_name="Handbook"), STORE, [STORE]),
+        (GeminiListFileSearchStoresOperator(task_id="stores"), [STORE, OTHER], [STORE, OTHER]),
+    ],
+)
+def test_a_task_of_file_search_links_to_its_stores(operator, returned, stores):
+    [link] = operator.operator_extra_links
+
+    assert query_of(link.get_link(operator, ti_key=Pushed(return_value=returned))) == {
+        "conn_id": ["gemini_default"],
+        "tab": ["stores"],
+        "store": stores,
+    }
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        GeminiListDocumentsOperator(task_id="m", store="{{ not rendered }}"),
+        GeminiDeleteDocumentsOperator(task_id="n", document=None),
+        GeminiDeleteDocumentsOperator(task_id="o", document=["operations/a"]),
+        GeminiCreateFileSearchStoreOperator(task_id="p", display_name="Handbook"),
+    ],
+)
+def test_a_task_without_a_known_store_has_no_link(operator):
+    assert GeminiFileSearchStoreLink().get_link(operator, ti_key=Pushed()) is None
+
+
+def test_a_task_that_has_found_no_stores_has_no_link():
+    operator = GeminiListFileSearchStoresOperator(task_id="q")
+
+    assert GeminiFileSearchStoreLink().get_link(operator, ti_key=Pushed(return_value=[])) is None
+
+
 def test_airflow_knows_the_links():
-    links = (GeminiFileLink, GeminiBatchLink, GeminiCleanupReportLink)
+    links = (GeminiFileLink, GeminiFileSearchStoreLink, GeminiBatchLink, GeminiCleanupReportLink)
     names = {f"{link.__module__}.{link.__name__}" for link in links}
 
     assert set(get_provider_info()["extra-links"]) == names
 
 
-def test_link_of_a_batch_leads_to_its_files_and_to_those_of_its_requests_once_they_are_known():
-    batch = GeminiBatchGenerateContentOperator(
-        task_id="batch", files=["files/a", "files/b"], prompt="x", output_path="/tmp/x", gemini_conn_id="g"
-    )
-    link = GeminiBatchLink()
+@pytest.mark.parametrize(
+    ("operator", "pushed", "batches"),
+    [
+        (BATCH, {"batch_name": JOB}, [JOB]),
+        (BATCH, {"batch_name": [JOB, "batches/b"], "return_value": "file:///tmp/x"}, [JOB, "batches/b"]),
+        (GeminiBatchSensor(task_id="r", batch_name="a"), {}, [JOB]),
+        (GeminiGetBatchOperator(task_id="s", batch_name={"name": JOB}), {}, [JOB]),
+        (GeminiCancelBatchOperator(task_id="t", batch_name=[JOB, None]), {}, [JOB]),
+        (GeminiDeleteBatchOperator(task_id="u", batch_name=JOB), {}, [JOB]),
+        (GeminiListBatchesOperator(task_id="v"), {"return_value": [JOB, "batches/b"]}, [JOB, "batches/b"]),
+    ],
+)
+def test_a_task_of_batches_links_to_its_jobs(operator, pushed, batches):
+    [link] = operator.operator_extra_links
 
-    assert link.get_link(batch, ti_key=None) == "plugin/gemini-files?conn_id=g&file=files%2Fa&file=files%2Fb"
-    batch.linked_files = ["files/results"]
-    assert link.get_link(batch, ti_key=None) == "plugin/gemini-files?conn_id=g&file=files%2Fresults"
-    batch.linked_files, batch.files = [], None
-    assert link.get_link(batch, ti_key=None) is None
+    assert query_of(link.get_link(operator, ti_key=Pushed(**pushed))) == {
+        "conn_id": ["gemini_default"],
+        "tab": ["batches"],
+        "batch": batches,
+    }
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        BATCH,
+        GeminiGetBatchOperator(task_id="w", batch_name="{{ not rendered }}"),
+        GeminiDeleteBatchOperator(task_id="x", batch_name=None),
+        GeminiListBatchesOperator(task_id="y"),
+    ],
+)
+def test_a_task_without_a_known_job_has_no_link(operator):
+    assert GeminiBatchLink().get_link(operator, ti_key=Pushed()) is None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from airflow_provider_gemini_files.batches.job import BatchJob
 from airflow_provider_gemini_files.common.limits import MAX_DISPLAY_NAME
 from airflow_provider_gemini_files.files.in_use import FilesInUse, run_of
-from airflow_provider_gemini_files.files.naming import Owner
+from airflow_provider_gemini_files.files.naming import Owner, label_of
 
 #: The service may shorten a display name, whose greatest length is not published: the fingerprint alone is enough.
 _MARK = re.compile(r" \[batch (?P<fingerprint>[0-9a-f]{24})(?: input=(?P<input>\S+) files=(?P<files>\S+)\])?")
@@ -73,6 +73,11 @@ class BatchMark:
             if len(name := f"{label} [batch {self.fingerprint} input={_id(self.input or '-')} files={listed}]{mark}")
             <= MAX_DISPLAY_NAME
         )
+
+
+def label_of_job(display_name: str | None) -> str:
+    """Return the display name of a job without the marks of this package."""
+    return _MARK.sub("", label_of(display_name))
 
 
 def files_in_use(jobs: Iterable[BatchJob]) -> FilesInUse:

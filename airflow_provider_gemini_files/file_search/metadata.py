@@ -43,6 +43,33 @@ class Origin:
         return {_SOURCE: self.source, _FINGERPRINT: self.fingerprint, _OWNER: self.owner}
 
 
+@dataclass(frozen=True)
+class TaskOwner:
+    """
+    A task that keeps documents: not one of its instances, as a document outlives its run.
+
+    :param map_index: of a mapped task whose instances have sources of their own; else -1.
+    """
+
+    deployment: str
+    dag_id: str
+    task_id: str
+    map_index: int = -1
+
+    @classmethod
+    def parse(cls, owner: str) -> TaskOwner | None:
+        """Read the owner of an :class:`Origin`; return None if it is of another form."""
+        deployment, *ids = owner.split("/")
+        if len(ids) not in (2, 3) or not all((deployment, *ids)) or not "".join(ids[2:] or "0").isdecimal():
+            return None
+        return cls(deployment, ids[0], ids[1], int(ids[2]) if len(ids) > 2 else -1)
+
+    def to_text(self) -> str:
+        """Return the text that :meth:`parse` reads."""
+        mapped = f"/{self.map_index}" if self.map_index >= 0 else ""
+        return f"{self.deployment}/{self.dag_id}/{self.task_id}{mapped}"
+
+
 def check_metadata(given: Any, *, own: int = 0) -> dict[str, Value]:
     """
     Return the custom metadata that an author gives.

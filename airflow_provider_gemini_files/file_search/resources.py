@@ -34,6 +34,7 @@ class FileSearchStore:
     create_time: str | None = None
     documents: Mapping[str, int] = field(default_factory=dict)
     size_bytes: int = 0
+    update_time: str | None = None
 
     @classmethod
     def from_api(cls, resource: Mapping[str, Any]) -> FileSearchStore:
@@ -50,15 +51,25 @@ class FileSearchStore:
             create_time=resource.get("createTime"),
             documents=counts,
             size_bytes=_number(resource.get("sizeBytes")),
+            update_time=resource.get("updateTime"),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {**asdict(self), "documents": dict(self.documents)}
 
+    @property
+    def total(self) -> int:
+        """Return the number of documents in any state."""
+        return sum(self.documents.values())
+
     def created_at(self) -> float | None:
         """Return when it was created, in seconds since the epoch; None if the service does not say."""
         return _seconds(self.create_time)
+
+    def updated_at(self) -> float | None:
+        """Return when it was changed last, as :meth:`created_at` does."""
+        return _seconds(self.update_time)
 
 
 @dataclass(frozen=True)

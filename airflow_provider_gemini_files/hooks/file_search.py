@@ -23,6 +23,7 @@ from airflow_provider_gemini_files.file_search.resources import (
 from airflow_provider_gemini_files.file_search.state import DocumentWait
 from airflow_provider_gemini_files.hooks import file_search_requests as requests
 from airflow_provider_gemini_files.hooks.polling import Polling
+from airflow_provider_gemini_files.hooks.requests import Listing
 from airflow_provider_gemini_files.hooks.service import GeminiService
 
 
@@ -93,6 +94,19 @@ class FileSearchCalls:
     def list_documents(self, store: StoreLike) -> list[Document]:
         """Return all documents of a store."""
         return self._polling(parse_store(store)).list_all()
+
+    def first_documents(self, store: StoreLike, count: int) -> tuple[list[Document], bool]:
+        """
+        Return the documents on the first pages of a store's list, and whether there are more.
+
+        :param count: once there are as many, no further page is read.
+        """
+        name = parse_store(store)
+        listing = Listing(requests.documents_of(name), self._service.connection)
+        documents: list[Document] = []
+        while not listing.is_done and len(documents) < count:
+            documents += self._polling(name).read_page(listing)
+        return documents, not listing.is_done
 
     def delete_document(self, document: DocumentLike, *, ignore_missing: bool = True) -> bool:
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,8 +29,6 @@ class GeminiOperator(MapIndexLabel, BaseOperator):
     """
 
     ui_color = "#d7e3fc"
-    #: Files that the task's extra link leads to, once they are known.
-    linked_files: Sequence[str] = ()
     #: For tests; not an argument, so that it is not serialized.
     clock: ClassVar[Clock] = SYSTEM_CLOCK
 

@@ -310,7 +310,6 @@ class BatchTask:
         self._log.info("%s: %s", self._output.uri, tally.described())
         manifest = self._manifest(jobs, tally)
         self._ti.xcom_push("batch", manifest)
-        self._task.linked_files = [name for name in (manifest["input_file"], manifest["result_file"]) if name]
         lineage.written(self._hook, self._output.uri)
         self._delete_inputs(jobs)
         self._run.delete_sources()

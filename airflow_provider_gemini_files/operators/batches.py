@@ -403,6 +403,7 @@ class GeminiGetBatchOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("batch_name", "gemini_conn_id")
+    operator_extra_links = (GeminiBatchLink(),)
 
     def __init__(self, *, batch_name: BatchLike, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -424,6 +425,7 @@ class GeminiListBatchesOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("state", "display_name", "gemini_conn_id")
+    operator_extra_links = (GeminiBatchLink(),)
 
     def __init__(self, *, state: str | None = None, display_name: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -455,6 +457,7 @@ class _BatchesOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("batch_name", "gemini_conn_id")
+    operator_extra_links = (GeminiBatchLink(),)
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import conf
@@ -18,7 +19,7 @@ from airflow_provider_gemini_files.exceptions import (
 )
 from airflow_provider_gemini_files.file_search.chunking import Chunking
 from airflow_provider_gemini_files.file_search.events import documents_of_event
-from airflow_provider_gemini_files.file_search.metadata import check_metadata
+from airflow_provider_gemini_files.file_search.metadata import TaskOwner, check_metadata
 from airflow_provider_gemini_files.file_search.resources import (
     DocumentLike,
     StoreLike,
@@ -30,6 +31,7 @@ from airflow_provider_gemini_files.files.events import Event
 from airflow_provider_gemini_files.files.reference import FileLike, listed_files, names_for
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.hooks.wanted_documents import DEFAULT_CONCURRENCY, OWN_ENTRIES, Compare, SyncSpec
+from airflow_provider_gemini_files.links import GeminiFileSearchStoreLink
 from airflow_provider_gemini_files.operators.base import (
     GeminiOperator,
     deadline_of,
@@ -59,6 +61,7 @@ class GeminiCreateFileSearchStoreOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("display_name", "embedding_model", "gemini_conn_id")
+    operator_extra_links = (GeminiFileSearchStoreLink(),)
 
     def __init__(self, *, display_name: str, embedding_model: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -81,6 +84,7 @@ class GeminiListFileSearchStoresOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("display_name", "gemini_conn_id")
+    operator_extra_links = (GeminiFileSearchStoreLink(),)
 
     def __init__(self, *, display_name: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -111,6 +115,7 @@ class GeminiDeleteFileSearchStoreOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("store", "gemini_conn_id")
+    operator_extra_links = (GeminiFileSearchStoreLink(),)
 
     def __init__(self, *, store: StoreLike, force: bool = False, ignore_missing: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -141,6 +146,7 @@ class _DocumentsOperator(GeminiOperator):
         "gemini_conn_id",
     )
     template_fields_renderers = {"custom_metadata": "json"}  # noqa: RUF012
+    operator_extra_links = (GeminiFileSearchStoreLink(),)
     #: Whether a source that has nothing is left to the sync, which knows what would be deleted for that.
     _allows_none = False
 
@@ -208,10 +214,10 @@ class _DocumentsOperator(GeminiOperator):
     def _run(self, context: Context, resume: SyncResume, names: Sequence[str] = ()) -> Any:
         raise NotImplementedError
 
-    def _identity(self, context: Context) -> str:
+    def _identity(self, context: Context) -> TaskOwner:
         """Return who keeps the documents: the task in its deployment, not one of its runs."""
         owner = owner_of(context)
-        return f"{owner.deployment}/{owner.dag_id}/{owner.task_id}"
+        return TaskOwner(str(owner.deployment), owner.dag_id, owner.task_id)
 
     def _task(self, context: Context, resume: SyncResume, names: Sequence[str], **options: Any) -> DocumentTask:
         """
@@ -221,7 +227,7 @@ class _DocumentsOperator(GeminiOperator):
         """
         spec = SyncSpec(
             store=parse_store(self.store),
-            owner=self._identity(context),
+            owner=self._identity(context).to_text(),
             custom_metadata=check_metadata(self.custom_metadata or None, own=OWN_ENTRIES),
             chunking=Chunking(self.max_tokens_per_chunk, self.max_overlap_tokens),
             mime_type=text_of(self.mime_type, "mime_type"),
@@ -310,10 +316,9 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
         # The same name as the argument, as mapped tasks need it; nothing of Airflow calls its method of this name.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
 
-    def _identity(self, context: Context) -> str:
+    def _identity(self, context: Context) -> TaskOwner:
         # Mapped tasks can have sources of their own, and delete what is gone from them.
-        index = owner_of(context).map_index
-        return super()._identity(context) + (f"/{index}" if index >= 0 else "")
+        return replace(super()._identity(context), map_index=owner_of(context).map_index)
 
     def _run(self, context: Context, resume: SyncResume, names: Sequence[str] = ()) -> dict[str, int]:
         report, dry_run = self._report(), switch_of(self.dry_run, "dry_run")
@@ -368,6 +373,7 @@ class GeminiListDocumentsOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("store", "state", "gemini_conn_id")
+    operator_extra_links = (GeminiFileSearchStoreLink(),)
 
     def __init__(self, *, store: StoreLike, state: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -396,6 +402,7 @@ class GeminiDeleteDocumentsOperator(GeminiOperator):
     """
 
     template_fields: Sequence[str] = ("document", "gemini_conn_id")
+    operator_extra_links = (GeminiFileSearchStoreLink(),)
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from airflow_provider_gemini_files.batches.state import BatchWait
 from airflow_provider_gemini_files.common.durations import Duration
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.files.events import Event
+from airflow_provider_gemini_files.links import GeminiBatchLink
 from airflow_provider_gemini_files.sensors.base import GeminiSensor
 from airflow_provider_gemini_files.triggers.batches import GeminiBatchTrigger
 
@@ -30,6 +31,7 @@ class GeminiBatchSensor(GeminiSensor):
     """
 
     template_fields: Sequence[str] = ("batch_name", "gemini_conn_id")
+    operator_extra_links = (GeminiBatchLink(),)
     longest_pause = 300.0
 
     def __init__(

@@ -13,6 +13,7 @@ from airflow_provider_gemini_files.file_search.events import documents_of_event
 from airflow_provider_gemini_files.file_search.resources import DocumentLike, parse_documents, store_of
 from airflow_provider_gemini_files.file_search.state import FAILED_GRACE, DocumentWait
 from airflow_provider_gemini_files.files.events import Event
+from airflow_provider_gemini_files.links import GeminiFileSearchStoreLink
 from airflow_provider_gemini_files.sensors.base import GeminiSensor
 from airflow_provider_gemini_files.triggers.file_search import GeminiDocumentStateTrigger
 
@@ -33,6 +34,7 @@ class GeminiDocumentStateSensor(GeminiSensor):
     """
 
     template_fields: Sequence[str] = ("document", "gemini_conn_id")
+    operator_extra_links = (GeminiFileSearchStoreLink(),)
 
     def __init__(
         self,

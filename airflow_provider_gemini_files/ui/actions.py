@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
-from airflow_provider_gemini_files.common.concurrency import CONCURRENCY
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.files.cleanup_report import counted
 from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
@@ -20,19 +18,11 @@ from airflow_provider_gemini_files.files.retention import Plan
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.runs import database_lookup
 from airflow_provider_gemini_files.ui import audit
-from airflow_provider_gemini_files.ui.listings import Listing
-
-#: Files in one request. The page sends several requests, so that each one is short and progress is visible.
-MAX_FILES = 100
+from airflow_provider_gemini_files.ui.changes import Selected, outcomes
+from airflow_provider_gemini_files.ui.files import FileListing
 
 #: Fields of a retention policy that the page's form has.
 _FORM_FIELDS = ("max_age", "max_age_finished", "high_watermark", "low_watermark", "include_shared", "include_foreign")
-
-
-class SelectedFiles(BaseModel):
-    """Names of the files that a user has selected."""
-
-    names: list[str] = Field(min_length=1, max_length=MAX_FILES)
 
 
 class CleanupOptions(BaseModel):
@@ -41,7 +31,7 @@ class CleanupOptions(BaseModel):
     policy: dict[str, Any]
 
 
-class CleanupRequest(CleanupOptions, SelectedFiles):
+class CleanupRequest(CleanupOptions, Selected):
     """Names of the files that a dry run has listed, and the policy of that dry run."""
 
 
@@ -77,7 +67,7 @@ def default_policy() -> dict[str, Any]:
     }
 
 
-def dry_run(listing: Listing, options: CleanupOptions) -> dict[str, Any]:
+def dry_run(listing: FileListing, options: CleanupOptions) -> dict[str, Any]:
     """
     Return what a cleanup would delete, file by file, and what it would keep, by reason.
 
@@ -91,7 +81,7 @@ def dry_run(listing: Listing, options: CleanupOptions) -> dict[str, Any]:
     }
 
 
-def delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: str) -> Results:
+def delete(conn_id: str, listing: FileListing | None, names: Sequence[str], user: str) -> Results:
     """
     Delete files, and write each deletion to the audit log as it happens.
 
@@ -102,7 +92,7 @@ def delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: st
     return Results(_delete(conn_id, listing, parse_names(names), user, audit.DELETE_EVENT))
 
 
-def cleanup(conn_id: str, listing: Listing, request: CleanupRequest, user: str) -> Results:
+def cleanup(conn_id: str, listing: FileListing, request: CleanupRequest, user: str) -> Results:
     """
     Delete those of the files from a dry run that the policy still selects, as :func:`delete` does.
 
@@ -119,38 +109,30 @@ def cleanup(conn_id: str, listing: Listing, request: CleanupRequest, user: str) 
     return Results([*_delete(conn_id, listing, due, user, audit.CLEANUP_EVENT), *unlisted], kept)
 
 
-def _plan(listing: Listing, options: CleanupOptions) -> Plan:
+def _plan(listing: FileListing, options: CleanupOptions) -> Plan:
     """Return what a policy decides about each file of a listing, with the present states of the runs."""
     hook = GeminiFilesHook(listing.conn_id)
     return hook.storage.plan_cleanup(RetentionPolicy.of(options.policy), database_lookup, listing.files)[1]
 
 
-def _delete(conn_id: str, listing: Listing | None, names: Sequence[str], user: str, event: str) -> list[Deletion]:
+def _delete(conn_id: str, listing: FileListing | None, names: Sequence[str], user: str, event: str) -> list[Deletion]:
     hook = GeminiFilesHook(conn_id)
     # An invalid connection fails here, before anything is deleted.
     api_key = hook.connection.api_key if names else ""
     files = {file.name: file for file in listing.files} if listing else {}
     deletions = []
-    for deletion in _deletions(hook, names):
+    for deletion in outcomes(lambda name: hook.delete_files([name])[0], names):
         error = deletion.error and type(deletion.error)(shown_text(deletion.error, (api_key,)))
         cleaned = replace(deletion, error=error)
-        audit.record(user, event, conn_id, cleaned, files.get(cleaned.name))
+        file = files.get(cleaned.name)
+        extra = {
+            "connection": conn_id,
+            "file": cleaned.name,
+            "display_name": file.display_name if file else None,
+            "size_bytes": file.size_bytes if file else None,
+            "outcome": cleaned.outcome,
+            "error": cleaned.error_text,
+        }
+        audit.record(user, f"{event}_file", file.owner if file else None, extra)
         deletions.append(cleaned)
     return deletions
-
-
-def _deletions(hook: GeminiFilesHook, names: Sequence[str]) -> Iterator[Deletion]:
-    """
-    Delete files, several at once, and yield each outcome as soon as it is known.
-
-    The first file is deleted alone: it opens the HTTP client that the threads share.
-    """
-    for name in names[:1]:
-        yield hook.delete_files([name])[0]
-    executor = ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="gemini-page-delete")
-    try:
-        for future in as_completed([executor.submit(hook.delete_files, [name]) for name in names[1:]]):
-            yield future.result()[0]
-    finally:
-        # If an outcome cannot be written to the audit log, no further deletion may start.
-        executor.shutdown(cancel_futures=True)

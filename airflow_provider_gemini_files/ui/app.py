@@ -1,8 +1,8 @@
 """
 The routes of the page, mounted by Airflow's API server.
 
-Every route requires a logged-in user. Viewing requires the permission to view plugins; deleting files also requires the
-permission to edit the connection.
+Every route requires a logged-in user. Viewing requires the permission to view plugins; deleting files and cancelling
+jobs also require the permission to edit the connection.
 """
 
 from __future__ import annotations
@@ -23,11 +23,16 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Redirect
 
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
-from airflow_provider_gemini_files.ui import actions, audit
-from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest, Results, SelectedFiles
+from airflow_provider_gemini_files.ui import actions, audit, cancellations
+from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest, Results
+from airflow_provider_gemini_files.ui.batches import JobListing
+from airflow_provider_gemini_files.ui.changes import Selected
 from airflow_provider_gemini_files.ui.connections import connection_ids
-from airflow_provider_gemini_files.ui.listings import FRESH_SECONDS, Listing, ListingCache
+from airflow_provider_gemini_files.ui.files import FileListing
+from airflow_provider_gemini_files.ui.listings import FRESH_SECONDS, ListingCache, Snapshot
+from airflow_provider_gemini_files.ui.overview import summary_of
 from airflow_provider_gemini_files.ui.rights import CAN_EDIT, CAN_READ, CAN_VIEW, LOGGED_IN, is_allowed
+from airflow_provider_gemini_files.ui.stores import DocumentListing, StoreListing
 
 _STATIC = {path.name: path for path in (Path(__file__).parent / "static").iterdir()}
 _HEADERS = {
@@ -40,7 +45,10 @@ _HEADERS = {
 }
 
 app = FastAPI(title="Gemini Files", docs_url=None, redoc_url=None, openapi_url=None)
-listings = ListingCache()
+file_listings = ListingCache("files", FileListing.read)
+store_listings = ListingCache("stores", StoreListing.read)
+document_listings = ListingCache("documents", DocumentListing.read)
+job_listings = ListingCache("batch jobs", JobListing.read)
 
 
 @app.middleware("http")
@@ -89,7 +97,61 @@ def connections() -> list[str]:
 @app.get("/api/connections/{connection_id}/files", dependencies=[CAN_VIEW, CAN_READ])
 async def files(request: Request, connection_id: str, user: GetUserDep, retry: bool = False) -> Response:
     """Return the files of a connection and its storage usage; at most 30 seconds old while the service responds."""
-    snapshot = await listings.snapshot(connection_id, retry=retry)
+    snapshot = await file_listings.snapshot(connection_id, retry=retry)
+    listing = snapshot.listing
+    fields = {
+        "can_edit": await is_allowed("PUT", request, user),
+        "usage": listing.usage.to_dict() if listing else None,
+        "policy": actions.default_policy(),
+    }
+    return await _respond(snapshot, fields, "files")
+
+
+@app.get("/api/connections/{connection_id}/stores", dependencies=[CAN_VIEW, CAN_READ])
+async def stores(connection_id: str, retry: bool = False) -> Response:
+    """Return the file search stores of a connection, as :func:`files` does."""
+    return await _respond(await store_listings.snapshot(connection_id, retry=retry), {}, "stores")
+
+
+@app.get("/api/connections/{connection_id}/documents", dependencies=[CAN_VIEW, CAN_READ])
+async def documents(connection_id: str, store: str, retry: bool = False) -> Response:
+    """Return a file search store and its first documents, as :func:`files` does."""
+    of_project = await store_listings.snapshot(connection_id, retry=retry)
+    if of_project.listing is None:
+        return await _respond(of_project, {"store": None, "more": 0}, "documents")
+    listed = next((one for one in of_project.listing.stores if one.name == store), None)
+    if listed is None:
+        # So that a request can name no store whose listing would be kept for nothing.
+        raise HTTPException(404, f"The file search store {store!r:.200} was not found.")
+    snapshot = await document_listings.snapshot(connection_id, store, retry=retry)
+    more = snapshot.listing.more(listed) if snapshot.listing else 0
+    return await _respond(snapshot, {"store": of_project.listing.row(listed), "more": more}, "documents")
+
+
+@app.get("/api/connections/{connection_id}/batches", dependencies=[CAN_VIEW, CAN_READ])
+async def batches(request: Request, connection_id: str, user: GetUserDep, retry: bool = False) -> Response:
+    """Return the batch jobs of a connection, as :func:`files` does."""
+    snapshot = await job_listings.snapshot(connection_id, retry=retry)
+    more = snapshot.listing.more if snapshot.listing else 0
+    return await _respond(snapshot, {"can_edit": await is_allowed("PUT", request, user), "more": more}, "batches")
+
+
+@app.get("/api/connections/{connection_id}/overview", dependencies=[CAN_VIEW, CAN_READ])
+async def overview(connection_id: str, retry: bool = False) -> dict[str, Any]:
+    """Return the summary of a connection; what the service has not responded with in time is left out."""
+    listed_files, listed_jobs = await asyncio.gather(
+        file_listings.snapshot(connection_id, retry=retry), job_listings.snapshot(connection_id, retry=retry)
+    )
+    return await asyncio.to_thread(summary_of, listed_files, listed_jobs)
+
+
+async def _respond(snapshot: Snapshot[Any], fields: dict[str, Any], rows: str) -> Response:
+    """
+    Return what is known about resources.
+
+    :param fields: of the response, besides those that all listings have.
+    :param rows: the field with the rows of the table.
+    """
     listing = snapshot.listing
     body = {
         "now": time.time(),
@@ -97,13 +159,11 @@ async def files(request: Request, connection_id: str, user: GetUserDep, retry: b
         "next_listing_at": snapshot.started_at + FRESH_SECONDS,
         "loading": snapshot.loading,
         "error": asdict(snapshot.error) if snapshot.error else None,
-        "can_edit": await is_allowed("PUT", request, user),
-        "usage": listing.usage.to_dict() if listing else None,
-        "policy": actions.default_policy(),
+        **fields,
     }
     # In a thread: encoding thousands of rows would block the event loop.
-    rows = await asyncio.to_thread(lambda: listing.rows) if listing else "[]"
-    return Response(f'{json.dumps(body)[:-1]},"files":{rows}}}', media_type="application/json")
+    encoded = await asyncio.to_thread(lambda: listing.rows) if listing else "[]"
+    return Response(f'{json.dumps(body)[:-1]},"{rows}":{encoded}}}', media_type="application/json")
 
 
 @app.post("/api/connections/{connection_id}/dry-run", dependencies=CAN_EDIT)
@@ -116,9 +176,9 @@ async def dry_run(connection_id: str, options: CleanupOptions) -> dict[str, Any]
 @app.post(
     "/api/connections/{connection_id}/delete", dependencies=[*CAN_EDIT, Depends(action_logging(audit.DELETE_EVENT))]
 )
-async def delete(connection_id: str, selected: SelectedFiles, user: GetUserDep) -> list[dict[str, Any]]:
+async def delete(connection_id: str, selected: Selected, user: GetUserDep) -> list[dict[str, Any]]:
     """Delete the selected files; return the outcome of each."""
-    listing = (await listings.snapshot(connection_id)).listing
+    listing = (await file_listings.snapshot(connection_id)).listing
     return await _change(connection_id, lambda: actions.delete(connection_id, listing, selected.names, user.get_name()))
 
 
@@ -131,8 +191,21 @@ async def cleanup(connection_id: str, request: CleanupRequest, user: GetUserDep)
     return await _change(connection_id, lambda: actions.cleanup(connection_id, listing, request, user.get_name()))
 
 
-async def _listing(connection_id: str) -> Listing:
-    snapshot = await listings.snapshot(connection_id)
+@app.post(
+    "/api/connections/{connection_id}/cancel-batches",
+    dependencies=[*CAN_EDIT, Depends(action_logging(audit.CANCEL_EVENT))],
+)
+async def cancel_batches(connection_id: str, selected: Selected, user: GetUserDep) -> list[dict[str, Any]]:
+    """Cancel the selected jobs that have not ended; return the outcome of each."""
+    listing = (await job_listings.snapshot(connection_id)).listing
+    results = await asyncio.to_thread(cancellations.cancel, connection_id, listing, selected.names, user.get_name())
+    # A job that ends shows it a while later, so the page has to look again.
+    job_listings.expire(connection_id)
+    return results
+
+
+async def _listing(connection_id: str) -> FileListing:
+    snapshot = await file_listings.snapshot(connection_id)
     if snapshot.listing is None:
         message = snapshot.error.message if snapshot.error else "The files are still being loaded. Try again."
         raise HTTPException(503, message)
@@ -141,5 +214,5 @@ async def _listing(connection_id: str) -> Listing:
 
 async def _change(connection_id: str, change: Callable[[], Results]) -> list[dict[str, Any]]:
     results = await asyncio.to_thread(change)
-    listings.remove_files(connection_id, results.gone)
+    file_listings.change(connection_id, lambda listing: listing.without(results.gone))
     return results.to_json()

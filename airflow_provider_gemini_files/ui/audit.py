@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from airflow.models.log import Log
 from airflow.utils.session import create_session
 
-from airflow_provider_gemini_files.files.deletion import Deletion
-from airflow_provider_gemini_files.files.reference import GeminiFile
+from airflow_provider_gemini_files.files.naming import Owner
 
-#: Events of the requests, which are logged before anything is deleted. Each file has an event of its own, ``..._file``.
+#: Events of the requests, which are logged before anything is changed. Each file has an event of its own, ``..._file``,
+#: and each job, ``..._job``.
 DELETE_EVENT = "gemini_files_delete"
 CLEANUP_EVENT = "gemini_files_cleanup"
+CANCEL_EVENT = "gemini_batches_cancel"
 
 
-def record(user: str, event: str, conn_id: str, deletion: Deletion, file: GeminiFile | None) -> None:
+def record(user: str, event: str, owner: Owner | None, extra: Mapping[str, Any]) -> None:
     """
-    Write the outcome of one deletion, and commit it: a process that ends loses no entry of a deleted file.
-
-    The entry of a file that a run owns is also listed among the events of its Dag.
+    Write the outcome of one change, and commit it: a process that ends loses no entry of what it has done.
 
     :param user: name of the user who sent the request.
-    :param event: :data:`DELETE_EVENT` or :data:`CLEANUP_EVENT`.
-    :param file: the file as it was listed before; None if it was not listed.
+    :param owner: the task instance that owns what was changed; the entry is also listed among the events of its Dag.
+    :param extra: what was changed, and the outcome.
     """
-    owner = file.owner if file else None
-    extra = {
-        "connection": conn_id,
-        "file": deletion.name,
-        "display_name": file.display_name if file else None,
-        "size_bytes": file.size_bytes if file else None,
-        "outcome": deletion.outcome,
-        "error": deletion.error_text,
-    }
     with create_session() as session:
         session.add(
             Log(
-                event=f"{event}_file",
+                event=event,
                 owner=user,
                 owner_display_name=user,
                 extra=json.dumps(extra),

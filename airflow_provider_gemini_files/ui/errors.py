@@ -40,15 +40,17 @@ class PageError:
     message: str
 
     @classmethod
-    def of(cls, error: Exception, hook: GeminiFilesHook) -> PageError:
+    def of(cls, error: Exception, hook: GeminiFilesHook, what: str = "files") -> PageError:
         """
         Describe an error of a hook's call.
+
+        :param what: what was listed.
 
         An error outside the provider's tree is not described: its text was not written for a browser and may hold
         anything, so the caller has to log it.
         """
         if not isinstance(error, GeminiFilesError):
-            return cls(ErrorKind.UNEXPECTED, "The files could not be listed. See the log of the API server.")
+            return cls(ErrorKind.UNEXPECTED, f"The {what} could not be listed. See the log of the API server.")
         return cls(_kind(error), shown_text(error, (_api_key(hook),)))
 
 
@@ -61,7 +63,8 @@ def _api_key(hook: GeminiFilesHook) -> str:
 
 
 def _kind(error: GeminiFilesError) -> ErrorKind:
-    if isinstance(error, GeminiInputError):
+    # With a status, the service has refused the request: the connection itself can be used.
+    if isinstance(error, GeminiInputError) and error.http_status is None:
         missing = isinstance(error.__cause__, AirflowNotFoundException)
         return ErrorKind.MISSING_CONNECTION if missing else ErrorKind.INVALID_CONNECTION
     if isinstance(error, GeminiAuthError):

@@ -39,7 +39,7 @@ async def require_read(request: Request, connection_id: str, user: GetUserDep) -
 async def require_edit(request: Request, connection_id: str, user: GetUserDep) -> None:
     """Raise 403 unless the user may edit the connection."""
     if not await is_allowed("PUT", request, user):
-        raise HTTPException(403, f"Deleting files requires permission to edit the connection {connection_id!r}.")
+        raise HTTPException(403, f"Changes require permission to edit the connection {connection_id!r}.")
 
 
 async def is_allowed(method: Any, request: Request, user: Any) -> bool:
@@ -64,7 +64,7 @@ def require_same_origin(request: Request) -> None:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     own = site == "same-origin" if site else origin is None or urlsplit(origin).netloc in _own_hosts(request)
     if not own or OWN_HEADER not in request.headers:
-        raise HTTPException(403, "Files can only be deleted from Airflow's UI; this request has another origin.")
+        raise HTTPException(403, "Changes are only accepted from Airflow's UI; this request has another origin.")
 
 
 def _own_hosts(request: Request) -> set[str]:

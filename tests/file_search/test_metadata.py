@@ -9,6 +9,7 @@ from airflow_provider_gemini_files.file_search.metadata import (
     MAX_ENTRIES,
     OWN_PREFIX,
     Origin,
+    TaskOwner,
     check_metadata,
     from_api,
     to_api,
@@ -96,3 +97,13 @@ class TestOrigin:
     @pytest.mark.parametrize("value", [1, ["s3://handbook/returns.md"], None])
     def test_entry_that_is_no_text_is_no_origin(self, value):
         assert Origin.of({**ORIGIN.entries(), f"{OWN_PREFIX}source": value}) is None
+
+
+class TestTaskOwner:
+    @pytest.mark.parametrize("owner", [TaskOwner("prod", "a.dag", "a-task"), TaskOwner("prod", "dag", "group.task", 0)])
+    def test_text_is_read_back(self, owner):
+        assert TaskOwner.parse(owner.to_text()) == owner
+
+    @pytest.mark.parametrize("text", ["", "a/b", "a//c", "/b/c", "a/b/c/d", "a/b/c/", "a/b/c/1/2", "a/b/c/-1"])
+    def test_text_of_another_form_names_no_task(self, text):
+        assert TaskOwner.parse(text) is None

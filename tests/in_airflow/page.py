@@ -35,6 +35,24 @@ class Store:
         body = {"api_key": self.key, "resources": list(files)}
         httpx.post(f"{self._service.base_url}/__emulator/seed", json=body, timeout=60).raise_for_status()
 
+    def add_document(self, store: str, name: str, metadata: dict[str, str]) -> None:
+        """Upload a document into a file search store, with custom metadata."""
+        begin = {"x-goog-upload-protocol": "resumable", "x-goog-upload-command": "start"}
+        send = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0"}
+        entries = [{"key": key, "stringValue": value} for key, value in metadata.items()]
+        with httpx.Client(base_url=self._service.base_url, headers={"x-goog-api-key": self.key}) as client:
+            url = f"/upload/v1beta/{store}:uploadToFileSearchStore"
+            start = client.post(url, headers=begin, json={"displayName": name, "customMetadata": entries})
+            client.post(start.headers["x-goog-upload-url"], headers=send, content=b"words").raise_for_status()
+
+    def submit_job(self, display_name: str) -> str:
+        """Submit a batch job with one request; return its name."""
+        request = {"request": {"contents": [{"parts": [{"text": "?"}]}]}}
+        batch = {"displayName": display_name, "inputConfig": {"requests": {"requests": [request]}}}
+        url = f"{self._service.base_url}/v1beta/models/gemini-2.5-flash:batchGenerateContent"
+        created = httpx.post(url, headers={"x-goog-api-key": self.key}, json={"batch": batch})
+        return str(created.raise_for_status().json()["name"])
+
     def names(self) -> set[str]:
         """Return the names of the project's files."""
         headers = {"x-goog-api-key": self.key}
@@ -86,7 +104,12 @@ class Page:
 
     def files(self) -> list[str]:
         """Return the names of the files in the table, in order."""
-        return self.driver.execute_script("return [...document.querySelectorAll('#files tbody tr')].map(row => row.id)")
+        return self.rows("files")
+
+    def rows(self, section: str) -> list[str]:
+        """Return the names of what the table of a section shows, in order."""
+        script = "return [...document.querySelectorAll(`#${arguments[0]} tbody tr`)].map(row => row.id)"
+        return self.driver.execute_script(script, section)
 
     def console(self) -> list[str]:
         """Return the errors in the browser's console since the last call."""

@@ -20,6 +20,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from support import until
 
+from airflow_provider_gemini_files.batches.mark import BatchMark
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 
@@ -113,7 +114,7 @@ def test_viewer_cannot_delete_files(page: Page, store: Store, three: list[dict],
 
     assert page.one(".actions").text == "Read only"
     assert page.all("input[type=checkbox]") == []
-    for action in ("delete", "cleanup", "dry-run"):
+    for action in ("delete", "cleanup", "dry-run", "cancel-batches"):
         refused = change(airflow, store, action, user="viewer")
         assert refused.status_code == 403
         assert "permission to edit the connection" in refused.json()["detail"]
@@ -125,9 +126,12 @@ def test_every_route_requires_login_and_changes_require_same_origin(
 ):
     store.seed(*three)
     files = f"/api/connections/{store.conn_id}/files"
-    for path in ("/", "/static/page.js", "/api/connections", files):
+    resources = ("stores", "documents?store=fileSearchStores/a", "batches", "overview")
+    others = [f"/api/connections/{store.conn_id}/{resource}" for resource in resources]
+    for path in ("/", "/static/page.js", "/api/connections", files, *others):
         assert httpx.get(f"{airflow.url}/gemini-files{path}").status_code == 401
-    assert change(airflow, store, "delete", user=None).status_code == 401
+    for action in ("delete", "cancel-batches"):
+        assert change(airflow, store, action, user=None).status_code == 401
     listed = httpx.get(f"{airflow.url}/gemini-files{files}", headers=airflow.headers)
     assert listed.status_code == 200
     assert store.key not in listed.text
@@ -219,10 +223,101 @@ def test_page_is_fast_with_5000_files(page: Page, store: Store):
     page.one("input[type=search]").send_keys("04999")
     assert page.files() == ["files/f4999"]
 
+    # The number of many files has to be typed before they can be deleted.
+    page.one("input[type=search]").clear()
+    page.one("input[type=search]").send_keys("0")
+    page.one("#files thead input").click()
+    page.press(r"Delete selected \(.*\)")
+    [confirm] = [button for button in page.all("dialog button") if button.text.startswith("Delete")]
+    assert not confirm.is_enabled()
+    page.one("dialog input").send_keys(re.sub(r"\D", "", confirm.text))
+    assert confirm.is_enabled()
+
+
+def test_viewer_can_open_stores_and_see_where_their_documents_come_from(
+    page: Page, store: Store, deployment: str, service: GeminiEmulator
+):
+    service.settings.job_seconds = 0
+    handbook, notes = "fileSearchStores/handbook-1", "fileSearchStores/notes-2"
+    store.seed({"name": f"{notes}/documents/a"}, {"name": handbook})
+    kept_by = {"airflow_fingerprint": "1", "airflow_owner": f"{deployment}/handbook_sync/sync"}
+    store.add_document(handbook, SCRIPT, {"airflow_source": "s3://handbook/first.pdf", **kept_by})
+    page.login("viewer")
+    page.open(store.conn_id, tab="stores", store=[notes, "fileSearchStores/gone"])
+    page.one("#stores tbody tr")
+
+    # The linked store comes first, and the other one is named.
+    assert page.rows("stores") == [notes, handbook]
+    assert page.one("tr.linked").get_attribute("id") == notes
+    assert "fileSearchStores/gone not found" in page.one(".notice").text
+    [of_notes, of_handbook] = [row.text for row in page.all("#stores tbody tr")]
+    assert "1 active" in of_notes
+    assert "Other tool" in of_notes
+    assert "handbook_sync \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} sync" in of_handbook
+
+    page.all("#stores tbody th a")[1].click()
+    document = page.one("#documents tbody tr").text
+    assert SCRIPT in document
+    assert "s3://handbook/first.pdf" in document
+    assert "documents=" in page.driver.current_url
+    # The link was hidden with its table, so the focus is on the tab.
+    assert page.driver.switch_to.active_element.text == "Stores"
+    page.driver.refresh()
+    page.one("#documents tbody tr")
+    page.driver.find_element(By.PARTIAL_LINK_TEXT, "All stores").click()
+    page.until(lambda: page.all("#stores tbody tr"))
+    page.driver.back()
+    page.one("#documents tbody tr")
+    page.driver.find_element(By.LINK_TEXT, "Files").click()
+    page.one("#files .state")
+    page.open(store.conn_id, tab="stores", documents="fileSearchStores/gone")
+    assert "'fileSearchStores/gone' was not found" in page.one(".notice.error").text
+
+
+def test_selected_jobs_are_cancelled_and_audited(
+    page: Page, store: Store, deployment: str, airflow: LocalAirflow, service: GeminiEmulator
+):
+    service.settings.job_seconds = 10_000
+    owner = replace(OWNER, deployment=deployment)
+    mark = BatchMark("0123456789abcdef01234567", owner, "files/input", ())
+    running, other = store.submit_job(mark.display_name("films")), store.submit_job("other")
+    store.seed({"name": "batches/ended"})
+    page.open(store.conn_id, tab="batches", batch=running)
+    page.one("#batches tbody tr.linked")
+
+    assert page.rows("batches")[0] == running
+    row = page.all("#batches tbody tr")[0].text
+    assert "films" in row
+    assert "many_waits \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} wait [3]" in row
+    assert "PENDING" in row
+    assert "1 request\n1 pending" in row
+    # A job that has ended cannot be selected.
+    assert {box.get_attribute("value") for box in page.all("#batches tbody input")} == {running, other}
+    page.one(f"input[value='{running}']").click()
+    page.press(r"Cancel selected \(1\)")
+    page.press("Cancel 1 job")
+    page.until(lambda: "1 cancelled." in page.one("dialog").text)
+    page.press("Close")
+    page.until(lambda: "CANCELLED" in page.all("#batches tbody tr")[0].text)
+    assert not page.buttons(r"Cancel selected.*")
+
+    [of_job] = audit(airflow, store, "gemini_batches_cancel_job", dag_id="many_waits")
+    assert (of_job["owner"], of_job["run_id"], of_job["map_index"]) == ("admin", "manual__1", 3)
+    assert json.loads(of_job["extra"])["job"] == running
+    [asked] = audit(airflow, store, "gemini_batches_cancel")
+    assert running in asked["extra"]
+    page.driver.find_element(By.LINK_TEXT, "Requests").click()
+    assert "files/input not found" in page.one(".notice").text
+    assert page.console() == []
+
+    page.login("viewer")
+    page.open(store.conn_id, tab="batches")
+    assert page.one("#batches .actions").text == "Read only"
+
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_page_and_dialogs_have_no_accessibility_violations(page: Page, store: Store, three: list[dict], theme: str):
-    store.seed(*three)
+    store.seed(*three, {"name": "fileSearchStores/seeded/documents/a"}, {"name": "batches/a"})
     page.driver.execute_script("localStorage.theme = arguments[0]", theme)
     page.open(store.conn_id, file="files/beta")
     page.one("#files tbody tr.linked")
@@ -237,11 +332,24 @@ def test_page_and_dialogs_have_no_accessibility_violations(page: Page, store: St
     page.press("Preview")
     page.until(lambda: page.buttons("Delete 1 file"))
     assert violations(page) == []
+    page.press("Cancel")
+    for tab in ("All connections", "Batches", "Stores", "No display name"):
+        page.driver.find_element(By.PARTIAL_LINK_TEXT, tab).click()
+        page.one(":is(#overview, #batches, #stores, #documents) tbody tr")
+        assert violations(page) == []
+    # Rows are cards.
+    page.driver.set_window_size(390, 900)
+    assert violations(page) == []
+    page.driver.set_window_size(1440, 900)
 
 
 def test_empty_project_and_missing_permissions_are_explained(page: Page, store: Store):
     page.open(store.conn_id)
     assert page.one("#files .state").text.startswith("No files")
+    page.driver.find_element(By.LINK_TEXT, "Stores").click()
+    assert page.one("#stores .state").text.startswith("No stores")
+    page.driver.find_element(By.LINK_TEXT, "Batches").click()
+    assert page.one("#batches .state").text.startswith("No batch jobs")
     page.open("no_such_connection")
     error = page.one(".notice.error")
     assert "Connection not found" in error.text
@@ -301,6 +409,37 @@ def test_unreachable_service_is_named_with_retry_and_link_to_connection(page: Pa
     page.driver.execute_script(browser.axe(CACHE))
     assert violations(page) == []
     airflow.api("DELETE", "/connections/unreachable")
+
+
+def test_overview_has_a_row_for_each_connection_and_waits_for_none(
+    page: Page, store: Store, three: list[dict], airflow: LocalAirflow, service: GeminiEmulator
+):
+    service.settings.job_seconds = 10_000
+    store.seed(*three)
+    store.submit_job("running")
+    slow = Store(airflow, service, "slow_one")
+    service.faults.add("list", "stall", seconds=7, api_key=slow.key)
+    unreachable = {"conn_type": "gemini", "host": f"http://127.0.0.1:{free_port()}", "extra": '{"max_retries": 0}'}
+    airflow.api("POST", "/connections", json={"connection_id": "broken_one", "password": "k-e-y", **unreachable})
+    page.login("viewer")
+    page.open(store.conn_id, tab="overview")
+
+    def row(conn_id: str) -> str:
+        return page.one(f"#overview tr[id='connection {conn_id}']").text
+
+    page.until(lambda: "3.0 GiB" in row(store.conn_id))
+    page.until(lambda: "The Gemini API is unreachable" in row("broken_one"))
+    assert "Loading" in row("slow_one")
+    *cells, _ = [cell.text for cell in page.all(f"#overview tr[id='connection {store.conn_id}'] td")]
+    # State, used, free, files, expiring, running jobs.
+    assert cells == ["Fine", "3.0 GiB\n15.0% of 20.0 GiB", "17.0 GiB", "3", "5.0 MiB\n1 file", "1"]
+    assert link_of(page, "Open connection").endswith("/connections?name_pattern=broken_one")
+    page.until(lambda: "Fine" in row("slow_one"))
+    page.driver.find_element(By.LINK_TEXT, store.conn_id).click()
+    page.until(page.files)
+    assert len(page.files()) == 3
+    for conn_id in ("broken_one", "slow_one"):
+        airflow.api("DELETE", f"/connections/{conn_id}")
 
 
 def test_deferred_task_links_to_its_file_and_file_links_to_its_task(

@@ -17,8 +17,10 @@ from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiSer
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.policy import RunState
 from airflow_provider_gemini_files.ui import actions, audit
-from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest, SelectedFiles
-from airflow_provider_gemini_files.ui.listings import Listing
+from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest
+from airflow_provider_gemini_files.ui.changes import MAX_NAMES, Selected
+from airflow_provider_gemini_files.ui.files import FileListing
+from airflow_provider_gemini_files.ui.owners import OwnerRuns
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
@@ -29,11 +31,11 @@ FOREIGN = "files/foreign"
 
 
 @pytest.fixture
-def listing(emulator, hook) -> Listing:
+def listing(emulator, hook) -> FileListing:
     """Return a listing of a file of a finished run and a file of another tool."""
     owned = {"name": OWNED, "display_name": f"a.txt{OWNER.mark()}", "age": 90_000}
     seed(emulator.base_url, owned, {"name": FOREIGN, "age": 90_000})
-    return Listing(time.time(), CONN_ID, tuple(hook.list_files()), 20 << 30, {})
+    return FileListing(time.time(), CONN_ID, tuple(hook.list_files()), 20 << 30, OwnerRuns({}))
 
 
 @pytest.fixture
@@ -171,9 +173,9 @@ def test_error_text_has_one_line_and_no_key_in_response_and_audit_log(listing, a
 
 def test_invalid_requests_are_rejected_before_anything_is_deleted(listing, hook):
     with pytest.raises(pydantic.ValidationError):
-        SelectedFiles(names=[])
+        Selected(names=[])
     with pytest.raises(pydantic.ValidationError):
-        SelectedFiles(names=["files/a"] * (actions.MAX_FILES + 1))
+        Selected(names=["files/a"] * (MAX_NAMES + 1))
     with pytest.raises(GeminiInputError, match="low_watermark"):
         actions.dry_run(listing, CleanupOptions(policy={"low_watermark": 2}))
     with pytest.raises(GeminiInputError):

@@ -63,6 +63,15 @@ def test_proxy_variable_is_the_one_httpx_uses(variables, expected, monkeypatch):
     assert proxy_variable("https://gemini.example/path") == expected
 
 
+def test_request_that_the_service_refuses_does_not_make_the_connection_invalid(emulator, hook):
+    error = {"code": 400, "message": "There is no file search here.", "status": "INVALID_ARGUMENT"}
+    emulator.faults.add("list_stores", "status", status=400, body={"error": error})
+    with pytest.raises(GeminiFilesError) as raised:
+        hook.list_file_search_stores()
+
+    assert PageError.of(raised.value, hook, "stores").kind == ErrorKind.SERVICE
+
+
 def test_error_of_service_has_no_key(connect):
     connect()
     error = PageError.of(GeminiServiceError(f"Bad gateway for key={API_KEY}"), GeminiFilesHook())

@@ -11,8 +11,10 @@ from local_airflow import free_port
 from support import API_KEY
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
+from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.ui import listings
 from airflow_provider_gemini_files.ui.errors import ErrorKind
+from airflow_provider_gemini_files.ui.files import FileListing
 from airflow_provider_gemini_files.ui.listings import ListingCache, Snapshot
 
 pytestmark = pytest.mark.usefixtures("airflow_db")
@@ -23,7 +25,7 @@ MARK = " [airflow in=tests dag=d%2Fe run=r task=t map=2]"
 
 @pytest.fixture
 def cache() -> ListingCache:
-    return ListingCache()
+    return ListingCache("files", FileListing.read)
 
 
 def calls(emulator: GeminiEmulator) -> int:
@@ -82,7 +84,7 @@ def test_listing_that_never_finishes_is_given_up_and_its_late_result_ignored(emu
     monkeypatch.setattr(listings, "REQUEST_SECONDS", 0.1)
     emulator.faults.add("list", "stall", seconds=1)
     snapshot(cache)
-    abandoned = cache._entries[CONN_ID].running
+    abandoned = cache._entries[CONN_ID,].running
     wait(monkeypatch, listings.LISTING_SECONDS)
     monkeypatch.setattr(listings, "REQUEST_SECONDS", 60)
     after = snapshot(cache)
@@ -127,7 +129,7 @@ def test_unreachable_service_is_told_from_a_failing_one(connect, cache):
 
 def test_unexpected_error_is_not_shown_to_browser(emulator, cache, mocker):
     secret = "text that may hold anything"
-    mocker.patch.object(listings.GeminiFilesHook, "list_files", autospec=True, side_effect=RuntimeError(secret))
+    mocker.patch.object(GeminiFilesHook, "list_files", autospec=True, side_effect=RuntimeError(secret))
     error = snapshot(cache).error
 
     assert error.kind == ErrorKind.UNEXPECTED
@@ -139,13 +141,13 @@ def test_missing_connection_is_told_from_an_invalid_one(cache, connect, monkeypa
     assert snapshot(cache).error.kind == ErrorKind.MISSING_CONNECTION
 
     connect(conn_type="http")
-    assert snapshot(ListingCache()).error.kind == ErrorKind.INVALID_CONNECTION
+    assert snapshot(ListingCache("files", FileListing.read)).error.kind == ErrorKind.INVALID_CONNECTION
 
 
 def test_deleted_files_are_removed_from_listing_at_once(emulator, hook, text_file, cache):
     kept, deleted = (hook.upload_file(text_file) for _ in range(2))
     snapshot(cache)
-    cache.remove_files(CONN_ID, [deleted.name])
+    cache.change(CONN_ID, lambda listing: listing.without([deleted.name]))
     after = snapshot(cache)
 
     assert [file.name for file in after.listing.files] == [kept.name]

@@ -1,13 +1,24 @@
-// The buttons beside the search, for users who may edit the connection: clean up, and delete the selected files.
+// The buttons beside the search of the files, for users who may edit the connection: clean up, and delete the selected
+// files.
 import { post } from "./api.js";
+import { ownerCell } from "./cells.js";
 import { openCleanup } from "./cleanup.js";
-import { DeletionList, openDialog, run } from "./dialog.js";
+import { ChangeList, openQuestion } from "./dialog.js";
 import { el } from "./dom.js";
 import { total } from "./files.js";
 import { bytes, count } from "./format.js";
-import { ownerCell } from "./table.js";
 
+/** @import { Child } from "./dom.js" */
+/** @import { ListOptions } from "./dialog.js" */
 /** @import { GeminiFile, Shown } from "./types.js" */
+
+/** @type {ListOptions<GeminiFile>["outcomes"]} */
+const OUTCOMES = {
+  deleted: ["Deleted", true],
+  gone: ["Already gone", true],
+  kept: ["Kept", false],
+  refused: ["Refused by the service", false],
+};
 
 /**
  * Return the content of the toolbar's right side.
@@ -18,22 +29,53 @@ import { ownerCell } from "./table.js";
  * @param {() => void} refresh - Called after files have been deleted.
  */
 export function actions(shown, selected, connection, refresh) {
-  if (!shown.can_edit) {
-    const title = "Deleting files requires permission to edit the connection.";
-    return [el("span", { class: "note", title }, "Read only")];
-  }
+  if (!shown.can_edit) return [readOnly("Deleting files")];
+  const clean = () => openCleanup(shown, connection, deletionList, refresh);
   return [
-    el("button", { type: "button", onclick: () => openCleanup(shown, connection, refresh) }, "Clean up"),
-    el(
-      "button",
-      {
-        type: "button",
-        disabled: selected.length === 0,
-        onclick: () => openDelete(selected, connection, refresh),
-      },
-      selected.length ? `Delete selected (${selected.length.toLocaleString("en")})` : "Delete selected",
-    ),
+    el("button", { type: "button", onclick: clean }, "Clean up"),
+    selectionButton("Delete selected", selected.length, () => openDelete(selected, connection, refresh)),
   ];
+}
+
+/**
+ * Return the note for users who may not edit the connection.
+ *
+ * @param {string} change - What requires the permission.
+ */
+export function readOnly(change) {
+  const title = `${change} requires permission to edit the connection.`;
+  return el("span", { class: "note", title }, "Read only");
+}
+
+/**
+ * Return a button for the selected items.
+ *
+ * @param {string} text
+ * @param {number} selected
+ * @param {() => void} onclick
+ */
+export function selectionButton(text, selected, onclick) {
+  const number = selected ? ` (${selected.toLocaleString("en")})` : "";
+  return el("button", { type: "button", disabled: selected === 0, onclick }, `${text}${number}`);
+}
+
+/**
+ * Return a list of files to delete.
+ *
+ * @param {GeminiFile[]} files
+ * @param {string} heading - The heading of the column with the details.
+ * @param {(file: GeminiFile) => Child | Child[]} detail
+ */
+function deletionList(files, heading, detail) {
+  return new ChangeList(files, {
+    noun: "file",
+    label: "Files to delete",
+    columns: [
+      { heading: "Size", key: "size", cell: ({ size }) => bytes(size) },
+      { heading, key: "detail", cell: detail },
+    ],
+    outcomes: OUTCOMES,
+  });
 }
 
 /**
@@ -42,33 +84,21 @@ export function actions(shown, selected, connection, refresh) {
  * @param {() => void} refresh
  */
 function openDelete(files, connection, refresh) {
-  const list = new DeletionList(files, "Owner", ownerCell);
   const active = files.filter((file) => file.kind === "running").length;
-  const registered = files.filter((file) => file.source === "REGISTERED").length;
-  const cancel = el("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
-  const confirm = el(
-    "button",
-    { type: "button", class: "danger", onclick: onConfirm },
-    `Delete ${count(files.length, "file")}`,
-  );
-  const warning =
-    active > 0 &&
-    `${count(active, "file")} ${active === 1 ? "belongs" : "belong"} to active runs. Tasks that use them may fail.`;
-  const dialog = openDialog(
-    `Delete ${count(files.length, "file")} (${bytes(total(files))})`,
-    el("p", { class: "words" }, "Deleted files cannot be restored. A task has to upload them again."),
-    registered > 0 && el("p", { class: "words" }, "The objects of registered files stay in Cloud Storage."),
-    warning && el("p", { class: "words warning" }, warning),
-    list.element,
-    list.more,
-    list.status,
-    el("footer", {}, list.progress, cancel, confirm),
-  );
-  cancel.focus();
-
-  async function onConfirm() {
-    confirm.remove();
-    await run(list, dialog, cancel, (names) => post(connection, "delete", { names }));
-    refresh();
-  }
+  const registered = files.some((file) => file.source === "REGISTERED");
+  openQuestion({
+    title: `Delete ${count(files.length, "file")} (${bytes(total(files))})`,
+    words: registered
+      ? "Deleted files cannot be restored. A task has to upload or register them again. The objects of registered files " +
+        "stay in Cloud Storage."
+      : "Deleted files cannot be restored. A task has to upload them again.",
+    warning:
+      active > 0 &&
+      `${count(active, "file")} ${active === 1 ? "belongs" : "belong"} to active runs. Tasks that use them may fail.`,
+    action: `Delete ${count(files.length, "file")}`,
+    dismiss: "Cancel",
+    list: deletionList(files, "Owner", ownerCell),
+    send: (names) => post(connection, "delete", { names }),
+    done: refresh,
+  });
 }

@@ -61,12 +61,3 @@ function leaveFrame(event) {
   anchor.click();
   anchor.remove();
 }
-
-/** Return the query of the page's own URL, or of Airflow's URL if the page is in Airflow's frame. */
-export function query() {
-  if (!location.search && isFramed) {
-    // Airflow copies the URL of the frame into its own URL, which would lose its query without this line.
-    history.replaceState(null, "", `${location.pathname}${window.parent.location.search}`);
-  }
-  return new URLSearchParams(location.search);
-}

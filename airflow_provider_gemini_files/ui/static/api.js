@@ -1,7 +1,7 @@
 // Requests to the API server. A failed request throws an ApiError with a message for the user.
 import { airflowUrl } from "./airflow.js";
 
-/** @import { FilesResponse, Owner } from "./types.js" */
+/** @import { BatchesResponse, DocumentsResponse, FilesResponse, Owner, StoresResponse, Summary } from "./types.js" */
 
 const READ_SECONDS = 60;
 /** The API server retries a deletion that fails, so a request can take this long. */
@@ -49,17 +49,38 @@ function urlOf(connection, action) {
 export const getConnections = () => request("api/connections");
 
 /**
+ * Return what is known about the resources of a connection.
+ *
  * @param {string} connection
- * @param {boolean} retry - List the files again now if the last listing failed.
- * @returns {Promise<FilesResponse>}
+ * @param {string} resource
+ * @param {boolean} retry - List the resources again now if the last listing failed.
+ * @param {Record<string, string>} parameters
  */
-export const getFiles = (connection, retry) => request(urlOf(connection, retry ? "files?retry=true" : "files"));
+function list(connection, resource, retry, parameters = {}) {
+  const all = retry ? { ...parameters, retry: "true" } : parameters;
+  return request(urlOf(connection, `${resource}?${new URLSearchParams(all)}`));
+}
+
+/** @type {(connection: string, retry: boolean) => Promise<FilesResponse>} */
+export const getFiles = (connection, retry) => list(connection, "files", retry);
+
+/** @type {(connection: string, retry: boolean) => Promise<StoresResponse>} */
+export const getStores = (connection, retry) => list(connection, "stores", retry);
+
+/** @type {(connection: string, retry: boolean) => Promise<BatchesResponse>} */
+export const getBatches = (connection, retry) => list(connection, "batches", retry);
+
+/** @type {(connection: string, retry: boolean) => Promise<Summary>} */
+export const getSummary = (connection, retry) => list(connection, "overview", retry);
+
+/** @type {(connection: string, store: string, retry: boolean) => Promise<DocumentsResponse>} */
+export const getDocuments = (connection, store, retry) => list(connection, "documents", retry, { store });
 
 /**
  * Send a request that changes something. The header and the content type keep out forms and scripts of other origins.
  *
  * @param {string} connection
- * @param {"delete" | "cleanup" | "dry-run"} action
+ * @param {"delete" | "cleanup" | "dry-run" | "cancel-batches"} action
  * @param {object} body
  * @returns {Promise<any>}
  */

@@ -1,10 +1,12 @@
 // The cleanup dialog: a retention policy, a preview of what it deletes, and the deletion of exactly those files.
 import { post } from "./api.js";
-import { DeletionList, messageOf, openDialog, run } from "./dialog.js";
+import { messageOf, openDialog, run, typedNumber } from "./dialog.js";
 import { el } from "./dom.js";
 import { bytes, count } from "./format.js";
 import { reasonTable } from "./report.js";
 
+/** @import { ChangeList } from "./dialog.js" */
+/** @import { Child } from "./dom.js" */
 /** @import { DryRun, GeminiFile, Policy, Shown } from "./types.js" */
 
 /**
@@ -34,9 +36,10 @@ const EXPLANATION =
  *
  * @param {Shown} shown
  * @param {string} connection
+ * @param {(files: GeminiFile[], heading: string, detail: (file: GeminiFile) => Child) => ChangeList<GeminiFile>} listOf
  * @param {() => void} refresh - Called after files have been deleted.
  */
-export function openCleanup({ files, policy }, connection, refresh) {
+export function openCleanup({ files, policy }, connection, listOf, refresh) {
   const byName = new Map(files.map((file) => [file.name, file]));
   const { form, read } = policyForm(policy, onPreview);
   const plan = el("div", { class: "plan" });
@@ -69,7 +72,7 @@ export function openCleanup({ files, policy }, connection, refresh) {
   function showPreview({ deletions, freed_bytes, kept }, body) {
     const reasons = new Map(deletions);
     const due = deletions.map(([name]) => byName.get(name) ?? unlisted(name));
-    const list = new DeletionList(due, "Reason", (file) => el("small", {}, reasons.get(file.name)));
+    const list = listOf(due, "Reason", (file) => el("small", {}, reasons.get(file.name)));
     const confirm = el(
       "button",
       { type: "button", class: "danger", onclick: onConfirm },
@@ -82,11 +85,13 @@ export function openCleanup({ files, policy }, connection, refresh) {
     preview.className = "";
     status.replaceChildren(el("b", {}, summary));
     const details = el("details", {}, el("summary", {}, "Files to keep, by reason"), reasonTable(kept));
-    plan.replaceChildren(due.length ? list.element : "", list.more, details, list.status);
+    const typed = typedNumber(due.length, confirm);
+    plan.replaceChildren(due.length ? list.element : "", list.more, details, list.status, typed ?? "");
     footer.replaceChildren(list.progress, cancel, preview, ...(due.length ? [confirm] : []));
 
     async function onConfirm() {
       confirm.remove();
+      typed?.remove();
       preview.remove();
       for (const input of form.querySelectorAll("input")) input.disabled = true;
       await run(list, dialog, cancel, (names) => post(connection, "cleanup", { ...body, names }));

@@ -1,14 +1,16 @@
-// Dialogs, and the list of files in them that are deleted in several requests.
+// Dialogs, and the list of items in them that are changed in several requests.
 import { el } from "./dom.js";
-import { bytes, count } from "./format.js";
+import { count } from "./format.js";
 
 /** @import { Child } from "./dom.js" */
-/** @import { GeminiFile, Result } from "./types.js" */
+/** @import { Result } from "./types.js" */
 
-/** Files in one request; the API server accepts up to 100. */
+/** Items in one request; the API server accepts up to 100. */
 const BATCH_SIZE = 50;
-/** Files that a list shows at first. Of the other files, it shows those that could not be deleted. */
+/** Items that a list shows at first. Of the others, it shows those that could not be changed. */
 const MAX_ROWS = 200;
+/** To change more items than this, the user has to type their number. */
+const MAX_UNTYPED = 50;
 
 /**
  * Open a dialog. Closing it returns the focus to the element that had it, or to the search if that element is gone.
@@ -26,21 +28,77 @@ export function openDialog(title, ...content) {
 
   function onClose() {
     dialog.remove();
-    const target = opener?.isConnected ? opener : document.querySelector("input[type=search]");
+    const target = opener?.isConnected ? opener : document.querySelector("section:not([hidden]) input[type=search]");
     if (target instanceof HTMLElement) target.focus();
   }
 }
 
 /**
- * Delete the files of a list. The dialog stays open until the user closes it, so that the results can be read.
+ * Open a dialog that asks before items are changed, changes them, and shows the results.
  *
- * @param {DeletionList} list
+ * @template {{name: string, label: string}} T
+ * @param {object} question
+ * @param {string} question.title
+ * @param {string} question.words - What follows from it.
+ * @param {string | false} question.warning
+ * @param {string} question.action - The text of the button that confirms.
+ * @param {string} question.dismiss - The text of the button that closes the dialog.
+ * @param {ChangeList<T>} question.list
+ * @param {(names: string[]) => Promise<Result[]>} question.send
+ * @param {() => void} question.done - Called after items have been changed.
+ */
+export function openQuestion({ title, words, warning, action, dismiss, list, send, done }) {
+  const cancel = el("button", { type: "button", onclick: () => dialog.close() }, dismiss);
+  const confirm = el("button", { type: "button", class: "danger", onclick: onConfirm }, action);
+  const typed = typedNumber(list.items.length, confirm);
+  const dialog = openDialog(
+    title,
+    el("p", { class: "words" }, words),
+    warning && el("p", { class: "words warning" }, warning),
+    list.element,
+    list.more,
+    list.status,
+    typed,
+    el("footer", {}, list.progress, cancel, confirm),
+  );
+  cancel.focus();
+
+  async function onConfirm() {
+    confirm.remove();
+    typed?.remove();
+    await run(list, dialog, cancel, send);
+    done();
+  }
+}
+
+/**
+ * Return a field in which the user types the number of many items before a button can be pressed; null for a few items.
+ *
+ * @param {number} number
+ * @param {HTMLButtonElement} button
+ */
+export function typedNumber(number, button) {
+  if (number <= MAX_UNTYPED) return null;
+  button.disabled = true;
+  const input = el("input", { type: "text", inputMode: "numeric", autocomplete: "off", oninput });
+  return el("label", { class: "typed" }, `Type ${number} to confirm `, input);
+
+  function oninput() {
+    button.disabled = input.value.trim() !== String(number);
+  }
+}
+
+/**
+ * Change the items of a list. The dialog stays open until the user closes it, so that the results can be read.
+ *
+ * @template {{name: string, label: string}} T
+ * @param {ChangeList<T>} list
  * @param {HTMLDialogElement} dialog
  * @param {HTMLButtonElement} closeButton
  * @param {(names: string[]) => Promise<Result[]>} send
  */
 export async function run(list, dialog, closeButton, send) {
-  // Closing the dialog with Escape would hide a deletion that is still running.
+  // Closing the dialog with Escape would hide a change that is still running.
   const stayOpen = (/** @type {Event} */ event) => event.preventDefault();
   closeButton.disabled = true;
   dialog.addEventListener("cancel", stayOpen);
@@ -51,46 +109,69 @@ export async function run(list, dialog, closeButton, send) {
   closeButton.focus();
 }
 
-/** A table of files with a detail and the result of each. */
-export class DeletionList {
+/**
+ * What a list shows of its items, and of what became of them.
+ *
+ * @template T
+ * @typedef {object} ListOptions
+ * @property {string} noun - What an item is: "file".
+ * @property {string} label - What the list is, for screen readers.
+ * @property {{heading: string, key: string, cell: (item: T) => Child | Child[]}[]} columns - Besides the item's name and
+ *   the result.
+ * @property {Record<string, [text: string, isDone: boolean]>} outcomes - The text of each outcome, and whether nothing is
+ *   left to do. All others are failures.
+ */
+
+/**
+ * A table of items with the result of each.
+ *
+ * @template {{name: string, label: string}} T
+ */
+export class ChangeList {
   /**
-   * @param {GeminiFile[]} files
-   * @param {string} heading - The heading of the column with the details.
-   * @param {(file: GeminiFile) => Child | Child[]} detail
+   * @param {T[]} items
+   * @param {ListOptions<T>} options
    */
-  constructor(files, heading, detail) {
-    this.files = files;
-    this.detail = detail;
+  constructor(items, options) {
+    this.items = items;
+    this.options = options;
+    const { noun, label, columns } = options;
     /** @type {Map<string, HTMLElement>} */
     this.resultCells = new Map();
     this.body = el("tbody");
-    for (const file of files.slice(0, MAX_ROWS)) this.addRow(file);
-    const hidden = Math.max(0, files.length - MAX_ROWS);
-    this.more = el("p", { class: "words" }, hidden ? `and ${count(hidden, "more file")}` : "");
+    for (const item of items.slice(0, MAX_ROWS)) this.addRow(item);
+    const hidden = Math.max(0, items.length - MAX_ROWS);
+    this.more = el("p", { class: "words" }, hidden ? `and ${count(hidden, `more ${noun}`)}` : "");
     this.status = el("p", { class: "words", role: "status" });
-    this.progress = el("progress", { max: files.length, value: 0, hidden: true, "aria-label": "Files processed" });
-    const headings = ["File", "Size", heading, "Result"].map((name) =>
-      el("th", { scope: "col", class: name === "Size" ? "size" : "" }, name),
-    );
+    this.progress = el("progress", { max: items.length, value: 0, hidden: true, "aria-label": `${noun}s processed` });
+    const heading = (/** @type {string} */ name, /** @type {string} */ key) =>
+      el("th", { scope: "col", class: key }, name);
+    const headings = [
+      heading(
+        noun.replace(/^./, (first) => first.toUpperCase()),
+        "label",
+      ),
+      ...columns.map((column) => heading(column.heading, column.key)),
+      heading("Result", "result"),
+    ];
     this.element = el(
       "div",
-      { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Files to delete" },
+      { class: "scroll", tabIndex: 0, role: "region", "aria-label": label },
       el("table", { class: "file-list" }, el("thead", {}, el("tr", {}, headings)), this.body),
     );
   }
 
-  /** @param {GeminiFile} file */
-  addRow(file) {
+  /** @param {T} item */
+  addRow(item) {
     const result = el("td", { class: "result" });
-    this.resultCells.set(file.name, result);
-    const label = el("span", { class: "name" }, file.label || "No display name");
+    this.resultCells.set(item.name, result);
+    const label = el("span", { class: "name" }, item.label || "No display name");
     this.body.append(
       el(
         "tr",
         {},
-        el("th", { scope: "row", class: "label" }, label, el("code", {}, file.name)),
-        el("td", { class: "size" }, bytes(file.size)),
-        el("td", {}, this.detail(file)),
+        el("th", { scope: "row", class: "label" }, label, el("code", {}, item.name)),
+        ...this.options.columns.map(({ key, cell }) => el("td", { class: key }, cell(item))),
         result,
       ),
     );
@@ -106,26 +187,33 @@ export class DeletionList {
     this.progress.hidden = false;
     /** @type {Record<string, number>} */
     const counts = {};
-    for (let start = 0; start < this.files.length; start += BATCH_SIZE) {
-      const names = this.files.slice(start, start + BATCH_SIZE).map((file) => file.name);
+    for (let start = 0; start < this.items.length; start += BATCH_SIZE) {
+      const names = this.items.slice(start, start + BATCH_SIZE).map((item) => item.name);
       for (const result of await sendBatch(send, names)) {
         counts[result.outcome] = (counts[result.outcome] ?? 0) + 1;
         this.show(result);
       }
       this.progress.value = start + names.length;
-      this.status.textContent = summary(counts);
+      this.status.textContent = this.summary(counts);
     }
   }
 
   /** @param {Result} result */
   show({ name, outcome, error }) {
-    const isGone = outcome === "deleted" || outcome === "gone";
-    const file = this.files.find((candidate) => candidate.name === name);
-    const cell = this.resultCells.get(name) ?? (isGone || !file ? null : this.addRow(file));
+    const [text, isDone] = this.options.outcomes[outcome] ?? ["Failed", false];
+    const item = this.items.find((candidate) => candidate.name === name);
+    const cell = this.resultCells.get(name) ?? (isDone || !item ? null : this.addRow(item));
     if (!cell) return;
-    const text = { deleted: "Deleted", gone: "Already gone", kept: "Kept", refused: "Refused" }[outcome] ?? "Failed";
-    cell.classList.add(isGone ? "deleted" : "failed");
-    cell.textContent = isGone ? text : `${text}: ${error}`;
+    cell.classList.add(isDone ? "done" : "failed");
+    cell.textContent = isDone ? text : `${text}: ${error}`;
+  }
+
+  /** @param {Record<string, number>} counts */
+  summary(counts) {
+    const parts = Object.entries({ ...this.options.outcomes, failed: ["Failed"] })
+      .filter(([outcome]) => counts[outcome])
+      .map(([outcome, [text]]) => `${counts[outcome]?.toLocaleString("en")} ${text?.toLowerCase()}`);
+    return `${parts.join(", ")}.`;
   }
 }
 
@@ -145,19 +233,4 @@ async function sendBatch(send, names) {
 /** @param {unknown} error */
 export function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** @param {Record<string, number>} counts */
-function summary(counts) {
-  const names = {
-    deleted: "deleted",
-    gone: "already gone",
-    kept: "kept",
-    refused: "refused by the service",
-    failed: "failed",
-  };
-  const parts = Object.entries(names)
-    .filter(([outcome]) => counts[outcome])
-    .map(([outcome, name]) => `${counts[outcome]?.toLocaleString("en")} ${name}`);
-  return `${parts.join(", ")}.`;
 }

@@ -8,9 +8,6 @@ import { el } from "./dom.js";
 /** @import { PageError } from "./types.js" */
 /** @typedef {"retry" | "connection" | "login"} Action */
 
-/** @type {[title: string, ...Action[]]} */
-const OTHER = ["The files could not be loaded", "retry", "connection"];
-
 /**
  * The title and the actions of each kind of error: those of `errors.py`, and those of the requests to the API server.
  *
@@ -23,6 +20,7 @@ const ERRORS = {
   unreachable: ["The Gemini API is unreachable", "retry", "connection"],
   logged_out: ["You are logged out", "login"],
   forbidden: ["Permission denied", "retry"],
+  missing: ["Not found", "retry"],
   api_server: ["The page could not be loaded", "retry"],
 };
 
@@ -41,27 +39,36 @@ export function notice(kind, title, ...content) {
  * Return the notice of an error.
  *
  * @param {PageError} error
+ * @param {string} otherTitle - The title of an error whose kind has none.
  * @param {string} hint - What follows for the page, or an empty string.
  * @param {string | null} connection
  * @param {() => void} retry
  */
-export function errorNotice({ kind, message }, hint, connection, retry) {
-  const [title, ...names] = ERRORS[kind] ?? OTHER;
+export function errorNotice(error, otherTitle, hint, connection, retry) {
+  const [title, actions] = errorParts(error, otherTitle, connection, retry);
+  const element = notice("error", title, hint ? `${error.message} ${hint}` : error.message);
+  element.append(el("p", { class: "notice-actions" }, actions));
+  return element;
+}
+
+/**
+ * Return the title of an error, and the buttons and links that help.
+ *
+ * @param {PageError} error
+ * @param {string} otherTitle - The title of an error whose kind has none.
+ * @param {string | null} connection
+ * @param {() => void} retry
+ * @returns {[title: string, actions: HTMLElement[]]}
+ */
+export function errorParts({ kind }, otherTitle, connection, retry) {
+  const [title, ...names] = ERRORS[kind] ?? [otherTitle, "retry", "connection"];
   const buttons = {
     retry: () => retryButton(retry),
     connection: () =>
       link(connectionUrl(connection), kind === "missing_connection" ? "Add connection" : "Open connection"),
     login: () => link(airflowUrl(""), "Log in"),
   };
-  const element = notice("error", title, hint ? `${message} ${hint}` : message);
-  element.append(
-    el(
-      "p",
-      { class: "notice-actions" },
-      names.map((name) => buttons[name]()),
-    ),
-  );
-  return element;
+  return [title, names.map((name) => buttons[name]())];
 }
 
 /** @param {() => void} retry */
@@ -83,6 +90,6 @@ function retryButton(retry) {
  */
 export function requestError(error) {
   const status = error instanceof ApiError ? error.status : 0;
-  const kind = { 401: "logged_out", 403: "forbidden" }[status] ?? "api_server";
+  const kind = { 401: "logged_out", 403: "forbidden", 404: "missing" }[status] ?? "api_server";
   return { kind, message: messageOf(error) };
 }

@@ -1,46 +1,119 @@
-// The page: loads the files, shows them, and refreshes while the page is visible.
-import { actions } from "./actions.js";
-import { query } from "./airflow.js";
-import { getConnections, getFiles } from "./api.js";
+// The page: opens what its address names, loads it, and loads it again while the page is visible.
+import { onAddress, pageLink, query, replaceAddress } from "./address.js";
+import { batchView } from "./batch-view.js";
+import { getConnections } from "./api.js";
 import { byId, el, keepFocus } from "./dom.js";
-import { decode } from "./files.js";
+import { fileView } from "./file-view.js";
 import { count, duration } from "./format.js";
 import { errorNotice, notice, requestError } from "./notices.js";
-import { showReport } from "./report.js";
-import { showStorage } from "./storage.js";
-import { FileTable } from "./table.js";
+import { overview } from "./overview.js";
+import { documentView, storeView } from "./store-view.js";
 
-/** @import { FilesResponse } from "./types.js" */
+/** @import { ListingResponse, Page, View } from "./types.js" */
 
 const MIN_PAUSE_SECONDS = 2;
 const DEFAULT_CONNECTION = "gemini_default";
+const FIRST_TAB = "files";
+const TABS = { files: "Files", stores: "Stores", batches: "Batches", overview: "All connections" };
 
 const main = byId("main");
-const parameters = query();
-/** @type {string | null} */
-let connection = parameters.get("conn_id");
-/** @type {FilesResponse | undefined} */
+let connection = query().get("conn_id") ?? "";
+/** @type {Record<string, View>} */
+let views = {};
+/** @type {View | undefined} */
+let view;
+/** @type {ListingResponse | undefined} */
 let response;
 /** When the response arrived, by the clock of this browser, in milliseconds. */
 let arrivedAt = 0;
 /** @type {number | undefined} */
 let timer;
-
-const table = new FileTable(byId("files"), new Set(parameters.getAll("file")), (shown, selected) =>
-  actions(shown, selected, connection ?? DEFAULT_CONNECTION, refresh),
-);
+/** How often something was opened: what arrives for an earlier address is not shown. */
+let openings = 0;
 
 async function start() {
   try {
     const ids = await getConnections();
-    connection ??= ids[0] ?? DEFAULT_CONNECTION;
+    connection ||= ids[0] ?? DEFAULT_CONNECTION;
     showConnections(ids.includes(connection) ? ids : [connection, ...ids], connection);
   } catch (error) {
-    showRequestError(error);
+    showRequestError(error, start);
     return;
   }
-  if (parameters.has("report")) showReport(byId("report"), parameters);
+  /** @type {Page} */
+  const page = { connection, refresh, onChange, addressOf };
+  views = {
+    files: fileView(page),
+    stores: storeView(page),
+    documents: documentView(page),
+    batches: batchView(page),
+    overview: overview(page),
+  };
+  onAddress(open);
+  await open();
+}
+
+/** Show what the address names. */
+async function open() {
+  const parameters = query();
+  if ((parameters.get("conn_id") ?? connection) !== connection) {
+    location.reload();
+    return;
+  }
+  openings += 1;
+  const opened = viewOf(parameters);
+  if (opened !== view) {
+    view?.hide();
+    replaceNotices([]);
+  }
+  view = opened;
+  response = undefined;
+  opened.restore(parameters);
+  showTabs();
+  byId("connection").hidden = opened === views.overview;
+  // The link that was followed is hidden with the view that it was in.
+  if (document.activeElement?.closest("[hidden]")) focusTab();
+  showAge();
+  main.setAttribute("aria-busy", "true");
   await refresh();
+}
+
+/** @param {URLSearchParams} parameters */
+function viewOf(parameters) {
+  const tab = parameters.get("tab") ?? FIRST_TAB;
+  const name = tab === "stores" && parameters.has("documents") ? "documents" : tab;
+  return /** @type {View} */ (views[name] ?? views[FIRST_TAB]);
+}
+
+/**
+ * Return the address of a view.
+ *
+ * @param {string} name
+ * @param {URLSearchParams} [parameters] - What is shown there; by default, what was shown when the user left it.
+ */
+function addressOf(name, parameters) {
+  const { tab, parameters: left } = views[name] ?? {};
+  const own = parameters ?? left?.() ?? [];
+  return new URLSearchParams([["conn_id", connection], ...(tab && tab !== FIRST_TAB ? [["tab", tab]] : []), ...own]);
+}
+
+/** Keep the address up to date with what the user has changed. */
+function onChange() {
+  const name = Object.keys(views).find((candidate) => views[candidate] === view);
+  if (name) replaceAddress(addressOf(name));
+}
+
+function showTabs() {
+  const links = Object.entries(TABS).map(([tab, name]) =>
+    pageLink(() => addressOf(tab), { "aria-current": view?.tab === tab ? "page" : null }, name),
+  );
+  keepFocus(byId("tabs"), () => byId("tabs").replaceChildren(...links));
+  byId("tabs").hidden = false;
+}
+
+function focusTab() {
+  const current = document.querySelector("#tabs [aria-current]");
+  if (current instanceof HTMLElement) current.focus();
 }
 
 /**
@@ -50,27 +123,30 @@ async function start() {
 function showConnections(ids, current) {
   const select = el(
     "select",
-    { onchange: () => location.assign(`?${new URLSearchParams({ conn_id: select.value })}`) },
+    {
+      onchange: () => location.assign(`?${new URLSearchParams({ conn_id: select.value, tab: view?.tab ?? "files" })}`),
+    },
     ids.map((id) => el("option", { value: id, selected: id === current }, id)),
   );
   byId("connection").replaceChildren("Connection ", select);
-  byId("connection").hidden = false;
 }
 
-/** @param {{retry?: boolean}} options */
 async function refresh({ retry = false } = {}) {
   clearTimeout(timer);
+  const opening = openings;
+  if (!view) return;
   try {
-    response = await getFiles(connection ?? DEFAULT_CONNECTION, retry);
+    const loaded = await view.load(retry);
+    if (opening !== openings) return;
+    response = loaded;
+    arrivedAt = Date.now();
+    show(view, loaded);
+    const { loading, next_listing_at, now } = loaded;
+    const pause = loading ? MIN_PAUSE_SECONDS : Math.max(MIN_PAUSE_SECONDS, next_listing_at - now);
+    timer = setTimeout(refreshWhenVisible, 1000 * pause);
   } catch (error) {
-    showRequestError(error);
-    return;
+    if (opening === openings) showRequestError(error, refresh);
   }
-  arrivedAt = Date.now();
-  show(response);
-  const { loading, next_listing_at, now } = response;
-  const pause = loading ? MIN_PAUSE_SECONDS : Math.max(MIN_PAUSE_SECONDS, next_listing_at - now);
-  timer = setTimeout(refreshWhenVisible, 1000 * pause);
 }
 
 function refreshWhenVisible() {
@@ -78,48 +154,43 @@ function refreshWhenVisible() {
   else refresh();
 }
 
-/** @param {FilesResponse} shown */
-function show(shown) {
-  const files = shown.files.map(decode);
-  const names = new Set(files.map((file) => file.name));
-  const isLoaded = shown.listed_at !== null;
-  main.setAttribute("aria-busy", String(!isLoaded && shown.loading));
-  showNotices(shown, isLoaded ? [...table.linked].filter((name) => !names.has(name)) : []);
+/**
+ * @param {View} shown
+ * @param {ListingResponse} loaded
+ */
+function show(shown, loaded) {
+  const isLoaded = loaded.listed_at !== null;
+  main.setAttribute("aria-busy", String(!isLoaded && loaded.loading));
+  if (isLoaded) shown.show(loaded);
+  else shown.hide();
+  showNotices(shown, loaded);
   showAge();
-  if (!shown.usage) {
-    byId("storage").hidden = byId("files").hidden = true;
-    return;
-  }
-  const listing = { ...shown, files, usage: shown.usage };
-  showStorage(byId("storage"), listing);
-  table.show(listing);
 }
 
 /**
- * @param {FilesResponse} shown
- * @param {string[]} missing - The names of linked files that do not exist.
+ * @param {View} shown
+ * @param {ListingResponse} loaded
  */
-function showNotices({ error, listed_at }, missing) {
+function showNotices({ noun, whyMissing, missing }, { error, listed_at }) {
   const list = [];
   if (error) {
     const hints = [
-      error.kind === "api_key" && "The API server lists the files itself, so it needs the key as well as the workers.",
-      listed_at !== null && "The files below are from the last successful refresh.",
+      error.kind === "api_key" &&
+        "The API server calls the service itself, so it needs the key as well as the workers.",
+      listed_at !== null && `The ${noun}s below are from the last successful refresh.`,
     ];
-    list.push(errorNotice(error, hints.filter(Boolean).join(" "), connection, () => refresh({ retry: true })));
-  } else if (listed_at === null) {
-    list.push(notice("", "Loading files", "The Gemini API is slow to respond. The page refreshes automatically."));
-  }
-  if (missing.length) {
-    const which = missing.length === 1 ? missing[0] : count(missing.length, "linked file");
+    const retry = () => refresh({ retry: true });
     list.push(
-      notice(
-        "",
-        `${which} not found`,
-        "Possible reasons: deleted, expired (48 hours after the upload), in the project of another connection, " +
-          "or uploaded after the last refresh. The page refreshes automatically.",
-      ),
+      errorNotice(error, `The ${noun}s could not be loaded`, hints.filter(Boolean).join(" "), connection, retry),
     );
+  } else if (listed_at === null) {
+    list.push(notice("", `Loading ${noun}s`, "The Gemini API is slow to respond. The page refreshes automatically."));
+  }
+  const names = listed_at === null ? [] : missing();
+  if (names.length) {
+    const which = names.length === 1 ? names[0] : count(names.length, `linked ${noun}`);
+    const why = `Possible reasons: ${whyMissing} after the last refresh. The page refreshes automatically.`;
+    list.push(notice("", `${which} not found`, why));
   }
   replaceNotices(list);
 }
@@ -136,20 +207,25 @@ function replaceNotices(list) {
 }
 
 function showAge() {
-  if (!response) return;
+  if (!response) {
+    byId("age").textContent = "Loading…";
+    return;
+  }
   const { listed_at, now, loading } = response;
   const age = listed_at === null ? null : now - listed_at + (Date.now() - arrivedAt) / 1000;
   const words = age === null ? "Not loaded yet" : `Updated ${age < 3 ? "just now" : `${duration(age)} ago`}`;
   byId("age").textContent = loading ? `${words}, refreshing…` : words;
 }
 
-/** @param {unknown} error */
-function showRequestError(error) {
+/**
+ * @param {unknown} error
+ * @param {() => void} retry
+ */
+function showRequestError(error, retry) {
   main.setAttribute("aria-busy", "false");
-  const retry = () => (response ? refresh() : start());
-  replaceNotices([errorNotice(requestError(error), "", connection, retry)]);
+  replaceNotices([errorNotice(requestError(error), "The page could not be loaded", "", connection, () => retry())]);
   if (!response) byId("age").textContent = "";
 }
 
-setInterval(showAge, 5000);
+setInterval(() => response && showAge(), 5000);
 start();

@@ -1,103 +1,148 @@
-// The table of files. Only the rows of one page are in the document, so that it stays fast with thousands of files.
-import { link, taskUrl } from "./airflow.js";
+// A table with filters, order, pages and selection. Only the rows of one page are in the document, so that it stays fast
+// with thousands of items.
 import { el, keepFocus } from "./dom.js";
-import { KINDS, select, total } from "./files.js";
-import { bytes, count, dateTime, duration } from "./format.js";
+import { count } from "./format.js";
 
 /** @import { Child } from "./dom.js" */
-/** @import { Column } from "./files.js" */
-/** @import { GeminiFile, Shown } from "./types.js" */
+/** @import { Item } from "./types.js" */
 
-/** @type {[key: Column, heading: string][]} */
-const COLUMNS = [
-  ["label", "File"],
-  ["owner", "Owner"],
-  ["type", "Type"],
-  ["size", "Size"],
-  ["state", "State"],
-  ["created", "Age"],
-  ["expires", "Expires in"],
-  ["source", "Source"],
-];
+/**
+ * @template {Item} T
+ * @typedef {object} Column
+ * @property {string} key - Also the class of its cells.
+ * @property {string} heading
+ * @property {(item: T) => string | number} order - What items are sorted by.
+ * @property {(item: T, now: number) => Child | Child[]} cell
+ */
+
+/**
+ * @template {Item} T
+ * @typedef {object} Options
+ * @property {string} noun - What a row is: "file".
+ * @property {Column<T>[]} columns - The cells of the first one are the headings of the rows.
+ * @property {string} sort - The key of the column that the table is sorted by at first.
+ * @property {string} placeholder - Of the search.
+ * @property {(state: string) => string} [stateName] - The name of a state in the filter; the state itself by default.
+ * @property {{label: string, all: string, names: Record<string, string>}} [kinds] - A filter of the items' kinds.
+ * @property {string} empty - When items appear, for a table without any.
+ * @property {(items: T[]) => string} [summary] - Of the matching items, beside the pages.
+ * @property {(selected: T[]) => Node[]} [actions] - The content of the toolbar's right side; called whenever the
+ *   selection changes.
+ * @property {(item: T) => boolean} [canSelect] - Whether an item can be selected; all can by default.
+ * @property {() => void} onChange - Called when filter or order have changed.
+ */
+
 const PAGE_SIZES = [25, 50, 100, 250];
-/** Files that expire in less than this are highlighted. */
-const SOON_SECONDS = 3600;
-const RUN_STATES = {
-  running: "Active",
-  finished: "Finished",
-  gone: "Not found",
-  unknown: "State unknown",
-  elsewhere: "Another deployment",
-};
 
-export class FileTable {
+/** @template {Item} T */
+export class Table {
   /**
    * @param {HTMLElement} section
-   * @param {Set<string>} linked - The names of the files that a link points to; they are shown first.
-   * @param {(shown: Shown, selected: GeminiFile[]) => Node[]} actions - Returns the content of the toolbar's right side;
-   *   called whenever the selection changes.
+   * @param {Options<T>} options
    */
-  constructor(section, linked, actions) {
+  constructor(section, options) {
     this.section = section;
-    this.linked = linked;
-    this.actions = actions;
-    /** @type {Shown | null} */
-    this.shown = null;
-    /** @type {GeminiFile[]} The files that match the filter. */
+    this.options = options;
+    /** @type {T[] | null} */
+    this.items = null;
+    /** The time of the API server, in seconds since the epoch. */
+    this.now = 0;
+    /** Whether rows can be selected. */
+    this.selects = false;
+    /** @type {Set<string>} The names of the items that a link points to; they are shown first. */
+    this.linked = new Set();
+    /** @type {T[]} The items that match the filter. */
     this.matching = [];
-    /** @type {Set<string>} The names of the selected files. */
+    /** @type {Set<string>} The names of the selected items. */
     this.selected = new Set();
     this.filter = { text: "", state: "", kind: "" };
-    /** @type {{key: Column, descending: boolean}} */
-    this.sort = { key: "created", descending: false };
+    this.sort = { key: options.sort, descending: false };
     this.page = 0;
     this.pageSize = 50;
-
+    const { noun, placeholder, kinds } = options;
     this.states = el("div", { class: "states", role: "group", "aria-label": "State" });
     this.search = el("input", {
       type: "search",
-      placeholder: "Search name, Dag, run, task, type",
-      "aria-label": "Search files",
+      placeholder,
+      "aria-label": `Search ${noun}s`,
       oninput: () => this.setFilter({ text: this.search.value }),
     });
     this.kind = el(
       "select",
-      { "aria-label": "Owner", onchange: () => this.setFilter({ kind: this.kind.value }) },
-      el("option", { value: "" }, "All owners"),
-      Object.entries(KINDS).map(([kind, name]) => el("option", { value: kind }, name)),
+      { "aria-label": kinds?.label ?? "", hidden: !kinds, onchange: () => this.setFilter({ kind: this.kind.value }) },
+      el("option", { value: "" }, kinds?.all),
+      Object.entries(kinds?.names ?? {}).map(([kind, name]) => el("option", { value: kind }, name)),
     );
     this.actionBar = el("div", { class: "actions" });
     this.selectAll = el("input", {
       type: "checkbox",
-      "aria-label": "Select all matching files",
+      "aria-label": `Select all matching ${noun}s`,
       onchange: () => this.select(this.matching, this.selectAll.checked),
     });
-    this.head = el("tr");
-    this.body = el("tbody");
+    this.head = el("tr", { role: "row" });
+    this.body = el("tbody", { role: "rowgroup" });
+    const caption = el("caption", { class: "visually-hidden" }, `${noun}s`);
     this.scroll = el(
       "div",
-      { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Table of files" },
-      el("table", {}, el("caption", { class: "visually-hidden" }, "Files"), el("thead", {}, this.head), this.body),
+      { class: "scroll", tabIndex: 0, role: "region", "aria-label": `Table of ${noun}s` },
+      el("table", { role: "table", class: "list" }, caption, el("thead", { role: "rowgroup" }, this.head), this.body),
     );
     this.empty = el("div", { class: "state", hidden: true });
-    this.pager = el("nav", { class: "pager", "aria-label": "Pagination" });
+    this.pager = el("nav", { class: "pager", "aria-label": `Pages of ${noun}s` });
+    this.more = el("p", { class: "words", hidden: true });
     this.status = el("p", { class: "visually-hidden", role: "status" });
     const find = el("div", { class: "find" }, this.search, this.kind);
     const toolbar = el("div", { class: "toolbar" }, this.states, find, this.actionBar);
-    section.replaceChildren(toolbar, this.scroll, this.empty, this.pager, this.status);
+    section.replaceChildren(toolbar, this.scroll, this.empty, this.pager, this.more, this.status);
   }
 
   /**
-   * Show files; filter, order, page and selection are kept.
+   * Show items; filter, order, page and selection are kept.
    *
-   * @param {Shown} shown
+   * @param {T[]} items
+   * @param {number} now - The time of the API server, in seconds since the epoch.
+   * @param {{selects?: boolean, more?: number}} options - Whether rows can be selected, and how many items there are
+   *   besides these.
    */
-  show(shown) {
+  show(items, now, { selects = false, more = 0 } = {}) {
     this.section.hidden = false;
-    this.shown = shown;
-    const names = new Set(shown.files.map((file) => file.name));
+    this.items = items;
+    this.now = now;
+    this.selects = selects;
+    this.more.hidden = more === 0;
+    const [shown, total, hidden] = [items.length, items.length + more, more].map((number) =>
+      number.toLocaleString("en"),
+    );
+    this.more.textContent = `${shown} of ${total} ${this.options.noun}s are listed; ${hidden} more are not.`;
+    const names = new Set(items.filter((item) => this.canSelect(item)).map((item) => item.name));
     this.selected = new Set([...this.selected].filter((name) => names.has(name)));
     this.render();
+  }
+
+  /**
+   * Take filter and order from an address.
+   *
+   * @param {URLSearchParams} parameters
+   */
+  restore(parameters) {
+    const [text, state, kind] = ["q", "state", "kind"].map((name) => parameters.get(name) ?? "");
+    this.filter = { text: text ?? "", state: state ?? "", kind: kind ?? "" };
+    this.search.value = this.filter.text;
+    this.kind.value = this.filter.kind;
+    const sort = parameters.get("sort") ?? "";
+    const key = this.options.columns.find((column) => column.key === sort.replace(/^-/, ""))?.key;
+    this.sort = { key: key ?? this.options.sort, descending: key !== undefined && sort.startsWith("-") };
+    this.page = 0;
+    this.render();
+  }
+
+  /** Return what `restore` reads, without what is so at first. */
+  parameters() {
+    const { text, state, kind } = this.filter;
+    const { key, descending } = this.sort;
+    const sort = `${descending ? "-" : ""}${key}`;
+    const all = { q: text, state, kind, sort: sort === this.options.sort ? "" : sort };
+    return new URLSearchParams(Object.entries(all).filter(([, value]) => value));
   }
 
   /** @param {Partial<typeof this.filter>} change */
@@ -105,7 +150,8 @@ export class FileTable {
     Object.assign(this.filter, change);
     this.page = 0;
     this.render();
-    this.status.textContent = `${count(this.matching.length, "file")} shown`;
+    this.status.textContent = `${count(this.matching.length, this.options.noun)} shown`;
+    this.options.onChange();
   }
 
   clearFilter() {
@@ -114,58 +160,86 @@ export class FileTable {
     this.search.focus();
   }
 
-  /** @param {Column} key */
+  /** @param {string} key */
   sortBy(key) {
     this.sort = { key, descending: this.sort.key === key && !this.sort.descending };
     this.page = 0;
     this.render();
+    this.options.onChange();
   }
 
   /**
-   * @param {GeminiFile[]} files
+   * @param {T[]} items
    * @param {boolean} isSelected
    */
-  select(files, isSelected) {
-    for (const file of files) this.selected[isSelected ? "add" : "delete"](file.name);
+  select(items, isSelected) {
+    for (const item of items) if (this.canSelect(item)) this.selected[isSelected ? "add" : "delete"](item.name);
     for (const box of this.body.querySelectorAll("input")) box.checked = this.selected.has(box.value);
-    if (this.shown) this.renderActions(this.shown);
+    this.renderActions();
+  }
+
+  /** @param {T} item */
+  canSelect(item) {
+    return this.selects && (this.options.canSelect?.(item) ?? true);
   }
 
   render() {
-    const { shown } = this;
-    if (shown) keepFocus(this.section, () => this.renderAll(shown));
+    const { items } = this;
+    if (items) keepFocus(this.section, () => this.renderAll(items));
   }
 
-  /** @param {Shown} shown */
-  renderAll(shown) {
-    this.matching = select(shown.files, this.filter, this.sort, this.linked);
+  /** @param {T[]} items */
+  renderAll(items) {
+    this.matching = this.match(items);
     const lastPage = Math.max(0, Math.ceil(this.matching.length / this.pageSize) - 1);
     this.page = Math.min(this.page, lastPage);
     const start = this.page * this.pageSize;
     const visible = this.matching.slice(start, start + this.pageSize);
-    this.renderStates(shown);
-    this.renderHead(shown);
-    this.body.replaceChildren(...visible.map((file) => this.row(file, shown)));
-    this.renderEmpty(shown);
+    this.renderStates(items);
+    this.renderHead();
+    this.body.replaceChildren(...visible.map((item) => this.row(item)));
+    this.renderEmpty(items);
     this.renderPager(start, visible.length, lastPage);
-    this.renderActions(shown);
+    this.renderActions();
   }
 
-  /** @param {Shown} shown */
-  renderActions(shown) {
-    this.actionBar.replaceChildren(
-      ...this.actions(
-        shown,
-        shown.files.filter((file) => this.selected.has(file.name)),
-      ),
-    );
-    const selected = this.matching.filter((file) => this.selected.has(file.name)).length;
-    this.selectAll.checked = selected > 0 && selected === this.matching.length;
-    this.selectAll.indeterminate = selected > 0 && selected < this.matching.length;
+  /**
+   * Return the items that match the filter, sorted; linked items come first.
+   *
+   * @param {T[]} items
+   */
+  match(items) {
+    const { text, state, kind } = this.filter;
+    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    const order = this.options.columns.find((column) => column.key === this.sort.key)?.order ?? (() => 0);
+    const sign = this.sort.descending ? -1 : 1;
+    return items
+      .filter((item) => (!state || item.state === state) && (!kind || item.kind === kind))
+      .filter((item) => words.every((word) => item.text.includes(word)))
+      .map((item) => ({ item, rank: this.linked.has(item.name) ? 0 : 1, value: order(item) }))
+      .sort((a, b) => a.rank - b.rank || (a.value < b.value ? -sign : a.value > b.value ? sign : 0))
+      .map(({ item }) => item);
   }
 
-  /** @param {Shown} shown */
-  renderStates({ usage }) {
+  renderActions() {
+    const { items, matching } = this;
+    const selected = (items ?? []).filter((item) => this.selected.has(item.name));
+    this.actionBar.replaceChildren(...(this.options.actions?.(selected) ?? []));
+    const selectable = matching.filter((item) => this.canSelect(item));
+    const chosen = selectable.filter((item) => this.selected.has(item.name)).length;
+    this.selectAll.disabled = selectable.length === 0;
+    this.selectAll.checked = chosen > 0 && chosen === selectable.length;
+    this.selectAll.indeterminate = chosen > 0 && chosen < selectable.length;
+  }
+
+  /** @param {T[]} items */
+  renderStates(items) {
+    const { stateName = (/** @type {string} */ state) => state } = this.options;
+    /** @type {Map<string, number>} */
+    const numbers = new Map();
+    for (const { state } of items) numbers.set(state, (numbers.get(state) ?? 0) + 1);
+    // The filter of an address can name a state that no item has.
+    if (this.filter.state && !numbers.has(this.filter.state)) numbers.set(this.filter.state, 0);
     const chip = (/** @type {string} */ state, /** @type {string} */ name, /** @type {number} */ number) =>
       el(
         "button",
@@ -179,87 +253,84 @@ export class FileTable {
         el("b", {}, number.toLocaleString("en")),
       );
     this.states.replaceChildren(
-      chip("", "All", usage.files),
-      ...Object.entries(usage.by_state).map(([state, number]) => chip(state, state, number)),
+      chip("", "All", items.length),
+      ...[...numbers].sort().map(([state, number]) => chip(state, stateName(state), number)),
     );
   }
 
-  /** @param {Shown} shown */
-  renderHead({ can_edit }) {
-    const headings = COLUMNS.map(([key, heading]) => {
+  renderHead() {
+    const headings = this.options.columns.map(({ key, heading }) => {
       const order = this.sort.key === key ? (this.sort.descending ? "descending" : "ascending") : "none";
       const button = el("button", { type: "button", onclick: () => this.sortBy(key) }, heading);
-      return el("th", { scope: "col", class: key, "aria-sort": order }, button);
+      return el("th", { role: "columnheader", scope: "col", class: key, "aria-sort": order }, button);
     });
-    const box = can_edit ? [el("th", { scope: "col", class: "select" }, this.selectAll)] : [];
+    const box = this.selects ? [el("th", { role: "columnheader", scope: "col", class: "select" }, this.selectAll)] : [];
     this.head.replaceChildren(...box, ...headings);
   }
 
-  /**
-   * @param {GeminiFile} file
-   * @param {Shown} shown
-   */
-  row(file, { can_edit, now }) {
-    const name = file.label || file.name;
+  /** @param {T} item */
+  row(item) {
     const box = el("input", {
       type: "checkbox",
-      value: file.name,
-      checked: this.selected.has(file.name),
-      "aria-label": `Select ${name}`,
-      onchange: () => this.select([file], box.checked),
+      value: item.name,
+      checked: this.selected.has(item.name),
+      "aria-label": `Select ${item.label || item.name}`,
+      onchange: () => this.select([item], box.checked),
     });
-    const label = el("span", { class: "name", title: name }, file.label || "No display name");
-    const state = el("span", { class: `badge ${file.state.toLowerCase()}` }, file.state);
-    const reason = file.error && el("small", { class: "reason" }, file.error);
+    const cells = this.options.columns.map(({ key, heading, cell }, index) =>
+      el(
+        index ? "td" : "th",
+        // On a narrow screen, a row is a card: CSS takes the roles of its elements, and the headings are in its cells.
+        { role: index ? "cell" : "rowheader", scope: index ? null : "row", class: key, "data-heading": heading },
+        cell(item, this.now),
+      ),
+    );
     return el(
       "tr",
-      { id: file.name, class: this.linked.has(file.name) ? "linked" : "" },
-      can_edit && el("td", { class: "select" }, box),
-      el("th", { scope: "row", class: "label" }, label, el("code", {}, file.name)),
-      el("td", { class: "owner" }, ownerCell(file)),
-      el("td", { class: "type" }, file.type ?? "–"),
-      el("td", { class: "size" }, bytes(file.size)),
-      el("td", { class: "state" }, state, reason),
-      timeCell("created", file.created, (time) => now - time),
-      timeCell("expires", file.expires, (time) => time - now),
-      el("td", { class: "source" }, (file.source ?? "–").toLowerCase()),
+      { id: item.name, role: "row", class: this.linked.has(item.name) ? "linked" : "" },
+      this.selects && el("td", { role: "cell", class: "select" }, this.canSelect(item) && box),
+      ...cells,
     );
   }
 
-  /** @param {Shown} shown */
-  renderEmpty({ files }) {
+  /** @param {T[]} items */
+  renderEmpty(items) {
+    const { noun, empty } = this.options;
     this.scroll.hidden = this.matching.length === 0;
     this.empty.hidden = this.matching.length > 0;
     if (this.matching.length) return;
-    if (files.length === 0) {
-      const words = el("p", {}, "Files appear here within 30 seconds after their upload.");
-      this.empty.replaceChildren(el("h2", {}, "No files"), words);
+    if (items.length === 0) {
+      this.empty.replaceChildren(el("h2", {}, `No ${noun}s`), el("p", {}, empty));
       return;
     }
     this.empty.replaceChildren(
-      el("h2", {}, "No matching files"),
-      el("p", {}, `The search and the filters exclude ${count(files.length, "file")}.`),
+      el("h2", {}, `No matching ${noun}s`),
+      el("p", {}, `The search and the filters exclude ${count(items.length, noun)}.`),
       el("button", { type: "button", onclick: () => this.clearFilter() }, "Clear filters"),
     );
   }
 
   /**
-   * @param {number} start - The index of the first visible file.
-   * @param {number} visible - How many files are visible.
+   * @param {number} start - The index of the first visible item.
+   * @param {number} visible - How many items are visible.
    * @param {number} lastPage
    */
   renderPager(start, visible, lastPage) {
+    const { noun, summary } = this.options;
     this.pager.hidden = this.matching.length <= Math.min(...PAGE_SIZES);
     const pageSize = el(
       "select",
-      { "aria-label": "Files per page", onchange: () => this.setPageSize(Number(pageSize.value)) },
+      {
+        "aria-label": `${noun[0]?.toUpperCase()}${noun.slice(1)}s per page`,
+        onchange: () => this.setPageSize(Number(pageSize.value)),
+      },
       PAGE_SIZES.map((size) => el("option", { value: size, selected: size === this.pageSize }, `${size} per page`)),
     );
-    const range = `${start + 1}–${start + visible} of ${count(this.matching.length, "file")}`;
+    const range = `${start + 1}–${start + visible} of ${count(this.matching.length, noun)}`;
     const turnButton = (/** @type {string} */ name, /** @type {-1 | 1} */ by, /** @type {boolean} */ disabled) =>
       el("button", { type: "button", disabled, onclick: () => this.turnPage(by) }, name);
     this.pager.replaceChildren(
-      el("span", {}, `${range}, ${bytes(total(this.matching))}`),
+      el("span", {}, summary ? `${range}, ${summary(this.matching)}` : range),
       pageSize,
       turnButton("Previous", -1, this.page === 0),
       turnButton("Next", 1, this.page === lastPage),
@@ -283,33 +354,4 @@ export class FileTable {
     // The button is disabled on the first and the last page; then the other one takes the focus.
     (button?.disabled ? other : button)?.focus();
   }
-}
-
-/**
- * Return the content of a cell that shows who owns a file.
- *
- * @param {GeminiFile} file
- * @returns {Child | Child[]}
- */
-export function ownerCell({ owner, shared }) {
-  if (!owner) return el("span", { class: "no-owner" }, shared ? "Shared by all runs" : "Other tool");
-  const { dag, run, task, map, state } = owner;
-  return [
-    link(taskUrl(owner), `${dag} › ${task}${map < 0 ? "" : ` [${map}]`}`),
-    el("small", { class: `run ${state}`, title: `${run}: ${RUN_STATES[state]}` }, `${RUN_STATES[state]} · ${run}`),
-  ];
-}
-
-/**
- * Return a cell with the distance of a time from now.
- *
- * @param {"created" | "expires"} column
- * @param {number | null} time
- * @param {(time: number) => number} distance
- */
-function timeCell(column, time, distance) {
-  if (time === null) return el("td", { class: column }, "–");
-  const seconds = distance(time);
-  const isSoon = column === "expires" && seconds < SOON_SECONDS;
-  return el("td", { class: isSoon ? `${column} warning` : column, title: dateTime(time) }, duration(seconds));
 }

@@ -1,7 +1,44 @@
 // Types shared by the modules, for the type checker and for readers; this module has no code.
 
 /**
- * The task instance that uploaded a file.
+ * What the table needs of each of its items.
+ *
+ * @typedef {object} Item
+ * @property {string} name - The name in the API; unique.
+ * @property {string} label - The display name, or an empty text.
+ * @property {string} state
+ * @property {string} [kind] - What the second filter selects by.
+ * @property {string} text - The text that is searched, in lower case.
+ */
+
+/**
+ * What the page shows at one time.
+ *
+ * @typedef {object} View
+ * @property {string} tab - The tab that it belongs to.
+ * @property {string} noun - What it lists: "file".
+ * @property {string} whyMissing - Why an item that a link names may not be listed.
+ * @property {(retry: boolean) => Promise<ListingResponse>} load
+ * @property {(response: any) => void} show
+ * @property {() => void} hide
+ * @property {() => string[]} missing - The names of linked items that are not listed.
+ * @property {(parameters: URLSearchParams) => void} restore - Takes filter and order from an address.
+ * @property {() => URLSearchParams} parameters - What `restore` reads.
+ */
+
+/**
+ * What a view needs of the page.
+ *
+ * @typedef {object} Page
+ * @property {string} connection
+ * @property {() => void} refresh - Loads again what is shown.
+ * @property {() => void} onChange - Called when the parameters of the view have changed.
+ * @property {(view: string, parameters?: URLSearchParams) => URLSearchParams} addressOf - The address of a view, by
+ *   default as the user has left it.
+ */
+
+/**
+ * The task instance that owns a file or a job.
  *
  * @typedef {object} Owner
  * @property {string} dag
@@ -12,6 +49,19 @@
  */
 
 /** @typedef {"running" | "finished" | "gone" | "unknown" | "elsewhere"} RunState */
+/** @typedef {[dag: string, run: string, task: string, map: number, state: RunState]} OwnerRow */
+
+/**
+ * A task that keeps documents.
+ *
+ * @typedef {object} TaskOwner
+ * @property {string} dag
+ * @property {string} task
+ * @property {number} map - The map index; -1 if the task is not mapped.
+ * @property {boolean} isHere - Whether it is a task of this deployment.
+ */
+
+/** @typedef {[dag: string, task: string, map: number, isHere: boolean]} TaskOwnerRow */
 
 /**
  * Who owns a file; see `KINDS` in `files.js`.
@@ -68,27 +118,33 @@
  */
 
 /**
- * The response of the route `files`.
+ * What the response of each listing has.
  *
- * @typedef {object} FilesResponse
+ * @typedef {object} ListingResponse
  * @property {number} now - The time of the API server, in seconds since the epoch, as all times here.
  * @property {number | null} listed_at
  * @property {number} next_listing_at
  * @property {boolean} loading
  * @property {PageError | null} error
- * @property {boolean} can_edit
- * @property {Usage | null} usage
- * @property {Policy} policy
- * @property {FileRow[]} files
+ */
+
+/** @typedef {ListingResponse & {can_edit: boolean, usage: Usage | null, policy: Policy, files: FileRow[]}} FilesResponse */
+/** @typedef {ListingResponse & {can_edit: boolean, more: number, batches: JobRow[]}} BatchesResponse */
+/** @typedef {ListingResponse & {stores: StoreRow[]}} StoresResponse */
+
+/**
+ * The response of the route `documents`; `more` is the number of documents that are not listed.
+ *
+ * @typedef {ListingResponse & {store: StoreRow | null, more: number, documents: DocumentRow[]}} DocumentsResponse
  */
 
 /**
- * A file as `listings.py` encodes it.
+ * A file as `files.py` encodes it.
  *
  * @typedef {[
  *   name: string,
  *   label: string,
- *   owner: [string, string, string, number, RunState] | null,
+ *   owner: OwnerRow | null,
  *   shared: boolean,
  *   type: string | null,
  *   size: number,
@@ -101,7 +157,137 @@
  */
 
 /**
- * What the page shows: a decoded response of a successful listing.
+ * A file search store as `stores.py` encodes it.
+ *
+ * @typedef {[
+ *   name: string,
+ *   label: string,
+ *   documents: [active: number, pending: number, failed: number],
+ *   size: number,
+ *   model: string,
+ *   created: number | null,
+ *   updated: number | null,
+ *   owners: (TaskOwnerRow | null)[],
+ * ]} StoreRow
+ */
+
+/**
+ * A file search store.
+ *
+ * @typedef {object} Store
+ * @property {string} name
+ * @property {string} label
+ * @property {string} state - The worst state of its documents; see `STORE_STATES` in `stores.js`.
+ * @property {number} active - Documents in this state, as are the next two.
+ * @property {number} pending
+ * @property {number} failed
+ * @property {number} total - Documents in any state.
+ * @property {number} size
+ * @property {string} model - The embedding model.
+ * @property {number | null} created
+ * @property {number | null} updated
+ * @property {(TaskOwner | null)[]} owners - The tasks that keep its first documents; null is another tool.
+ * @property {string} text
+ */
+
+/**
+ * A document as `stores.py` encodes it.
+ *
+ * @typedef {[
+ *   name: string,
+ *   label: string,
+ *   state: string,
+ *   size: number | null,
+ *   type: string | null,
+ *   source: string | null,
+ *   updated: number | null,
+ *   owner: TaskOwnerRow | null,
+ * ]} DocumentRow
+ */
+
+/**
+ * A document of a file search store.
+ *
+ * @typedef {object} StoreDocument
+ * @property {string} name
+ * @property {string} label
+ * @property {string} state
+ * @property {number | null} size
+ * @property {string | null} type
+ * @property {string | null} source - The URI of its source; null if it is not known.
+ * @property {number | null} updated
+ * @property {TaskOwner | null} owner
+ * @property {string} text
+ */
+
+/**
+ * What the overview shows of a connection; null is what is not known. See `overview.py`.
+ *
+ * @typedef {object} Summary
+ * @property {number} now
+ * @property {number | null} listed_at
+ * @property {boolean} loading
+ * @property {PageError | null} error
+ * @property {Usage | null} usage
+ * @property {number} high_watermark - The part of the quota above which a cleanup frees space.
+ * @property {{files: number, bytes: number} | null} expiring - Within 24 hours.
+ * @property {number | null} running_jobs
+ * @property {PageError | null} jobs_error
+ */
+
+/**
+ * A row of the overview.
+ *
+ * @typedef {object} ConnectionItem
+ * @property {string} name
+ * @property {string} label - The id of the connection.
+ * @property {string} state - See `STATES` in `overview.js`.
+ * @property {Summary | null} summary
+ * @property {PageError | null} error
+ * @property {string} text
+ */
+
+/**
+ * A batch job as `batches.py` encodes it.
+ *
+ * @typedef {[
+ *   name: string,
+ *   label: string,
+ *   owner: OwnerRow | null,
+ *   state: string,
+ *   hasEnded: boolean,
+ *   model: string,
+ *   counts: [total: number, successful: number, failed: number, pending: number] | null,
+ *   created: number | null,
+ *   ended: number | null,
+ *   input: string | null,
+ *   output: string | null,
+ *   error: string | null,
+ * ]} JobRow
+ */
+
+/**
+ * A batch job.
+ *
+ * @typedef {object} Job
+ * @property {string} name
+ * @property {string} label
+ * @property {Owner | null} owner
+ * @property {string} state
+ * @property {boolean} hasEnded
+ * @property {string} model
+ * @property {{total: number, successful: number, failed: number, pending: number} | null} counts - Of its requests; null
+ *   if the service does not say.
+ * @property {number | null} created
+ * @property {number | null} ended
+ * @property {string | null} input - The name of the file with the requests.
+ * @property {string | null} output - The name of the file with the results.
+ * @property {string | null} error
+ * @property {string} text
+ */
+
+/**
+ * What the page shows of files: a decoded response of a successful listing.
  *
  * @typedef {object} Shown
  * @property {GeminiFile[]} files
@@ -112,11 +298,12 @@
  */
 
 /**
- * The outcome of the deletion of one file.
+ * The outcome of the change of one item.
  *
  * @typedef {object} Result
  * @property {string} name
- * @property {string} outcome - "deleted", "gone", "kept", "refused" or "failed".
+ * @property {string} outcome - Of a file: "deleted", "gone", "kept", "refused" or "failed"; of a job: "cancelled",
+ *   "ended", "gone" or "failed".
  * @property {string | null} error
  */
 

@@ -1,0 +1,104 @@
+// The contents of table cells that several tables share.
+import { airflowUrl, link, taskUrl } from "./airflow.js";
+import { el } from "./dom.js";
+import { dateTime, duration } from "./format.js";
+
+/** @import { Child } from "./dom.js" */
+/** @import { Owner, TaskOwner } from "./types.js" */
+
+const RUN_STATES = {
+  running: "Active",
+  finished: "Finished",
+  gone: "Not found",
+  unknown: "State unknown",
+  elsewhere: "Another deployment",
+};
+
+/**
+ * Return the label and the name of an item.
+ *
+ * @param {{label: string, name: string}} item
+ * @param {(label: string) => Child} wrap - Returns what is shown of the label, such as a link.
+ */
+export function nameCell({ label, name }, wrap = (shown) => shown) {
+  return [el("span", { class: "name", title: label || name }, wrap(label || "No display name")), el("code", {}, name)];
+}
+
+/**
+ * Return who owns a file or a job: a task instance.
+ *
+ * @param {{owner: Owner | null, shared?: boolean}} item
+ * @returns {Child | Child[]}
+ */
+export function ownerCell({ owner, shared }) {
+  if (!owner) return el("span", { class: "no-owner" }, shared ? "Shared by all runs" : "Other tool");
+  const { dag, run, task, map, state } = owner;
+  return [
+    titled(link(taskUrl(owner), `${dag} › ${task}${index(map)}`)),
+    el("small", { class: `run ${state}`, title: `${run}: ${RUN_STATES[state]}` }, `${RUN_STATES[state]} · ${run}`),
+  ];
+}
+
+/**
+ * Return what items are sorted by if they are sorted by their owners.
+ *
+ * @param {{owner: Owner | null, shared?: boolean}} item
+ */
+export function ownerOrder({ owner, shared }) {
+  return owner ? `${owner.dag}\n${owner.run}\n${owner.task}` : shared ? "\uffff1" : "\uffff2";
+}
+
+/**
+ * Return a task that keeps documents; null stands for another tool.
+ *
+ * @param {TaskOwner | null} owner
+ */
+export function taskOwner(owner) {
+  if (!owner) return el("span", { class: "no-owner" }, "Other tool");
+  const { dag, task, map, isHere } = owner;
+  const text = `${dag} › ${task}${index(map)}`;
+  if (!isHere) return el("span", { class: "no-owner", title: `Another deployment: ${text}` }, text);
+  const [d, t] = [dag, task].map(encodeURIComponent);
+  return titled(link(airflowUrl(`dags/${d}/tasks/${t}`), text));
+}
+
+/**
+ * Let a link show its text on hover, because a narrow column cuts it.
+ *
+ * @param {HTMLAnchorElement} anchor
+ */
+function titled(anchor) {
+  anchor.title = anchor.textContent ?? "";
+  return anchor;
+}
+
+/**
+ * Return the distance of a time from now.
+ *
+ * @param {number | null} time
+ * @param {(time: number) => number} distance
+ * @param {number} [soon] - A shorter distance is highlighted.
+ */
+export function timeCell(time, distance, soon = -Infinity) {
+  if (time === null) return "–";
+  const seconds = distance(time);
+  return el("span", { class: seconds < soon ? "warning" : null, title: dateTime(time) }, duration(seconds));
+}
+
+/**
+ * Return a state, and why it is so.
+ *
+ * @param {string} state
+ * @param {string | null} [reason]
+ */
+export function stateCell(state, reason) {
+  return [
+    el("span", { class: `badge ${state.toLowerCase()}` }, state),
+    reason && el("small", { class: "reason" }, reason),
+  ];
+}
+
+/** @param {number} map */
+function index(map) {
+  return map < 0 ? "" : ` [${map}]`;
+}
