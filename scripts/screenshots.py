@@ -20,8 +20,10 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from airflow_provider_gemini_files.batches.mark import BatchMark
 from airflow_provider_gemini_files.deployment import VARIABLE
 from airflow_provider_gemini_files.emulator import GeminiEmulator
+from airflow_provider_gemini_files.file_search.metadata import Origin, to_api
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
@@ -33,6 +35,18 @@ STORY = (
     ("product_videos", "upload", "product-{:04}.mp4", "video/mp4", 260, 22),
     ("invoice_extraction", "upload_scans", "invoice-2026-{:05}.pdf", "application/pdf", 18, 40),
     ("podcast_summaries", "fetch_episode", "episode-{:03}.mp3", "audio/mpeg", 90, 14),
+)
+#: Display name, task, name of the documents, how many there are, and seconds until they are ACTIVE.
+STORES = (
+    ("Employee handbook", "handbook_sync/sync", "handbook", 64, 0),
+    ("Product manuals", "product_manuals/sync", "manual", 38, 0),
+    ("Support answers", "support_answers/sync", "answer", 12, HOUR),
+)
+#: Display name, task, requests, seconds until the job ends, and what goes wrong.
+JOBS = (
+    ("summaries", "summarize", 120, 0, None),
+    ("captions", "caption", 48, 0, "batch_failed"),
+    ("invoices", "extract", 900, HOUR, None),
 )
 DAG_FILE = '''
 """### {name}
@@ -73,6 +87,8 @@ def main() -> int:
                 seeds = list(story(airflow, deployment))
                 httpx.post(f"{service.base_url}/__emulator/seed", json={"api_key": KEY, "resources": seeds})
                 upload(service, deployment)
+                create_stores(service, deployment)
+                submit_jobs(service, deployment, run_id)
                 take(driver, airflow, run_id)
     return 0
 
@@ -124,6 +140,40 @@ def upload(service: GeminiEmulator, deployment: str) -> None:
         client.post(start.headers["x-goog-upload-url"], headers=send, content=bytes(96 * MIB)).raise_for_status()
 
 
+def create_stores(service: GeminiEmulator, deployment: str) -> None:
+    """Create file search stores with documents of several tasks, and one that is still being filled."""
+    begin = {"x-goog-upload-protocol": "resumable", "x-goog-upload-command": "start"}
+    send = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0"}
+    with httpx.Client(base_url=service.base_url, headers={"x-goog-api-key": KEY}, timeout=60) as client:
+        for display_name, task, bucket, count, seconds in STORES:
+            service.settings.job_seconds = seconds
+            store = client.post("/v1beta/fileSearchStores", json={"displayName": display_name}).json()["name"]
+            for index in range(count):
+                name = f"{bucket}-{index:03}.pdf"
+                origin = Origin(f"s3://company-documents/{bucket}/{name}", "1", f"{deployment}/{task}")
+                body = {"displayName": name, "customMetadata": to_api(origin.entries())}
+                url = f"/upload/v1beta/{store}:uploadToFileSearchStore"
+                start = client.post(url, headers=begin, json=body)
+                content = b"words " * (900 + 37 * index)
+                client.post(start.headers["x-goog-upload-url"], headers=send, content=content).raise_for_status()
+
+
+def submit_jobs(service: GeminiEmulator, deployment: str, run_id: str) -> None:
+    """Submit batch jobs that have ended, that run, and that have failed."""
+    with httpx.Client(base_url=service.base_url, headers={"x-goog-api-key": KEY}, timeout=60) as client:
+        for label, task, count, seconds, fault in JOBS:
+            if fault:
+                service.faults.add("create_batch", fault)
+            service.settings.job_seconds = seconds
+            owner = Owner("gemini_files_quickstart", run_id, task, -1, deployment)
+            mark = BatchMark(f"{count:024x}", owner, f"files/af{count:024x}", ())
+            request = {"request": {"contents": [{"parts": [{"text": "?"}]}]}}
+            requests = {"requests": [request] * count}
+            batch = {"displayName": mark.display_name(label), "inputConfig": {"requests": requests}}
+            url = "/v1beta/models/gemini-2.5-flash:batchGenerateContent"
+            client.post(url, json={"batch": batch}).raise_for_status()
+
+
 def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
     """Take each screenshot and write it to the image folder."""
     driver.get(f"{airflow.url}/auth/token/login")
@@ -134,6 +184,10 @@ def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
         inside(driver, lambda: find(driver, "#files tbody tr"))
         shoot(driver, f"page-{theme}")
     driver.execute_script("localStorage.theme = 'light'")
+    for tab in ("stores", "batches"):
+        driver.get(f"{page}?tab={tab}")
+        inside(driver, lambda tab=tab: find(driver, f"#{tab} tbody tr"))
+        shoot(driver, tab)
     driver.get(page)
     inside(driver, lambda: preview_cleanup(driver))
     shoot(driver, "cleanup")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -62,7 +64,7 @@ def store(airflow: LocalAirflow, service: GeminiEmulator, request: pytest.Fixtur
 def three(deployment: str) -> list[dict]:
     """Return the seeds of a new file of a run that does not exist, of one of another tool, and of a shared one."""
     alpha = display_name_for("alpha.mp4", replace(OWNER, deployment=deployment))
-    gamma = display_name_for("gamma.pdf", None, shared=True, deployment=deployment)
+    gamma = display_name_for("=gamma.pdf", None, shared=True, deployment=deployment)
     return [
         {"name": "files/alpha", "display_name": alpha, "mime_type": "video/mp4", "size": 3 << 30, "age": 60},
         {"name": "files/beta", "display_name": SCRIPT, "mime_type": "text/csv", "size": 5 << 20, "age": 47.5 * 3600},
@@ -101,8 +103,42 @@ def test_viewer_can_sort_filter_and_search_files(page: Page, store: Store, three
     page.press("All.*")
     page.one("input[type=search]").send_keys("MANY_waits alpha")
     assert page.files() == ["files/alpha"]
+    # The address keeps the search.
+    page.driver.refresh()
+    page.until(lambda: page.files() == ["files/alpha"])
     page.one("input[type=search]").send_keys(" nothing")
     assert "No matching files" in page.one("#files .state").text
+    assert page.console() == []
+
+
+def test_files_are_grouped_exported_and_their_names_copied(page: Page, store: Store, three: list[dict]):
+    store.seed(*three)
+    page.login("viewer")
+    page.open(store.conn_id, by="dag")
+    page.one("#files tbody tr")
+
+    # The Dag with the most bytes comes first.
+    assert page.files() == ["many_waits", "(foreign)", "(shared)"]
+    page.one("#files tbody a").click()
+    page.until(lambda: page.files()[:1] == ["files/alpha"])
+    assert "1 matching file " in page.one("#files").text
+    page.driver.back()
+    page.until(lambda: page.files()[:1] == ["many_waits"] or page.all("#files tbody tr[id=many_waits]"))
+    page.open(store.conn_id)
+    page.one("#files tbody tr")
+    page.press("Copy")
+    page.until(lambda: page.buttons("Copied|Selected"))
+    exported = page.driver.execute_async_script(
+        "const create = URL.createObjectURL, done = arguments[0];"
+        "URL.createObjectURL = (blob) => { blob.text().then(done); return create.call(URL, blob); };"
+        "[...document.querySelectorAll('#files button')].find(({textContent}) => textContent === 'CSV').click();"
+    )
+    header, alpha, gamma, beta = csv.reader(io.StringIO(exported))
+    assert header[:4] == ["name", "display_name", "owner", "dag_id"]
+    assert alpha[:4] == ["files/alpha", "alpha.mp4", "Finished runs", "many_waits"]
+    # A spreadsheet would take it for a formula.
+    assert gamma[1] == "'=gamma.pdf"
+    assert beta[1] == SCRIPT
     assert page.console() == []
 
 
@@ -112,7 +148,8 @@ def test_viewer_cannot_delete_files(page: Page, store: Store, three: list[dict],
     page.open(store.conn_id)
     page.one("#files tbody tr")
 
-    assert page.one(".actions").text == "Read only"
+    assert page.one("#files .actions .note").text == "Read only"
+    assert page.buttons("Clean up|Delete selected") == []
     assert page.all("input[type=checkbox]") == []
     for action in ("delete", "cleanup", "dry-run", "cancel-batches"):
         refused = change(airflow, store, action, user="viewer")
@@ -418,7 +455,7 @@ def test_overview_has_a_row_for_each_connection_and_waits_for_none(
     store.seed(*three)
     store.submit_job("running")
     slow = Store(airflow, service, "slow_one")
-    service.faults.add("list", "stall", seconds=7, api_key=slow.key)
+    service.faults.add("list", "stall", seconds=4, api_key=slow.key)
     unreachable = {"conn_type": "gemini", "host": f"http://127.0.0.1:{free_port()}", "extra": '{"max_retries": 0}'}
     airflow.api("POST", "/connections", json={"connection_id": "broken_one", "password": "k-e-y", **unreachable})
     page.login("viewer")

@@ -61,7 +61,7 @@ export function batchView({ connection, refresh, addressOf, onChange }) {
     noun: "batch job",
     columns,
     sort: "created",
-    placeholder: "Search name, Dag, run, model",
+    searched: "name, display name, Dag, run, task, state, model and files",
     empty: "A batch job appears here within 30 seconds after a task has submitted it.",
     actions: (selected) =>
       canEdit

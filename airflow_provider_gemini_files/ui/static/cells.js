@@ -18,10 +18,38 @@ const RUN_STATES = {
  * Return the label and the name of an item.
  *
  * @param {{label: string, name: string}} item
- * @param {(label: string) => Child} wrap - Returns what is shown of the label, such as a link.
+ * @param {{wrap?: (label: string) => Child, short?: string}} options - What is shown of the label, such as a link, and of
+ *   the name.
  */
-export function nameCell({ label, name }, wrap = (shown) => shown) {
-  return [el("span", { class: "name", title: label || name }, wrap(label || "No display name")), el("code", {}, name)];
+export function nameCell({ label, name }, { wrap = (shown) => shown, short = name } = {}) {
+  return [
+    el("span", { class: "name", title: label || name }, wrap(label || "No display name")),
+    el("code", {}, short),
+    copyButton(name),
+  ];
+}
+
+/**
+ * Return a button that copies a name.
+ *
+ * @param {string} name
+ */
+function copyButton(name) {
+  const button = el("button", { type: "button", class: "copy", "aria-label": `Copy ${name}`, onclick }, "Copy");
+  return button;
+
+  async function onclick() {
+    try {
+      await navigator.clipboard.writeText(name);
+      button.textContent = "Copied";
+    } catch {
+      // Without HTTPS, browsers give pages no clipboard: the name is selected for the user to copy.
+      const code = button.parentElement?.querySelector("code");
+      if (code) getSelection()?.selectAllChildren(code);
+      button.textContent = "Selected";
+    }
+    setTimeout(() => (button.textContent = "Copy"), 2000);
+  }
 }
 
 /**

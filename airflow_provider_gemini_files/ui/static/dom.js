@@ -77,7 +77,11 @@ export function keepFocus(root, render) {
   }
   const { anchor, path } = locate(focused, root);
   render();
-  if (focused.isConnected) return;
+  if (focused.isConnected) {
+    // An element that is put in its place again has lost the focus.
+    if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+    return;
+  }
   /** @type {Element | null | undefined} */
   let element = anchor === root ? root : document.getElementById(anchor.id);
   for (const index of path) element = element?.children[index];

@@ -1,16 +1,19 @@
 // The files of a connection: the storage cards, the table, and the report of a cleanup.
 import { actions } from "./actions.js";
+import { pageLink } from "./address.js";
 import { getFiles } from "./api.js";
 import { nameCell, ownerCell, ownerOrder, stateCell, timeCell } from "./cells.js";
-import { byId } from "./dom.js";
+import { byId, el } from "./dom.js";
 import { KINDS, decode, total } from "./files.js";
-import { bytes } from "./format.js";
+import { bytes, percent } from "./format.js";
+import { groupOf, groupsOf } from "./groups.js";
 import { showReport } from "./report.js";
 import { showStorage } from "./storage.js";
 import { Table } from "./table.js";
 
 /** @import { Column } from "./table.js" */
-/** @import { FilesResponse, GeminiFile, Page, Shown, View } from "./types.js" */
+/** @import { By } from "./groups.js" */
+/** @import { FilesResponse, GeminiFile, Group, Kind, Page, Shown, View } from "./types.js" */
 
 /** Files that expire in less than this are highlighted. */
 const SOON_SECONDS = 3600;
@@ -53,21 +56,48 @@ const COLUMNS = [
  * @param {Page} page
  * @returns {View}
  */
-export function fileView({ connection, refresh, onChange }) {
+export function fileView({ connection, refresh, addressOf, onChange }) {
   const [report, storage, section] = [byId("report"), byId("storage"), byId("files")];
+  const [fileList, groupList] = [el("div"), el("div", { hidden: true })];
+  section.replaceChildren(fileList, groupList);
   /** @type {Shown | undefined} */
   let shown;
   let link = new URLSearchParams();
+  /** @type {By | null} How the files are grouped, or what `group` is. */
+  let by = null;
+  /** The group whose files are shown; an empty text shows all files, or all groups. */
+  let group = "";
+  const groupings = [groupingSelect(), groupingSelect()];
   /** @type {Table<GeminiFile>} */
-  const table = new Table(section, {
+  const table = new Table(fileList, {
     noun: "file",
     columns: COLUMNS,
     sort: "created",
-    placeholder: "Search name, Dag, run, task, type",
+    searched: "name, display name, Dag, run, task, type, state and source",
     kinds: { label: "Owner", all: "All owners", names: KINDS },
     empty: "Files appear here within 30 seconds after their upload.",
+    record,
     summary: (files) => bytes(total(files)),
-    actions: (selected) => (shown ? actions(shown, selected, connection, refresh) : []),
+    accepts: (file) => !by || !group || groupOf(file, by) === group,
+    tools: groupings.slice(0, 1),
+    actions: (selected) => [
+      ...(group ? [groupChip()] : []),
+      ...(shown ? actions(shown, selected, connection, refresh) : []),
+    ],
+    onChange,
+  });
+  /** @type {Table<Group>} */
+  const groups = new Table(groupList, {
+    noun: "group",
+    columns: groupColumns(
+      (name) => addressOf("files", new URLSearchParams({ by: by ?? "", group: name })),
+      () => shown?.usage.used_bytes ?? 0,
+    ),
+    sort: "-size",
+    searched: "Dag and run",
+    stateName: (state) => KINDS[/** @type {Kind} */ (state)] ?? state,
+    empty: "Files appear here within 30 seconds after their upload.",
+    tools: groupings.slice(1),
     onChange,
   });
   return {
@@ -77,24 +107,157 @@ export function fileView({ connection, refresh, onChange }) {
     load: (retry) => getFiles(connection, retry),
     show,
     hide: () => [report, storage, section].forEach((part) => (part.hidden = true)),
-    missing: () => [...table.linked].filter((name) => !table.items?.some((file) => file.name === name)),
+    missing: () => [...table.linked].filter((name) => !shown?.files.some((file) => file.name === name)),
     restore,
-    parameters: () => new URLSearchParams([...link, ...table.parameters()]),
+    parameters: () => new URLSearchParams([...link, ...groupParameters(), ...current().parameters()]),
   };
+
+  /** Return the table that is shown. */
+  function current() {
+    return by && !group ? groups : table;
+  }
+
+  function groupingSelect() {
+    const select = el(
+      "select",
+      { "aria-label": "Group by", onchange: () => setGroup(/** @type {By} */ (select.value) || null, "") },
+      el("option", { value: "" }, "Not grouped"),
+      el("option", { value: "dag" }, "By Dag"),
+      el("option", { value: "run" }, "By run"),
+    );
+    return select;
+  }
+
+  function groupParameters() {
+    return Object.entries({ by: by ?? "", group }).filter(([, value]) => value);
+  }
 
   /** @param {FilesResponse} response */
   function show({ usage, ...response }) {
     if (!usage) return;
+    section.hidden = false;
     shown = { ...response, files: response.files.map(decode), usage };
     showStorage(storage, shown);
-    table.show(shown.files, shown.now, { selects: shown.can_edit });
+    render();
+  }
+
+  function render() {
+    if (!shown) return;
+    for (const select of groupings) select.value = by && !group ? by : "";
+    const isGrouped = current() === groups;
+    if (isGrouped && by) groups.show(groupsOf(shown.files, by), shown.now);
+    else table.show(shown.files, shown.now, { selects: shown.can_edit });
+    groupList.hidden = !isGrouped;
+    fileList.hidden = isGrouped;
+  }
+
+  /**
+   * @param {By | null} newBy
+   * @param {string} newGroup
+   */
+  function setGroup(newBy, newGroup) {
+    by = newBy;
+    group = newGroup;
+    render();
+    groupings[current() === table ? 0 : 1]?.focus();
+    onChange();
+  }
+
+  function groupChip() {
+    const onclick = () => setGroup(null, "");
+    return el(
+      "button",
+      { type: "button", class: "chip", "aria-label": `Show all, not only ${group}`, onclick },
+      `${group} ×`,
+    );
   }
 
   /** @param {URLSearchParams} parameters */
   function restore(parameters) {
     link = new URLSearchParams([...parameters].filter(([name]) => LINKED.includes(name)));
+    const given = parameters.get("by");
+    by = given === "dag" || given === "run" ? given : null;
+    group = by ? (parameters.get("group") ?? "") : "";
     table.linked = new Set(link.getAll("file"));
-    table.restore(parameters);
+    current().restore(parameters);
+    render();
     if (link.has("report")) showReport(report, link);
   }
+}
+
+/**
+ * @param {(name: string) => URLSearchParams} filesOf - Returns the address of the files of a group.
+ * @param {() => number} usedBytes
+ * @returns {Column<Group>[]}
+ */
+function groupColumns(filesOf, usedBytes) {
+  return [
+    {
+      key: "label",
+      heading: "Files of",
+      order: ({ label }) => label.toLowerCase(),
+      cell: ({ name, label }) =>
+        el(
+          "span",
+          { class: "name", title: label },
+          pageLink(() => filesOf(name), {}, label),
+        ),
+    },
+    { key: "number", heading: "Files", order: ({ files }) => files, cell: ({ files }) => files.toLocaleString("en") },
+    { key: "size", heading: "Size", order: ({ size }) => size, cell: ({ size }) => bytes(size) },
+    {
+      key: "share",
+      heading: "Share of used",
+      order: ({ size }) => size,
+      cell: ({ size }) => percent(size / (usedBytes() || 1)),
+    },
+    {
+      key: "kind",
+      heading: "Owner",
+      order: ({ state }) => state,
+      cell: ({ state }) => KINDS[/** @type {Kind} */ (state)],
+    },
+    {
+      key: "created",
+      heading: "Oldest",
+      order: ({ oldest }) => oldest ?? Infinity,
+      cell: ({ oldest }, now) => timeCell(oldest, (time) => now - time),
+    },
+    {
+      key: "expires",
+      heading: "Next expires in",
+      order: ({ expires }) => expires ?? Infinity,
+      cell: ({ expires }, now) => timeCell(expires, (time) => time - now, SOON_SECONDS),
+    },
+  ];
+}
+
+/**
+ * Return what is exported of a file.
+ *
+ * @param {GeminiFile} file
+ */
+function record({ name, label, owner, kind, type, size, state, created, expires, source, error }) {
+  const { dag = null, run = null, task = null, map = null } = owner ?? {};
+  return {
+    name,
+    display_name: label,
+    owner: KINDS[kind],
+    dag_id: dag,
+    run_id: run,
+    task_id: task,
+    map_index: map,
+    mime_type: type,
+    size_bytes: size,
+    state,
+    create_time: isoTime(created),
+    expiration_time: isoTime(expires),
+    source,
+    error,
+  };
+}
+
+/** @param {number | null} time */
+function isoTime(time) {
+  return time === null ? null : new Date(time * 1000).toISOString();
 }

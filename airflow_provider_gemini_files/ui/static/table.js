@@ -1,9 +1,11 @@
 // A table with filters, order, pages and selection. Only the rows of one page are in the document, so that it stays fast
 // with thousands of items.
 import { el, keepFocus } from "./dom.js";
+import { saveCsv, saveJson } from "./export.js";
 import { count } from "./format.js";
 
 /** @import { Child } from "./dom.js" */
+/** @import { Exported } from "./export.js" */
 /** @import { Item } from "./types.js" */
 
 /**
@@ -20,15 +22,18 @@ import { count } from "./format.js";
  * @typedef {object} Options
  * @property {string} noun - What a row is: "file".
  * @property {Column<T>[]} columns - The cells of the first one are the headings of the rows.
- * @property {string} sort - The key of the column that the table is sorted by at first.
- * @property {string} placeholder - Of the search.
+ * @property {string} sort - The key of the column that the table is sorted by at first; a leading "-" is descending.
+ * @property {string} searched - What the search looks at: "name and Dag".
+ * @property {Node[]} [tools] - What else is beside the search.
  * @property {(state: string) => string} [stateName] - The name of a state in the filter; the state itself by default.
  * @property {{label: string, all: string, names: Record<string, string>}} [kinds] - A filter of the items' kinds.
  * @property {string} empty - When items appear, for a table without any.
  * @property {(items: T[]) => string} [summary] - Of the matching items, beside the pages.
  * @property {(selected: T[]) => Node[]} [actions] - The content of the toolbar's right side; called whenever the
  *   selection changes.
+ * @property {(item: T) => boolean} [accepts] - A further filter.
  * @property {(item: T) => boolean} [canSelect] - Whether an item can be selected; all can by default.
+ * @property {(item: T) => Exported} [record] - What is exported of an item; there is no export without it.
  * @property {() => void} onChange - Called when filter or order have changed.
  */
 
@@ -56,14 +61,15 @@ export class Table {
     /** @type {Set<string>} The names of the selected items. */
     this.selected = new Set();
     this.filter = { text: "", state: "", kind: "" };
-    this.sort = { key: options.sort, descending: false };
+    this.sort = parseSort(options.sort);
     this.page = 0;
     this.pageSize = 50;
-    const { noun, placeholder, kinds } = options;
+    const { noun, searched, kinds, tools = [] } = options;
     this.states = el("div", { class: "states", role: "group", "aria-label": "State" });
     this.search = el("input", {
       type: "search",
-      placeholder,
+      placeholder: `Search ${noun}s`,
+      title: `Searches ${searched}`,
       "aria-label": `Search ${noun}s`,
       oninput: () => this.setFilter({ text: this.search.value }),
     });
@@ -90,10 +96,11 @@ export class Table {
     this.empty = el("div", { class: "state", hidden: true });
     this.pager = el("nav", { class: "pager", "aria-label": `Pages of ${noun}s` });
     this.more = el("p", { class: "words", hidden: true });
+    this.exporter = el("p", { class: "words", hidden: true });
     this.status = el("p", { class: "visually-hidden", role: "status" });
-    const find = el("div", { class: "find" }, this.search, this.kind);
+    const find = el("div", { class: "find" }, this.search, this.kind, ...tools);
     const toolbar = el("div", { class: "toolbar" }, this.states, find, this.actionBar);
-    section.replaceChildren(toolbar, this.scroll, this.empty, this.pager, this.more, this.status);
+    section.replaceChildren(toolbar, this.scroll, this.empty, this.pager, this.more, this.exporter, this.status);
   }
 
   /**
@@ -129,9 +136,9 @@ export class Table {
     this.filter = { text: text ?? "", state: state ?? "", kind: kind ?? "" };
     this.search.value = this.filter.text;
     this.kind.value = this.filter.kind;
-    const sort = parameters.get("sort") ?? "";
-    const key = this.options.columns.find((column) => column.key === sort.replace(/^-/, ""))?.key;
-    this.sort = { key: key ?? this.options.sort, descending: key !== undefined && sort.startsWith("-") };
+    const sort = parseSort(parameters.get("sort") ?? "");
+    const isColumn = this.options.columns.some(({ key }) => key === sort.key);
+    this.sort = isColumn ? sort : parseSort(this.options.sort);
     this.page = 0;
     this.render();
   }
@@ -200,7 +207,25 @@ export class Table {
     this.body.replaceChildren(...visible.map((item) => this.row(item)));
     this.renderEmpty(items);
     this.renderPager(start, visible.length, lastPage);
+    this.renderExport();
     this.renderActions();
+  }
+
+  renderExport() {
+    const { noun, record } = this.options;
+    this.exporter.hidden = !record || this.matching.length === 0;
+    if (!record) return;
+    const name = `gemini-${noun.replaceAll(" ", "-")}s`;
+    const button = (/** @type {string} */ text, /** @type {typeof saveJson} */ save) => {
+      const onclick = () => save(name, this.matching.map(record));
+      return el("button", { type: "button", class: "text", onclick }, text);
+    };
+    this.exporter.replaceChildren(
+      `Export ${count(this.matching.length, `matching ${noun}`)} as `,
+      button("CSV", saveCsv),
+      " or ",
+      button("JSON", saveJson),
+    );
   }
 
   /**
@@ -213,7 +238,9 @@ export class Table {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     const order = this.options.columns.find((column) => column.key === this.sort.key)?.order ?? (() => 0);
     const sign = this.sort.descending ? -1 : 1;
+    const { accepts = () => true } = this.options;
     return items
+      .filter(accepts)
       .filter((item) => (!state || item.state === state) && (!kind || item.kind === kind))
       .filter((item) => words.every((word) => item.text.includes(word)))
       .map((item) => ({ item, rank: this.linked.has(item.name) ? 0 : 1, value: order(item) }))
@@ -354,4 +381,9 @@ export class Table {
     // The button is disabled on the first and the last page; then the other one takes the focus.
     (button?.disabled ? other : button)?.focus();
   }
+}
+
+/** @param {string} sort */
+function parseSort(sort) {
+  return { key: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
 }

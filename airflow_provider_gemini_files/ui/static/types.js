@@ -221,6 +221,20 @@
  */
 
 /**
+ * The files of a Dag or a run, or those without an owner.
+ *
+ * @typedef {object} Group
+ * @property {string} name
+ * @property {string} label
+ * @property {string} state - The kind of its owner; see `KINDS` in `files.js`.
+ * @property {number} files
+ * @property {number} size - The bytes that count towards the quota.
+ * @property {number | null} oldest - When its oldest file was created.
+ * @property {number | null} expires - When its next file expires.
+ * @property {string} text
+ */
+
+/**
  * What the overview shows of a connection; null is what is not known. See `overview.py`.
  *
  * @typedef {object} Summary
