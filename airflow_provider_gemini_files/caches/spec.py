@@ -59,6 +59,11 @@ class CacheSpec:
         """
         model = model.removeprefix("models/")
         check_model(model)
+        if contents.sources:
+            raise GeminiInputError(
+                f"{contents.sources[0].where} is a source: upload it with GeminiUploadFileOperator, and pass the file, "
+                "which requests need if the cache is skipped or gone."
+            )
         task = [owner.deployment, *owner.run, owner.task_id, owner.map_index] if owner else []
         identity = [_FORMAT, task, conn_id, model, contents.by_name(), system_instruction]
         fingerprint = hashlib.sha256(_dumped(identity, default=_digest)).hexdigest()[:24]

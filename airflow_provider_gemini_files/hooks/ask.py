@@ -150,7 +150,7 @@ class Ask:
             # A request that was refused is not billed, but an answer that was to be repaired is.
             if self._options.on_cache_gone is None or self._response:
                 raise
-            self._given = self._options.on_cache_gone(error)
+            self._given = self._request = self._options.on_cache_gone(error)
         return self._run()
 
     def _run(self) -> Asked:

@@ -104,15 +104,9 @@ class GeminiCreateCacheOperator(GeminiOperator):
                 raise GeminiInputError(f"{name} is empty: the task or template that it comes from gave nothing.")
         if not self._was_given:
             raise GeminiInputError("There is nothing to cache: pass files or contents.")
-        contents = Contents.parse(None, self.files, self.contents or [])
-        if contents.sources:
-            raise GeminiInputError(
-                f"{contents.sources[0].where} is a source: upload it with GeminiUploadFileOperator, and pass the file, "
-                "which requests need if the cache is skipped or gone."
-            )
         ti = context["ti"]
         return CacheSpec.of(
-            contents,
+            Contents.parse(None, self.files, self.contents or []),
             model=text_of(self.model, "model") or self.hook.connection.model,
             ttl=self.ttl,
             system_instruction=text_of(self.system_instruction, "system_instruction"),

@@ -112,6 +112,11 @@ def test_model_without_caches_is_refused():
         spec(model="gemini-4-argon")
 
 
+def test_source_is_refused():
+    with pytest.raises(e.GeminiInputError, match=r"contents\[0\] is a source: upload it"):
+        spec({"source": "/data/clip.mp4"})
+
+
 @pytest.mark.parametrize("fields", [{"contents": "half \ud800"}, {"system_instruction": "half \ud800"}])
 def test_half_of_a_character_is_refused(fields):
     with pytest.raises(e.GeminiInputError, match="half of a character"):

@@ -225,6 +225,7 @@ class TestCreate:
             ({"contents": ""}, "contents is empty"),
             ({"contents": []}, "contents is empty"),
             ({"files": []}, "empty list"),
+            ({"files": {"source": "/data/clip.mp4"}}, "is a source: upload it"),
             ({"contents": ["x"], "model": "gemini-4-argon"}, "gemini-4-argon has no caches"),
             ({"contents": ["x"], "system_instruction": ["x"]}, "system_instruction must be a text"),
         ],
@@ -502,6 +503,17 @@ class TestCacheThatIsGone:
         ask(prompt="What?", files=other.name, cached_content=name).execute(context)
 
         assert calls(emulator, "start") == 0
+
+    def test_is_created_again_for_a_request_that_shows_a_source(
+        self, hook, emulator, create, manual, context, text_file
+    ):
+        name = create(files=manual.name)
+        hook.delete_cache(name)
+
+        ask(prompt="What?", files=[manual.name, {"source": str(text_file)}], cached_content=name).execute(context)
+
+        inline, prompt = parts_sent(emulator)
+        assert (inline["inlineData"]["mimeType"], prompt) == ("text/plain", {"text": "What?"})
 
     def test_in_a_configuration_is_an_error(self, hook, create, manual, context):
         name = create(files=manual.name)
