@@ -1,0 +1,47 @@
+"""The emulators of the scenarios: one for each, so that none sees another's files and requests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack
+from typing import Any
+
+from cluster.deployment import Cluster
+
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+#: Searched for in everything that the scenarios leave behind.
+API_KEY = "cluster-key-that-nobody-may-see"
+
+
+class Services:
+    """Emulators with a connection each, for the duration of a ``with`` block."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._stack = ExitStack()
+        self.by_connection: dict[str, GeminiEmulator] = {}
+
+    def __enter__(self) -> Services:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def start(self, conn_id: str, extra: str = "{}", **settings: Any) -> GeminiEmulator:
+        """
+        Start an emulator, and add a connection to it to Airflow's database.
+
+        :param extra: of the connection, as JSON.
+        :param settings: of the emulator.
+        """
+        emulator = self._stack.enter_context(GeminiEmulator(api_keys=(API_KEY,), **settings))
+        body = {"connection_id": conn_id, "conn_type": "gemini", "host": emulator.base_url, "extra": extra}
+        self._cluster.api("POST", "/connections", json=body | {"password": API_KEY})
+        self.by_connection[conn_id] = emulator
+        return emulator
+
+
+def calls(service: GeminiEmulator) -> Counter[str]:
+    """Return the number of requests by method that were answered with success."""
+    return Counter(entry["call"] for entry in service.journal if 200 <= (entry["status"] or 0) < 300)

@@ -1,0 +1,39 @@
+"""A storage that is too small."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cluster.deployment import Cluster
+from services import Services, calls
+
+MIB = 1024**2
+QUOTA, SIZE, UPLOADS = 200 * MIB, 10 * MIB, 40
+
+
+def test_uploads_into_a_full_storage(
+    cluster: Cluster, services: Services, tmp_path: Path, figures: Callable[[str], None]
+):
+    """40 uploads of 10 MiB into a storage of 200 MiB, with a cleanup Dag:"""
+    service = services.start("gemini_small", json.dumps({"quota_bytes": QUOTA}), quota_bytes=QUOTA)
+    source = tmp_path / "source.txt"
+    source.write_bytes(b"0123456789abcde\n" * (SIZE // 16))
+    began = time.monotonic()
+    runs = [cluster.trigger("small_storage", conf={"source": str(source)}) for _ in range(UPLOADS)]
+    cluster.pause("cleanup_small", paused=False)
+
+    states = [cluster.wait("small_storage", run_id, 300) for run_id in runs]
+
+    seconds = time.monotonic() - began
+    cluster.pause("cleanup_small", paused=True)
+    done, refused = calls(service), sum(entry["status"] == 429 for entry in service.journal)
+    figures(
+        f"{states.count('success')} of {UPLOADS} runs succeed in {seconds:.0f} s; {done['finalize']} files sent, "
+        f"{done['delete']} deleted, {refused} requests refused because the storage was full"
+    )
+    assert states == ["success"] * UPLOADS
+    assert done["finalize"] == UPLOADS
+    assert done["delete"] >= UPLOADS - QUOTA // SIZE

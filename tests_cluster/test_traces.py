@@ -1,0 +1,51 @@
+"""What all scenarios together have left behind."""
+
+from __future__ import annotations
+
+import base64
+from collections import defaultdict
+from collections.abc import Callable
+
+from cluster.deployment import Cluster
+from services import API_KEY, Services, calls
+
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+
+def test_nothing_is_doubled(services: Services, figures: Callable[[str], None]):
+    """No file was sent twice:"""
+    sent = {conn_id: calls(service)["finalize"] for conn_id, service in services.by_connection.items()}
+    twice = [label for service in services.by_connection.values() for label in labels_with_two_names(service)]
+    figures(f"{sum(sent.values())} files over {len(sent)} connections, {len(twice)} of them twice")
+    assert twice == []
+    assert sum(sent.values()) > 0
+
+
+def labels_with_two_names(service: GeminiEmulator) -> list[str]:
+    """Return the display names, which name the owning task instance, under which more than one file was uploaded."""
+    names = defaultdict(set)
+    for entry in service.journal:
+        if entry["call"] == "start" and entry["status"] == 200:
+            names[entry["body"]["file"]["displayName"]].add(entry["body"]["file"]["name"])
+    return [label for label, found in names.items() if len(found) > 1]
+
+
+def test_key_is_nowhere(cluster: Cluster, figures: Callable[[str], None]):
+    """The API key in database, Redis and logs:"""
+    database, redis = cluster.postgres.dump().encode(), cluster.redis.dump()
+    files = [path for path in cluster.home.rglob("*") if path.is_file() and path.parts[-2:] != ("redis", "dump.rdb")]
+    searched = {"database": database, "Redis": redis} | {str(path): path.read_bytes() for path in files}
+
+    found = [place for place, content in searched.items() if any(form in content for form in forms(API_KEY))]
+
+    sizes = f"{len(database) / 1e6:.0f} MB of dump, {len(redis) / 1e3:.0f} kB of Redis and {len(files)} files"
+    figures(f"found in {len(found)} places of {sizes}")
+    assert found == []
+    assert b"gemini_default" in database
+    assert len(files) > 100
+
+
+def forms(secret: str) -> list[bytes]:
+    """Return a secret as it is, and its part that is the same in base64 at each of the three alignments."""
+    coded = [base64.b64encode(b" " * shift + secret.encode()) for shift in range(3)]
+    return [secret.encode(), *(text[4:-4] for text in coded)]

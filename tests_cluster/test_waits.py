@@ -1,0 +1,53 @@
+"""Many deferred waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import httpx
+from cluster.deployment import TRIGGERERS, Cluster
+from services import API_KEY, Services
+from support import until
+from test_crashes import all_in_one, triggers
+
+from airflow_provider_gemini_files.emulator import GeminiEmulator
+
+WAITS = 300
+PAGES = 3
+SECONDS = 30
+
+
+def test_many_waits(cluster: Cluster, services: Services, figures: Callable[[str], None]):
+    """300 deferred waits in both triggerers, compared with one triggerer:"""
+    service = services.start("gemini_waits", video_seconds=100_000)
+    names = [f"files/wait{number}" for number in range(WAITS)]
+    seeds = [{"name": name, "mime_type": "video/mp4"} for name in names]
+    body = {"api_key": API_KEY, "resources": seeds}
+    httpx.post(f"{service.base_url}/__emulator/seed", json=body, timeout=60).raise_for_status()
+    run_id = cluster.trigger("waits", conf={"names": names})
+    until(lambda: sum(triggers(cluster).values()) == WAITS, 400)
+    shares = sorted(triggers(cluster).values())
+
+    both = lists_within(service, SECONDS)
+    cluster.supervisor.kill(TRIGGERERS[1])
+    until(lambda: all_in_one(cluster, WAITS))
+    time.sleep(10)
+    one = lists_within(service, SECONDS)
+    cluster.supervisor.start(TRIGGERERS[1])
+
+    gets = sum(entry["call"] == "get" for entry in service.journal)
+    figures(
+        f"waits by triggerer {shares}: {both} list requests in {SECONDS} s, {both / one:.1f} times the {one} of one "
+        f"triggerer; {gets} requests for single files"
+    )
+    # A round more or less falls into the time.
+    assert 0 < one <= both + PAGES
+    assert both <= 2 * (one + PAGES)
+    cluster.api("PATCH", f"/dags/waits/dagRuns/{run_id}", json={"state": "success"})
+
+
+def lists_within(service: GeminiEmulator, seconds: float) -> int:
+    before = sum(entry["call"] == "list" for entry in service.journal)
+    time.sleep(seconds)
+    return sum(entry["call"] == "list" for entry in service.journal) - before
