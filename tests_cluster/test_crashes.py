@@ -16,7 +16,7 @@ from support import until
 MIB = 1024**2
 LARGE, RECEIVED = 300 * MIB, 200 * MIB
 WAITS = 30
-RUNS, FILES = 4, 6
+RUNS, FILES = 3, 4
 AWAY_SECONDS = 10
 
 
@@ -25,7 +25,7 @@ def test_killed_worker(cluster: Cluster, services: Services, tmp_path: Path, fig
     service = services.start("gemini_large", granularity=MIB)
     source = tmp_path / "large.txt"
     source.write_bytes(b"".join(b"%063d\n" % number for number in range(LARGE // 64)))
-    service.faults.add("upload", "stall", after_bytes=RECEIVED, seconds=600)
+    service.faults.add("upload", "stall", after_bytes=RECEIVED, seconds=300)
     run_id = cluster.trigger("large_upload", conf={"source": str(source)})
     until(lambda: max((upload.received for upload in service.emulator.uploads.values()), default=0) == RECEIVED)
     [worker] = [

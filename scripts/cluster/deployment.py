@@ -28,6 +28,8 @@ TRIGGERERS = ("triggerer-1", "triggerer-2")
 SERVERS = ("api-server-1", "api-server-2")
 OTHERS = ("scheduler", "dag-processor")
 _START_SECONDS = 300
+#: Triggerers report to the database every three seconds.
+_ALIVE_SECONDS = 12
 
 
 class Cluster(AirflowApi):
@@ -100,8 +102,9 @@ class Cluster(AirflowApi):
         return self.healthy() and self._triggerers() == len(TRIGGERERS) and self._workers() == len(WORKERS)
 
     def _triggerers(self) -> int:
-        jobs = self.api("GET", "/jobs", params={"is_alive": True, "job_type": "TriggererJob", "job_state": "running"})
-        return int(jobs["total_entries"])
+        alive = f"latest_heartbeat > now() - interval '{_ALIVE_SECONDS} seconds'"
+        [[count]] = self.postgres.query(f"select count(*) from job where job_type = 'TriggererJob' and {alive}")
+        return int(count)
 
     def _workers(self) -> int:
         return sum(" ready." in (self.output / f"{name}.txt").read_text(errors="replace") for name in WORKERS)
