@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from cluster import installation, stores
 from cluster.deployment import Cluster
-from services import Services
+from scenario import Services
+from support import EXAMPLE_DAGS
 
 HERE = Path(__file__).parent
-EXAMPLE_DAGS = HERE.parent / "example_dags"
 SECONDS = 15 * 60
 LOGS = pytest.StashKey[Path]()
 #: What matters most comes first, in case the time runs out. What searches all that was left behind comes last.
@@ -76,6 +76,6 @@ def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 @pytest.fixture(autouse=True)
-def _complete(cluster: Cluster) -> Any:
-    """Begin each scenario with all components at work."""
-    cluster.wait_until(cluster.complete, "complete")
+def _restored(cluster: Cluster) -> Any:
+    """Begin each scenario with all components at work, whatever the last one has left."""
+    cluster.restore()

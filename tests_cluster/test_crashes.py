@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 from cluster.deployment import TRIGGERERS, WORKERS, Cluster
-from services import Services, calls
+from scenario import Services, all_in_one, calls, triggers, videos
 from support import until
 
 MIB = 1024**2
@@ -51,7 +51,6 @@ def test_killed_worker(cluster: Cluster, services: Services, tmp_path: Path, fig
     file = cluster.xcom("large_upload", run_id, "upload", "file")
     assert file["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
     assert service.usage() == {"files": 1, "bytes": LARGE}
-    cluster.supervisor.start(worker)
 
 
 def _has_open(process: psutil.Process, path: Path) -> bool:
@@ -59,18 +58,6 @@ def _has_open(process: psutil.Process, path: Path) -> bool:
         return any(file.path == str(path) for file in process.open_files())
     except psutil.Error:
         return False
-
-
-def triggers(cluster: Cluster) -> dict[str, int]:
-    """Return the number of deferred waits by the id of the triggerer that has them."""
-    rows = cluster.postgres.query("select triggerer_id, count(*) from trigger group by 1")
-    return {triggerer: int(count) for triggerer, count in rows if triggerer}
-
-
-def all_in_one(cluster: Cluster, count: int, *, but: str = "") -> str | None:
-    """Return the id of the triggerer, other than the given one, that has all waits; None if there is none."""
-    having = triggers(cluster)
-    return next((one for one in having if one != but and having[one] == count), None)
 
 
 def test_suspended_and_killed_triggerers(
@@ -84,11 +71,10 @@ def test_suspended_and_killed_triggerers(
 
     cluster.supervisor.signal(TRIGGERERS[0], signal.SIGSTOP)
     second = until(lambda: all_in_one(cluster, WAITS))
-    cluster.supervisor.signal(TRIGGERERS[0], signal.SIGCONT)
-    cluster.wait_until(cluster.complete, "complete")
+    cluster.restore()
     cluster.supervisor.kill(TRIGGERERS[1])
     until(lambda: all_in_one(cluster, WAITS, but=second))
-    cluster.supervisor.start(TRIGGERERS[1])
+    cluster.restore()
     service.clock.advance(100_000)
 
     state = cluster.wait("uploads_that_wait", run_id)
@@ -111,16 +97,16 @@ def test_restarted_database(cluster: Cluster, services: Services, tmp_path: Path
     sources = videos(tmp_path, FILES)
     runs = [cluster.trigger("whole_life", conf={"sources": sources}) for _ in range(RUNS)]
     until(lambda: calls(service)["finalize"] >= FILES)
-    restarts = cluster.supervisor.restarts.copy()
+    starts = cluster.supervisor.starts.copy()
 
     cluster.postgres.stop(crash=True)
     time.sleep(AWAY_SECONDS)
     cluster.postgres.start()
 
-    cluster.wait_until(cluster.complete, "complete")
+    cluster.restore()
     states = [cluster.wait("whole_life", run_id, 300) for run_id in runs]
     done = calls(service)
-    again = ", ".join(sorted(cluster.supervisor.restarts - restarts)) or "nothing"
+    again = ", ".join(sorted(cluster.supervisor.starts - starts)) or "nothing"
     figures(
         f"{states.count('success')} of {RUNS} runs succeed; {done['finalize']} files sent and {done['generate']} "
         f"questions asked for {RUNS * FILES}; {service.usage()['files']} files left; {again} started again"
@@ -128,11 +114,3 @@ def test_restarted_database(cluster: Cluster, services: Services, tmp_path: Path
     assert states == ["success"] * RUNS
     assert done["finalize"] == RUNS * FILES
     assert service.usage()["files"] == 0
-
-
-def videos(folder: Path, count: int) -> list[str]:
-    """Write small files of the type video/mp4; return their paths."""
-    paths = [folder / f"{number}.mp4" for number in range(count)]
-    for path in paths:
-        path.write_bytes(b"\0\0\0\x18ftypmp42" + path.name.encode())
-    return [str(path) for path in paths]

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from cluster.deployment import Cluster
-from conftest import EXAMPLE_DAGS
-from services import Services, calls
+from scenario import Services, calls
+from support import EXAMPLE_DAGS
 
 HANDBOOK = EXAMPLE_DAGS / "media" / "handbook"
 RUNS = 3

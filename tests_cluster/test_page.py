@@ -9,7 +9,7 @@ import httpx
 import pytest
 from airflow_api import AirflowApi
 from cluster.deployment import USERS, Cluster
-from services import API_KEY, Services
+from scenario import API_KEY, Services
 
 CONN_ID = "gemini_page"
 ALLOWED, FORBIDDEN = (200, 200, 200), (403, 403, 403)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cluster.deployment import Cluster
-from services import Services, calls
+from scenario import Services, calls
 
 MIB = 1024**2
 QUOTA, SIZE, UPLOADS = 200 * MIB, 10 * MIB, 40

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from cluster.deployment import Cluster
-from services import API_KEY, Services, calls
+from scenario import API_KEY, Services, calls
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 import httpx
 from cluster.deployment import TRIGGERERS, Cluster
-from services import API_KEY, Services
+from scenario import API_KEY, Services, all_in_one, triggers
 from support import until
-from test_crashes import all_in_one, triggers
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 
@@ -34,7 +33,6 @@ def test_many_waits(cluster: Cluster, services: Services, figures: Callable[[str
     until(lambda: all_in_one(cluster, WAITS))
     time.sleep(10)
     one = lists_within(service, SECONDS)
-    cluster.supervisor.start(TRIGGERERS[1])
 
     gets = sum(entry["call"] == "get" for entry in service.journal)
     figures(

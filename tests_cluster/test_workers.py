@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cluster.deployment import Cluster
-from services import Services
+from scenario import Services
 
 
 def test_source_that_one_worker_lacks(cluster: Cluster, services: Services, figures: Callable[[str], None]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -97,6 +98,16 @@ class Cluster(AirflowApi):
             self.supervisor.start(name)
         self.wait_until(self.complete, "complete")
 
+    def restore(self) -> None:
+        """Start what was killed, let go on what was suspended, and wait until all components are at work."""
+        self.postgres.start()
+        for name in (*SERVERS, *OTHERS, *TRIGGERERS, *WORKERS):
+            if name in self.supervisor.watched():
+                self.supervisor.signal(name, signal.SIGCONT)
+            else:
+                self.supervisor.start(name)
+        self.wait_until(self.complete, "complete")
+
     def complete(self) -> bool:
         """Return whether all components are at work."""
         return self.healthy() and self._triggerers() == len(TRIGGERERS) and self._workers() == len(WORKERS)
@@ -107,7 +118,10 @@ class Cluster(AirflowApi):
         return int(count)
 
     def _workers(self) -> int:
-        return sum(" ready." in (self.output / f"{name}.txt").read_text(errors="replace") for name in WORKERS)
+        return sum(self._output(name).count(" ready.") >= self.supervisor.starts[name] for name in WORKERS)
+
+    def _output(self, name: str) -> str:
+        return (self.output / f"{name}.txt").read_text(errors="replace")
 
     def add_user(self, name: str, *roles: str) -> None:
         """Add a user to FAB, whose password is the name."""
@@ -136,9 +150,13 @@ class Cluster(AirflowApi):
 
     def _command(self, *command: str) -> None:
         """Run a command of Airflow to its end."""
+        self.run("-m", "airflow", *command)
+
+    def run(self, *arguments: str | Path) -> None:
+        """Run Python to its end, in the environment and with the settings of the deployment."""
         with (self.output / "commands.txt").open("ab") as file:
             subprocess.run(
-                [self._python, "-m", "airflow", *command],
+                [self._python, *arguments],
                 check=True,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
@@ -193,7 +211,7 @@ class Cluster(AirflowApi):
                 "executor": "CeleryExecutor",
                 "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
                 "max_active_tasks_per_dag": "512",
-                "parallelism": "32",
+                "parallelism": "16",
             },
             "dag_processor": {
                 "dag_file_processor_timeout": "240",
@@ -206,6 +224,9 @@ class Cluster(AirflowApi):
             "scheduler": {
                 "task_instance_heartbeat_timeout": "40",
                 "task_instance_heartbeat_timeout_detection_interval": "5",
+                # A task whose start the database's absence has prevented is queued again.
+                "task_queued_timeout": "90",
+                "task_queued_timeout_check_interval": "10",
             },
             "triggerer": {"job_heartbeat_sec": "3", "triggerer_health_check_threshold": "20"},
             # With 5 s, the default, a slow machine fails tasks before they start.

@@ -72,7 +72,9 @@ class Postgres:
         self._run("createdb", _NAME)
 
     def start(self) -> None:
-        """Start the server, and wait until it takes connections."""
+        """Start the server unless it runs, and wait until it takes connections."""
+        if self._process is not None:
+            return
         command = [self._bin / "postgres", "-D", self._data, "-p", str(self.port), "-h", "127.0.0.1"]
         # No socket in a folder that all share; memory for a small machine.
         command += ["-c", "unix_socket_directories=", "-c", "shared_buffers=256MB", "-c", "max_connections=200"]

@@ -26,13 +26,13 @@ class Supervisor:
         self._lock = threading.RLock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
-        #: How often each process was started again.
-        self.restarts: Counter[str] = Counter()
+        #: How often each process was started.
+        self.starts: Counter[str] = Counter()
 
     def start(self, name: str) -> None:
         """Start a process, and watch it."""
         with self._lock:
-            self._processes[name] = self._run(name)
+            self._begin(name)
         if not self._thread.is_alive():
             self._thread.start()
 
@@ -51,10 +51,9 @@ class Supervisor:
         """Return a process and its children."""
         return processes.trees([self._processes[name]])
 
-    def running(self) -> list[str]:
-        """Return the names of the processes that run."""
-        with self._lock:
-            return [name for name, process in self._processes.items() if process.poll() is None]
+    def watched(self) -> set[str]:
+        """Return the names of the processes that were started and not killed."""
+        return set(self._processes)
 
     def stop(self, order: Iterable[Iterable[str]]) -> None:
         """End all processes, in groups of names."""
@@ -67,9 +66,12 @@ class Supervisor:
     def _watch(self) -> None:
         while not self._stopped.wait(_CHECK_SECONDS):
             with self._lock:
-                for name, process in self._processes.items():
+                for name, process in list(self._processes.items()):
                     if process.poll() is not None:
                         # Its children may have survived.
                         processes.end([process], kill=True)
-                        self._processes[name] = self._run(name)
-                        self.restarts[name] += 1
+                        self._begin(name)
+
+    def _begin(self, name: str) -> None:
+        self._processes[name] = self._run(name)
+        self.starts[name] += 1

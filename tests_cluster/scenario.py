@@ -1,9 +1,10 @@
-"""The emulators of the scenarios: one for each, so that none sees another's files and requests."""
+"""What the scenarios share: an emulator for each, so that none sees another's requests, and deferred waits."""
 
 from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from cluster.deployment import Cluster
@@ -45,3 +46,23 @@ class Services:
 def calls(service: GeminiEmulator) -> Counter[str]:
     """Return the number of requests by method that were answered with success."""
     return Counter(entry["call"] for entry in service.journal if 200 <= (entry["status"] or 0) < 300)
+
+
+def triggers(cluster: Cluster) -> dict[str, int]:
+    """Return the number of deferred waits by the id of the triggerer that has them."""
+    rows = cluster.postgres.query("select triggerer_id, count(*) from trigger group by 1")
+    return {triggerer: int(count) for triggerer, count in rows if triggerer}
+
+
+def all_in_one(cluster: Cluster, count: int, *, but: str = "") -> str | None:
+    """Return the id of the triggerer, other than the given one, that has all waits; None if there is none."""
+    having = triggers(cluster)
+    return next((one for one in having if one != but and having[one] == count), None)
+
+
+def videos(folder: Path, count: int) -> list[str]:
+    """Write small files of the type video/mp4; return their paths."""
+    paths = [folder / f"{number}.mp4" for number in range(count)]
+    for path in paths:
+        path.write_bytes(b"\0\0\0\x18ftypmp42" + path.name.encode())
+    return [str(path) for path in paths]
