@@ -13,6 +13,8 @@ from airflow_provider_gemini_files.emulator import GeminiEmulator
 
 #: Searched for in everything that the scenarios leave behind.
 API_KEY = "cluster-key-that-nobody-may-see"
+#: Seconds; a loaded machine is many times slower than an idle one.
+PATIENCE = 600
 
 
 class Services:

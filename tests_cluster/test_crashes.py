@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 from cluster.deployment import TRIGGERERS, WORKERS, Cluster
-from scenario import Services, all_in_one, calls, triggers, videos
+from scenario import PATIENCE, Services, all_in_one, calls, triggers, videos
 from support import until
 
 MIB = 1024**2
@@ -27,14 +27,16 @@ def test_killed_worker(cluster: Cluster, services: Services, tmp_path: Path, fig
     source.write_bytes(b"".join(b"%063d\n" % number for number in range(LARGE // 64)))
     service.faults.add("upload", "stall", after_bytes=RECEIVED, seconds=300)
     run_id = cluster.trigger("large_upload", conf={"source": str(source)})
-    until(lambda: max((upload.received for upload in service.emulator.uploads.values()), default=0) == RECEIVED)
+    until(
+        lambda: max((upload.received for upload in service.emulator.uploads.values()), default=0) == RECEIVED, PATIENCE
+    )
     [worker] = [
         name for name in WORKERS if any(_has_open(process, source) for process in cluster.supervisor.tree(name))
     ]
 
     cluster.supervisor.kill(worker)
 
-    assert cluster.wait("large_upload", run_id) == "success"
+    assert cluster.wait("large_upload", run_id, PATIENCE) == "success"
     sent = [entry for entry in service.journal if entry["call"] == "finalize"]
     figures(
         f"{RECEIVED // MIB} of {LARGE // MIB} MiB had arrived; the other worker sends "
@@ -66,18 +68,18 @@ def test_suspended_and_killed_triggerers(
     """SIGSTOP and SIGCONT of one triggerer and SIGKILL of the other, with 30 deferred uploads:"""
     service = services.start("gemini_triggerers", video_seconds=100_000)
     run_id = cluster.trigger("uploads_that_wait", conf={"sources": videos(tmp_path, WAITS)})
-    until(lambda: sum(triggers(cluster).values()) == WAITS)
+    until(lambda: sum(triggers(cluster).values()) == WAITS, PATIENCE)
     before = sorted(triggers(cluster).values())
 
     cluster.supervisor.signal(TRIGGERERS[0], signal.SIGSTOP)
-    second = until(lambda: all_in_one(cluster, WAITS))
+    second = until(lambda: all_in_one(cluster, WAITS), PATIENCE)
     cluster.restore()
     cluster.supervisor.kill(TRIGGERERS[1])
-    until(lambda: all_in_one(cluster, WAITS, but=second))
+    until(lambda: all_in_one(cluster, WAITS, but=second), PATIENCE)
     cluster.restore()
     service.clock.advance(100_000)
 
-    state = cluster.wait("uploads_that_wait", run_id)
+    state = cluster.wait("uploads_that_wait", run_id, PATIENCE)
     tasks = [task for task in cluster.tasks("uploads_that_wait", run_id) if task["task_id"] == "upload"]
     states = [task["state"] for task in tasks]
     done = calls(service)
@@ -96,7 +98,7 @@ def test_restarted_database(cluster: Cluster, services: Services, tmp_path: Path
     service = services.start("gemini_outage", video_seconds=5)
     sources = videos(tmp_path, FILES)
     runs = [cluster.trigger("whole_life", conf={"sources": sources}) for _ in range(RUNS)]
-    until(lambda: calls(service)["finalize"] >= FILES)
+    until(lambda: calls(service)["finalize"] >= FILES, PATIENCE)
     starts = cluster.supervisor.starts.copy()
 
     cluster.postgres.stop(crash=True)
@@ -104,7 +106,7 @@ def test_restarted_database(cluster: Cluster, services: Services, tmp_path: Path
     cluster.postgres.start()
 
     cluster.restore()
-    states = [cluster.wait("whole_life", run_id, 300) for run_id in runs]
+    states = [cluster.wait("whole_life", run_id, PATIENCE) for run_id in runs]
     done = calls(service)
     again = ", ".join(sorted(cluster.supervisor.starts - starts)) or "nothing"
     figures(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from cluster.deployment import Cluster
-from scenario import Services, calls
+from scenario import PATIENCE, Services, calls
 from support import EXAMPLE_DAGS
 
 HANDBOOK = EXAMPLE_DAGS / "media" / "handbook"
@@ -26,7 +26,7 @@ def test_examples(cluster: Cluster, services: Services, figures: Callable[[str],
 
     runs = [(dag, cluster.trigger(dag)) for _ in range(RUNS) for dag in dags]
     cluster.pause("gemini_files_cleanup", paused=False)
-    states = [cluster.wait(dag, run_id, 400) for dag, run_id in runs]
+    states = [cluster.wait(dag, run_id, PATIENCE) for dag, run_id in runs]
 
     seconds = time.monotonic() - began
     tasks = [task for dag, run_id in runs for task in cluster.tasks(dag, run_id)]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cluster.deployment import Cluster
-from scenario import Services, calls
+from scenario import PATIENCE, Services, calls
 
 MIB = 1024**2
 QUOTA, SIZE, UPLOADS = 200 * MIB, 10 * MIB, 40
@@ -25,7 +25,7 @@ def test_uploads_into_a_full_storage(
     runs = [cluster.trigger("small_storage", conf={"source": str(source)}) for _ in range(UPLOADS)]
     cluster.pause("cleanup_small", paused=False)
 
-    states = [cluster.wait("small_storage", run_id, 300) for run_id in runs]
+    states = [cluster.wait("small_storage", run_id, PATIENCE) for run_id in runs]
 
     seconds = time.monotonic() - began
     cluster.pause("cleanup_small", paused=True)

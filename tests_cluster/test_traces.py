@@ -38,7 +38,7 @@ def test_key_is_nowhere(cluster: Cluster, figures: Callable[[str], None]):
 
     found = [place for place, content in searched.items() if any(form in content for form in forms(API_KEY))]
 
-    sizes = f"{len(database) / 1e6:.0f} MB of dump, {len(redis) / 1e3:.0f} kB of Redis and {len(files)} files"
+    sizes = f"{len(database) / 1e6:.1f} MB of database, {len(redis) / 1e3:.0f} kB of Redis and {len(files)} files"
     figures(f"found in {len(found)} places of {sizes}")
     assert found == []
     assert b"gemini_default" in database

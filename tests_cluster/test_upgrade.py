@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cluster.deployment import TRIGGERERS, Cluster
-from scenario import Services, calls, triggers, videos
+from scenario import PATIENCE, Services, calls, triggers, videos
 from support import until
 
 
@@ -16,7 +16,7 @@ def test_deferred_tasks_of_version_1(
     """Tasks that version 1 has deferred, after all triggerers were replaced:"""
     service = services.start("gemini_upgrade", video_seconds=100_000)
     run_id = cluster.trigger("upgrade", conf={"sources": videos(tmp_path, 2)})
-    until(lambda: sum(triggers(cluster).values()) == 2)
+    until(lambda: sum(triggers(cluster).values()) == 2, PATIENCE)
     for name in TRIGGERERS:
         cluster.supervisor.kill(name)
     cluster.run(Path(__file__).with_name("as_version_1.py"))
@@ -24,7 +24,7 @@ def test_deferred_tasks_of_version_1(
     cluster.restore()
     service.clock.advance(100_000)
 
-    state = cluster.wait("upgrade", run_id)
+    state = cluster.wait("upgrade", run_id, PATIENCE)
     states = [task["state"] for task in cluster.tasks("upgrade", run_id)]
     done = calls(service)
     figures(f"{states.count('success')} of {len(states)} succeed; {done['start']} files sent, {done['delete']} deleted")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 from cluster.deployment import TRIGGERERS, Cluster
-from scenario import API_KEY, Services, all_in_one, triggers
+from scenario import API_KEY, PATIENCE, Services, all_in_one, triggers
 from support import until
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
@@ -24,13 +24,13 @@ def test_many_waits(cluster: Cluster, services: Services, figures: Callable[[str
     seeds = [{"name": name, "mime_type": "video/mp4"} for name in names]
     body = {"api_key": API_KEY, "resources": seeds}
     httpx.post(f"{service.base_url}/__emulator/seed", json=body, timeout=60).raise_for_status()
-    run_id = cluster.trigger("waits", conf={"names": names})
-    until(lambda: sum(triggers(cluster).values()) == WAITS, 400)
+    run_id = cluster.trigger("waits")
+    until(lambda: sum(triggers(cluster).values()) == WAITS, PATIENCE)
     shares = sorted(triggers(cluster).values())
 
     both = lists_within(service, SECONDS)
     cluster.supervisor.kill(TRIGGERERS[1])
-    until(lambda: all_in_one(cluster, WAITS))
+    until(lambda: all_in_one(cluster, WAITS), PATIENCE)
     time.sleep(10)
     one = lists_within(service, SECONDS)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from cluster.deployment import Cluster
-from scenario import Services
+from scenario import PATIENCE, Services
 
 
 def test_source_that_one_worker_lacks(cluster: Cluster, services: Services, figures: Callable[[str], None]):
@@ -17,11 +18,14 @@ def test_source_that_one_worker_lacks(cluster: Cluster, services: Services, figu
 
     run_id = cluster.trigger("local_source")
 
-    assert cluster.wait("local_source", run_id) == "failed"
+    assert cluster.wait("local_source", run_id, PATIENCE) == "failed"
     assert cluster.states("local_source", run_id, "worker-1") == ["success"]
     assert cluster.states("local_source", run_id, "worker-2") == ["failed"]
+    [failed] = [task for task in cluster.tasks("local_source", run_id) if task["task_id"] == "worker-2"]
     [log] = cluster.home.glob(f"logs/dag_id=local_source/run_id={run_id}/task_id=worker-2/*.log")
-    words = "Source 'data/report.txt' does not exist on this worker."
-    figures(f'its task fails without a retry: "{words}"')
-    assert words in log.read_text()
+    [words] = re.findall(r"Source '\S+' does not exist on this worker\.", log.read_text())
+    shown = words.replace(str(cluster.directory("worker-2")), "...")
+    figures(f'its task fails in attempt {failed["try_number"]} of {failed["max_tries"] + 1}: "{shown}"')
+    assert (failed["try_number"], failed["max_tries"]) == (1, 2)
+    assert str(cluster.directory("worker-2") / "data" / "report.txt") in words
     assert service.usage()["files"] == 1

@@ -10,9 +10,7 @@ from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperat
 @dag(schedule=None)
 def local_source():
     for worker in ("worker-1", "worker-2"):
-        GeminiUploadFileOperator(
-            task_id=worker, gemini_conn_id="gemini_local", source="data/report.txt", queue=worker, retries=0
-        )
+        GeminiUploadFileOperator(task_id=worker, gemini_conn_id="gemini_local", source="data/report.txt", queue=worker)
 
 
 local_source()
