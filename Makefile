@@ -71,4 +71,4 @@ matrix: $(MADE)  ## Run the tests with the lowest and newest Airflow and SDK; AR
 	$(BIN)/python scripts/matrix.py $(ARGS)
 
 clean:  ## Remove what the other targets have created
-	rm -rf .venv .venv-* node_modules dist build htmlcov .coverage* .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .cache node_modules dist build htmlcov .coverage* .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
