@@ -114,8 +114,7 @@ class LocalAirflow(AirflowApi):
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a component and its children, such as SIGSTOP."""
-        for each in processes.trees([self._processes[name]]):
-            each.send_signal(number)
+        processes.send(self._processes[name], number)
 
     def kill(self, name: str) -> None:
         """Kill a component and its children without a warning, like a machine that crashes."""

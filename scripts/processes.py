@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,6 +46,13 @@ def end(processes: Iterable[psutil.Popen], *, kill: bool = False) -> None:
                 getattr(process, signal_all)()
         # What a process has started in the meantime is ended, too.
         tree = set(psutil.wait_procs(trees(processes) | tree, timeout=_STOP_SECONDS)[1])
+
+
+def send(process: psutil.Popen, number: signal.Signals) -> None:
+    """Send a signal to a process and its children, such as SIGSTOP."""
+    for each in trees([process]):
+        with suppress(psutil.NoSuchProcess):
+            each.send_signal(number)
 
 
 def trees(processes: Iterable[psutil.Popen]) -> set[psutil.Process]:

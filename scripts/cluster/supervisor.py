@@ -44,8 +44,7 @@ class Supervisor:
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a process and its children, such as SIGSTOP."""
-        for each in self.tree(name):
-            each.send_signal(number)
+        processes.send(self._processes[name], number)
 
     def tree(self, name: str) -> set[psutil.Process]:
         """Return a process and its children."""
