@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -53,7 +54,7 @@ def main() -> int:
                 signal.pause()
     except KeyboardInterrupt:
         print("\nStopped.")
-    except RuntimeError as error:
+    except (RuntimeError, subprocess.CalledProcessError) as error:
         print(error)
         return 1
     shutil.rmtree(home, ignore_errors=True)
