@@ -12,10 +12,10 @@ from support import EXAMPLE_DAGS
 
 HANDBOOK = EXAMPLE_DAGS / "media" / "handbook"
 RUNS = 3
-#: Files of the Dags: the batch's three invoices and its requests, and three each of invoices, mapped and quickstart.
-FILES = 4 + 3 + 3 + 3
-#: Questions of invoices, mapped and quickstart, and of the handbook.
-QUESTIONS = 3 + 3 + 1 + 1
+#: Files of the Dags: the batch's three invoices and its requests, the cached video, and three each of the others.
+FILES = 4 + 1 + 3 + 3 + 3
+#: Requests to models of cached_video, invoices, mapped, quickstart, handbook and one_task.
+QUESTIONS = 10 + 3 + 3 + 1 + 1 + 1
 
 
 def test_examples(cluster: Cluster, services: Services, figures: Callable[[str], None]):
@@ -43,3 +43,4 @@ def test_examples(cluster: Cluster, services: Services, figures: Callable[[str],
     assert (done["create_batch"], left["GENERATED"]) == (RUNS, RUNS)
     assert (done["create_store"], done["start_document"]) == (1, len([*HANDBOOK.iterdir()]))
     assert done["generate"] == RUNS * QUESTIONS
+    assert (done["create_cache"], done["delete_cache"]) == (RUNS, RUNS)
