@@ -4,10 +4,10 @@ BIN := .venv/bin
 MADE := .venv/made
 PORT ?= 8080
 
-.PHONY: help install demo test coverage up check tables page bench conformance package matrix clean
+.PHONY: help install demo test coverage up cluster cluster-test check tables page bench conformance package matrix clean
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 $(MADE): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python >= 3.11 is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
@@ -26,6 +26,12 @@ test: $(MADE)  ## Run the test suite
 
 coverage: $(MADE)  ## The same, and measure coverage, which takes half as long again
 	$(MAKE) test ARGS="--cov --cov-report=term"
+
+cluster: $(MADE)  ## Run a distributed Airflow (PostgreSQL, Redis, Celery) with the example Dags, until Ctrl-C
+	@PYTHONPATH=scripts:$(PYTHONPATH) $(BIN)/python -m cluster --port $(PORT)
+
+cluster-test: $(MADE)  ## Run scenarios on a distributed Airflow: crashes, many waits, full storage
+	$(BIN)/python -m pytest tests_cluster -p no:cacheprovider $(ARGS)
 
 up: $(MADE)  ## Run Airflow with its UI and the example Dags against the emulator, until Ctrl-C
 	@$(BIN)/python scripts/up.py --port $(PORT)
@@ -65,4 +71,4 @@ matrix: $(MADE)  ## Run the tests with the lowest and newest Airflow and SDK; AR
 	$(BIN)/python scripts/matrix.py $(ARGS)
 
 clean:  ## Remove what the other targets have created
-	rm -rf .venv .venv-* node_modules dist build htmlcov .coverage* .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .cache node_modules dist build htmlcov .coverage* .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from local_airflow import LocalAirflow, connection, without_proxy
+from local_airflow import LocalAirflow, connection
+from processes import without_proxy
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel

@@ -15,7 +15,8 @@ from urllib.parse import quote
 import httpx
 from browser import chromium, missing
 from demo import DAGS
-from local_airflow import LocalAirflow, connection, without_proxy
+from local_airflow import LocalAirflow, connection
+from processes import without_proxy
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait

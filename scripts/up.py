@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 
 from demo import DAGS
-from local_airflow import LocalAirflow, connection, free_port, is_free, without_proxy
+from local_airflow import LocalAirflow, connection
+from processes import free_port, is_free, without_proxy
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 

@@ -17,7 +17,8 @@ import browser
 import httpx
 import pytest
 from in_airflow.page import Page, Store
-from local_airflow import LocalAirflow, free_port
+from local_airflow import LocalAirflow
+from processes import free_port
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from support import until

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from local_airflow import free_port
+from processes import free_port
 from support import API_KEY
 
 from airflow_provider_gemini_files.common.redaction import shown_text

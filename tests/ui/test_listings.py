@@ -7,7 +7,7 @@ import json
 import time
 
 import pytest
-from local_airflow import free_port
+from processes import free_port
 from support import API_KEY
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator

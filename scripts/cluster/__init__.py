@@ -1,0 +1,1 @@
+"""A distributed Airflow on this machine, for ``make cluster`` and ``make cluster-test``."""
