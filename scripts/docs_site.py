@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from reference import Reference
+from troubleshooting import troubleshooting_page
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -22,6 +27,10 @@ OUTSIDE = {
     "SECURITY.md": "security.md",
 }
 EXAMPLES = "examples.md"
+TROUBLESHOOTING = "troubleshooting.md"
+REFERENCE = "reference"
+#: A code block, a heading, a link or an image; or a name in code.
+_NAME = re.compile(r"^```.*?^```|^#[^\n]*|!?\[[^\]]*\]\([^)]*\)|`(\w+)`", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -61,6 +70,23 @@ def with_site_links(text: str, path: str, page: str) -> str:
     return _LINK.sub(lead, text)
 
 
+def with_names_linked(text: str, page: str, addresses: Mapping[str, str]) -> str:
+    """
+    Return a page whose names of classes and functions lead to the reference.
+
+    :param page: the page's path on the site.
+    :param addresses: page and anchor of each name, within the reference.
+    """
+
+    def lead(found: re.Match[str]) -> str:
+        address = addresses.get(found[1] or "")
+        if address is None:
+            return found[0]
+        return f"[{found[0]}]({posixpath.relpath(f'{REFERENCE}/{address}', posixpath.dirname(page) or '.')})"
+
+    return _NAME.sub(lead, text)
+
+
 def examples_page(folder: Path) -> str:
     """Return the page of the example Dags: what each of them says about itself, and its source."""
     parts = ["# Example Dags\n\nThese Dags are in `example_dags/` of the repository. `make up` runs them.\n"]
@@ -75,23 +101,38 @@ def examples_page(folder: Path) -> str:
     return "\n".join(parts)
 
 
-def generated() -> dict[str, str]:
+@cache
+def _reference() -> Reference:
+    return Reference((ROOT / "docs" / "api.md").read_text(encoding="utf-8"))
+
+
+def generated(reference: Reference) -> dict[str, str]:
     """Return the pages that no file of docs/ is, by their path on the site."""
     pages = {
         page: with_site_links((ROOT / path).read_text(encoding="utf-8"), path, page) for path, page in OUTSIDE.items()
     }
-    return pages | {EXAMPLES: examples_page(ROOT / "example_dags")}
+    pages |= {f"{REFERENCE}/{name}": text for name, text in reference.pages().items()}
+    return pages | {
+        EXAMPLES: examples_page(ROOT / "example_dags"),
+        TROUBLESHOOTING: troubleshooting_page(reference, REFERENCE),
+    }
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not in docs/."""
     from mkdocs.structure.files import File
 
-    for path, content in generated().items():
+    for path, content in generated(_reference()).items():
         files.append(File.generated(config, path, content=content))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Let links lead to pages of the site."""
-    return with_site_links(markdown, f"docs/{page.file.src_uri}", page.file.src_uri)
+    """Let links and names lead to pages of the site."""
+    path = page.file.src_uri
+    if path.startswith(f"{REFERENCE}/") or path == TROUBLESHOOTING:
+        return markdown
+    # Generated pages have links of the site.
+    if page.file.generated_by is None:
+        markdown = with_site_links(markdown, f"docs/{path}", path)
+    return with_names_linked(markdown, path, _reference().addresses)

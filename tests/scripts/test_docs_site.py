@@ -47,3 +47,11 @@ def test_example_without_docstring_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match=r"one\.py has no docstring"):
         docs_site.examples_page(tmp_path)
+
+
+def test_name_in_code_leads_to_the_reference():
+    text = "# `Thing`\n\nA `Thing`, [`Thing`](x.md), `other`.\n\n```python\n# `Thing`\n```\n"
+
+    linked = docs_site.with_names_linked(text, "tutorials/a.md", {"Thing": "objects.md#thing"})
+
+    assert linked == text.replace("A `Thing`", "A [`Thing`](../reference/objects.md#thing)")
