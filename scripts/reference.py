@@ -27,15 +27,8 @@ from settings_pages import cli_page, connection_page, faults_section, metrics_pa
 
 ROOT = Path(__file__).resolve().parent.parent
 _PACKAGE = "airflow_provider_gemini_files"
-#: The page of each module's names, its title, and the modules. The rest has the last page.
+#: The pages for the modules that are not about one resource: title and modules.
 _PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "operators_files": ("Operators: files", ("operators.files",)),
-    "operators_content": ("Operators: prompts and answers", ("operators.content",)),
-    "operators_batches": ("Operators: batches", ("operators.batches",)),
-    "operators_file_search": ("Operators: file search", ("operators.file_search",)),
-    "operators_storage": ("Operators: storage", ("operators.storage",)),
-    "sensors": ("Sensors", ("sensors.files", "sensors.batches", "sensors.file_search", "sensors.storage")),
-    "triggers": ("Triggers", ("triggers.files", "triggers.batches", "triggers.file_search", "triggers.storage")),
     "decorators": ("Decorators", ("decorators.content",)),
     "hook": ("The hook", ("hooks.gemini_files",)),
     "dags": ("Dags, assets and policies", ("dags.cleanup", "dags.bundle", "files.policy", "assets", "retry_policy")),
@@ -43,11 +36,12 @@ _PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "exceptions": ("Exceptions", ("exceptions",)),
     "emulator": ("Emulator", ("emulator",)),
 }
+#: Pages of docs/ that are not guides.
+_NO_GUIDES = frozenset({"api", "architecture", "glossary"})
 _INTRODUCTION = """\
 Everything that is public, by its module below `airflow_provider_gemini_files`. These pages are written from the code.
 The [connection and settings](connection.md), the [command line](cli.md) and the [metrics](metrics.md) have pages of
 their own. [Public API](../api.md) says what public means, and how stable it is."""
-_GUIDES = ("ways_in", "uploads", "content", "batches", "file_search", "storage", "emulator")
 #: Tests replace the clock.
 _NOT_SHOWN = frozenset({"self", "cls", "clock"})
 _XCOM_SENTENCE = re.compile(r"XCom .*?(?:\.\s|$)", re.DOTALL)
@@ -80,6 +74,11 @@ class Entry:
     @property
     def page(self) -> str:
         """Return the page that has the entry, without its folder."""
+        kind, _, resource = self.module.partition(".")
+        if kind == "operators":
+            return f"operators_{resource}"
+        if kind in ("sensors", "triggers"):
+            return kind
         for page, (_, modules) in _PAGES.items():
             if self.module in modules:
                 return page
@@ -116,8 +115,9 @@ class Reference:
         :raises UndocumentedError: for a public name without a docstring or a page.
         """
         pages = {"index.md": self._index()}
-        for page, (title, _) in _PAGES.items():
+        for page in dict.fromkeys(entry.page for entry in self.entries):
             entries = [entry for entry in self.entries if entry.page == page]
+            title = _PAGES[page][0] if page in _PAGES else page.replace("_", ": ", 1).replace("_", " ").capitalize()
             pages[f"{page}.md"] = "\n".join([f"# {title}\n", *(self._entry(entry) for entry in entries)])
         tree = parse(importlib.import_module(f"{_PACKAGE}.exceptions").__doc__, self.link).body
         pages["exceptions.md"] = pages["exceptions.md"].replace("\n", f"\n\n{tree}\n", 1)
@@ -339,9 +339,9 @@ def _guides_of(name: str) -> list[str]:
     """Return links to the guides and example Dags that use a name."""
     named = re.compile(rf"\b{name}\b")
     links = []
-    for guide in _GUIDES:
-        if named.search((ROOT / "docs" / f"{guide}.md").read_text(encoding="utf-8")):
-            links.append(f"[{_title_of(f'{guide}.md')}](../{guide}.md)")
+    for guide in sorted((ROOT / "docs").glob("*.md")):
+        if guide.stem not in _NO_GUIDES and named.search(guide.read_text(encoding="utf-8")):
+            links.append(f"[{_title_of(guide.name)}](../{guide.name})")
     for path in sorted((ROOT / "example_dags").glob("*.py")):
         if named.search(path.read_text(encoding="utf-8")):
             links.append(f"[`{path.stem}`](../examples.md#{path.stem})")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import docs_site
 import pytest
+from reference import Reference
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -55,3 +57,12 @@ def test_name_in_code_leads_to_the_reference():
     linked = docs_site.with_names_linked(text, "tutorials/a.md", {"Thing": "objects.md#thing"})
 
     assert linked == text.replace("A `Thing`", "A [`Thing`](../reference/objects.md#thing)")
+
+
+def test_each_page_is_in_the_navigation():
+    navigation = set(re.findall(r"[\w/]+\.md", (ROOT / "mkdocs.yml").read_text()))
+    reference = Reference((ROOT / "docs" / "api.md").read_text())
+
+    pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+
+    assert navigation == pages | docs_site.generated(reference).keys()
