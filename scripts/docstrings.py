@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 _FIELD = re.compile(r"^:(param|return|raises)(?: ([\w, ]+))?: ?(.*)$")
 _ROLE = re.compile(r":\w+:`~?([\w.]+)`")
 _LITERAL = re.compile(r"``(.+?)``", re.DOTALL)
+_CLASS = re.compile(r"[A-Z]\w*[a-z]\w*")
 #: A paragraph that consists of ``::`` introduces a block that is shown as it is.
 _BLOCK = re.compile(r"^::\n\n((?: {4}.*\n?|\n)+)", re.MULTILINE)
 
@@ -80,5 +81,8 @@ def markdown(text: str, link: Callable[[str], str]) -> str:
 
 
 def _inline(text: str, link: Callable[[str], str]) -> str:
-    text = _LITERAL.sub(lambda literal: f"`{' '.join(literal[1].split())}`", text)
-    return _ROLE.sub(lambda role: link(role[1]), text)
+    def code(literal: re.Match[str]) -> str:
+        words = " ".join(literal[1].split())
+        return link(words) if _CLASS.fullmatch(words) else f"`{words}`"
+
+    return _ROLE.sub(lambda role: link(role[1]), _LITERAL.sub(code, text))

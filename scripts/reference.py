@@ -37,7 +37,7 @@ _PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "emulator": ("Emulator", ("emulator",)),
 }
 #: Pages of docs/ that are not guides.
-_NO_GUIDES = frozenset({"api", "architecture", "glossary"})
+_NO_GUIDES = frozenset({"api", "architecture", "comparison", "cost", "glossary", "upgrade"})
 _INTRODUCTION = """\
 Everything that is public, by its module below `airflow_provider_gemini_files`. These pages are written from the code.
 The [connection and settings](connection.md), the [command line](cli.md) and the [metrics](metrics.md) have pages of

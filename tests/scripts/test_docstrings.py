@@ -5,10 +5,10 @@ from __future__ import annotations
 from docstrings import parse
 
 DOCSTRING = """
-    Return a :class:`~package.files.Thing`, or ``None``.
+    Return a :class:`~package.files.Thing`, or ``ERROR``.
 
     It spans
-    two lines.
+    two ``Lines``.
 
     :param name: ``"a"``
         or ``"b"``.
@@ -25,8 +25,8 @@ def shown(name: str) -> str:
 def test_docstring_is_split_into_body_and_fields():
     parsed = parse(DOCSTRING, shown)
 
-    assert parsed.summary == "Return a <package.files.Thing>, or `None`."
-    assert parsed.body == "Return a <package.files.Thing>, or `None`.\n\nIt spans\ntwo lines."
+    assert parsed.summary == "Return a <package.files.Thing>, or `ERROR`."
+    assert parsed.body == "Return a <package.files.Thing>, or `ERROR`.\n\nIt spans\ntwo <Lines>."
     assert parsed.params == {"name": '`"a"` or `"b"`.', "size": "in bytes."}
     assert parsed.returns == "the thing."
     assert parsed.raises == [("ValueError", "for an unknown name.")]
