@@ -2,12 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 MADE := .venv/made
+# The tools of the documentation have an environment of their own.
+DOCS := .venv-docs
 PORT ?= 8080
 
-.PHONY: help install demo test coverage up cluster cluster-test check tables page bench conformance package matrix clean
+.PHONY: help install demo test coverage up cluster cluster-test check tables docs docs-serve page bench conformance package matrix clean
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 $(MADE): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python >= 3.11 is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
@@ -50,6 +52,18 @@ check: $(MADE)  ## Lint, check format, types, imports, docstrings, spelling, dep
 tables: $(MADE)  ## Write the tables of settings in README.md and docs/
 	$(BIN)/python scripts/tables.py
 
+$(DOCS)/made: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet uv
+	$(DOCS)/bin/uv pip install --quiet --python $(DOCS)/bin/python --editable . --group docs
+	@touch $@
+
+docs: $(DOCS)/made  ## Build the documentation into site/; a broken link or an undocumented public name fails
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
+docs-serve: $(DOCS)/made  ## Serve the documentation on port 8080 (PORT=...), and build it again when it changes
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs serve --dev-addr 127.0.0.1:$(PORT)
+
 page: node_modules  ## Lint, check format and types of the page's scripts
 	npm run --silent check
 
@@ -71,4 +85,4 @@ matrix: $(MADE)  ## Run the tests with the lowest and newest Airflow and SDK; AR
 	$(BIN)/python scripts/matrix.py $(ARGS)
 
 clean:  ## Remove what the other targets have created
-	rm -rf .venv .venv-* .cache node_modules dist build htmlcov .coverage* .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .cache node_modules dist build site htmlcov .coverage* .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

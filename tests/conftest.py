@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import API_KEY, EXAMPLE_DAGS
+from support import API_KEY, EXAMPLE_DAGS, LOCAL_BUNDLE, FakeClock
 
 # Before anything imports Airflow, which reads its configuration once.
 _HOME = tempfile.TemporaryDirectory(prefix="gemini-files-tests-")
@@ -30,6 +32,7 @@ from object_stores import gcs, gcs_server  # noqa: E402, F401 - fixtures
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator  # noqa: E402
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook  # noqa: E402
+from airflow_provider_gemini_files.operators.base import GeminiOperator  # noqa: E402
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -79,6 +82,24 @@ def emulator(gemini_emulator: GeminiEmulator, connect) -> GeminiEmulator:
 def hook(emulator: GeminiEmulator) -> GeminiFilesHook:
     """Return a hook connected to the emulator."""
     return GeminiFilesHook()
+
+
+@pytest.fixture
+def run_dag(emulator: GeminiEmulator, tmp_path: Path, airflow_db: None, monkeypatch: pytest.MonkeyPatch):
+    """Return a function that runs a Dag of a page on local files, ``/data/`` being ``tmp_path``; it returns the run."""
+    monkeypatch.setattr(GeminiOperator, "clock", FakeClock(emulator))
+    bundle = {"name": "docs", "classpath": LOCAL_BUNDLE, "kwargs": {"path": str(tmp_path)}}
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def run(text: str, dag_id: str, **params: object):
+        module = f"{dag_id}_of_docs"
+        # Another test may have imported it with the paths of its own folder.
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        (tmp_path / f"{module}.py").write_text(text.replace("/data/", f"{tmp_path}/"))
+        return getattr(importlib.import_module(module), dag_id)().test(run_conf=params)
+
+    return run
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 API_KEY = "test-key-that-nobody-may-see"
 EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
+LOCAL_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
 
 
 class FakeClock(Clock):

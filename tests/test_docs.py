@@ -6,7 +6,6 @@ import importlib
 import inspect
 import json
 import re
-import sys
 import textwrap
 from dataclasses import fields
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 from google import genai
-from support import API_KEY, EXAMPLE_DAGS, FakeClock
+from support import API_KEY, EXAMPLE_DAGS, LOCAL_BUNDLE
 
 from airflow_provider_gemini_files import retry_policy
 from airflow_provider_gemini_files.batches.rows import RowKind
@@ -25,7 +24,6 @@ from airflow_provider_gemini_files.file_search.search import citations_of
 from airflow_provider_gemini_files.file_search.types import document_type_of
 from airflow_provider_gemini_files.files.policy import Reason
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.operators.base import GeminiOperator
 from airflow_provider_gemini_files.operators.batches import GeminiBatchGenerateContentOperator
 from airflow_provider_gemini_files.operators.caches import GeminiCreateCacheOperator, GeminiDeleteCacheOperator
 from airflow_provider_gemini_files.operators.file_search import (
@@ -36,8 +34,7 @@ from airflow_provider_gemini_files.operators.file_search import (
 from airflow_provider_gemini_files.provider_info import get_provider_info
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-LOCAL_BUNDLE = "airflow.dag_processing.bundles.local.LocalDagBundle"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def snippets_of(page: str) -> list[str]:
@@ -94,24 +91,6 @@ def test_incomplete_snippet_of_content_page_equals_the_example():
     [marked] = re.findall(r"# \[START extract\]\n(.*?) *# \[END extract\]", source, re.DOTALL)
 
     assert textwrap.dedent(marked) == excerpt
-
-
-@pytest.fixture
-def run_dag(emulator, tmp_path, airflow_db, monkeypatch):
-    """Return a function that runs a Dag of a page on local files; it returns the run."""
-    monkeypatch.setattr(GeminiOperator, "clock", FakeClock(emulator))
-    bundle = {"name": "docs", "classpath": LOCAL_BUNDLE, "kwargs": {"path": str(tmp_path)}}
-    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def run(text: str, dag_id: str, **params: object):
-        module = f"{dag_id}_of_docs"
-        # Another test may have imported it with the paths of its own folder.
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        (tmp_path / f"{module}.py").write_text(text.replace("/data/", f"{tmp_path}/"))
-        return getattr(importlib.import_module(module), dag_id)().test(run_conf=params)
-
-    return run
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from airflow_provider_gemini_files.hooks.connection import ConnectionExtras
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.provider_info import get_provider_info
 
+ROOT = Path(__file__).parent.parent
 PACKAGE = "airflow-provider-gemini-files"
 [CONNECTION_TYPE] = get_provider_info()["connection-types"]
 
@@ -44,6 +46,13 @@ def test_every_named_module_exists():
     assert len(modules) == 16
     for module in modules:
         importlib.import_module(module)
+
+
+def test_named_guides_exist():
+    [integration] = get_provider_info()["integrations"]
+
+    assert len(integration["how-to-guide"]) == 10
+    assert [path for path in integration["how-to-guide"] if not (ROOT / path.removeprefix("/")).is_file()] == []
 
 
 def test_named_decorator_exists():

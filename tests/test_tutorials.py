@@ -1,0 +1,185 @@
+"""The Dags of the first page, the tutorials and the cookbook run as they are shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import API_KEY, EXAMPLE_DAGS
+
+from airflow_provider_gemini_files.triggers import base as triggers
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = [DOCS / "start.md", *sorted((DOCS / "tutorials").glob("*.md")), DOCS / "cookbook.md"]
+BLOCKS = [block for page in PAGES for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)]
+DAGS = {dag_id: block for block in BLOCKS for dag_id in re.findall(r"^@dag.*?^def (\w+)", block, re.DOTALL | re.M)}
+[TESTS] = [block for block in BLOCKS if "def test_" in block]
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder that the Dags read from and write to."""
+    media = EXAMPLE_DAGS / "media"
+    for name in ("invoices", "handbook"):
+        shutil.copytree(media / name, tmp_path / name)
+    shutil.copy(media / "unloading.mp4", tmp_path / "clip.mp4")
+    for name in ("report.pdf", "contract.pdf"):
+        shutil.copy(media / "invoice.pdf", tmp_path / name)
+    (tmp_path / "calls").mkdir()
+    for name in ("a.mp3", "b.mp3"):
+        (tmp_path / "calls" / name).write_bytes(b"ID3\x04" + name.encode() * 100)
+    (tmp_path / "reports").mkdir()
+    for name in ("one.txt", "two.txt", "three.txt"):
+        (tmp_path / "reports" / name).write_text(f"Report {name}.")
+    # No process has to end before a deferred task is resumed.
+    monkeypatch.setattr(triggers, "SETTLE_SECONDS", 0)
+    return tmp_path
+
+
+@pytest.fixture
+def run(run_dag, emulator):
+    """Return a function that runs a Dag by its id."""
+    emulator.settings.job_seconds = 0
+    emulator.settings.video_seconds = 0
+    return lambda dag_id, **params: run_dag(DAGS[dag_id], dag_id, **params)
+
+
+def result_of(run: Any, task_id: str, key: str = "return_value") -> Any:
+    [ti] = [ti for ti in run.get_task_instances() if ti.task_id == task_id]
+    return ti.xcom_pull(task_ids=task_id, key=key)
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def calls(emulator) -> list[str]:
+    return [entry["call"] for entry in emulator.journal]
+
+
+def test_each_dag_is_run_here():
+    source = Path(__file__).read_text()
+
+    assert len(DAGS) > 10
+    assert [dag_id for dag_id in DAGS if f'run("{dag_id}"' not in source and f"{dag_id}().test" not in TESTS] == []
+
+
+def test_first_dag_asks_about_a_file(run, emulator):
+    assert run("summarize").state == "success"
+    assert calls(emulator) == ["generate"]
+
+
+def test_recordings_are_transcribed_into_files(run, emulator, data):
+    emulator.answers.add("Hello.")
+    emulator.answers.add("Goodbye.")
+
+    done = run("transcribe_calls")
+
+    assert done.state == "success"
+    transcripts = result_of(done, "contents")
+    assert sorted(transcripts) == ["a.mp3", "b.mp3"]
+    # The tasks may run in any order.
+    texts = {Path(path.removeprefix("file://")).read_text() for path in transcripts.values()}
+    assert texts == {"Hello.", "Goodbye."}
+    assert emulator.usage()["files"] == 0
+
+
+def test_invoices_become_lines_of_json(run, data):
+    states = [run("invoices_live").state, run("invoices_batch").state]
+
+    assert states == ["success", "success"]
+    live, batch = sorted((data / "out").iterdir(), key=lambda path: path.stat().st_mtime)
+    names = sorted(path.name for path in (data / "invoices").iterdir())
+    assert [row["file"] for row in lines_of(live)] == names
+    assert [row["key"] for row in lines_of(batch)] == names
+    assert {tuple(row["value"]) for row in lines_of(batch)} == {tuple(row)[1:] for row in lines_of(live)}
+
+
+def test_handbook_is_kept_and_asked(run, data):
+    kept = run("handbook_sync")
+    assert result_of(kept, "sync")["added"] == len(list((data / "handbook").iterdir()))
+
+    done = run("handbook_ask")
+
+    assert done.state == "success"
+    assert "Sources: " in result_of(done, "with_sources")
+
+
+def test_dag_with_the_sdk_and_its_successors_return_the_same(run, emulator, monkeypatch):
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.base_url)
+    monkeypatch.setenv("GEMINI_API_KEY", API_KEY)
+    for _ in range(3):
+        emulator.answers.add("Crates are unloaded.")
+
+    answers = {
+        result_of(run("describe_before"), "describe"),
+        result_of(run("describe_after"), "describe"),
+        result_of(run("describe_with_hook"), "describe"),
+    }
+
+    assert answers == {"Crates are unloaded."}
+    assert emulator.usage()["files"] == 0
+
+
+def test_dag_of_the_google_provider_is_moved(run, emulator):
+    assert run("read_contract").state == "success"
+    assert calls(emulator).count("generate") == 1
+    assert emulator.usage()["files"] == 0
+
+
+def test_failed_file_is_named_beside_the_answers(run, emulator, data):
+    emulator.answers.add("First.")
+    emulator.answers.add(finish_reason="SAFETY")
+    emulator.answers.add("Third.")
+
+    done = run("sum_up_reports")
+
+    collected = result_of(done, "collect")
+    assert sorted(collected["answers"].values()) == ["First.", "Third."]
+    assert len(collected["failed"]) == 1
+    assert set(collected["failed"]) | set(collected["answers"]) == {str(path) for path in (data / "reports").iterdir()}
+
+
+def test_files_of_the_interval_are_asked_about(run, emulator, data):
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    yesterday = (midnight - timedelta(hours=12)).timestamp()
+    os.utime(data / "reports" / "two.txt", (yesterday, yesterday))
+
+    done = run("new_reports")
+
+    assert done.state == "success"
+    assert result_of(done, "arrived") == [str(data / "reports" / "two.txt")]
+    assert calls(emulator).count("generate") == 1
+
+
+def test_run_without_new_files_asks_nothing(run, emulator):
+    assert run("new_reports").state == "success"
+    assert calls(emulator) == []
+
+
+def test_tokens_of_all_answers_are_added_up(run):
+    done = run("ask_within_budget")
+
+    assert done.state == "success"
+    tokens = result_of(done, "spent")
+    assert tokens["total"] >= tokens["prompt"] > 0
+
+
+@pytest.mark.parametrize("name", re.findall(r"^def (test_\w+)", TESTS, re.MULTILINE))
+def test_test_of_the_cookbook_passes(name, gemini_emulator, connect, run_dag, data, monkeypatch):
+    """``run_dag`` lets Airflow and Python find the Dag."""
+    (data / "read_note.py").write_text(DAGS["read_note"])
+    (data / "note.txt").write_text("Please call back today.")
+    connect(host=gemini_emulator.base_url)
+    monkeypatch.delitem(sys.modules, "read_note", raising=False)
+    namespace: dict[str, Any] = {}
+    exec(compile(TESTS, "docs/cookbook.md", "exec"), namespace)
+
+    namespace[name](gemini_emulator, str(data / "note.txt"))
