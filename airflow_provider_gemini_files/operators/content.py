@@ -363,7 +363,8 @@ class GeminiCountTokensOperator(ModelOperator):
     The system instruction is counted, tools and a schema are not.
 
     :param prompt: as for :class:`GeminiGenerateContentOperator`, as are ``files``, ``contents``, ``model``,
-        ``system_instruction``, ``reupload_expired``, and the arguments for sources (templated).
+        ``system_instruction``, ``source_conn_id`` and ``gcp_conn_id`` (templated), and ``reupload_expired``, ``via``,
+        ``keep_files`` and ``allow_private_urls``.
     """
 
     def execute(self, context: Context) -> int:

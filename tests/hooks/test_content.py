@@ -569,4 +569,4 @@ def test_repetition_is_logged(hook, emulator, slept, capsys):
 
     hook.generate_content("x")
 
-    assert "It was ACTIVE a moment ago: asking again in 2 s." in capsys.readouterr().out
+    assert "Asking again in 2 s." in capsys.readouterr().out

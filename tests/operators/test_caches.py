@@ -400,6 +400,17 @@ class TestCacheThatIsGone:
         first, again = (entry["body"] for entry in emulator.journal if entry["call"] == "create_cache")
         assert first == again
 
+    @pytest.mark.parametrize("via", ["inline", "upload"])
+    def test_source_beside_it_is_shown_all_the_same(self, emulator, hook, create, manual, context, text_file, via):
+        name = create(files=manual.name)
+        hook.delete_cache(name)
+
+        ask(prompt="What?", files={"source": str(text_file)}, via=via, cached_content=name).execute(context)
+
+        [part, _] = sent_to_models(emulator)[-1]["contents"][0]["parts"]
+        assert list(part) == ["inlineData" if via == "inline" else "fileData"]
+        assert [file.name for file in hook.list_files()] == [manual.name]
+
     def test_is_created_once_for_all_requests(self, emulator, hook, create, manual, context):
         name = create(files=manual.name)
         hook.delete_cache(name)
