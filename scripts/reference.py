@@ -125,7 +125,7 @@ class Reference:
         pages["emulator.md"] += "\n" + faults_section()
         pages["connection.md"] = connection_page()
         pages["cli.md"] = cli_page()
-        pages["metrics.md"] = metrics_page()
+        pages["metrics.md"] = metrics_page(_guides_of)
         return {
             page: _GUIDE.sub(lambda named: f"[{_title_of(named[1])}](../{named[1]})", text)
             for page, text in pages.items()
@@ -337,7 +337,7 @@ def _title_of(guide: str) -> str:
 
 def _guides_of(name: str) -> list[str]:
     """Return links to the guides and example Dags that use a name."""
-    named = re.compile(rf"\b{name}\b")
+    named = re.compile(rf"\b{re.escape(name)}\b")
     links = []
     for guide in sorted((ROOT / "docs").glob("*.md")):
         if guide.stem not in _NO_GUIDES and named.search(guide.read_text(encoding="utf-8")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import source_scan
 import tables
 from markdown_text import codes, table
@@ -60,11 +62,18 @@ def cli_page() -> str:
     return "\n\n".join(parts)
 
 
-def metrics_page() -> str:
-    """Return the page of the metrics."""
-    rows = [(f"`{metric.name}`", metric.kind, codes(metric.tags)) for metric in source_scan.metrics()]
+def metrics_page(guides_of: Callable[[str], list[str]]) -> str:
+    """
+    Return the page of the metrics.
+
+    :param guides_of: returns links to the guides that have a name.
+    """
+    rows = []
+    for metric in source_scan.metrics():
+        group = ".".join(metric.name.split(".")[:2])
+        rows.append((f"`{metric.name}`", metric.kind, codes(metric.tags), ", ".join(guides_of(group))))
     text = "They are sent where Airflow sends its own metrics."
-    return "\n\n".join(["# Metrics", text, table(("metric", "type", "tags"), rows)])
+    return "\n\n".join(["# Metrics", text, table(("metric", "type", "tags", "guide"), rows)])
 
 
 def faults_section() -> str:

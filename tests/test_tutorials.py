@@ -134,6 +134,10 @@ def test_dag_of_the_google_provider_is_moved(run, emulator):
     assert emulator.usage()["files"] == 0
 
 
+def test_dag_of_the_common_ai_provider_is_moved(run):
+    assert set(result_of(run("check_contract"), "check")) == {"parties", "ends_on"}
+
+
 def test_failed_file_is_named_beside_the_answers(run, emulator, data):
     emulator.answers.add("First.")
     emulator.answers.add(finish_reason="SAFETY")

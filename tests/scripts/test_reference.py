@@ -110,6 +110,13 @@ def test_command_line_page_has_each_command():
     assert "| `-y`, `--yes` | delete without asking |" in page
 
 
+def test_each_metric_leads_to_its_guide(pages):
+    rows = re.findall(r"^\| `gemini_files\..*", pages["metrics.md"], re.MULTILINE)
+
+    assert len(rows) == len(source_scan.metrics())
+    assert [row for row in rows if ".md)" not in row] == []
+
+
 def test_each_fault_is_listed():
     section = settings_pages.faults_section()
 
