@@ -55,3 +55,16 @@ def test_dag_of_the_readme_succeeds(airflow: LocalAirflow, service: GeminiEmulat
     assert airflow.wait(dag, run_id) == "success"
     assert airflow.xcom(dag, run_id, "describe").endswith("I was asked: What happens here?")
     assert service.usage() == {"files": 0, "bytes": 0}
+
+
+def test_ten_prompts_share_one_cache_which_is_deleted(airflow: LocalAirflow, service: GeminiEmulator):
+    dag = "gemini_files_cached_video"
+    run_id = airflow.trigger(dag)
+
+    assert airflow.wait(dag, run_id) == "success"
+    assert airflow.states(dag, run_id, "ask") == ["success"] * 10
+    usage = airflow.xcom(dag, run_id, "ask", "response", map_index=0)["usage"]
+    assert usage["cached"] == airflow.xcom(dag, run_id, "cache", "cache")["tokens"] > 0
+    assert [entry["call"] for entry in service.journal].count("create_cache") == 1
+    assert [entry["call"] for entry in service.journal].count("delete_cache") == 1
+    assert service.usage() == {"files": 0, "bytes": 0}
