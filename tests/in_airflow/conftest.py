@@ -17,7 +17,7 @@ from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.emulator.clock import Clock
 
 HERE = Path(__file__).parent
-#: Quota of the connection gemini_small.
+#: Quota of the connection gemini_small, which is in a secrets backend.
 SMALL = 200 * 1024**2
 ROOT = HERE.parent.parent
 
@@ -53,9 +53,13 @@ def airflow(_service: GeminiEmulator, tmp_path_factory: pytest.TempPathFactory) 
     [dag] = re.findall(r"```python\n([^`]*\nafter_each_cleanup\(\)\n)```", storage)
     (dags / "after_each_cleanup.py").write_text(dag)
     [bundles] = re.findall(r"DAG_BUNDLE_CONFIG_LIST='(.*?)'", storage, re.DOTALL)
+    # A connection that is neither in the database nor in the environment, as with HashiCorp Vault.
+    secrets = tmp_path_factory.mktemp("secrets") / "connections.json"
     small = {"conn_type": "gemini", "host": _service.base_url, "password": API_KEY, "extra": {"quota_bytes": SMALL}}
+    secrets.write_text(json.dumps({"gemini_small": small}))
     env = connection(host=_service.base_url, key=API_KEY) | {
-        "AIRFLOW_CONN_GEMINI_SMALL": json.dumps(small),
+        "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(secrets)}),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": bundles,
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
         # Airflow soon notices that a triggerer was killed or is suspended.
