@@ -6,7 +6,7 @@ MADE := .venv/made
 DOCS := .venv-docs
 PORT ?= 8080
 
-.PHONY: help install demo test coverage up cluster cluster-test check tables docs docs-serve page bench conformance package matrix clean
+.PHONY: help install demo test coverage up cluster cluster-test check tables docs docs-serve page bench conformance package matrix stores clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -83,6 +83,13 @@ package: $(MADE)  ## Build wheel and sdist, install them alone and with each ext
 
 matrix: $(MADE)  ## Run the tests with the lowest and newest Airflow and SDK; ARGS="--airflow lowest"
 	$(BIN)/python scripts/matrix.py $(ARGS)
+
+stores: $(MADE) node_modules  ## Run the tests of object stores with all of their Airflow providers
+	$(BIN)/uv venv --quiet --allow-existing .venv-stores
+	$(BIN)/uv pip install --quiet --python .venv-stores/bin/python --editable . --group stores
+	REQUIRE_OBJECT_STORES=1 .venv-stores/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+		tests/transfer/test_object_stores.py tests/operators/test_object_stores.py \
+		tests/hooks/test_google_credentials.py tests/hooks/test_registration.py
 
 clean:  ## Remove what the other targets have created
 	rm -rf .venv .venv-* .cache node_modules dist build site htmlcov .coverage* .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

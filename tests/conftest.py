@@ -28,7 +28,7 @@ for variable in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
     os.environ.pop(variable, None)
 
 from google_accounts import google, google_tokens, no_google  # noqa: E402, F401 - fixtures
-from object_stores import gcs, gcs_server  # noqa: E402, F401 - fixtures
+from object_stores import azure, azure_server, bucket, gcs, gcs_server, s3, s3_server  # noqa: E402, F401 - fixtures
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator  # noqa: E402
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook  # noqa: E402

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import pendulum
+import psutil
 
 from airflow_provider_gemini_files.common.clock import Clock
 from airflow_provider_gemini_files.emulator import GeminiEmulator
@@ -187,6 +188,17 @@ def _camel_case(value: Any) -> Any:
         re.sub("_([a-z])", lambda found: found[1].upper(), key): item if "chema" in key else _camel_case(item)
         for key, item in value.items()
     }
+
+
+def peak_growth(action: Callable[[], object]) -> int:
+    """Return by how many bytes the memory of this process was larger during an action than before it, at most."""
+    # Resets the peak that the kernel keeps.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = psutil.Process().memory_info().rss
+    action()
+    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    return int(found[1]) * 1024 - before
 
 
 def logged_by(spy: Any) -> list[str]:

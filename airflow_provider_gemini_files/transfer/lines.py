@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.transfer.object_storage import storage_errors
-from airflow_provider_gemini_files.transfer.source import Readable, Source
+from airflow_provider_gemini_files.transfer.source import Readable, Source, source_errors
 
 _BLOCK = 1024**2
 #: Bytes of one line; a request of a batch has at most 20 MB of inline data.
@@ -21,7 +20,7 @@ def lines_of(source: Source) -> Iterator[bytes]:
     :raises GeminiInputError: if one is so long that the source is hardly a file of lines, or the source cannot be read.
     :raises GeminiServiceError: if its storage fails.
     """
-    with storage_errors(source.uri):
+    with source_errors(source):
         stream = source.open(0)
     rest = b""
     try:
@@ -40,5 +39,5 @@ def lines_of(source: Source) -> Iterator[bytes]:
 
 
 def _block(stream: Readable, source: Source) -> bytes:
-    with storage_errors(source.uri):
+    with source_errors(source):
         return stream.read(_BLOCK)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError, GeminiServiceError
+
+_CONN_ID = re.compile(r"[\w.-]+")
+_NOT_FOUND = 404
+_REFUSED = (401, 403)
+#: Characters of an error that are shown: some have whole pages of XML.
+_MAX_CHARACTERS = 300
 
 
 def location(where: Any) -> str | None:
@@ -62,27 +69,75 @@ def connection_of(path: Any) -> str | None:
     return conn_id if isinstance(conn_id, str) else None
 
 
+def missing_bucket(path: Any) -> str | None:
+    """
+    Return the bucket or container of an ObjectStoragePath if it does not exist; None if it does, or may not be seen.
+
+    Not ``fs.exists``: some file systems take every failure, such as a broken network, for a bucket that is missing.
+    """
+    bucket: str = path.path.lstrip("/").partition("/")[0]
+    try:
+        path.fs.info(bucket)
+    except FileNotFoundError:
+        return bucket
+    except Exception as error:
+        if not _is_refusal(error):
+            raise
+    return None
+
+
 @contextmanager
-def storage_errors(uri: str, what: str = "Source") -> Iterator[None]:
+def storage_errors(uri: str, what: str = "Source", conn_id: str | None = None) -> Iterator[None]:
     """
     Raise the error of our tree that an error of a file system means; each file system has its own.
 
     :param uri: what is read or written, for the message.
     :param what: which argument it is.
+    :param conn_id: connection that leads to it, for the message; its provider's default if None.
     """
-    where = f"{what} {shown_url(uri)!r}"
     try:
         yield
     except GeminiFilesError:
         raise
-    except FileNotFoundError as error:
-        raise GeminiInputError(f"{where} does not exist.") from error
-    except PermissionError as error:
-        raise GeminiInputError(f"{where}: permission denied: {shown_text(error)}.") from error
-    except (IsADirectoryError, NotADirectoryError, FileExistsError, UnicodeError) as error:
-        raise GeminiInputError(f"{where} cannot be used: {shown_text(error)}.") from error
     except Exception as error:
-        reason = f"{type(error).__name__}: {shown_text(error)}"
-        if "credential" in reason.lower():
-            raise GeminiInputError(f"{where}: there are no credentials for it ({reason}).") from error
-        raise GeminiServiceError(f"{where}: its storage failed ({reason}). A retry can succeed.") from error
+        raise _error_of(error, shown_place(uri, what, conn_id)) from error
+
+
+def shown_place(uri: str, what: str, conn_id: str | None) -> str:
+    """Return what is read or written, as all errors name it; the arguments are those of :func:`storage_errors`."""
+    # What stands before an @ need not be one: it can be a user with a password.
+    is_shown = conn_id and _CONN_ID.fullmatch(conn_id)
+    return f"{what} {shown_url(uri)!r}{f' (connection {conn_id!r})' if is_shown else ''}"
+
+
+def _error_of(error: Exception, place: str) -> GeminiFilesError:
+    told = shown_text(error, limit=_MAX_CHARACTERS).rstrip(".")
+    if isinstance(error, FileNotFoundError) or _status_of(error) == _NOT_FOUND:
+        return GeminiInputError(f"{place} does not exist.")
+    if _is_refusal(error):
+        return GeminiInputError(f"{place}: permission denied: {told}.")
+    if isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError | UnicodeError):
+        return GeminiInputError(f"{place} cannot be used: {told}.")
+    reason = f"{type(error).__name__}: {told}"
+    if "credential" in reason.lower():
+        return GeminiInputError(f"{place}: there are no credentials for it ({reason}).")
+    return GeminiServiceError(f"{place}: its storage failed ({reason}). A retry can succeed.")
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Return whether a storage refuses an account; no retry mends that."""
+    return isinstance(error, PermissionError) or _status_of(error) in _REFUSED
+
+
+def _status_of(error: BaseException | None) -> int | None:
+    """Return the HTTP status of a file system's error, or of the one that it was made of; None if there is none."""
+    while error is not None:
+        # adlfs and gcsfs; s3fs makes errors of Python's own classes.
+        for name in ("status_code", "code"):
+            if isinstance(status := getattr(error, name, None), int):
+                return status
+        if isinstance(error, OSError) and str(error).startswith("Forbidden: "):
+            # gcsfs again, of 403 only.
+            return 403
+        error = error.__cause__
+    return None

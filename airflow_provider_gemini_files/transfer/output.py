@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +13,19 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.transfer.object_storage import location, object_path, storage_errors
+from airflow_provider_gemini_files.transfer.object_storage import (
+    connection_of,
+    location,
+    missing_bucket,
+    object_path,
+    shown_place,
+    storage_errors,
+)
 
 #: Bytes of a file name, on every common file system.
 _MAX_NAME_BYTES = 255
+#: Bytes of one part of an object.
+_BLOCK = 8 * 1024**2
 
 
 class Output:
@@ -31,10 +42,10 @@ class Output:
         given = location(where)
         if given is None or not given.strip() or given.endswith("/"):
             raise GeminiInputError(f"output_path must be the path or URI of a file, got {where!r}.")
-        self._conn_id = conn_id
         #: The URI that tasks return.
         self.uri = given if "://" in given else f"file://{os.path.abspath(os.path.expanduser(given))}"
         self._path = object_path(self.uri, conn_id, "output_path")
+        self._conn_id = conn_id or connection_of(self._path)
 
     def beside(self, ending: str) -> Output:
         """
@@ -54,13 +65,13 @@ class Output:
         :raises GeminiInputError: if it must not be written.
         :raises GeminiServiceError: if its storage failed.
         """
-        with storage_errors(self.uri, "output_path"):
+        with self._errors():
             data = content.encode() if isinstance(content, str) else content
         if self._is_local:
             with self.staged() as file:
                 file.write(data)
             return
-        with storage_errors(self.uri, "output_path"):
+        with self._errors():
             # Object stores show an object only when it is complete.
             self._path.fs.pipe_file(self._path.path, data)
 
@@ -73,7 +84,7 @@ class Output:
         """
         if self._is_local:
             folder = os.path.dirname(self._path.path)
-            with storage_errors(self.uri, "output_path"):
+            with self._errors():
                 os.makedirs(folder, exist_ok=True)
             # Short, as the name of the destination can be as long as names may be.
             with self._staged_at(Path(folder, f".{secrets.token_hex(8)}.tmp")) as file:
@@ -95,13 +106,31 @@ class Output:
                 staged.replace(self._path.path)
                 return
         except OSError:
-            with storage_errors(self.uri, "output_path"):
+            with self._errors():
                 raise
         finally:
             if self._is_local:
                 staged.unlink(missing_ok=True)
-        with storage_errors(self.uri, "output_path"):
-            self._path.fs.put_file(str(staged), self._path.path)
+        with self._errors(), staged.open("rb") as file:
+            self._copy(file)
+
+    def _copy(self, file: BinaryIO) -> None:
+        """Write an object part by part: ``put_file`` of some file systems holds the whole file in memory."""
+        target = self._path.fs.open(self._path.path, "wb", block_size=_BLOCK)
+        try:
+            shutil.copyfileobj(file, target, _BLOCK)
+            target.close()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                target.discard()
+            with contextlib.suppress(Exception):
+                # Or else, closing it would complete the object with what was written so far, at the latest when Python
+                # collects its garbage.
+                target.closed = True
+            raise
+
+    def _errors(self) -> contextlib.AbstractContextManager[None]:
+        return storage_errors(self.uri, "output_path", self._conn_id)
 
     @property
     def _is_local(self) -> bool:
@@ -124,15 +153,12 @@ class Output:
                     f"output_path {self.uri!r} cannot be written: {folder} is not a writable folder."
                 )
             return
-        bucket = path.lstrip("/").partition("/")[0]
-        try:
-            with storage_errors(self.uri, "output_path"):
-                exists = self._path.fs.exists(bucket)
-        except GeminiInputError:
+        with self._errors():
             # Without the right to look at the bucket, the right to write into it can still be there.
-            return
-        if not exists:
-            raise GeminiInputError(f"output_path {self.uri!r}: there is no {bucket!r} in this storage.")
+            bucket = missing_bucket(self._path)
+        if bucket:
+            place = shown_place(self.uri, "output_path", self._conn_id)
+            raise GeminiInputError(f"{place}: there is no {bucket!r} in this storage.")
 
     def _check_name(self, path: str) -> None:
         if "\0" in path or len(os.fsencode(os.path.basename(path))) > _MAX_NAME_BYTES:

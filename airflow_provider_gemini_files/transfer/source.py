@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from airflow_provider_gemini_files.common.limits import MAX_FILE_BYTES
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.reference import UploadedFrom
+from airflow_provider_gemini_files.transfer.object_storage import storage_errors
 
 _SKIP_BLOCK = 256 * 1024
 
@@ -64,6 +66,11 @@ def bytes_source(data: bytes, name: str) -> Source:
 
     digest = hashlib.sha256(data).hexdigest()
     return checked_size(Source(uri=name, name=name, size=len(data), fingerprint=("bytes", name, digest), open=open_at))
+
+
+def source_errors(source: Source) -> AbstractContextManager[None]:
+    """Raise the errors of our tree while a source is read: see :func:`storage_errors`."""
+    return storage_errors(source.uri, conn_id=source.origin.conn_id if source.origin else None)
 
 
 def checked_size(source: Source) -> Source:

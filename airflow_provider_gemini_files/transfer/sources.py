@@ -15,7 +15,14 @@ from typing import Any, cast
 from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.files.reference import UploadedFrom
-from airflow_provider_gemini_files.transfer.object_storage import connection_of, location, object_path, storage_errors
+from airflow_provider_gemini_files.transfer.object_storage import (
+    connection_of,
+    location,
+    missing_bucket,
+    object_path,
+    shown_place,
+    storage_errors,
+)
 from airflow_provider_gemini_files.transfer.source import Readable, Source, checked_size, skip
 
 log = logging.getLogger(__name__)
@@ -273,17 +280,14 @@ def _find_objects(where: str, conn_id: str | None, refused: Refused | None) -> F
     if isinstance(fs.protocol, str | tuple) and "file" in fs.protocol:
         # Whatever its scheme is called: local files are found by the rules for local files only.
         raise GeminiInputError(f"Source {shown_url(where)!r} is on the local disk: write its path.")
-    with storage_errors(where):
+    with storage_errors(where, conn_id=conn_id):
+        # What another process has changed since this one looked last has to be seen.
+        fs.invalidate_cache()
         info = None if where.endswith("/") else _info(fs, key)
         if info is not None and info.get("type") != "directory":
             uri = _uri(fs, where, key)
             return Found(_all_usable([(_text(uri), partial(_object, fs, info, uri, conn_id))], refused), many=False)
-        if info is None and not where.endswith("/"):
-            if not glob.has_magic(key):
-                raise FileNotFoundError
-            listed = fs.glob(key, detail=True).values()
-        else:
-            listed = fs.ls(key.rstrip("/"), detail=True)
+        listed = _list_objects(path, where, conn_id, is_glob=info is None and not where.endswith("/"))
         # The list of an object, instead of a folder, is the object itself.
         files = (item for item in listed if item.get("type") == "file" and item["name"] != key.rstrip("/"))
         items = sorted(files, key=lambda item: item["name"])
@@ -291,6 +295,29 @@ def _find_objects(where: str, conn_id: str | None, refused: Refused | None) -> F
         uris = [(item, _uri(fs, where, item["name"])) for item in kept]
         makers = [(_text(uri), partial(_object, fs, item, uri, conn_id)) for item, uri in uris]
         return Found(_all_usable(makers, refused), many=True)
+
+
+def _list_objects(path: Any, where: str, conn_id: str | None, *, is_glob: bool) -> list[Mapping[str, Any]]:
+    """Return what the storage knows of the objects of a folder or a glob."""
+    try:
+        if not is_glob:
+            listed = list(path.fs.ls(path.path.rstrip("/"), detail=True))
+        elif glob.has_magic(path.path):
+            listed = list(path.fs.glob(path.path, detail=True).values())
+        else:
+            raise FileNotFoundError
+    except FileNotFoundError:
+        _check_bucket(path, where, conn_id)
+        raise
+    if not listed:
+        # For some file systems, a glob in a bucket that does not exist matches nothing.
+        _check_bucket(path, where, conn_id)
+    return listed
+
+
+def _check_bucket(path: Any, where: str, conn_id: str | None) -> None:
+    if bucket := missing_bucket(path):
+        raise GeminiInputError(f"{shown_place(where, 'Source', conn_id)}: there is no {bucket!r} in this storage.")
 
 
 def _info(fs: Any, key: str) -> Mapping[str, Any] | None:

@@ -7,15 +7,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from airflow_provider_gemini_files.common.redaction import shown_text
-from airflow_provider_gemini_files.exceptions import (
-    GeminiFilesError,
-    GeminiInputError,
-    GeminiPermanentError,
-    GeminiServiceError,
-)
+from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiPermanentError, GeminiServiceError
 from airflow_provider_gemini_files.files.signatures import HEAD_BYTES, is_text
-from airflow_provider_gemini_files.transfer.source import Readable, Source
+from airflow_provider_gemini_files.transfer.source import Readable, Source, source_errors
 
 T = TypeVar("T")
 #: Bytes of one read: large enough that Python's and the system calls' share of the time is small beside hashing.
@@ -135,16 +129,9 @@ def head_of(source: Source) -> bytes:
     :raises GeminiInputError: if it does not exist, or may not be read.
     :raises GeminiServiceError: if reading it fails; another attempt may succeed.
     """
-    try:
-        with contextlib.closing(source.open(0)) as stream:
-            head = _read(stream, HEAD_BYTES)
-            return head + _read(stream, TEXT_BYTES - HEAD_BYTES) if is_text(head) else head
-    except GeminiFilesError:
-        raise
-    except Exception as error:
-        is_final = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
-        kind = GeminiInputError if is_final else GeminiServiceError
-        raise kind(f"Source {source.uri!r} cannot be read: {type(error).__name__}: {shown_text(error)}.") from error
+    with source_errors(source), contextlib.closing(source.open(0)) as stream:
+        head = _read(stream, HEAD_BYTES)
+        return head + _read(stream, TEXT_BYTES - HEAD_BYTES) if is_text(head) else head
 
 
 def _read(stream: Readable, size: int) -> bytes:

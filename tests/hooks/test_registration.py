@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from google_accounts import TOKEN, TokenEndpoint
-from object_stores import GcsBucket
+from object_stores import Bucket
 from support import API_KEY, FakeClock, logged_by
 from transfer_store import Store
 
@@ -338,7 +338,7 @@ class TestRetry:
 
 
 class TestFind:
-    def test_finds_an_object_a_prefix_a_glob_and_a_list(self, hook, no_google, gcs: GcsBucket):
+    def test_finds_an_object_a_prefix_a_glob_and_a_list(self, hook, no_google, gcs: Bucket):
         gcs.put(**{"in/a.txt": b"a", "in/b.txt": b"bb", "in/_SUCCESS": b"", "in/c.pdf": b"ccc"})
 
         def keys(source: Any) -> tuple[list[str], bool]:
@@ -350,7 +350,7 @@ class TestFind:
         assert keys(gcs.uri("in/*.txt")) == (["in/a.txt", "in/b.txt"], True)
         assert keys([gcs.uri("in/c.pdf"), gcs.uri("in/a.txt")]) == (["in/c.pdf", "in/a.txt"], True)
 
-    def test_registers_what_it_finds(self, hook, google, gcs: GcsBucket):
+    def test_registers_what_it_finds(self, hook, google, gcs: Bucket):
         gcs.put(**{"in/a b?.txt": b"a", "in/b.txt": b"bb"})
 
         files = hook.register_files(gcs.uri("in/"), quota_project=API_KEY)

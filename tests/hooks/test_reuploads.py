@@ -123,7 +123,7 @@ def test_reupload_logs_new_name_if_old_one_is_taken(logged, emulator, clock, gon
     [
         (None, "its source is not known"),
         (UploadedFrom("/no/such/file.txt"), "its source cannot be read again: Source '/no/such/file.txt'"),
-        (UploadedFrom("gs://bucket/a.txt", "a_connection"), "no file system for gs://"),
+        (UploadedFrom("hdfs://bucket/a.txt", "a_connection"), "no file system for hdfs://"),
         (UploadedFrom("https://host/a.txt", complete=False), "it came from 'https://host/a.txt', of which the user"),
         (UploadedFrom("http://127.0.0.1:9/a.txt"), "not a public address"),
         (UploadedFrom("/etc/"), "is a directory"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from google_accounts import TokenEndpoint
-from object_stores import GcsBucket
+from object_stores import Bucket
 from support import API_KEY
 from transfer_store import Store
 
@@ -22,7 +22,7 @@ def register(source: object, **arguments: object) -> GeminiRegisterFilesOperator
 
 
 @pytest.fixture
-def bucket(gcs: GcsBucket) -> GcsBucket:
+def bucket(gcs: Bucket) -> Bucket:
     gcs.put(**{"in/a.pdf": b"a", "in/b.pdf": b"bb", "in/c.txt": b"ccc"})
     return gcs
 

@@ -5,6 +5,7 @@ import os
 import pytest
 from airflow.sdk import ObjectStoragePath
 from fsspec import AbstractFileSystem
+from fsspec.implementations.memory import MemoryFile
 from transfer_store import ObjectStorage
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
@@ -53,8 +54,8 @@ def test_path_that_is_not_a_file_is_refused(where):
 
 
 def test_scheme_without_a_file_system_is_refused():
-    with pytest.raises(GeminiInputError, match="output_path 'gs://bucket/x': no file system for gs://"):
-        Output("gs://bucket/x")
+    with pytest.raises(GeminiInputError, match="output_path 'hdfs://bucket/x': no file system for hdfs://"):
+        Output("hdfs://bucket/x")
 
 
 def test_unwritable_folder_is_refused_before_anything_is_asked(tmp_path):
@@ -66,19 +67,21 @@ def test_unwritable_folder_is_refused_before_anything_is_asked(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
-@pytest.mark.parametrize("exists", [True, False])
-def test_missing_bucket_is_refused_before_anything_is_asked(exists, mocker):
-    store = mocker.create_autospec(AbstractFileSystem, instance=True)
-    store.exists.return_value = exists
-    path = mocker.create_autospec(ObjectStoragePath, instance=True, fs=store, path="bucket/in/a.txt", protocol="s3")
-    mocker.patch("airflow_provider_gemini_files.transfer.output.object_path", autospec=True, return_value=path)
+def test_missing_bucket_is_refused_before_anything_is_asked():
+    storage = ObjectStorage()
+    storage.put(**{"a.txt": b"a"})
 
-    if exists:
-        Output("s3://bucket/in/a.txt").check()
-    else:
-        with pytest.raises(GeminiInputError, match="there is no 'bucket' in this storage"):
-            Output("s3://bucket/in/a.txt").check()
-    store.exists.assert_called_once_with("bucket")
+    Output(storage.uri("in/a.txt")).check()
+    with pytest.raises(GeminiInputError, match=r"\(connection 'storage_.*'\): there is no 'nothing' in this storage"):
+        Output("memory:///nothing/in/a.txt", storage.conn_id).check()
+
+
+def test_storage_that_is_down_is_no_missing_bucket():
+    storage = ObjectStorage()
+    storage.failure = ConnectionError("down")
+
+    with pytest.raises(GeminiServiceError, match="its storage failed"):
+        Output(storage.uri("a.txt")).check()
 
 
 def test_missing_right_to_write_is_permanent(mocker):
@@ -227,12 +230,17 @@ class TestStaged:
 
     def test_failing_object_storage_leaves_nothing(self, mocker):
         storage = ObjectStorage()
-        mocker.patch.object(storage, "put_file", side_effect=OSError("reset by peer"))
+        target = mocker.create_autospec(MemoryFile, instance=True, closed=False)
+        target.write.side_effect = OSError("reset by peer")
+        mocker.patch.object(storage, "open", autospec=True, return_value=target)
 
-        with pytest.raises(GeminiServiceError, match=r"output_path 'memory:.*': its storage failed .OSError: reset"):
+        with pytest.raises(GeminiServiceError, match=r"output_path 'memory:.*: its storage failed .OSError: reset"):
             write_half(storage.uri("a.txt"))
 
-        assert not storage.exists("/bucket/a.txt")
+        # Closing it would complete the object.
+        target.close.assert_not_called()
+        target.discard.assert_called_once_with()
+        assert target.closed
 
     def test_name_as_long_as_names_may_be_is_written(self, tmp_path):
         path = tmp_path / ("x" * 255)

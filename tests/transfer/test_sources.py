@@ -406,8 +406,8 @@ def test_connection_of_argument_stays_with_object(storage):
 
 
 def test_scheme_without_file_system_names_what_to_install():
-    with pytest.raises(GeminiInputError, match=r"no file system for gs:// .* the extra gcs"):
-        find_source("gs://bucket/object")
+    with pytest.raises(GeminiInputError, match=r"no file system for hdfs:// .* the extra gcs"):
+        find_source("hdfs://bucket/object")
 
 
 @pytest.mark.parametrize("key", ["in/a.txt", "in/", "in/*.txt"])
@@ -425,7 +425,22 @@ def test_storage_failure_raises_own_error(storage, key, failure, kind):
     with pytest.raises(kind) as failed:
         find_sources(storage.uri(key))
 
-    assert storage.conn_id not in str(failed.value)
+    assert f"Source 'memory:/bucket/{key}' (connection '{storage.conn_id}')" in str(failed.value)
+
+
+def test_password_in_the_place_of_a_connection_is_not_shown(mocker):
+    mocker.patch.object(ObjectStoragePath, "fs", new_callable=mocker.PropertyMock, return_value=ObjectStorage())
+
+    with pytest.raises(GeminiInputError) as failed:
+        find_sources("memory://user:secret@/bucket/a.txt")
+
+    assert "secret" not in str(failed.value)
+
+
+@pytest.mark.parametrize("key", ["a.txt", "in/", "in/*.txt"])
+def test_missing_bucket_is_an_error_even_if_a_source_may_be_empty(storage, key):
+    with pytest.raises(GeminiInputError, match="there is no 'nothing' in this storage"):
+        find_sources(f"memory:///nothing/{key}", storage.conn_id, allow_none=True)
 
 
 # --- names in logs -------------------------------------------------------------------------------------------------
