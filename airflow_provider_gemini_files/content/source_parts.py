@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,8 @@ from airflow_provider_gemini_files.files.reference import GeminiFile
 
 #: Key of a part whose source is not looked at yet.
 SOURCE = "source"
-KEYS = {SOURCE, "source_conn_id", "mime_type", "via"}
+_OPTIONS = ("via", "source_conn_id", "mime_type")
+KEYS = {SOURCE, *_OPTIONS}
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,20 @@ class SourcePart:
 
         :raises GeminiInputError: naming the key that cannot be used.
         """
-        source, via = item[SOURCE], item.get("via")
+        source = item[SOURCE]
+        # A text that is empty or "None" comes from a template that gave nothing.
+        via, conn_id, mime_type = (None if (given := item.get(key)) in ("", "None") else given for key in _OPTIONS)
         if source in (None, "", "None") or isinstance(source, bytes | int | float | Mapping):
             raise GeminiInputError(f"{where}: source must be a path, a URI, a URL or a list of these; got {source!r}.")
         if via is not None and not is_via(via):
             raise GeminiInputError(f"{where}: via must be auto, inline, upload, register or url; got {via!r}.")
-        for key in ("source_conn_id", "mime_type"):
-            if not isinstance(item.get(key), str | None):
-                raise GeminiInputError(f"{where}: {key} must be a text; got {item[key]!r}.")
-        # An empty text comes from a template that gave nothing.
-        return cls(where, source, item.get("source_conn_id") or None, item.get("mime_type") or None, via, view)
+        for name, value in (("source_conn_id", conn_id), ("mime_type", mime_type)):
+            if not isinstance(value, str | None):
+                raise GeminiInputError(f"{where}: {name} must be a text; got {value!r}.")
+        if isinstance(source, Sequence) and not isinstance(source, str):
+            # XCom of a mapped task is read once.
+            source = tuple(source)
+        return cls(where, source, conn_id, mime_type, via, view)
 
 
 @dataclass(frozen=True)
@@ -60,11 +65,12 @@ class SourceFile(GeminiFile):
     """Stands for a source that is uploaded or registered later; the file may get another name then."""
 
 
-def has_sources(value: Any) -> bool:
-    """Return whether files, contents or requests, as their author wrote them, show a source."""
+def count_sources(value: Any) -> int:
+    """Return how many sources files, contents or requests show."""
     if isinstance(value, Mapping):
-        return is_source(value) or any(has_sources(value.get(key)) for key in ("parts", "files", "contents"))
-    return isinstance(value, list | tuple) and any(map(has_sources, value))
+        return int(is_source(value)) or sum(count_sources(value.get(key)) for key in ("parts", "files", "contents"))
+    # XCom of a mapped task is a sequence of a class of its own.
+    return sum(map(count_sources, value)) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else 0
 
 
 def is_source(value: Any) -> bool:
@@ -79,7 +85,7 @@ def source_from_data(where: str) -> GeminiInputError:
     What a run's data says must not decide what a worker reads.
     """
     return GeminiInputError(
-        f"{where} is a source that a template, an XCom or a file has named. Write the dict in the Dag, and only its "
+        f"{where} shows a source that a template, an XCom or a file has named. Write the dict in the Dag, and only its "
         "source as a template or an XCom: files=[{'source': paths.output}]."
     )
 

@@ -14,8 +14,8 @@ from airflow.providers.common.compat.sdk import (
     task_decorator_factory,
 )
 
-from airflow_provider_gemini_files.content.source_parts import has_sources
 from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
+from airflow_provider_gemini_files.operators.written_sources import written_sources
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,6 +36,7 @@ class _GeminiDecoratedOperator(DecoratedOperator, GeminiGenerateContentOperator)
         "generation_config": "json",
     }
     custom_operator_name = "@task.gemini"
+    _returned_sources: float = 0
 
     def __init__(
         self,
@@ -47,6 +48,9 @@ class _GeminiDecoratedOperator(DecoratedOperator, GeminiGenerateContentOperator)
     ) -> None:
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
 
+    def _allowed_sources(self) -> float:
+        return super()._allowed_sources() + self._returned_sources
+
     def execute(self, context: Context) -> Any:
         """Call the function, and send what it returns."""
         context_merge(context, self.op_kwargs)
@@ -55,7 +59,7 @@ class _GeminiDecoratedOperator(DecoratedOperator, GeminiGenerateContentOperator)
         if inspect.iscoroutine(returned):
             returned = asyncio.run(returned)
         # What the function builds is the Dag's own.
-        self._shows_sources = self._shows_sources or has_sources(returned)
+        self._returned_sources = written_sources(returned)
         self.prompt, self.contents = (returned, None) if isinstance(returned, str) else (None, returned)
         return GeminiGenerateContentOperator.execute(self, context)
 

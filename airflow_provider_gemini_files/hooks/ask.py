@@ -188,8 +188,8 @@ class Ask:
 
     def _look_up(self) -> None:
         names = self._request.contents.names
-        own = [name for name in names if self._sources.stands_for(name)]
-        others = [name for name in names if name not in own]
+        own = self._sources.own(names)
+        others = [name for name in names if name not in set(own)]
         # Before anything is uploaded: a file that is missing is found without it.
         files = dict(zip(others, self._files.active_files(others, self._restored), strict=True))
         files |= self._sources.files_of(own)
@@ -221,8 +221,7 @@ class Ask:
                 raise
             self._show_sources()
         except GeminiFileGoneError:
-            is_own = any(map(self._sources.stands_for, self._request.contents.names))
-            if self._options.find_upload is None and not is_own:
+            if self._options.find_upload is None and not self._sources.own(self._request.contents.names):
                 raise
         self._look_up()
         return call(self._shown)

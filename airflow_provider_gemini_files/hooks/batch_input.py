@@ -128,7 +128,7 @@ class BatchInput:
     def _lasting_files(self, names: Sequence[str]) -> dict[str, GeminiFile]:
         """Return the files that the requests name, by these names; all of them live long enough."""
         sources = self._spec.sources
-        own = [name for name in names if sources and sources.stands_for(name)]
+        own = sources.own(names) if sources else []
         others = [name for name in names if name not in set(own)]
         found = dict(zip(others, self._files.active_files(others, self._restored), strict=True))
         soon = self._service.server_now() + self._spec.min_remaining_ttl

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -15,17 +15,24 @@ from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.source_parts import SourceFile, SourcePart
 from airflow_provider_gemini_files.content.ways import Candidate, Choice, Via, Way, choose, obstacle_of
-from airflow_provider_gemini_files.exceptions import GeminiAuthError, GeminiInputError, GeminiPermanentError
+from airflow_provider_gemini_files.exceptions import (
+    GeminiAuthError,
+    GeminiInputError,
+    GeminiPermanentError,
+    GeminiServiceError,
+)
 from airflow_provider_gemini_files.files.mime import mime_type_of
 from airflow_provider_gemini_files.files.naming import Owner, new_file_name, run_file_name, slots_of
 from airflow_provider_gemini_files.files.reference import GeminiFile, UploadedFrom
 from airflow_provider_gemini_files.files.state import FileWait
-from airflow_provider_gemini_files.hooks.files import FileCalls
+from airflow_provider_gemini_files.hooks.connection import DEFAULT_HOST
+from airflow_provider_gemini_files.hooks.files import FileCalls, Polled
 from airflow_provider_gemini_files.hooks.google_credentials import DEFAULT_GCP_CONN_ID, GoogleIdentity
 from airflow_provider_gemini_files.hooks.registration import Registration
 from airflow_provider_gemini_files.hooks.service import GeminiService
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls, allowed_local_paths
 from airflow_provider_gemini_files.transfer.memory import StateStore
+from airflow_provider_gemini_files.transfer.object_storage import location
 from airflow_provider_gemini_files.transfer.source import Source
 from airflow_provider_gemini_files.transfer.sources import find_sources, is_source_list, is_url
 from airflow_provider_gemini_files.transfer.stream import head_of, read_all
@@ -113,6 +120,8 @@ class ShownSources:
         self._found: dict[str, list[_Shown]] = {}
         #: The files that exist for sources, by the names that stand for them.
         self._existing: dict[str, GeminiFile] = {}
+        #: Whether something may have been uploaded.
+        self._has_begun = False
 
     def resolve(self, contents: Contents) -> Contents:
         """
@@ -143,9 +152,10 @@ class ShownSources:
         """Return the parts that take the place of a planned one; what is sent inline is read."""
         return [{**self._sent(one), **part.view} for one in self._found[_key(part)]]
 
-    def stands_for(self, name: str) -> bool:
-        """Return whether a name stands for a source that is uploaded or registered."""
-        return name in self._by_name()
+    def own(self, names: Iterable[str]) -> list[str]:
+        """Return those of some names that stand for a source that is uploaded or registered."""
+        by_name = self._by_name()
+        return [name for name in names if name in by_name]
 
     def files_of(self, names: Sequence[str]) -> dict[str, GeminiFile]:
         """
@@ -157,12 +167,18 @@ class ShownSources:
         alive = self._files.look_up(self._existing[name].name for name in names if name in self._existing)
         for name in names:
             file = self._existing.get(name)
-            if file and not (isinstance(now := alive[file.name], GeminiFile) and now.state == "ACTIVE"):
+            if file and not self._is_usable(alive[file.name]):
                 del self._existing[name]
         missing = [shown[name] for name in names if name not in self._existing]
         self._upload([one for one in missing if one.choice.way == "upload"])
         self._register([one for one in missing if one.choice.way == "register"])
         return {name: self._existing[name] for name in names}
+
+    def _is_usable(self, now: Polled) -> bool:
+        if not isinstance(now, GeminiFile) or now.state != "ACTIVE":
+            return False
+        expires = now.expires_at()
+        return expires is None or expires - self._service.server_now() >= self._options.min_remaining_ttl
 
     def fall_back(self) -> bool:
         """Upload what the service was to fetch from URLs; return whether there is such a source."""
@@ -188,14 +204,17 @@ class ShownSources:
 
         :param error: what has ended the use; None if it has succeeded.
         """
-        ways = {name: one.choice.way for name, one in self._by_name().items()}
-        uploaded = [file.name for name, file in self._existing.items() if ways.get(name) == "upload"]
-        if not uploaded or self._options.keep_files:
+        by_name = self._by_name()
+        uploaded = [file.name for name, file in self._existing.items() if by_name[name].choice.way == "upload"]
+        if self._options.keep_files:
             return
-        if error is not None and self._options.owner and not isinstance(error, GeminiPermanentError):
-            self._log.info("Kept for the next attempt of this task: %s", ", ".join(uploaded))
-            return
-        self._delete(uploaded)
+        if isinstance(error, GeminiPermanentError) and self._options.owner and self._has_begun:
+            # One of several uploads may have failed, and then nothing is known of the others.
+            self.delete_owned()
+        elif error is not None and self._options.owner and uploaded:
+            self._log.info("Kept until a retry, a cleanup or their expiry: %s", ", ".join(uploaded))
+        else:
+            self._delete(uploaded)
 
     def delete_owned(self) -> None:
         """Delete what was uploaded for all of them by any attempt of the task, unless it is to be kept."""
@@ -228,8 +247,9 @@ class ShownSources:
         if not given:
             raise GeminiInputError(f"{part.where}: source is an empty list.")
         for one in given:
-            if isinstance(one, str) and is_url(one) and self._is_left_to_service(part, one):
-                yield one, None
+            where = location(one) or ""
+            if is_url(where) and self._is_left_to_service(part, where):
+                yield where, None
             else:
                 options = self._options
                 found = find_sources(
@@ -238,7 +258,7 @@ class ShownSources:
                     allow_private_urls=options.allow_private_urls,
                     roots=allowed_local_paths(),
                 )
-                yield from ((os.fspath(one), source) for source in found.sources)
+                yield from ((where, source) for source in found.sources)
 
     def _is_left_to_service(self, part: SourcePart, url: str) -> bool:
         """Return whether only the service looks at a URL: it was told to, or only it can read a video of YouTube."""
@@ -259,7 +279,11 @@ class ShownSources:
         owner = self._options.owner
         if owner is None:
             return new_file_name()
-        return run_file_name(self._service.conn_id, owner, (*source.fingerprint, *filter(None, [part.mime_type])))
+        url, *version = source.fingerprint
+        if version and version[-1] and is_url(url):
+            # The next attempt can have another signature of the same URL.
+            url = source.uri
+        return run_file_name(self._service.conn_id, owner, (url, *version, *filter(None, [part.mime_type])))
 
     def _choose(self, one: _Shown, uses: Counter[tuple[str, ...]], inline_bytes: int) -> int:
         """Choose the way of a source, and return the bytes that it adds to the inline data."""
@@ -273,10 +297,13 @@ class ShownSources:
             one.source.size,
             one.mime_type,
             uses=uses[one.source.fingerprint],
-            can_register=scheme == "gs" and via in ("auto", "register") and self._can_register(),
             in_batch=self._options.in_batch,
             inline_bytes=inline_bytes,
         )
+        is_small = via == "auto" and choose(candidate).way == "inline"
+        if scheme == "gs" and not is_small and via in ("auto", "register"):
+            can_register = self._has_credentials and (via == "register" or self._is_of_google)
+            candidate = replace(candidate, can_register=can_register)
         if via == "auto":
             one.choice = choose(candidate)
         elif obstacle := obstacle_of(via, candidate):
@@ -289,8 +316,15 @@ class ShownSources:
         )  # fmt: skip
         return one.source.size * candidate.uses if one.choice.way == "inline" else 0
 
-    def _can_register(self) -> bool:
+    @cached_property
+    def _has_credentials(self) -> bool:
         return self._registration.has_credentials(self._options.gcp_conn_id)
+
+    @property
+    def _is_of_google(self) -> bool:
+        """Return whether requests go to Google, or stay on this machine: a gateway gets no token unasked."""
+        url = self._service.connection.base_url
+        return url == DEFAULT_HOST or urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
 
     def _via(self, part: SourcePart) -> Via:
         return part.via or self._options.via
@@ -315,6 +349,7 @@ class ShownSources:
     def _upload(self, shown: Sequence[_Shown]) -> None:
         if not shown:
             return
+        self._has_begun = True
         options = self._options
         uploads = [
             Upload(
@@ -343,7 +378,7 @@ class ShownSources:
         sources = [cast("Source", one.source) for one in shown]
         try:
             files = self._registration.register(sources, GoogleIdentity(options.gcp_conn_id), store=options.store)
-        except GeminiAuthError as error:
+        except (GeminiAuthError, GeminiInputError, GeminiServiceError) as error:
             if any(self._via(one.part) != "auto" for one in shown):
                 raise
             self._log.warning("%s The objects are uploaded instead.", error)

@@ -20,6 +20,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiBatchRowsError,
     GeminiFilesError,
     GeminiInputError,
+    GeminiPermanentError,
     GeminiRateLimitError,
     GeminiWaitTimeoutError,
 )
@@ -248,6 +249,10 @@ class BatchTask:
                 cancel_late(self._hook, self._log, names, self._settings.cancel_after)
             self._seen |= {name: job for name in names if (job := self._job_or_none(name))}
             self._delete_inputs([self._seen[name] for name in names if name in self._seen])
+            if isinstance(error, GeminiPermanentError) and all(
+                name in self._seen and self._seen[name].has_ended for name in names
+            ):
+                self._run.delete_sources()
             raise
         if again == 0 and self._settings.is_volatile and self._known:
             # The source may have been written to while this process has waited.

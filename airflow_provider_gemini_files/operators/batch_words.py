@@ -55,14 +55,20 @@ class BatchWords:
         by_file = self.requests is None and self.source is None
         words = replace(self.words, files=None) if by_file else self.words
         requests = BatchRequests(self._reader(), words, is_volatile=self.source is not None)
-        if self.sources is None or self.source is not None:
+        if self.sources is None:
             return requests
+        if self.source is not None:
+            raise GeminiInputError(
+                "files and contents cannot show sources if the requests are read from a file (source): upload them "
+                "with GeminiUploadFileOperator, or pass the requests as a list."
+            )
         # All are found before anything is sent, and how often each is shown decides its way.
         shown: list[SourcePart] = []
 
         def note(part: SourcePart) -> list[dict[str, Any]]:
             shown.append(part)
-            return []
+            # Stands for the source in this reading, of which nothing is kept.
+            return [{"text": part.where}]
 
         for _ in replace(requests, resolve=note):
             pass

@@ -17,7 +17,7 @@ from airflow_provider_gemini_files.caches.recipe import CacheRecipe
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
-from airflow_provider_gemini_files.content.source_parts import has_sources
+from airflow_provider_gemini_files.content.source_parts import count_sources, source_from_data
 from airflow_provider_gemini_files.exceptions import (
     GeminiBatchCancelledError,
     GeminiBatchExpiredError,
@@ -26,6 +26,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiBatchInterruptedError,
     GeminiFilesError,
     GeminiInputError,
+    GeminiPermanentError,
     GeminiWaitTimeoutError,
 )
 from airflow_provider_gemini_files.files.events import Event
@@ -47,6 +48,7 @@ from airflow_provider_gemini_files.operators.batch_words import BatchWords
 from airflow_provider_gemini_files.operators.caches import RecordedCaches
 from airflow_provider_gemini_files.operators.content import ModelOperator, check_citations
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
+from airflow_provider_gemini_files.operators.written_sources import written_sources
 from airflow_provider_gemini_files.transfer.object_storage import location
 from airflow_provider_gemini_files.transfer.output import Output
 
@@ -140,6 +142,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         "file_search": "json",
     }
     operator_extra_links = (GeminiBatchLink(),)
+    source_arguments = (*ModelOperator.source_arguments, "requests")
 
     def __init__(  # noqa: DOC102, DOC103 - documents the arguments of the base class, too
         self,
@@ -200,7 +203,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         self.deferrable = deferrable
         self.poll_interval = seconds_of(poll_interval, "poll_interval", least=_LEAST_POLL_INTERVAL)
         self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=_LEAST_POLL_INTERVAL)
-        self._shows_sources = self._shows_sources or has_sources(requests)
+        self._written_sources += written_sources(requests)
         self._was_given = {name for name in ("requests", "source", "file_search") if getattr(self, name) is not None}
         # What on_kill needs of the running attempt.
         self._waited_for: list[str] = []
@@ -266,12 +269,13 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         run_after = getattr(context.get("dag_run"), "run_after", None)
         output = self._output()
         options = self._source_options(context, in_batch=True, min_remaining_ttl=self.min_remaining_ttl)
-        sources = self.hook.shown_sources(options) if self._shows_sources else None
+        allowed = self._allowed_sources()
+        sources = self.hook.shown_sources(options) if allowed else None
         recipe, model = self._recipe(context), text_of(self.model, "model")
         if recipe:
             model = model_for(recipe, model)
         spec = BatchSpec(
-            requests=self._read(uploaded, recipe, sources, must_succeed=not resume.names()),
+            requests=self._read(uploaded, recipe, sources, allowed, must_succeed=not resume.names()),
             owner=owner_of(context),
             model=model,
             label=self.task_id,
@@ -305,7 +309,13 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         self.hook.caches.check_lasts(name, model or self.hook.connection.model, self.min_remaining_ttl)
 
     def _read(
-        self, uploaded: FindUpload, recipe: CacheRecipe | None, sources: ShownSources | None, *, must_succeed: bool
+        self,
+        uploaded: FindUpload,
+        recipe: CacheRecipe | None,
+        sources: ShownSources | None,
+        allowed: float,
+        *,
+        must_succeed: bool,
     ) -> BatchRequests:
         """
         Read what is asked.
@@ -315,8 +325,11 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         """
         try:
             self._refuse_nothing()
+            if sum(map(count_sources, (self.files, self.contents, self.requests))) > allowed:
+                raise source_from_data("One of files, contents and requests")
             return self._words(uploaded, recipe, sources).read()
-        except GeminiFilesError as error:
+        except GeminiPermanentError as error:
+            # Anything else may pass, and a retry finds the jobs.
             if must_succeed:
                 raise
             return BatchRequests(functools.partial(_fail, error))

@@ -15,7 +15,7 @@ from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.content.answer import Media
 from airflow_provider_gemini_files.content.request import ModelRequest
-from airflow_provider_gemini_files.content.source_parts import has_sources, source_from_data
+from airflow_provider_gemini_files.content.source_parts import source_from_data
 from airflow_provider_gemini_files.content.ways import Via, is_via
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.hooks.ask import Asked, AskOptions, OnMaxTokens
@@ -26,6 +26,7 @@ from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, owner_of, text_of, whole_number_of
 from airflow_provider_gemini_files.operators.caches import RecordedCaches
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
+from airflow_provider_gemini_files.operators.written_sources import written_in_mapped, written_sources
 from airflow_provider_gemini_files.transfer.output import Output
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class ModelOperator(GeminiOperator):
         "gemini_conn_id",
     )
     operator_extra_links: Collection[BaseOperatorLink] = (GeminiFileLink(),)
+    #: The arguments that can show sources.
+    source_arguments: Sequence[str] = ("files", "contents")
     template_fields_renderers = {"prompt": "md", "contents": "json", "system_instruction": "md"}  # noqa: RUF012
 
     def __init__(
@@ -86,7 +89,7 @@ class ModelOperator(GeminiOperator):
         # Taken before templates are rendered: a task that was given files must not ask without any, and a run's data
         # must not decide that a worker reads a source.
         self._was_given_files = files is not None
-        self._shows_sources = has_sources(files) or has_sources(contents)
+        self._written_sources = written_sources(files) + written_sources(contents)
 
     def _request(
         self, generation_config: Any = None, response_schema: Any = None, file_search: Any = None
@@ -105,9 +108,15 @@ class ModelOperator(GeminiOperator):
             response_schema=response_schema,
             file_search=file_search,
         )
-        if request.contents.sources and not self._shows_sources:
-            raise source_from_data(request.contents.sources[0].where)
+        sources = request.contents.sources
+        if len(sources) > self._allowed_sources():
+            raise source_from_data(sources[-1].where)
         return request
+
+    def _allowed_sources(self) -> float:
+        """Return how many sources the Dag itself shows."""
+        task: Any = self.dag.get_task(self.task_id) if self.has_dag() else self  # type: ignore[no-untyped-call]
+        return written_in_mapped(task, self.source_arguments) if task.is_mapped else self._written_sources
 
     def _options(self, context: Context, **options: Any) -> AskOptions:
         find_upload = UploadedMetadata(context).of if self.reupload_expired else None

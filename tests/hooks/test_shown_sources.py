@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
+from airflow.sdk import ObjectStoragePath
 from support import API_KEY, FakeClock, logged_by, sent_to_models
 
 from airflow_provider_gemini_files import exceptions as e
@@ -14,6 +17,7 @@ from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks import shown_sources
 from airflow_provider_gemini_files.hooks.ask import AskOptions
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.hooks.registration import Registration
 from airflow_provider_gemini_files.hooks.shown_sources import SourceOptions
 from airflow_provider_gemini_files.transfer import web
 from airflow_provider_gemini_files.transfer.source import bytes_source
@@ -155,6 +159,54 @@ class TestUpload:
 
         assert calls(emulator) == ["get"]
 
+    def test_source_may_be_a_path_object_or_a_sequence_of_xcom(self, emulator, ask, text_file):
+        class XComs(Sequence):
+            """As the XCom of a mapped task: its text changes once it is read."""
+
+            def __init__(self, values):
+                self.values, self.is_read = values, False
+
+            def __len__(self):
+                self.is_read = True
+                return len(self.values)
+
+            def __getitem__(self, at):
+                return self.values[at]
+
+            def __repr__(self):
+                return f"XComs({self.is_read})"
+
+        ask([{"source": XComs([str(text_file)])}, {"source": ObjectStoragePath(f"file://{text_file}")}])
+
+        assert len(parts(emulator)) == 2
+
+    def test_other_uploads_are_deleted_if_one_fails_for_good(self, emulator, ask, hook, tmp_path):
+        for name in "abc":
+            (tmp_path / f"{name}.txt").write_text(f"text {name}")
+        emulator.faults.add("finalize", "wrong_hash", times=9)
+
+        with pytest.raises(e.GeminiFilesError):
+            ask({"source": str(tmp_path)}, via="upload")
+        emulator.faults.clear()
+        emulator.answers.add(finish_reason="SAFETY")
+        with pytest.raises(e.GeminiNoAnswerError):
+            ask({"source": str(tmp_path)}, via="upload")
+
+        assert hook.list_files() == []
+
+    @pytest.mark.parametrize(("etag", "uploads"), [("1", 1), ("", 2)])
+    def test_next_attempt_finds_the_upload_of_a_url_with_another_signature(self, emulator, ask, mocker, etag, uploads):
+        def find(url, allow_private):
+            shown = url.partition("?")[0]
+            return replace(bytes_source(b"%PDF-1.4", "a.pdf"), uri=shown, fingerprint=(url, "8", etag))
+
+        mocker.patch.object(web, "find", autospec=True, side_effect=find)
+
+        for signature in "ab":
+            ask({"source": f"https://example.com/a.pdf?{signature}"}, via="upload", keep_files=True)
+
+        assert calls(emulator).count("finalize") == uploads
+
     def test_outside_of_a_task_nothing_is_left_either(self, emulator, hook, text_file):
         asked = hook.ask("what?", {"source": str(text_file), "via": "upload"})
 
@@ -239,6 +291,25 @@ class TestRegister:
         assert parts(emulator) == [{"fileData": {"fileUri": file.uri, "mimeType": "video/mp4"}}]
         assert response["shown"] == [{"name": file.name, "display_name": "", "uploaded_from": talk}]
         assert {"start", "delete"}.isdisjoint(calls(emulator))
+
+    def test_no_token_is_sent_to_a_gateway_unasked(self, emulator, connect, google, talk):
+        connect(host="http://gateway.example.com")
+        sources = GeminiFilesHook().shown_sources(SourceOptions(owner=OWNER))
+
+        contents = sources.resolve(ModelRequest.of(prompt="what?", files={"source": talk}).contents)
+
+        assert [one.choice.way for one in sources._all()] == ["upload"]
+        assert len(contents.names) == 1
+
+    def test_credentials_are_looked_for_once_and_only_for_large_objects(self, emulator, ask, hook, gcs, mocker):
+        gcs.put(**{"a.txt": b"a", "b.mp4": b"\0" * 9 * MIB, "c.mp4": b"\0" * 9 * MIB})
+        has = mocker.patch.object(Registration, "has_credentials", autospec=True, return_value=False)
+
+        ask({"source": gcs.uri("a.txt")})
+        assert has.call_count == 0
+        ask({"source": [gcs.uri("b.mp4"), gcs.uri("c.mp4")]})
+
+        assert has.call_count == 1
 
     def test_object_is_uploaded_where_there_are_none(self, emulator, ask, hook, no_google, talk):
         ask({"source": talk})

@@ -116,7 +116,7 @@ def test_source_that_data_names_is_refused(emulator, batch, context, tmp_path, a
         operator.requests = requests
 
     with pytest.raises(
-        e.GeminiInputError, match=r"files\[0\] is a source that a template, an XCom or a file has named"
+        e.GeminiInputError, match=r"(files\[0\]|requests) shows a source that a template, an XCom or a file has named"
     ):
         operator.execute(context)
 
@@ -136,3 +136,43 @@ def test_hook_is_not_asked_for_credentials_without_a_cloud(emulator, batch, cont
     batch(files=[{"source": str(folder)}]).execute(context)
 
     assert not asked.called
+
+
+def test_request_that_shows_only_a_source_uses_a_cache(emulator, hook, batch, context, folder):
+    (folder / "manual.txt").write_text("manual " * 2000)
+    manual = hook.upload_file(folder / "manual.txt")
+    cache = hook.create_cache(manual.name, ttl=200_000)
+    requests = [{"contents": [{"source": str(folder / "a.txt")}]}]
+
+    answers = rows(batch(requests=requests, prompt=None, cached_content=cache.name).execute(context))
+
+    assert answers[0]["error"] is None
+
+
+def test_sources_beside_a_file_of_requests_are_refused(emulator, batch, context, folder, tmp_path):
+    lines = tmp_path / "requests.jsonl"
+    lines.write_text('{"prompt": "what?"}')
+
+    with pytest.raises(e.GeminiInputError, match="cannot show sources if the requests are read from a file"):
+        batch(source=str(lines), contents=[{"source": str(folder / "a.txt")}]).execute(context)
+
+
+def test_files_of_a_job_that_failed_are_deleted(emulator, hook, batch, context, folder):
+    emulator.faults.add("create_batch", "batch_failed", error={"code": 3, "message": "Bad request."})
+
+    with pytest.raises(e.GeminiBatchFailedError):
+        batch(files=[{"source": str(folder)}], via="upload").execute(context)
+
+    assert hook.list_files() == []
+
+
+def test_source_that_cannot_be_read_for_a_moment_is_left_to_a_retry(batch, context, folder, emulator, mocker):
+    operator = batch(files=[{"source": str(folder)}])
+    broken = mocker.patch.object(shown_sources, "find_sources", autospec=True, side_effect=e.GeminiServiceError("503"))
+    resume = operator._new_resume()
+    resume.rounds.append({"0" * 24: "batches/a"})
+
+    with pytest.raises(e.GeminiServiceError, match="503"):
+        operator._batch_task(context, resume)
+
+    assert broken.called

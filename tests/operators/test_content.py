@@ -673,7 +673,9 @@ class TestSources:
         operator = ask(prompt="what?", files="{{ ti.xcom_pull('made') }}")
         operator.files = [{"source": str(text_file)}]
 
-        with pytest.raises(e.GeminiInputError, match=r"files\[0\] is a source that a template, an XCom or a file has"):
+        with pytest.raises(
+            e.GeminiInputError, match=r"files\[0\] shows a source that a template, an XCom or a file has"
+        ):
             operator.execute(context)
 
         assert emulator.journal == []

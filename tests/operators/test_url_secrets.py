@@ -35,7 +35,31 @@ def test_password_and_query_of_an_upload_are_masked(masked):
 
     operator.render_template_fields({})
 
-    assert masked == ["pass%20word", "token=secret#top"]
+    assert sorted(masked) == ["ann:pass%20word", "token=secret", "top"]
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("https://TOKEN@example.com/a.pdf", ["TOKEN"]),
+        ("https://firebasestorage.googleapis.com/a.pdf?alt=media&token=secret", ["alt=media&token=secret"]),
+        ("https://example.com/a.pdf?v=1&sig=secret", ["v=1&sig=secret"]),
+        ("https://example.com/a.pdf#sig=secret", ["sig=secret"]),
+    ],
+)
+def test_every_part_that_can_be_secret_is_masked(masked, url, secrets):
+    url_secrets.mask_urls([url])
+
+    assert masked == secrets
+
+
+def test_only_what_airflow_shows_of_a_field_is_masked(masked):
+    urls = [f"{SIGNED}{number:0400d}" for number in range(1000)]
+
+    url_secrets.mask_urls([urls])
+
+    # As many as there can be in the 4096 characters that are shown.
+    assert len(masked) == 4096 // len(urls[0]) + 1
 
 
 @pytest.mark.parametrize(
