@@ -17,6 +17,7 @@ from airflow_provider_gemini_files.content.source_parts import SourceFile, Sourc
 from airflow_provider_gemini_files.content.ways import Candidate, Choice, Via, Way, choose, obstacle_of
 from airflow_provider_gemini_files.exceptions import (
     GeminiAuthError,
+    GeminiFilesError,
     GeminiInputError,
     GeminiPermanentError,
     GeminiServiceError,
@@ -221,7 +222,12 @@ class ShownSources:
         names = [slot for name, one in self._by_name().items() if one.choice.way == "upload" for slot in slots_of(name)]
         if not names or self._options.keep_files:
             return
-        seen = self._files.look_up(names)
+        try:
+            seen = self._files.look_up(names)
+        except GeminiFilesError as error:
+            # What the task has done is worth more than its tidying up.
+            self._log.warning("What was uploaded stays until a cleanup or its expiry: %s", error)
+            return
         owner = self._options.owner
         self._delete([name for name in names if isinstance(file := seen[name], GeminiFile) and file.owner == owner])
 

@@ -194,6 +194,15 @@ class TestUpload:
 
         assert hook.list_files() == []
 
+    def test_error_of_the_request_is_told_although_the_file_cannot_be_deleted(self, emulator, ask, hook, text_file):
+        emulator.answers.add(finish_reason="SAFETY")
+        emulator.faults.add("delete", "status", status=503, times=2)
+
+        with pytest.raises(e.GeminiNoAnswerError):
+            ask({"source": str(text_file)}, via="upload")
+
+        assert len(hook.list_files()) == 1
+
     @pytest.mark.parametrize(("etag", "uploads"), [("1", 1), ("", 2)])
     def test_next_attempt_finds_the_upload_of_a_url_with_another_signature(self, emulator, ask, mocker, etag, uploads):
         def find(url, allow_private):
