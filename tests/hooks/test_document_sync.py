@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 from support import API_KEY, FakeClock, logged_by
 
 from airflow_provider_gemini_files import exceptions as e

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 from pydantic import BaseModel
 from support import API_KEY, FakeClock, logged_by
 
