@@ -283,7 +283,7 @@ def _too_many(response: ApiResponse, message: str, clock: Clock) -> GeminiFilesE
 
 
 def _no_quota(response: ApiResponse, message: str) -> GeminiAuthError | None:
-    """Return the error of a 429 that no amount of time mends."""
+    """Return the error of a 429 that waiting does not help."""
     words = _words(response.data, "")
     if _NO_CREDITS.search(words):
         return GeminiAuthError(f"{message} Add credits or billing to the key's project in Google AI Studio.")

@@ -21,7 +21,7 @@ from airflow_provider_gemini_files.hooks.service import GeminiService
 
 #: Seconds that a cache must live on to be used: it has to outlast the next request.
 _MIN_REMAINING = 60.0
-#: Seconds by which the end of a cache may differ from what was asked for before it is set anew.
+#: Seconds by which the end of a cache may differ from what was asked for before it is set again.
 _TTL_TOLERANCE = 60.0
 
 

@@ -125,7 +125,7 @@ def _error_of(error: Exception, place: str) -> GeminiFilesError:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Return whether a storage refuses an account; no retry mends that."""
+    """Return whether a storage refuses an account, which a retry does not help."""
     return isinstance(error, PermissionError) or _status_of(error) in _REFUSED
 
 

@@ -312,7 +312,7 @@ class UploadSession:
         error = error_of_response(response, self._doing, secrets=self._secrets, clock=self._clock)
         is_end = upload_status == "final" or isinstance(error, GeminiStorageFullError)
         if self._remembered and is_end:
-            # The reason for which an earlier attempt was refused may have been mended since.
+            # The reason for which an earlier attempt was refused may have been fixed since.
             self._restart(error)
         elif is_end:
             raise error
