@@ -1,4 +1,4 @@
-"""What the scenarios share: an emulator for each, so that none sees another's requests, and deferred waits."""
+"""Fixtures of the scenarios: an emulator for each, so that none sees another's requests, and deferred waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all scenarios together have left behind."""
+"""Nothing is left behind by all scenarios together."""
 
 from __future__ import annotations
 

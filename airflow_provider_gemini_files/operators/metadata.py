@@ -1,4 +1,4 @@
-"""What tasks of this run have pushed to XCom: the metadata of uploads, given only file names."""
+"""Read what tasks of this run have pushed to XCom, such as the metadata of an upload by its file name."""
 
 from __future__ import annotations
 

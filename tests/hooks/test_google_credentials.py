@@ -20,7 +20,7 @@ PROVIDER = "airflow.providers.google.common.hooks.base_google"
 
 
 class ProviderHook:
-    """What is used of the Google provider's hook, which google-genai 3.x cannot be installed with."""
+    """Stands in for the Google provider's hook: that provider cannot be installed with google-genai 3.x."""
 
     credentials: Any = None
     #: The chain of the last hook.

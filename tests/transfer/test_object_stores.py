@@ -181,7 +181,7 @@ def _break_off(source: Any, target: Any, length: int) -> None:
 
 
 class TestRefused:
-    """What the store says of an account without rights is an error that no retry mends."""
+    """A store refuses an account without rights: a permanent error."""
 
     def check(self, bucket: Bucket, conn_id: str) -> None:
         told = rf"\(connection '{conn_id}'\): permission denied: "
