@@ -65,14 +65,6 @@ class SourceFile(GeminiFile):
     """Stands for a source that is uploaded or registered later; the file may get another name then."""
 
 
-def count_sources(value: Any) -> int:
-    """Return how many sources files, contents or requests show."""
-    if isinstance(value, Mapping):
-        return int(is_source(value)) or sum(count_sources(value.get(key)) for key in ("parts", "files", "contents"))
-    # XCom of a mapped task is a sequence of a class of its own.
-    return sum(map(count_sources, value)) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else 0
-
-
 def is_source(value: Any) -> bool:
     """Return whether a part shows a source; the metadata of a file has a source of another kind."""
     return isinstance(value, Mapping) and SOURCE in value and "name" not in value

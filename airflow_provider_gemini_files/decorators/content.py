@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
-from airflow_provider_gemini_files.operators.written_sources import written_sources
+from airflow_provider_gemini_files.operators.written_sources import count_sources
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -59,7 +59,7 @@ class _GeminiDecoratedOperator(DecoratedOperator, GeminiGenerateContentOperator)
         if inspect.iscoroutine(returned):
             returned = asyncio.run(returned)
         # What the function builds is the Dag's own.
-        self._returned_sources = written_sources(returned)
+        self._returned_sources = count_sources(returned)
         self.prompt, self.contents = (returned, None) if isinstance(returned, str) else (None, returned)
         return GeminiGenerateContentOperator.execute(self, context)
 

@@ -17,7 +17,7 @@ from airflow_provider_gemini_files.caches.recipe import CacheRecipe
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
-from airflow_provider_gemini_files.content.source_parts import count_sources, source_from_data
+from airflow_provider_gemini_files.content.source_parts import source_from_data
 from airflow_provider_gemini_files.exceptions import (
     GeminiBatchCancelledError,
     GeminiBatchExpiredError,
@@ -48,7 +48,7 @@ from airflow_provider_gemini_files.operators.batch_words import BatchWords
 from airflow_provider_gemini_files.operators.caches import RecordedCaches
 from airflow_provider_gemini_files.operators.content import ModelOperator, check_citations
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
-from airflow_provider_gemini_files.operators.written_sources import written_sources
+from airflow_provider_gemini_files.operators.written_sources import count_sources
 from airflow_provider_gemini_files.transfer.object_storage import location
 from airflow_provider_gemini_files.transfer.output import Output
 
@@ -203,7 +203,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         self.deferrable = deferrable
         self.poll_interval = seconds_of(poll_interval, "poll_interval", least=_LEAST_POLL_INTERVAL)
         self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=_LEAST_POLL_INTERVAL)
-        self._written_sources += written_sources(requests)
+        self._written_sources += count_sources(requests)
         self._was_given = {name for name in ("requests", "source", "file_search") if getattr(self, name) is not None}
         # What on_kill needs of the running attempt.
         self._waited_for: list[str] = []

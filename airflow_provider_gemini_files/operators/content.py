@@ -26,7 +26,7 @@ from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, owner_of, text_of, whole_number_of
 from airflow_provider_gemini_files.operators.caches import RecordedCaches
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
-from airflow_provider_gemini_files.operators.written_sources import written_in_mapped, written_sources
+from airflow_provider_gemini_files.operators.written_sources import count_sources, written_in_mapped
 from airflow_provider_gemini_files.transfer.output import Output
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class ModelOperator(GeminiOperator):
         # Taken before templates are rendered: a task that was given files must not ask without any, and a run's data
         # must not decide that a worker reads a source.
         self._was_given_files = files is not None
-        self._written_sources = written_sources(files) + written_sources(contents)
+        self._written_sources = count_sources(files) + count_sources(contents)
 
     def _request(
         self, generation_config: Any = None, response_schema: Any = None, file_search: Any = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_gemini_files.content.source_parts import is_source
@@ -12,9 +12,9 @@ from airflow_provider_gemini_files.content.source_parts import is_source
 _NESTED = ("parts", "files", "contents")
 
 
-def written_sources(value: Any) -> float:
+def count_sources(value: Any) -> float:
     """
-    Return how many sources an argument shows as the Dag has it, before templates are rendered.
+    Return how many sources files, contents or requests show, before or after templates are rendered.
 
     :return: infinite for the result of ``.map()``, which a function of the Dag builds.
     """
@@ -22,8 +22,9 @@ def written_sources(value: Any) -> float:
     if type(value).__name__ == "MapXComArg":
         return math.inf
     if isinstance(value, Mapping):
-        return 1 if is_source(value) else sum(written_sources(value.get(key)) for key in _NESTED)
-    return sum(map(written_sources, value)) if isinstance(value, list | tuple) else 0
+        return 1 if is_source(value) else sum(count_sources(value.get(key)) for key in _NESTED)
+    # XCom of a mapped task is a sequence of a class of its own.
+    return sum(map(count_sources, value)) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else 0
 
 
 def written_in_mapped(task: Any, names: Iterable[str]) -> float:
@@ -35,12 +36,12 @@ def written_in_mapped(task: Any, names: Iterable[str]) -> float:
     :param names: of the arguments that can show sources.
     """
     expanded = task.expand_input.value
-    total = sum(written_sources(task.partial_kwargs.get(name)) for name in names)
+    total = sum(count_sources(task.partial_kwargs.get(name)) for name in names)
     if isinstance(expanded, Mapping):
         return total + sum(_most(expanded.get(name)) for name in names)
     if isinstance(expanded, list | tuple):
-        return total + max((sum(written_sources(one.get(name)) for name in names) for one in expanded), default=0)
-    return total + written_sources(expanded)
+        return total + max((sum(count_sources(one.get(name)) for name in names) for one in expanded), default=0)
+    return total + count_sources(expanded)
 
 
 def _most(values: Any) -> float:
@@ -48,5 +49,5 @@ def _most(values: Any) -> float:
     if isinstance(values, Mapping):
         values = list(values.values())
     if isinstance(values, list | tuple):
-        return max(map(written_sources, values), default=0)
-    return written_sources(values)
+        return max(map(count_sources, values), default=0)
+    return count_sources(values)

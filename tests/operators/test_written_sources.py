@@ -9,7 +9,7 @@ from airflow.sdk import DAG, task
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
-from airflow_provider_gemini_files.operators.written_sources import written_in_mapped, written_sources
+from airflow_provider_gemini_files.operators.written_sources import count_sources, written_in_mapped
 
 SOURCE = {"source": "/data/a.pdf"}
 NAMES = ("files", "contents", "requests")
@@ -29,7 +29,7 @@ NAMES = ("files", "contents", "requests")
     ],
 )
 def test_sources_of_an_argument(value, count):
-    assert written_sources(value) == count
+    assert count_sources(value) == count
 
 
 def mapped(partial: dict[str, object], expand) -> object:
