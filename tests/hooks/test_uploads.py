@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import time
 from dataclasses import replace
 
 import pytest
@@ -169,10 +170,17 @@ def test_content_tells_type_if_name_does_not(hook, tmp_path, video_file):
     assert hook.upload_file(tmp_path / "clip").mime_type == "video/mp4"
 
 
-def test_interrupted_source_is_read_from_where_it_stopped(hook, emulator, tmp_path):
+def test_interrupted_source_is_read_from_where_it_stopped(hook, emulator):
     """A source that cannot seek and fails once: what the service has is not read into the request again."""
     content = bytes(range(256)) * 4 * 4096
     opened: list[int] = []
+
+    def wait_for_arrival() -> None:
+        """Wait until the service has taken bytes: after a break it may say how far it got before it has read all."""
+        (session,) = emulator.emulator.uploads.values()
+        deadline = time.monotonic() + 10
+        while session.received < 1024**2 and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     class Stream(io.RawIOBase):
         def __init__(self, offset: int) -> None:
@@ -180,6 +188,7 @@ def test_interrupted_source_is_read_from_where_it_stopped(hook, emulator, tmp_pa
 
         def readinto(self, buffer):
             if len(opened) == 1 and self._at > 1_500_000:
+                wait_for_arrival()
                 raise TimeoutError("the storage hangs")
             data = content[self._at : self._at + len(buffer)]
             buffer[: len(data)] = data
