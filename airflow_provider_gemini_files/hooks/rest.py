@@ -20,6 +20,7 @@ from airflow_provider_gemini_files.hooks import requests
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 from airflow_provider_gemini_files.hooks.environment import environment_error
 from airflow_provider_gemini_files.hooks.requests import ApiRequest, Listing, Resource, T
+from airflow_provider_gemini_files.transfer.certificates import ssl_context
 
 #: Seconds for each step of a request, and for its whole response; these calls only read or write metadata. The
 #: connection's timeout is for uploads and models.
@@ -153,7 +154,7 @@ def _client(kind: Any, connection: GeminiConnection) -> Any:
     :raises GeminiInputError: if the worker's environment (proxy, certificates) cannot be used.
     """
     try:
-        return kind(base_url=f"{connection.api_url}/", timeout=_TIMEOUT)
+        return kind(base_url=f"{connection.api_url}/", timeout=_TIMEOUT, verify=ssl_context())
     except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
         raise environment_error(error) from error
 

@@ -20,6 +20,7 @@ from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 from airflow_provider_gemini_files.hooks.environment import environment_error
+from airflow_provider_gemini_files.transfer.certificates import ssl_context
 
 T = TypeVar("T")
 _Model = TypeVar("_Model", bound=pydantic.BaseModel)
@@ -62,6 +63,7 @@ def build_client(connection: GeminiConnection) -> genai.Client:
     :raises GeminiInputError: if the environment's proxy or certificates cannot be used.
     """
     try:
+        certificates = ssl_context()
         return genai.Client(
             vertexai=False,
             api_key=connection.api_key,
@@ -70,8 +72,9 @@ def build_client(connection: GeminiConnection) -> genai.Client:
                 api_version=connection.api_version,
                 timeout=round(connection.timeout * 1000),
                 # The key would be sent along.
-                client_args={"follow_redirects": False},
-                async_client_args={"follow_redirects": False},
+                client_args={"follow_redirects": False, "verify": certificates},
+                # The SDK hands "ssl" on to the client that has an argument of this name.
+                async_client_args={"follow_redirects": False, "verify": certificates, "ssl": certificates},
             ),
         )
     except _UNUSABLE as error:

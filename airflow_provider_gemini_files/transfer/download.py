@@ -21,6 +21,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiServiceError,
 )
 from airflow_provider_gemini_files.files.reference import GeminiFile
+from airflow_provider_gemini_files.transfer.certificates import ssl_context
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -88,7 +89,7 @@ class Download:
         """
         self._restart()
         failures = furthest = 0
-        with httpx.Client(timeout=self._origin.timeout, follow_redirects=False) as client:
+        with httpx.Client(timeout=self._origin.timeout, follow_redirects=False, verify=ssl_context()) as client:
             while True:
                 try:
                     self._receive(client)

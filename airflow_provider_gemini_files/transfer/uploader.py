@@ -10,6 +10,7 @@ import httpx
 
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_gemini_files.common.failures import ApiResponse
+from airflow_provider_gemini_files.transfer.certificates import ssl_context
 from airflow_provider_gemini_files.transfer.session import UploadRequest, UploadSession
 from airflow_provider_gemini_files.transfer.source import Source
 from airflow_provider_gemini_files.transfer.stream import HashedStream, SourceBrokenError
@@ -37,7 +38,8 @@ def new_client(timeout: float, connections: int) -> httpx.Client:
     :param timeout: seconds without any progress of the transport, and for the whole response to a request.
     :param connections: uploads at once; their connections are kept and used again.
     """
-    return httpx.Client(timeout=timeout, limits=httpx.Limits(max_keepalive_connections=connections))
+    limits = httpx.Limits(max_keepalive_connections=connections)
+    return httpx.Client(timeout=timeout, limits=limits, verify=ssl_context())
 
 
 def send(

@@ -14,6 +14,7 @@ from airflow_provider_gemini_files.common.limits import MAX_DISPLAY_NAME
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.files.mime import may_be_html
 from airflow_provider_gemini_files.files.signatures import HEAD_BYTES, is_html, is_text
+from airflow_provider_gemini_files.transfer.certificates import ssl_context
 from airflow_provider_gemini_files.transfer.source import Readable, Source, skip
 
 MAX_REDIRECTS = 5
@@ -69,7 +70,7 @@ class _Opened:
         # SSL_CERT_FILE and SSL_CERT_DIR still add certificates.
         self._shown = _shown(url)
         try:
-            certificates = httpx.create_ssl_context()
+            certificates = ssl_context()
         except OSError as error:
             raise GeminiInputError(
                 f"Source {self._shown!r}: the certificates that SSL_CERT_FILE or SSL_CERT_DIR of this worker name "

@@ -1,0 +1,35 @@
+"""Certificates are loaded once, unless the environment names a file that can be replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import certifi
+import pytest
+
+from airflow_provider_gemini_files.transfer.certificates import ssl_context
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+
+
+def test_all_clients_share_a_context_with_the_usual_certificates():
+    assert ssl_context() is ssl_context()
+    assert ssl_context().get_ca_certs()
+
+
+def test_a_file_of_the_environment_is_read_again_when_it_is_replaced(monkeypatch, tmp_path):
+    bundle = Path(certifi.where()).read_text()
+    end = "-----END CERTIFICATE-----\n"
+    file = tmp_path / "ca.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+
+    trusted = []
+    for count in (1, 2):
+        file.write_text("".join(part + end for part in bundle.split(end)[:count]))
+        trusted.append(len(ssl_context().get_ca_certs()))
+
+    assert trusted == [1, 2]
