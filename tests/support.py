@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -188,6 +189,12 @@ def _camel_case(value: Any) -> Any:
         re.sub("_([a-z])", lambda found: found[1].upper(), key): item if "chema" in key else _camel_case(item)
         for key, item in value.items()
     }
+
+
+@cache
+def numbered_lines(size: int) -> bytes:
+    """Return text of a size, a multiple of 16, in which no two lines are equal."""
+    return b"".join(b"%015d\n" % number for number in range(size // 16))
 
 
 def peak_growth(action: Callable[[], object]) -> int:

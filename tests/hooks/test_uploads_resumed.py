@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support import FakeClock
+from support import FakeClock, numbered_lines
 from transfer_store import AirflowFernet, Store
 
 from airflow_provider_gemini_files import exceptions as e
@@ -33,7 +33,7 @@ def fernet(mocker) -> AirflowFernet:
 def large(tmp_path) -> Path:
     """Return a file of 10 MiB in which no two blocks are equal."""
     path = tmp_path / "large.txt"
-    path.write_bytes(b"".join(b"%015d\n" % number for number in range(10 * MIB // 16)))
+    path.write_bytes(numbered_lines(10 * MIB))
     return path
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from local_airflow import LocalAirflow
-from support import until
+from support import numbered_lines, until
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 
@@ -25,7 +25,7 @@ def test_attempt_after_a_kill_sends_only_the_rest(airflow: LocalAirflow, service
     if airflow.version < (3, 3):
         pytest.skip("Airflow keeps no state of a task before 3.3")
     source, pid = tmp_path / "large.txt", tmp_path / "pid"
-    source.write_bytes(b"".join(b"%015d\n" % number for number in range(SIZE // 16)))
+    source.write_bytes(numbered_lines(SIZE))
     service.settings.granularity = MIB
     service.faults.add("upload", "stall", after_bytes=MIDDLE, seconds=300)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import API_KEY, FakeClock, logged_by
+from support import API_KEY, FakeClock, logged_by, numbered_lines
 from transfer_store import AirflowFernet
 from transfer_store import Store as TaskStore
 
@@ -40,7 +40,7 @@ def into(emulator: GeminiEmulator, hook: GeminiFilesHook) -> str:
 def large(tmp_path: Path) -> Path:
     """Return a file of 10 MiB in which no two blocks are equal."""
     path = tmp_path / "large.txt"
-    path.write_bytes(b"".join(b"%015d\n" % number for number in range(10 * MIB // 16)))
+    path.write_bytes(numbered_lines(10 * MIB))
     return path
 
 
