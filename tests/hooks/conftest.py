@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from batch_attempts import spec_of, submit_all
+from batch_attempts import JOB_SECONDS, spec_of, submit_all
 from support import FakeClock
+from transfer_store import Store
 
 from airflow_provider_gemini_files.batches.job import BatchJob
 from airflow_provider_gemini_files.emulator import GeminiEmulator
@@ -17,6 +18,24 @@ from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 def clock(emulator: GeminiEmulator) -> FakeClock:
     """Return a clock that passes only when somebody sleeps; the emulator's clock follows it."""
     return FakeClock(emulator)
+
+
+@pytest.fixture
+def hook(emulator: GeminiEmulator, clock: FakeClock) -> GeminiFilesHook:
+    """Return a hook that pauses by the test's clock."""
+    return GeminiFilesHook(clock=clock)
+
+
+@pytest.fixture
+def slow_jobs(emulator: GeminiEmulator) -> None:
+    """Let batch jobs take their time."""
+    emulator.settings.job_seconds = JOB_SECONDS
+
+
+@pytest.fixture
+def store() -> Store:
+    """Return what a task keeps between its attempts; it is empty."""
+    return Store()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from pydantic import BaseModel
-from support import FakeClock, logged_by, sent_to_models
+from support import logged_by, sent_to_models
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -19,11 +19,6 @@ class Count(BaseModel):
     """A schema for answers."""
 
     crates: int
-
-
-@pytest.fixture
-def hook(emulator, clock: FakeClock) -> GeminiFilesHook:
-    return GeminiFilesHook(clock=clock)
 
 
 def calls(emulator) -> list[str]:

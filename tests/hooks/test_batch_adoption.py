@@ -14,31 +14,14 @@ from batch_attempts import (
     spec_of,
 )
 from support import logged_by
-from transfer_store import Store
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.batches.job import BatchJob
 from airflow_provider_gemini_files.batches.mark import BatchMark
-from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks.batches import BatchCalls
-from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
-
-@pytest.fixture
-def emulator(emulator: GeminiEmulator) -> GeminiEmulator:
-    emulator.settings.job_seconds = JOB_SECONDS
-    return emulator
-
-
-@pytest.fixture
-def hook(emulator, clock) -> GeminiFilesHook:
-    return GeminiFilesHook(clock=clock)
-
-
-@pytest.fixture
-def store() -> Store:
-    return Store()
+pytestmark = pytest.mark.usefixtures("slow_jobs")
 
 
 class TestAdoption:

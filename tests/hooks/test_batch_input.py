@@ -17,22 +17,11 @@ from batch_attempts import (
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.batches.mark import BatchMark
 from airflow_provider_gemini_files.batches.requests import BatchRequests, from_list
-from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks import batch_input
-from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
-
-@pytest.fixture
-def emulator(emulator: GeminiEmulator) -> GeminiEmulator:
-    emulator.settings.job_seconds = JOB_SECONDS
-    return emulator
-
-
-@pytest.fixture
-def hook(emulator, clock) -> GeminiFilesHook:
-    return GeminiFilesHook(clock=clock)
+pytestmark = pytest.mark.usefixtures("slow_jobs")
 
 
 class TestFiles:

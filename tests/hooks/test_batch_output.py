@@ -21,21 +21,10 @@ from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.batches.job import BatchJob
 from airflow_provider_gemini_files.batches.requests import BatchRequests, Words, from_files
 from airflow_provider_gemini_files.batches.results import Results
-from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.hooks.batch_run import BatchRun
-from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.transfer.output import Output
 
-
-@pytest.fixture
-def emulator(emulator: GeminiEmulator) -> GeminiEmulator:
-    emulator.settings.job_seconds = JOB_SECONDS
-    return emulator
-
-
-@pytest.fixture
-def hook(emulator, clock) -> GeminiFilesHook:
-    return GeminiFilesHook(clock=clock)
+pytestmark = pytest.mark.usefixtures("slow_jobs")
 
 
 class TestOutput:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from batch_attempts import (
-    JOB_SECONDS,
     MODEL,
     OWNER,
     calls,
@@ -21,7 +20,6 @@ from transfer_store import Store
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.batches.job import BatchJob
 from airflow_provider_gemini_files.batches.mark import BatchMark
-from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks import batch_input
 from airflow_provider_gemini_files.hooks.batch_run import LIST_LAG_SECONDS
@@ -31,20 +29,7 @@ from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 EMPTY_LIST = {"action": "status", "status": 200, "body": {}}
 
 
-@pytest.fixture
-def emulator(emulator: GeminiEmulator) -> GeminiEmulator:
-    emulator.settings.job_seconds = JOB_SECONDS
-    return emulator
-
-
-@pytest.fixture
-def hook(emulator, clock) -> GeminiFilesHook:
-    return GeminiFilesHook(clock=clock)
-
-
-@pytest.fixture
-def store() -> Store:
-    return Store()
+pytestmark = pytest.mark.usefixtures("slow_jobs")
 
 
 class TestFirstAttempt:

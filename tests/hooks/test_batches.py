@@ -27,15 +27,7 @@ MODEL = "gemini-2.5-flash"
 DAY = 86_400
 
 
-@pytest.fixture
-def emulator(emulator: GeminiEmulator) -> GeminiEmulator:
-    emulator.settings.job_seconds = JOB_SECONDS
-    return emulator
-
-
-@pytest.fixture
-def hook(emulator, clock) -> GeminiFilesHook:
-    return GeminiFilesHook(clock=clock)
+pytestmark = pytest.mark.usefixtures("slow_jobs")
 
 
 @pytest.fixture

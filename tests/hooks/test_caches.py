@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support import API_KEY, FakeClock, logged_by
+from support import API_KEY, logged_by
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.caches.cache import GeminiCache
@@ -22,11 +22,6 @@ OWNER = Owner("dag", "run", "cache", deployment="here")
 #: More tokens than a cache must have at least.
 TEXT = "Six crates are ordered, and five are unloaded. " * 200
 HOUR = 3600.0
-
-
-@pytest.fixture
-def hook(emulator: GeminiEmulator, clock: FakeClock) -> GeminiFilesHook:
-    return GeminiFilesHook(clock=clock)
 
 
 def create(hook: GeminiFilesHook, text: str = TEXT, **arguments: Any) -> GeminiCache:

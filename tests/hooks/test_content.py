@@ -23,11 +23,6 @@ from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
 
 @pytest.fixture
-def hook(emulator, clock) -> GeminiFilesHook:
-    return GeminiFilesHook(clock=clock)
-
-
-@pytest.fixture
 def slept(clock: FakeClock) -> list[float]:
     """Return the seconds of each sleep."""
     return clock.slept

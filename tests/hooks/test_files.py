@@ -22,11 +22,6 @@ from airflow_provider_gemini_files.hooks.rest import AsyncFilesClient, FilesClie
 from airflow_provider_gemini_files.hooks.service import GeminiService
 
 
-@pytest.fixture
-def hook(emulator, clock) -> GeminiFilesHook:
-    return GeminiFilesHook(clock=clock)
-
-
 def calls(emulator) -> list[str]:
     return [entry["call"] for entry in emulator.journal]
 

@@ -52,12 +52,6 @@ def refusal(status: int, code: str, message: str, reason: str = "") -> dict[str,
 
 
 @pytest.fixture
-def hook(clock: FakeClock) -> GeminiFilesHook:
-    """Return a hook that waits for nothing."""
-    return GeminiFilesHook(clock=clock)
-
-
-@pytest.fixture
 def attempt(emulator: GeminiEmulator, clock: FakeClock, google: TokenEndpoint):
     """Return a function that registers objects in a process of its own, with the store of the task."""
     store = Store()

@@ -19,12 +19,6 @@ THREE_DAYS = 72 * 3600
 
 
 @pytest.fixture
-def hook(emulator, clock) -> GeminiFilesHook:
-    """Return a hook that pauses by the test's clock."""
-    return GeminiFilesHook(clock=clock)
-
-
-@pytest.fixture
 def gone(hook, clock, text_file) -> GeminiFile:
     """Return the metadata of a file that has expired, as it comes out of XCom."""
     file = hook.upload_file(text_file, name="files/af0123", owner=OWNER)

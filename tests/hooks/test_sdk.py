@@ -112,11 +112,6 @@ class Crate(BaseModel):
     label: str = "?"
 
 
-@pytest.fixture
-def hook(emulator, clock) -> GeminiFilesHook:
-    return GeminiFilesHook(clock=clock)
-
-
 def live(hook: GeminiFilesHook, emulator: Any, request: ModelRequest, files: list[GeminiFile]) -> dict[str, Any]:
     """Return the body that the SDK sends for a request."""
     emulator.clear_journal()

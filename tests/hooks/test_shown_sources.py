@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from airflow.sdk import ObjectStoragePath
-from support import API_KEY, FakeClock, logged_by, sent_to_models
+from support import API_KEY, logged_by, sent_to_models
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.content.request import ModelRequest
@@ -25,11 +25,6 @@ from airflow_provider_gemini_files.transfer.source import bytes_source
 OWNER = Owner("a_dag", "manual__1", "ask")
 URL = "https://example.com/papers/report.pdf?X-Signature=abcdef0123456789"
 MIB = 1024**2
-
-
-@pytest.fixture
-def hook(emulator, clock: FakeClock) -> GeminiFilesHook:
-    return GeminiFilesHook(clock=clock)
 
 
 @pytest.fixture

@@ -48,11 +48,6 @@ def asking(look_up: Callable[[Iterable[Owner]], Runs]) -> RunLookup:
 lookup = asking(states)
 
 
-@pytest.fixture
-def hook(emulator, clock: FakeClock) -> GeminiFilesHook:
-    return GeminiFilesHook(clock=clock)
-
-
 def names(hook) -> list[str]:
     return sorted(file.name for file in hook.list_files())
 

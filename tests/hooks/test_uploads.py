@@ -36,12 +36,6 @@ GONE = {
 HOUR = 3600
 
 
-@pytest.fixture
-def hook(emulator, clock) -> GeminiFilesHook:
-    """Return a hook that pauses by the test's clock."""
-    return GeminiFilesHook(clock=clock)
-
-
 def calls(emulator) -> list[str]:
     return [entry["call"] for entry in emulator.journal]
 
