@@ -1,13 +1,16 @@
 """
 ``make package``: build wheel and sdist, and install them as users do; ``ARGS=--short`` leaves out the slower ways.
 
-Alone, and with the extras for object storage, each and all together, by uv and by pip. The extra ``gcs`` also shows
-that the package installs beside the Google provider, which restricts google-genai.
+Alone, from git, and with the extras for object storage, each and all together, by uv and by pip. The extra ``gcs`` also
+shows that the package installs beside the Google provider, which restricts google-genai. The emulator is installed
+without Airflow. ``--out FOLDER`` keeps what was built and checked.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +29,20 @@ IMPORTS = (
     # Also reads its folder of static files.
     "airflow_provider_gemini_files.emulator.server, airflow_provider_gemini_files.ui.app"
 )
+#: Runs the emulator where there is no Airflow, by its fixture, and asks for an answer that follows a schema.
+EMULATOR_TEST = """
+import importlib.util, json, urllib.request
+
+def test_the_emulator_answers_without_airflow(gemini_emulator):
+    assert importlib.util.find_spec("airflow") is None
+    schema = {"responseMimeType": "application/json", "responseSchema": {"type": "INTEGER"}}
+    body = {"contents": [{"parts": [{"text": "How many?"}]}], "generationConfig": schema}
+    url = f"{gemini_emulator.base_url}/v1beta/models/gemini-3.8-flash:generateContent"
+    headers = {"x-goog-api-key": "any", "Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers)) as response:
+        [candidate] = json.load(response)["candidates"]
+    assert isinstance(json.loads(candidate["content"]["parts"][0]["text"]), int)
+"""
 VERSIONS = (
     "from importlib.metadata import version as v; "
     "print('google-genai', v('google-genai'), 'apache-airflow', v('apache-airflow'))"
@@ -86,35 +103,72 @@ class Installation:
         return run.stdout
 
 
-def extras() -> list[str]:
-    """Return the package's extras for object storage; each is known to this script."""
+def declared_extras() -> dict[str, list[str]]:
+    """Return the requirements of each extra of the package; each extra is known to this script."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     if set(declared) != {*SCHEMES, "emulator"}:
         sys.exit(f"scripts/package.py checks other extras than pyproject.toml declares: {', '.join(declared)}")
-    return list(SCHEMES)
+    return declared
 
 
-def main(*, short: bool) -> None:
-    """Build, then install in each way; or only the wheel, alone and with all extras, by uv."""
+def check_emulator(folder: Path, wheel: Path, requirements: Iterable[str]) -> None:
+    """Install the emulator as docs/emulator.md and docker/emulator/Dockerfile do, without Airflow, and use it."""
+    environment = folder / "emulator-alone"
+    python = environment / "bin" / "python"
+    uv("venv", "--python", sys.executable, environment)
+    uv("pip", "install", "--python", python, *requirements, "pytest")
+    uv("pip", "install", "--python", python, "--no-deps", wheel)
+    test = folder / "test_emulator_alone.py"
+    test.write_text(EMULATOR_TEST)
+    # From the scratch folder, so that nothing of this tree is imported.
+    run = subprocess.run([python, "-m", "pytest", "-q", test], cwd=folder, capture_output=True, text=True, check=False)
+    if run.returncode:
+        sys.exit(f"emulator-alone: the emulator does not work without Airflow:\n{run.stdout}{run.stderr}")
+    print("  emulator-alone: works without Airflow", flush=True)
+
+
+def ways_to_install(wheel: Path, sdist: Path, *, short: bool) -> dict[str, tuple[list[str], list[str]]]:
+    """Return the requirements and extras of each way; or only the wheel, alone and with all extras."""
+    ways: dict[str, tuple[list[str], list[str]]] = {"wheel-alone": ([str(wheel)], [])}
+    stores = list(SCHEMES)
+    if not short:
+        ways["sdist-alone"] = ([str(sdist)], [])
+        # An unpacked sdist is no repository. What is installed is the last commit.
+        if (ROOT / ".git").exists():
+            ways["git-alone"] = ([f"{NAME} @ git+{ROOT.as_uri()}"], [])
+        ways |= {f"extras-{extra}": ([f"{wheel}[{extra}]"], [extra]) for extra in stores}
+    ways[f"extras-{'-'.join(stores)}"] = ([f"{wheel}[{','.join(stores)}]"], stores)
+    return ways
+
+
+def main(*, short: bool, out: Path | None) -> None:
+    """
+    Build, and install in each way; the wheel alone only by uv.
+
+    :param short: whether to leave out the slower ways.
+    :param out: a folder for what was built, once all checks have passed.
+    """
+    extras = declared_extras()
     with tempfile.TemporaryDirectory(prefix="gemini-files-package-") as scratch:
         folder = Path(scratch)
         uv("build", "--out-dir", folder / "dist")
         [wheel], [sdist] = ([*(folder / "dist").glob(pattern)] for pattern in ("*.whl", "*.tar.gz"))
         print(f"Built {wheel.name} ({wheel.stat().st_size} bytes), {sdist.name} ({sdist.stat().st_size} bytes)")
-        ways: dict[str, tuple[list[str], list[str]]] = {
-            "wheel-alone": ([str(wheel)], []),
-            "sdist-alone": ([str(sdist)], []),
-        }
-        if short:
-            del ways["sdist-alone"]
-        for some in [*([extra] for extra in extras() if not short), extras()]:
-            ways[f"extras-{'-'.join(some)}"] = ([f"{wheel}[{','.join(some)}]"], some)
-        for name, (requirements, some) in ways.items():
+        check_emulator(folder, wheel, extras["emulator"])
+        for name, (requirements, some) in ways_to_install(wheel, sdist, short=short).items():
             for installer in ("uv", "pip") if some and not short else ("uv",):
                 installation = Installation(folder, f"{name}-{installer}", requirements, some)
                 installation.install(installer)
                 installation.check()
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            for built in (wheel, sdist):
+                shutil.copy(built, out)
 
 
 if __name__ == "__main__":
-    main(short="--short" in sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="leave out the slower ways")
+    parser.add_argument("--out", type=Path, help="a folder for what was built")
+    arguments = parser.parse_args()
+    main(short=arguments.short, out=arguments.out)
