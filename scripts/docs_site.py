@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reference import Reference
+from template_page import TEMPLATE, anchor_of, template_page
 from troubleshooting import troubleshooting_page
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def site_path(path: str) -> str | None:
     if path in OUTSIDE:
         return OUTSIDE[path]
     folder, _, rest = path.partition("/")
+    if path == "docs/testing" or path.startswith("docs/testing/"):
+        file = path.removeprefix("docs/testing").removeprefix("/")
+        return TEMPLATE if file in {"", "README.md"} else f"{TEMPLATE}#{anchor_of(file)}"
     if folder == "docs":
         return rest
     if folder == "example_dags":
@@ -114,6 +118,7 @@ def generated(reference: Reference) -> dict[str, str]:
     pages |= {f"{REFERENCE}/{name}": text for name, text in reference.pages().items()}
     return pages | {
         EXAMPLES: examples_page(ROOT / "example_dags"),
+        TEMPLATE: template_page(ROOT / "docs" / "testing"),
         TROUBLESHOOTING: troubleshooting_page(reference, REFERENCE),
     }
 

@@ -21,6 +21,8 @@ ROOT = Path(__file__).parent.parent.parent
         ("../../README.md", "docs/tutorials/a.md", "tutorials/a.md", "../index.md"),
         ("../example_dags/gemini_files_batch.py", "docs/batches.md", "batches.md", "examples.md#gemini_files_batch"),
         ("example_dags", "README.md", "index.md", "examples.md"),
+        ("testing/README.md", "docs/testing.md", "testing.md", "testing_template.md"),
+        ("testing/dags/a_b.py", "docs/testing.md", "testing.md", "testing_template.md#dagsa_bpy"),
         ("storage.md", "docs/ui.md", "ui.md", "storage.md"),
         ("https://example.com/a", "docs/ui.md", "ui.md", "https://example.com/a"),
         ("#top", "docs/ui.md", "ui.md", "#top"),
@@ -51,6 +53,16 @@ def test_example_without_docstring_is_refused(tmp_path):
         docs_site.examples_page(tmp_path)
 
 
+def test_template_is_shown_with_each_file_that_its_readme_lists(tmp_path):
+    (tmp_path / "README.md").write_text("# Title\n\n| file | |\n|---|---|\n| `dags/one.py` | a Dag |\n")
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "one.py").write_text("import json\n")
+
+    page = docs_site.template_page(tmp_path)
+
+    assert page.endswith("| a Dag |\n\n## `dags/one.py`\n\n```python\nimport json\n```\n")
+
+
 def test_name_in_code_leads_to_the_reference():
     text = "# `Thing`\n\nA `Thing`, [`Thing`](x.md), `other`.\n\n```python\n# `Thing`\n```\n"
 
@@ -64,5 +76,7 @@ def test_each_page_is_in_the_navigation():
     reference = Reference((ROOT / "docs" / "api.md").read_text())
 
     pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    # Shown by a generated page.
+    pages.remove("testing/README.md")
 
     assert navigation == pages | docs_site.generated(reference).keys()
