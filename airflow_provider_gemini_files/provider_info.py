@@ -12,7 +12,10 @@ _INTEGRATION = "Google Gemini Files"
 #: Resources with operators, sensors and triggers.
 _RESOURCES = ("files", "batches", "file_search", "storage")
 #: The pages that say how to use them.
-_GUIDES = ("uploads", "ways_in", "content", "caches", "batches", "file_search", "storage", "ui", "emulator", "cookbook")
+_GUIDES = (
+    *("uploads", "ways_in", "content", "caches", "batches", "file_search", "storage", "ui"),
+    *("testing", "emulator", "cookbook"),
+)
 
 
 def _modules(*names: str) -> list[dict[str, Any]]:
@@ -30,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _INTEGRATION,
                 "external-doc-url": "https://ai.google.dev/gemini-api/docs/files",
                 "how-to-guide": [f"/docs/{guide}.md" for guide in _GUIDES],
+                "logo": "/docs/images/logo.svg",
                 "tags": ["google", "ai"],
             }
         ],

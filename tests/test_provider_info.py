@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
+import airflow
+import jsonschema
 import pytest
 
 from airflow_provider_gemini_files import __version__
@@ -48,11 +52,28 @@ def test_every_named_module_exists():
         importlib.import_module(module)
 
 
-def test_named_guides_exist():
-    [integration] = get_provider_info()["integrations"]
+@pytest.mark.parametrize("schema", ["provider_info.schema.json", "provider.yaml.schema.json"])
+def test_metadata_are_of_airflows_schemas(schema):
+    """The second describes what the first leaves out, such as guides; it requires fields of Airflow's own releases."""
+    wanted = json.loads((Path(airflow.__file__).parent / schema).read_text()) | {"required": []}
 
-    assert len(integration["how-to-guide"]) == 10
-    assert [path for path in integration["how-to-guide"] if not (ROOT / path.removeprefix("/")).is_file()] == []
+    assert [error.message for error in jsonschema.Draft7Validator(wanted).iter_errors(get_provider_info())] == []
+
+
+def test_named_guides_and_logo_exist():
+    [integration] = get_provider_info()["integrations"]
+    paths = [*integration["how-to-guide"], integration["logo"]]
+
+    assert len(paths) == 12
+    assert [path for path in paths if not (ROOT / path.removeprefix("/")).is_file()] == []
+
+
+def test_logo_is_that_of_the_site():
+    [integration] = get_provider_info()["integrations"]
+    site = re.findall(r"^  (?:logo|favicon): (\S+)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+
+    assert [f"/docs/{path}" for path in site] == [integration["logo"]] * 2
+    assert ElementTree.parse(ROOT / "docs" / site[0]).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_named_decorator_exists():
