@@ -33,15 +33,14 @@ def test_classifiers_name_the_versions_of_python_that_are_tested():
 
 
 def test_each_extra_that_is_named_exists():
-    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    sources = [*(ROOT / "airflow_provider_gemini_files").rglob("*.py"), *ROOT.glob("docs/testing/**/pyproject.toml")]
-    extra = re.compile(r"airflow-provider-gemini-files\[([\w,]+)\]")
-    named = {
-        name for path in (*pages, *sources) for found in extra.findall(path.read_text()) for name in found.split(",")
-    }
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "docs" / "testing" / "pyproject.toml"]
+    modules = [*(ROOT / "airflow_provider_gemini_files").rglob("*.py")]
+    texts = "\n".join(path.read_text() for path in (*pages, *modules))
+    required = re.findall(r"airflow-provider-gemini-files\[([\w,]+)\]", texts)
+    # As errors name them.
+    told = re.findall(r"the extra ([\w, ]+) (?:of this package|installs)", texts)
 
-    assert named <= set(EXTRAS)
-    assert "emulator" in named
+    assert {name for names in (*required, *told) for name in re.split(", | or |,", names)} == set(EXTRAS)
 
 
 def test_page_of_the_emulator_names_all_that_it_needs_without_airflow():
