@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.emulator.__main__ import read_options
 
 ROOT = Path(__file__).parent.parent
@@ -81,12 +82,13 @@ def test_image_listens_on_the_port_that_it_exposes_without_rights():
     assert json.loads(command) == ["python", "-m", "airflow_provider_gemini_files.emulator"]
 
 
-def test_image_is_healthy_while_the_emulator_answers(gemini_emulator, monkeypatch):
+def test_image_is_healthy_while_the_emulator_answers(monkeypatch):
     [check] = re.findall(r"^HEALTHCHECK .*? CMD (.+)$", DOCKERFILE, re.MULTILINE)
     command = [sys.executable, *json.loads(check)[1:]]
-    port = gemini_emulator.base_url.rpartition(":")[2]
+    # As in the image, where it is not a loopback address.
+    monkeypatch.setenv("GEMINI_EMULATOR_HOST", "0.0.0.0")
 
-    monkeypatch.setenv("GEMINI_EMULATOR_PORT", port)
-    assert subprocess.run(command, check=False).returncode == 0
-    monkeypatch.setenv("GEMINI_EMULATOR_PORT", "1")
+    with GeminiEmulator(host="0.0.0.0", allow_remote=True) as emulator:
+        monkeypatch.setenv("GEMINI_EMULATOR_PORT", emulator.base_url.rpartition(":")[2])
+        assert subprocess.run(command, check=False).returncode == 0
     assert subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 1
