@@ -50,6 +50,17 @@ ours, added = time.process_time() - start, set(sys.modules) - before
 foreign = [name for name in added if name.split(".")[0] != "airflow_provider_gemini_files"]
 print(json.dumps({{"baseline": baseline, "ours": ours, "modules": len(added), "foreign": len(foreign)}}))
 """
+#: A statement of a Dag file, in a process that has imported what the file imports.
+_PARSE = f"""
+import json, sys, time
+{_BASELINE}
+from airflow.sdk import Asset
+from airflow_provider_gemini_files.dags.cleanup import build_cleanup_dag
+start, before = time.process_time(), len(sys.modules)
+exec(sys.argv[1])
+print(json.dumps({{"cpu": time.process_time() - start, "modules": len(sys.modules) - before}}))
+"""
+_STATEMENTS = ("build_cleanup_dag()", 'Asset("gemini-files://gemini_default")')
 #: The life of one small file.
 _OURS = """
 import sys
@@ -81,11 +92,11 @@ _SCRIPTS = {
 }
 
 
-def imports() -> dict[str, float]:
-    """Return the medians of an import in fresh processes: seconds of CPU, and numbers of modules."""
+def medians(script: str, *arguments: str) -> dict[str, float]:
+    """Run a script in fresh processes; return the medians of what it prints: seconds of CPU, and numbers of modules."""
     runs = []
     for _ in range(RUNS):
-        run = subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, text=True, check=True)
+        run = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
         runs.append(json.loads(run.stdout.splitlines()[-1]))
     return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
@@ -131,7 +142,7 @@ def main() -> None:
     )
 
     costs = tasks()
-    imported = imports()
+    imported = medians(_IMPORT)
     print(f"\nCPU of imports (median of {RUNS}, compiled bytecode):")
     print(f"  a task process without this provider   {imported['baseline']:6.3f} s")
     print(
@@ -139,6 +150,11 @@ def main() -> None:
         f"{imported['ours'] / imported['baseline']:.3f}, {imported['modules']:.0f} modules, "
         f"{imported['foreign']:.0f} of them not ours"
     )
+
+    print("\nParsing one statement of a Dag file:")
+    for statement in _STATEMENTS:
+        parsed = medians(_PARSE, statement)
+        print(f"  {statement:39}{parsed['cpu']:6.3f} s, {parsed['modules']:.0f} modules")
 
     print("\nA task process that uploads, gets and deletes a small file, beyond one that does nothing:")
     cpu, mib = costs.pop("nothing")

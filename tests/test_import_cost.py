@@ -26,6 +26,16 @@ before = set(sys.modules)
 import {", ".join(MODULES)}
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
+CLEANUP_DAG = """
+import json, sys
+from airflow.sdk import DAG, Asset, BaseOperator
+from airflow_provider_gemini_files.dags.cleanup import build_cleanup_dag
+with DAG("another", schedule="*/30 * * * *"):
+    BaseOperator(task_id="a_task", outlets=[Asset("file:///a_file")])
+before = set(sys.modules)
+build_cleanup_dag()
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
 LIFE = """
 import sys
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
@@ -52,6 +62,11 @@ def test_operator_modules_import_nothing_heavy():
     assert [name for name in added if name.startswith("airflow_provider_gemini_files.emulator")] == []
     # A bound on what may creep in: today it is our own modules, and a few of Airflow's.
     assert len([name for name in added if not name.startswith("airflow")]) <= 5
+
+
+def test_cleanup_dag_imports_no_provider():
+    """``Asset`` would import the asset handlers of all that are installed; common-io, which has one, always is."""
+    assert json.loads(last_line(CLEANUP_DAG)) == []
 
 
 def test_task_that_asks_no_model_does_not_import_the_sdk(emulator):
