@@ -27,6 +27,7 @@ os.environ.update(
 for variable in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
     os.environ.pop(variable, None)
 
+import airflow.sdk.configuration  # noqa: E402
 from google_accounts import google, google_tokens, no_google  # noqa: E402, F401 - fixtures
 from object_stores import azure, azure_server, bucket, gcs, gcs_server, s3, s3_server  # noqa: E402, F401 - fixtures
 
@@ -76,6 +77,24 @@ def emulator(gemini_emulator: GeminiEmulator, connect) -> GeminiEmulator:
     """Return an emulator to which ``gemini_default`` is connected; failures are retried once, quickly."""
     connect(host=gemini_emulator.base_url, extra={"max_retries": 1})
     return gemini_emulator
+
+
+@pytest.fixture
+def in_a_vault(
+    gemini_emulator: GeminiEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[GeminiEmulator]:
+    """Connect ``in_a_vault``, which is neither in the database nor in the environment, but in a secrets backend."""
+    path = tmp_path / "connections.json"
+    fields = {"conn_type": "gemini", "host": gemini_emulator.base_url, "password": API_KEY}
+    path.write_text(json.dumps({"in_a_vault": fields}))
+    backend = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", backend)
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps({"connections_file_path": str(path)}))
+    # Some versions of Airflow keep the backend of a process.
+    forget = getattr(airflow.sdk.configuration, "clear_secrets_backends_cache", lambda: None)
+    forget()
+    yield gemini_emulator
+    forget()
 
 
 @pytest.fixture

@@ -133,6 +133,16 @@ def test_reading_the_arguments_imports_nothing_heavy():
     assert not {"airflow_provider_gemini_files.hooks.gemini_files", "google.genai"} & set(loaded)
 
 
+def test_connection_in_a_secrets_backend_is_found(in_a_vault, airflow_db, cli):
+    seed(in_a_vault.base_url, {"name": "files/a", "age": 90_000, "size": 1000})
+    options = "--conn-id in_a_vault --output json"
+
+    assert json.loads(cli(f"usage {options}"))[0]["used_bytes"] == 1000
+    assert [file["name"] for file in json.loads(cli(f"list {options}"))] == ["files/a"]
+    assert json.loads(cli(f"cleanup --include-foreign --yes {options}"))[0]["deleted_files"] == 1
+    assert in_a_vault.usage()["files"] == 0
+
+
 def test_connection_in_the_database_is_found(gemini_emulator, airflow_db, monkeypatch):
     from airflow.models import Connection
     from airflow.utils.session import create_session
