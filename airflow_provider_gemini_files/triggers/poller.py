@@ -198,7 +198,7 @@ class Poller(Generic[T]):
 
     async def _get_each(self, client: AsyncFilesClient, lookup: Lookup) -> None:
         failures: list[GeminiFilesError] = []
-        queue = list(lookup.missing)
+        queue = lookup.missing
 
         async def work() -> None:
             while queue and not failures:
@@ -210,7 +210,7 @@ class Poller(Generic[T]):
                 if isinstance(seen, _OF_CONNECTION):
                     failures.append(seen)
                 else:
-                    lookup.missing.remove(name)
+                    lookup.gotten(name)
                     await self._tell({name: seen})
 
         await asyncio.gather(*(work() for _ in range(min(_MAX_CALLS_AT_ONCE, len(queue)))))

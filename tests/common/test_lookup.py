@@ -57,6 +57,14 @@ def test_file_that_is_not_in_the_list_is_left_to_be_gotten():
     assert lookup.missing == ["files/gone"]
 
 
+def test_file_that_was_gotten_is_not_missing_any_more():
+    lookup = Lookup(names(1, 2))
+
+    lookup.gotten("files/f1")
+
+    assert lookup.missing == names(2)
+
+
 def test_repeated_name_is_looked_up_once():
     assert Lookup([*names(1), *names(1)]).missing == names(1)
 
