@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from airflow.cli.simple_table import AirflowConsole
 from airflow.utils.cli import suppress_logs_and_warning
 from rich.markup import escape
 
+from airflow_provider_gemini_files import usage_history
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
@@ -19,6 +21,7 @@ from airflow_provider_gemini_files.file_search.resources import FileSearchStore
 from airflow_provider_gemini_files.files.cleanup_report import CleanupReport
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.retention import Decision
+from airflow_provider_gemini_files.files.usage_history import Deleted, Sample
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.runs import database_lookup
 
@@ -77,6 +80,10 @@ def cleanup_command(args: Any) -> None:
     if not args.dry_run and report.deleted_files:
         _confirm(f"Delete {report.deleted_files} files, {human_bytes(report.deleted_bytes)}?", sure=args.yes)
         report = hook.cleanup(policy, database_lookup)
+        now, before = time.time(), report.before
+        deleted = Deleted(int(now), report.deleted_files, report.deleted_bytes)
+        sample = Sample.of(now, before.files, before.used_bytes, report.owned)
+        usage_history.of_database.record(args.conn_id, sample, cleaned_up=deleted)
     if args.output != "table":
         _print_as(args, [report.to_dict()], lambda: [_summary(report)])
         return

@@ -33,7 +33,7 @@ def of_task(clock: Clock = SYSTEM_CLOCK) -> str:
     :raises GeminiInputError: if a person has set one with characters that it must not have.
     """
     configured = _configured()
-    if configured or not _has_supervisor():
+    if configured or not has_supervisor():
         return configured or _LOCAL
     from airflow.sdk import Variable
 
@@ -69,7 +69,7 @@ def _checked(identity: str, where: str) -> str:
     return identity
 
 
-def _has_supervisor() -> bool:
+def has_supervisor() -> bool:
     """Return whether this process is a task, or ``dag.test()``, which can read Airflow Variables."""
     try:
         from airflow.sdk.execution_time import task_runner

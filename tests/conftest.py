@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import API_KEY, EXAMPLE_DAGS, LOCAL_BUNDLE, FakeClock
+from pytest_mock import MockerFixture
+from support import API_KEY, EXAMPLE_DAGS, LOCAL_BUNDLE, FakeClock, Variables
 
 # Before anything imports Airflow, which reads its configuration once.
 _HOME = tempfile.TemporaryDirectory(prefix="gemini-files-tests-")
@@ -160,6 +161,16 @@ class FakeTaskInstance:
 def ti() -> FakeTaskInstance:
     """Return a task instance that remembers what was pushed."""
     return FakeTaskInstance()
+
+
+@pytest.fixture
+def variables(mocker: MockerFixture) -> Variables:
+    """Return the Variables of a process that has a supervisor, as a task has."""
+    variables = Variables()
+    mocker.patch("airflow.sdk.Variable.get", autospec=True, side_effect=variables.get)
+    mocker.patch("airflow.sdk.Variable.set", autospec=True, side_effect=variables.set)
+    mocker.patch("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", create=True)
+    return variables
 
 
 @pytest.fixture

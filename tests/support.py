@@ -99,6 +99,25 @@ class FakeClock(Clock):
             self._time = moment
 
 
+class Variables:
+    """The Airflow Variables of a test."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+        self.error: Exception | None = None
+        #: How often one was written.
+        self.writes = 0
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        if self.error:
+            raise self.error
+        return self.kept.get(key, default)
+
+    def set(self, key: str, value: str, description: str | None = None) -> None:
+        self.writes += 1
+        self.kept[key] = value
+
+
 def upload_videos(base_url: str, count: int) -> list[str]:
     """Upload small files of type video/mp4 without the provider; return their names."""
     headers = {

@@ -10,6 +10,7 @@ import sys
 import pytest
 from support import API_KEY, add_runs, seed
 
+from airflow_provider_gemini_files import usage_history
 from airflow_provider_gemini_files.cli import main
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.provider_info import get_provider_info
@@ -100,6 +101,20 @@ def test_cleanup_without_a_terminal_needs_yes(files, cli, emulator, monkeypatch)
     with pytest.raises(SystemExit, match=r"Delete 2 files, 2.0 KiB\? Pass --yes"):
         cli("cleanup")
     assert emulator.usage()["files"] == 4
+
+
+def test_cleanup_is_recorded_with_the_usage_before_it(files, cli):
+    from airflow.models.variable import Variable
+
+    key = f"{usage_history.PREFIX}gemini_default"
+    # Other tests clean up as well.
+    Variable.delete(key)
+    cli("cleanup --yes -o json")
+    history = usage_history.of_database.load("gemini_default")
+    Variable.delete(key)
+
+    assert history.samples[-1].by_kind == (1000, 2000, 0, 1000)
+    assert [(one.files, one.bytes) for one in history.cleanups] == [(2, 2000)]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from support import FakeClock
+from support import FakeClock, Variables
 
 from airflow_provider_gemini_files import deployment
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
@@ -13,29 +13,9 @@ def unconfigured(monkeypatch) -> None:
     monkeypatch.delenv("AIRFLOW__GEMINI_FILES__DEPLOYMENT")
 
 
-class Variables:
-    """The Airflow Variables of a test."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
-        self.error: Exception | None = None
-
-    def get(self, key: str, default: str | None = None) -> str | None:
-        if self.error:
-            raise self.error
-        return self.kept.get(key, default)
-
-    def set(self, key: str, value: str) -> None:
-        self.kept[key] = value
-
-
 @pytest.fixture
-def variables(unconfigured, mocker) -> Variables:
-    """Return the Variables of a process that has a supervisor."""
-    variables = Variables()
-    mocker.patch("airflow.sdk.Variable.get", autospec=True, side_effect=variables.get)
-    mocker.patch("airflow.sdk.Variable.set", autospec=True, side_effect=variables.set)
-    mocker.patch("airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", create=True)
+def variables(unconfigured, variables: Variables) -> Variables:
+    """Return the Variables of a process that keeps its identity in one."""
     return variables
 
 

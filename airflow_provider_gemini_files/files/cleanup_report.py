@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.files.kinds import Kind
 from airflow_provider_gemini_files.files.retention import Decision
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage, counted_bytes
 
@@ -22,6 +23,7 @@ class CleanupReport:
     :param refused: files that the service does not delete, such as the results of a batch.
     :param failed: files whose deletion failed; the next cleanup tries again.
     :param errors: the errors of the first of them.
+    :param owned: the bytes of ``before`` by the kind of their owner: ``{"running", "finished", "shared", "foreign"}``.
     """
 
     conn_id: str
@@ -34,6 +36,7 @@ class CleanupReport:
     refused: int = 0
     failed: int = 0
     errors: tuple[str, ...] = ()
+    owned: Mapping[Kind, int] = field(default_factory=dict)
 
     @property
     def deleted_files(self) -> int:
@@ -52,6 +55,7 @@ class CleanupReport:
             "before": self.before.to_dict(),
             "after": self.after.to_dict(),
             "errors": list(self.errors),
+            "owned": {str(kind): size for kind, size in self.owned.items()},
             "deleted_files": self.deleted_files,
             "deleted_bytes": self.deleted_bytes,
         }
@@ -68,6 +72,20 @@ class CleanupReport:
         if self.gone or self.refused or self.failed:
             lines.append(f"already gone: {self.gone}, refused by the service: {self.refused}, failed: {self.failed}")
         return lines + [f"failed: {error}" for error in self.errors]
+
+
+@dataclass(frozen=True)
+class Eviction:
+    """
+    What an upload into a full storage has evicted.
+
+    :param before: the usage by the list of files before it; ``owned`` as in :class:`CleanupReport`.
+    """
+
+    before: StorageUsage
+    owned: Mapping[Kind, int]
+    files: int = 0
+    freed_bytes: int = 0
 
 
 def counted(decisions: Iterable[Decision]) -> dict[str, dict[str, int]]:

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
-from airflow_provider_gemini_files.files.cleanup_report import CleanupReport, counted
+from airflow_provider_gemini_files.files.cleanup_report import CleanupReport, Eviction, counted
 from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
 from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
 from airflow_provider_gemini_files.files.in_use import FilesInUse
+from airflow_provider_gemini_files.files.kinds import bytes_by_kind
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.policy import Reason, RetentionPolicy, RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -80,11 +81,14 @@ class StorageCalls:
         :param dry_run: delete nothing; the report says what would be deleted.
         :raises GeminiFilesError: if the files cannot be listed, or if none of the selected files could be deleted.
         """
-        files, planned = self.plan_cleanup(policy, lookup)
+        files, deployment = self._files.list_files(), lookup.deployment
+        runs = lookup(_owners(files, deployment))
+        planned = self._plan(files, runs, policy, deployment)
         before = self._usage_of(files)
         self._log.info("%s: %d files to delete, %s", before, len(planned.deletions), human_bytes(planned.freed_bytes))
         decisions, deletions = (planned.decisions, []) if dry_run else self._carry_out(planned, lookup)
         report = self._report(files, decisions, deletions, dry_run=dry_run)
+        report = replace(report, owned=bytes_by_kind(files, runs, deployment))
         if report.failed and not report.deleted_files:
             errors = [deletion.error for deletion in deletions if deletion.outcome is DeletionOutcome.FAILED]
             told = "; ".join(report.errors)
@@ -102,15 +106,12 @@ class StorageCalls:
 
         :param files: the complete list of the project's files; the service is asked if None.
         """
-        listed = self._files.list_files() if files is None else list(files)
-        quota_bytes, deployment = self._service.connection.quota_bytes, lookup.deployment
-        runs = lookup(_owners(listed, deployment))
-        in_use = self._batches.files_in_use()
-        return listed, plan(listed, runs, self._now(), policy, quota_bytes, deployment, in_use)
+        listed, deployment = self._files.list_files() if files is None else list(files), lookup.deployment
+        return listed, self._plan(listed, lookup(_owners(listed, deployment)), policy, deployment)
 
-    def evict(self, needed_bytes: int, lookup: RunLookup, *, evicted_before: bool = False) -> int:
+    def evict(self, needed_bytes: int, lookup: RunLookup, *, evicted_before: bool = False) -> Eviction:
         """
-        Delete files of ended runs until a new file fits, and return the freed bytes.
+        Delete files of ended runs until a new file fits, and return what was deleted.
 
         Files that are shared, foreign, needed by a batch job, or whose run is running or unknown are kept.
 
@@ -121,16 +122,22 @@ class StorageCalls:
         files = self._files.list_files()
         usage = self._usage_of(files)
         if usage.free_bytes >= needed_bytes and evicted_before:
-            return 0
+            return Eviction(usage, {})
         deployment = lookup.deployment
         runs = lookup(_owners(files, deployment))
         in_use = self._batches.files_in_use()
         planned = plan_eviction(files, runs, self._now(), needed_bytes, usage.quota_bytes, deployment, in_use)
         _, deletions = self._carry_out(planned, lookup)
         sizes = {file.name: counted_bytes(file) for file in files}
-        freed = sum(sizes[deletion.name] for deletion in deletions if deletion.is_gone)
-        self._log.info("%s: evicted %s for %s", usage, human_bytes(freed), human_bytes(needed_bytes))
-        return freed
+        freed = [sizes[deletion.name] for deletion in deletions if deletion.is_gone]
+        self._log.info("%s: evicted %s for %s", usage, human_bytes(sum(freed)), human_bytes(needed_bytes))
+        return Eviction(usage, bytes_by_kind(files, runs, deployment), len(freed), sum(freed))
+
+    def _plan(
+        self, files: Sequence[GeminiFile], runs: Mapping[RunKey, RunState], policy: RetentionPolicy, deployment: str
+    ) -> Plan:
+        quota_bytes, in_use = self._service.connection.quota_bytes, self._batches.files_in_use()
+        return plan(files, runs, self._now(), policy, quota_bytes, deployment, in_use)
 
     def _now(self) -> datetime:
         # The service's clock: it has written the files' times, and this machine's may be wrong.

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Stats
 
+from airflow_provider_gemini_files import usage_history
 from airflow_provider_gemini_files.assets import storage_asset
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.cleanup_report import CleanupReport
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
+from airflow_provider_gemini_files.files.usage_history import Deleted, Sample
 from airflow_provider_gemini_files.links import GeminiCleanupReportLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator, switch_of
 from airflow_provider_gemini_files.runs import task_lookup
@@ -59,6 +61,7 @@ class GeminiCleanupFilesOperator(GeminiOperator):
         if report.failed:
             self.log.warning("%d files could not be deleted; the next cleanup tries again.", report.failed)
         self._count(report)
+        self._record(report)
         self._update_asset(context, report)
         return report.to_dict()
 
@@ -78,6 +81,12 @@ class GeminiCleanupFilesOperator(GeminiOperator):
             Stats.incr("gemini_files.cleanup.deleted_files", report.deleted_files, tags=tags)
             Stats.incr("gemini_files.cleanup.deleted_bytes", report.deleted_bytes, tags=tags)
             Stats.incr("gemini_files.cleanup.failed_files", report.failed, tags=tags)
+
+    def _record(self, report: CleanupReport) -> None:
+        now, before = self.clock.now(), report.before
+        sample = Sample.of(now, before.files, before.used_bytes, report.owned)
+        deleted = None if report.dry_run else Deleted(int(now), report.deleted_files, report.deleted_bytes)
+        usage_history.of_task.record(self.gemini_conn_id, sample, cleaned_up=deleted)
 
     def _update_asset(self, context: Context, report: CleanupReport) -> None:
         asset = storage_asset(self.gemini_conn_id)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_gemini_files import usage_history
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.exceptions import GeminiStorageFullError, GeminiWaitTimeoutError
 from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.state import FileWait
+from airflow_provider_gemini_files.files.usage_history import Deleted, Sample
 from airflow_provider_gemini_files.operators.base import GeminiOperator, deadline_of
 from airflow_provider_gemini_files.operators.quota import OnQuota, QuotaWait
 from airflow_provider_gemini_files.operators.resume import QuotaResume, UploadResume
@@ -64,9 +66,14 @@ class UploadWaits(GeminiOperator):
         if self.on_quota != "evict":
             return False
         lookup = task_lookup(context["ti"])
-        freed = self.hook.storage.evict(missing_bytes, lookup, evicted_before=quota.evicted_bytes > 0)
-        quota.evicted_bytes += freed
-        return freed > 0
+        done = self.hook.storage.evict(missing_bytes, lookup, evicted_before=quota.evicted_bytes > 0)
+        now, before = self.clock.now(), done.before
+        sample = Sample.of(now, before.files, before.used_bytes, done.owned)
+        usage_history.of_task.record(
+            self.gemini_conn_id, sample, evicted=Deleted(int(now), done.files, done.freed_bytes)
+        )
+        quota.evicted_bytes += done.freed_bytes
+        return done.freed_bytes > 0
 
     def _wait_for_free_space(self, uploads: Sequence[Upload], quota: QuotaWait) -> None:
         """Pause until another attempt is worth it: here, or in the triggerer, which then resumes this task."""

@@ -7,10 +7,13 @@ from typing import Any
 
 from airflow.sdk import PokeReturnValue
 
+from airflow_provider_gemini_files import usage_history
+from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
 from airflow_provider_gemini_files.common.durations import Duration
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.files.events import Event, usage_of
 from airflow_provider_gemini_files.files.free_space import FreeSpaceWait
+from airflow_provider_gemini_files.files.usage_history import Sample
 from airflow_provider_gemini_files.operators.base import whole_number_of
 from airflow_provider_gemini_files.sensors.base import GeminiSensor
 from airflow_provider_gemini_files.triggers.storage import GeminiStorageCapacityTrigger
@@ -53,7 +56,7 @@ class GeminiStorageCapacitySensor(GeminiSensor):
             return PokeReturnValue(is_done=False)
         [usage] = wait.ready()
         self.log.info("%s: %s", wait.name, usage)
-        return PokeReturnValue(is_done=True, xcom_value=usage.to_dict())
+        return PokeReturnValue(is_done=True, xcom_value=self._recorded(usage.to_dict()))
 
     def trigger(self, **common: Any) -> GeminiStorageCapacityTrigger:
         """Return the trigger that continues the wait."""
@@ -63,7 +66,13 @@ class GeminiStorageCapacitySensor(GeminiSensor):
 
     def result_of(self, event: Event | None) -> dict[str, Any]:
         """Return the usage of an event."""
-        return usage_of(event)
+        return self._recorded(usage_of(event))
+
+    def _recorded(self, usage: dict[str, Any]) -> dict[str, Any]:
+        """Record a usage in this worker, as a triggerer must not wait for Airflow's API; return it."""
+        sample = Sample.of(SYSTEM_CLOCK.now(), usage["files"], usage["used_bytes"])
+        usage_history.of_task.record(self.gemini_conn_id, sample)
+        return usage
 
     def _needed(self) -> int:
         return whole_number_of(self.needed_bytes, "needed_bytes", least=1)

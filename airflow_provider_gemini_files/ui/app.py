@@ -23,7 +23,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Redirect
 
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
-from airflow_provider_gemini_files.ui import actions, audit, cancellations
+from airflow_provider_gemini_files.ui import actions, audit, cancellations, history
 from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest, Results
 from airflow_provider_gemini_files.ui.batches import JobListing
 from airflow_provider_gemini_files.ui.changes import Selected
@@ -45,7 +45,7 @@ _HEADERS = {
 }
 
 app = FastAPI(title="Gemini Files", docs_url=None, redoc_url=None, openapi_url=None)
-file_listings = ListingCache("files", FileListing.read)
+file_listings = ListingCache("files", history.read_files)
 store_listings = ListingCache("stores", StoreListing.read)
 document_listings = ListingCache("documents", DocumentListing.read)
 job_listings = ListingCache("batch jobs", JobListing.read)
@@ -105,6 +105,13 @@ async def files(request: Request, connection_id: str, user: GetUserDep, retry: b
         "policy": actions.default_policy(),
     }
     return await _respond(snapshot, fields, "files")
+
+
+@app.get("/api/connections/{connection_id}/history", dependencies=[CAN_VIEW, CAN_READ])
+async def usage_history(connection_id: str) -> dict[str, Any]:
+    """Return how full the storage of a connection was, and when it will be full."""
+    listing = (await file_listings.snapshot(connection_id)).listing
+    return await asyncio.to_thread(history.history_of, connection_id, listing)
 
 
 @app.get("/api/connections/{connection_id}/stores", dependencies=[CAN_VIEW, CAN_READ])
@@ -188,7 +195,13 @@ async def delete(connection_id: str, selected: Selected, user: GetUserDep) -> li
 async def cleanup(connection_id: str, request: CleanupRequest, user: GetUserDep) -> list[dict[str, Any]]:
     """Delete the files from a dry run that the policy still selects; return the outcome of each."""
     listing = await _listing(connection_id)
-    return await _change(connection_id, lambda: actions.cleanup(connection_id, listing, request, user.get_name()))
+
+    def clean_up() -> Results:
+        results = actions.cleanup(connection_id, listing, request, user.get_name())
+        history.add_cleanup(listing, results.gone)
+        return results
+
+    return await _change(connection_id, clean_up)
 
 
 @app.post(

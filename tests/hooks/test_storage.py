@@ -252,20 +252,20 @@ class TestEviction:
     def test_files_of_ended_runs_are_evicted_no_more_than_needed(self, hook, files, emulator, connect):
         connect(host=emulator.base_url, extra={"quota_bytes": 8 * MIB})
 
-        assert hook.storage.evict(2 * MIB, lookup) == 2 * MIB
+        assert hook.storage.evict(2 * MIB, lookup).freed_bytes == 2 * MIB
 
         assert len(names(hook)) == 6
         assert {"files/asked", "files/foreign", "files/live", "files/theirs"} <= set(names(hook))
 
     def test_nothing_more_is_evicted_if_the_list_says_that_it_fits(self, hook, files):
-        assert hook.storage.evict(MIB, lookup, evicted_before=True) == 0
+        assert hook.storage.evict(MIB, lookup, evicted_before=True).freed_bytes == 0
         assert len(names(hook)) == 8
 
     def test_files_of_another_deployment_are_never_evicted(self, hook, emulator, connect):
         connect(host=emulator.base_url, extra={"quota_bytes": MIB})
         seed(emulator.base_url, owned("theirs", "finished", "elsewhere"))
 
-        assert hook.storage.evict(MIB, lookup) == 0
+        assert hook.storage.evict(MIB, lookup).freed_bytes == 0
         assert names(hook) == ["files/theirs"]
 
 
@@ -346,7 +346,7 @@ class TestFilesOfBatchJobs:
         connect(host=emulator.base_url, extra={"quota_bytes": 3 * MIB})
         self.job(hook, "files/a")
 
-        assert hook.storage.evict(3 * MIB, lookup) == MIB
+        assert hook.storage.evict(3 * MIB, lookup).freed_bytes == MIB
         assert self.left_of_run(hook) == ["files/a", "files/input"]
 
     def test_eviction_spares_files_of_a_job_that_is_submitted_after_the_plan(self, hook, emulator, connect):
@@ -359,13 +359,13 @@ class TestFilesOfBatchJobs:
                 self.job(hook, "files/a", "files/other")
             return states(owners)
 
-        assert hook.storage.evict(3 * MIB, asking(submitted_meanwhile)) == 0
+        assert hook.storage.evict(3 * MIB, asking(submitted_meanwhile)).freed_bytes == 0
 
     def test_eviction_deletes_nothing_if_the_jobs_cannot_be_listed(self, hook, emulator, connect):
         connect(host=emulator.base_url, extra={"quota_bytes": 3 * MIB})
         emulator.faults.add("list_batches", "internal", times=None)
 
-        assert hook.storage.evict(3 * MIB, lookup) == 0
+        assert hook.storage.evict(3 * MIB, lookup).freed_bytes == 0
         assert len(self.left_of_run(hook)) == 3
 
     def test_plan_asks_for_the_jobs_once(self, hook, emulator):

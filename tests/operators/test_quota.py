@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from support import FakeClock, counting, seed
 
 from airflow_provider_gemini_files import exceptions as e
+from airflow_provider_gemini_files import usage_history
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
@@ -290,6 +291,18 @@ def test_nothing_more_is_evicted_while_deleted_bytes_still_count(emulator, conte
 
     assert names() == {"files/b", name}
     assert clock.passed >= 90
+
+
+def test_eviction_is_recorded_with_the_usage_that_it_has_met(emulator, context, variables, tmp_path):
+    seed(emulator.base_url, file("live", "live", 300), file("old", "done", 400, age=10 * HOUR), file("x", None, 300))
+
+    upload(source_of(tmp_path, 200), on_quota="evict").execute(context)
+
+    history = usage_history.of_task.load("gemini_default")
+    [sample] = history.samples
+    assert (sample.files, sample.by_kind) == (3, (300, 400, 0, 300))
+    assert [(one.files, one.bytes) for one in history.evictions] == [(1, 400)]
+    assert history.cleanups == ()
 
 
 # --- many at once --------------------------------------------------------------------------------------------------

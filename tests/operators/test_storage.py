@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from support import FakeClock, counting, seed
 
-from airflow_provider_gemini_files import deployment
+from airflow_provider_gemini_files import deployment, usage_history
 from airflow_provider_gemini_files.assets import storage_asset
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
@@ -158,3 +158,22 @@ def test_usage_is_the_extra_of_the_assets_event(context, dry_run, usage):
     report = GeminiCleanupFilesOperator(task_id="cleanup", outlets=[asset], dry_run=dry_run).execute(context)
 
     assert event.extra == report[usage]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_usage_and_what_was_deleted_are_recorded(context, variables, dry_run):
+    report = GeminiCleanupFilesOperator(task_id="cleanup", dry_run=dry_run).execute(context)
+
+    history = usage_history.of_task.load("gemini_default")
+    [sample] = history.samples
+    assert (sample.files, sample.used_bytes) == (3, 3000)
+    # The usage before the cleanup, by owner: of a running run, and of runs that have ended.
+    assert sample.by_kind == (1000, 2000, 0, 0)
+    assert report["owned"] == {"running": 1000, "finished": 2000, "shared": 0, "foreign": 0}
+    assert [(one.files, one.bytes) for one in history.cleanups] == ([] if dry_run else [(2, 2000)])
+
+
+def test_cleanup_succeeds_if_its_usage_cannot_be_recorded(context, variables):
+    variables.error = ConnectionError("no API server")
+
+    assert GeminiCleanupFilesOperator(task_id="cleanup").execute(context)["deleted_files"] == 2

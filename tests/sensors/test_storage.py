@@ -6,6 +6,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, TaskDeferred
 from support import FakeClock, seed
 
+from airflow_provider_gemini_files import usage_history
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.sensors.storage import GeminiStorageCapacitySensor
 from airflow_provider_gemini_files.triggers.storage import GeminiStorageCapacityTrigger
@@ -82,3 +83,25 @@ def test_timeout_in_the_triggerer_is_a_sensor_timeout(context):
 def test_anything_but_a_number_of_bytes_is_refused(context, wrong):
     with pytest.raises(GeminiInputError, match="needed_bytes must be a whole number, at least 1"):
         sensor(needed_bytes=wrong).execute(context)
+
+
+def test_usage_is_recorded_in_the_worker_once_there_is_enough_space(context, hook, variables):
+    one = sensor()
+    one.poke(context)
+    assert variables.kept == {}
+    hook.delete_file("files/a")
+    one.poke(context)
+
+    [sample] = usage_history.of_task.load("gemini_default").samples
+    assert (sample.files, sample.used_bytes, sample.by_kind) == (0, 0, None)
+
+
+def test_usage_is_recorded_when_the_task_is_resumed_and_not_in_the_triggerer(context, hook, variables):
+    one = sensor(deferrable=True)
+    trigger = deferred_by(one, context)
+    hook.delete_file("files/a")
+    event = event_of(trigger)
+    assert variables.kept == {}
+    one.execute_complete(context, event)
+
+    assert len(usage_history.of_task.load("gemini_default").samples) == 1
