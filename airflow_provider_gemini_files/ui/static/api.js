@@ -1,7 +1,7 @@
 // Requests to the API server. A failed request throws an ApiError with a message for the user.
 import { airflowUrl } from "./airflow.js";
 
-/** @import { BatchesResponse, DocumentsResponse, FilesResponse, Owner, StoresResponse, Summary } from "./types.js" */
+/** @import { BatchesResponse, DocumentsResponse, FilesResponse, HistoryResponse, Owner, StoresResponse, Summary } from "./types.js" */
 
 const READ_SECONDS = 60;
 /** The API server retries a deletion that fails, so a request can take this long. */
@@ -63,6 +63,9 @@ function list(connection, resource, retry, parameters = {}) {
 
 /** @type {(connection: string, retry: boolean) => Promise<FilesResponse>} */
 export const getFiles = (connection, retry) => list(connection, "files", retry);
+
+/** @type {(connection: string) => Promise<HistoryResponse>} */
+export const getHistory = (connection) => request(urlOf(connection, "history"));
 
 /** @type {(connection: string, retry: boolean) => Promise<StoresResponse>} */
 export const getStores = (connection, retry) => list(connection, "stores", retry);

@@ -7,6 +7,7 @@ import { byId, el } from "./dom.js";
 import { KINDS, decode, total } from "./files.js";
 import { bytes, percent } from "./format.js";
 import { groupOf, groupsOf } from "./groups.js";
+import { historyCard } from "./history-card.js";
 import { showReport } from "./report.js";
 import { showStorage } from "./storage.js";
 import { Table } from "./table.js";
@@ -58,6 +59,7 @@ const COLUMNS = [
  */
 export function fileView({ connection, refresh, addressOf, onChange }) {
   const [report, storage, section] = [byId("report"), byId("storage"), byId("files")];
+  const history = historyCard(byId("history"), connection);
   const [fileList, groupList] = [el("div"), el("div", { hidden: true })];
   section.replaceChildren(fileList, groupList);
   /** @type {Shown | undefined} */
@@ -104,13 +106,24 @@ export function fileView({ connection, refresh, addressOf, onChange }) {
     tab: "files",
     noun: "file",
     whyMissing: "deleted, expired (48 hours after the upload), in the project of another connection, or uploaded",
-    load: (retry) => getFiles(connection, retry),
+    load,
     show,
-    hide: () => [report, storage, section].forEach((part) => (part.hidden = true)),
+    hide,
     missing: () => [...table.linked].filter((name) => !shown?.files.some((file) => file.name === name)),
     restore,
     parameters: () => new URLSearchParams([...link, ...groupParameters(), ...current().parameters()]),
   };
+
+  /** @param {boolean} retry */
+  async function load(retry) {
+    const [response] = await Promise.all([getFiles(connection, retry), history.load()]);
+    return response;
+  }
+
+  function hide() {
+    for (const part of [report, storage, section]) part.hidden = true;
+    history.hide();
+  }
 
   /** Return the table that is shown. */
   function current() {
@@ -138,6 +151,7 @@ export function fileView({ connection, refresh, addressOf, onChange }) {
     section.hidden = false;
     shown = { ...response, files: response.files.map(decode), usage };
     showStorage(storage, shown);
+    history.show(shown);
     render();
   }
 

@@ -312,6 +312,58 @@
  */
 
 /**
+ * What a cleanup or uploads have deleted at a time, of an hour or more.
+ *
+ * @typedef {[at: number, files: number, bytes: number]} Deletion
+ */
+
+/**
+ * The response of the route `history`: rows as `files/usage_history.py` has them.
+ *
+ * @typedef {object} HistoryResponse
+ * @property {number} now
+ * @property {number[][]} samples
+ * @property {Deletion[]} cleanups
+ * @property {Deletion[]} evictions
+ * @property {number | null} full_in_hours - Null if the storage does not fill up.
+ */
+
+/**
+ * The usage of the storage at a time.
+ *
+ * @typedef {object} HistorySample
+ * @property {number} at
+ * @property {number} files
+ * @property {number[]} sizes - In bytes; see `PARTS` in `history.js`.
+ */
+
+/** @typedef {HistorySample & {from: number, to: number, used: number}} Bar - For how long a sample is shown. */
+
+/**
+ * Some days of the history.
+ *
+ * @typedef {object} Period
+ * @property {number} days
+ * @property {number} start
+ * @property {number} end
+ * @property {number} quota
+ * @property {number} peak - The most bytes that a bar has.
+ * @property {Bar[]} bars
+ * @property {Deletion[]} cleanups
+ * @property {Deletion[]} evictions
+ */
+
+/**
+ * One day of the history.
+ *
+ * @typedef {object} Day
+ * @property {number} at
+ * @property {number | null} peak - The most bytes; null if there is no sample of that day.
+ * @property {[files: number, bytes: number]} cleanups
+ * @property {[files: number, bytes: number]} evictions
+ */
+
+/**
  * The outcome of the change of one item.
  *
  * @typedef {object} Result
