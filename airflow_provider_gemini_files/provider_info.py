@@ -41,6 +41,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": _modules(*(f"operators.{name}" for name in ("content", "caches", *_RESOURCES))),
         "sensors": _modules(*(f"sensors.{name}" for name in _RESOURCES)),
         "triggers": _modules(*(f"triggers.{name}" for name in _RESOURCES)),
+        "notifications": [f"{_PACKAGE}.notifications.storage.GeminiStorageAlert"],
         "cli": [f"{_PACKAGE}.cli.get_commands"],
         "bundles": _modules("dags.bundle"),
         "connection-types": [connection_type()],

@@ -16,7 +16,7 @@ MODULES = [
 ] + [
     f"airflow_provider_gemini_files.{name}"
     # Every process of Airflow loads the plugins.
-    for name in ("decorators.content", "retry_policy", "ui.plugin")
+    for name in ("decorators.content", "notifications.storage", "retry_policy", "ui.plugin")
 ]
 SCRIPT = f"""
 import json, sys

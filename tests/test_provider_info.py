@@ -76,6 +76,13 @@ def test_logo_is_that_of_the_site():
     assert ElementTree.parse(ROOT / "docs" / site[0]).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
+def test_named_notifier_exists():
+    [name] = get_provider_info()["notifications"]
+    module, _, name = name.rpartition(".")
+
+    assert callable(getattr(importlib.import_module(module), name))
+
+
 def test_named_decorator_exists():
     [decorator] = get_provider_info()["task-decorators"]
     module, _, name = decorator["class-name"].rpartition(".")

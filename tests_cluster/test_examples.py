@@ -13,7 +13,7 @@ from support import EXAMPLE_DAGS
 HANDBOOK = EXAMPLE_DAGS / "media" / "handbook"
 RUNS = 3
 #: Files of the Dags: the batch's three invoices and its requests, the cached video, and three each of the others.
-FILES = 4 + 1 + 3 + 3 + 3
+FILES = 4 + 1 + 3 + 3 + 3 + 3
 #: Requests to models of cached_video, invoices, mapped, quickstart, handbook and one_task.
 QUESTIONS = 10 + 3 + 3 + 1 + 1 + 1
 

@@ -8,6 +8,8 @@ import logging
 import struct
 import sys
 import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from airflow.sdk import DAG
@@ -15,6 +17,7 @@ from support import EXAMPLE_DAGS, add_runs, seed, sent_to_models
 
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.triggers import base as triggers
+from airflow_provider_gemini_files.usage_history import PREFIX
 
 DAG_IDS = [path.stem for path in EXAMPLE_DAGS.glob("*.py")]
 CLEANUP = "gemini_files_cleanup"
@@ -22,7 +25,9 @@ BATCH = "gemini_files_batch"
 HANDBOOK = "gemini_files_handbook"
 ONE_TASK = "gemini_files_one_task"
 CACHED_VIDEO = "gemini_files_cached_video"
-INVOICES = sorted(path.name for path in (EXAMPLE_DAGS / "media" / "invoices").glob("*.pdf"))
+ALERT = "gemini_files_alert"
+INVOICE_FILES = sorted((EXAMPLE_DAGS / "media" / "invoices").glob("*.pdf"))
+INVOICES = [path.name for path in INVOICE_FILES]
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +103,36 @@ def test_batch_answers_in_the_order_of_the_files_and_leaves_only_its_result_file
     # The service refuses to delete what it has generated.
     [left] = [file for project in emulator.emulator.projects.values() for file in project.files()]
     assert left.source == "GENERATED"
+
+
+def test_alert_posts_to_the_webhook_once_if_the_storage_is_nearly_full(emulator, connect, monkeypatch):
+    from airflow.models.variable import Variable
+
+    connect(host=emulator.base_url, extra={"quota_bytes": sum(path.stat().st_size for path in INVOICE_FILES)})
+    posted: list[dict] = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Webhook) as server:
+        threading.Thread(target=server.serve_forever).start()
+        webhook = {"conn_type": "http", "password": f"http://127.0.0.1:{server.server_port}/secret"}
+        monkeypatch.setenv("AIRFLOW_CONN_STORAGE_WEBHOOK", json.dumps(webhook))
+        for _ in range(2):
+            run = load(ALERT).test()
+            assert run.state == "success"
+        server.shutdown()
+    Variable.delete(f"{PREFIX}gemini_default")
+
+    [body] = posted
+    assert body["text"].startswith("The storage of gemini_default is 100.0 % full: ")
+    assert emulator.usage() == {"files": 0, "bytes": 0}
 
 
 def cached_video(prompts: int) -> DAG:

@@ -1,0 +1,1 @@
+"""Notifiers, in modules named by resource."""
