@@ -31,7 +31,10 @@ _PACKAGE = "airflow_provider_gemini_files"
 _PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "decorators": ("Decorators", ("decorators.content",)),
     "hook": ("The hook", ("hooks.gemini_files",)),
-    "dags": ("Dags, assets and policies", ("dags.cleanup", "dags.bundle", "files.policy", "assets", "retry_policy")),
+    "dags": (
+        "Dags, assets, policies and alerts",
+        ("dags.cleanup", "dags.bundle", "files.policy", "assets", "retry_policy", "notifications.storage"),
+    ),
     "objects": ("Files and runs", ("files.reference", "runs")),
     "exceptions": ("Exceptions", ("exceptions",)),
     "emulator": ("Emulator", ("emulator",)),
@@ -283,7 +286,8 @@ def _own_classes(value: Any) -> list[type]:
 
 
 def _is_task(value: Any) -> bool:
-    return inspect.isclass(value) and hasattr(value, "template_fields")
+    # Notifiers have template fields, too.
+    return inspect.isclass(value) and hasattr(value, "operator_extra_links")
 
 
 def _call(function: Callable[..., Any]) -> str:

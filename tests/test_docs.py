@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from google import genai
-from support import API_KEY, EXAMPLE_DAGS, LOCAL_BUNDLE
+from support import API_KEY, EXAMPLE_DAGS, LOCAL_BUNDLE, seed
 
 from airflow_provider_gemini_files import retry_policy
 from airflow_provider_gemini_files.batches.rows import RowKind
@@ -24,6 +24,7 @@ from airflow_provider_gemini_files.file_search.search import citations_of
 from airflow_provider_gemini_files.file_search.types import document_type_of
 from airflow_provider_gemini_files.files.policy import Reason
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.notifications.storage import GeminiStorageAlert
 from airflow_provider_gemini_files.operators.batches import GeminiBatchGenerateContentOperator
 from airflow_provider_gemini_files.operators.caches import GeminiCreateCacheOperator, GeminiDeleteCacheOperator
 from airflow_provider_gemini_files.operators.file_search import (
@@ -382,6 +383,35 @@ def test_storage_page_explains_each_reason_to_keep_a_file():
     reasons = list(Reason)[list(Reason).index(Reason.KEEP_LIST) :]
 
     assert [reason for reason in reasons if f"| `{reason}` |" not in page] == []
+
+
+def test_alert_of_storage_page_sends_a_mail_with_the_usage(emulator, connect, context, mocker):
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    sent = []
+    mail = mocker.patch.object(SmtpNotifier, "notify", autospec=True)
+    mail.side_effect = lambda notifier, context: sent.append((notifier.subject, notifier.html_content))
+    [snippet] = [text for text in snippets_of("storage.md") if "SmtpNotifier" in text]
+    found: dict[str, Any] = {}
+    exec(compile(snippet, "docs/storage.md", "exec"), found)
+    connect(host=emulator.base_url, extra={"quota_bytes": 1000})
+    seed(emulator.base_url, {"name": "files/a", "size": 950})
+
+    GeminiStorageAlert(notifier=found["mail"])(context)
+
+    [(subject, text)] = sent
+    assert subject == "Gemini storage: 95.0 % full"
+    assert text.startswith("The storage of gemini_default is 95.0 % full: 950 B of 1000 B in 1 files.")
+
+
+def test_storage_page_explains_what_an_alert_takes_and_tells(emulator, context):
+    told = []
+    seed(emulator.base_url, {"name": "files/a", "size": 950})
+    GeminiStorageAlert(notifier=lambda context: told.append(context["gemini_storage"]), at=1e-9)(context)
+    [page] = re.findall(r"## Alerts\n(.*?)\n## ", (ROOT / "docs" / "storage.md").read_text(), re.DOTALL)
+    explained = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))))
+
+    assert explained == {*told[0], *inspect.signature(GeminiStorageAlert).parameters}
 
 
 @pytest.mark.parametrize("option", get_provider_info()["config"]["gemini_files"]["options"])

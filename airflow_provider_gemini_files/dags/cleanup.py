@@ -64,7 +64,7 @@ def build_cleanup_dag(
     :param dry_run: delete nothing, only report.
     :param approve_above: a cleanup of more files than this waits for a person's approval; none does if None.
     :param kwargs: other fields of :class:`~airflow_provider_gemini_files.files.policy.RetentionPolicy`, such as
-        ``keep`` or ``max_deletions``; the rest is passed to the Dag.
+        ``keep`` or ``max_deletions``; the rest is passed to the Dag. ``default_args`` are added to those that it has.
     :raises GeminiInputError: for a value that cannot be used, when the Dag is parsed.
     """
     if isinstance(gemini_conn_ids, str) or not gemini_conn_ids:
@@ -86,7 +86,7 @@ def build_cleanup_dag(
         "tags": ["gemini", "maintenance"],
         "description": "Deletes Gemini files that are no longer needed",
         "doc_md": _DOC.format(connections=", ".join(f"`{conn_id}`" for conn_id in gemini_conn_ids)),
-        "default_args": {"retries": 2, "retry_delay": timedelta(minutes=1)},
+        "default_args": {"retries": 2, "retry_delay": timedelta(minutes=1)} | kwargs.pop("default_args", {}),
     }
     params = _params(policy, dry_run=dry_run) | kwargs.pop("params", {})
     with DAG(dag_id, schedule=schedule, params=params, **{**defaults, **kwargs}) as dag:

@@ -55,6 +55,12 @@ def test_arguments_reach_the_dag_the_policy_and_the_form():
     assert dag.get_task("plan_a").outlets == []
 
 
+def test_default_args_are_added_to_those_of_the_dag():
+    task = build_cleanup_dag(default_args={"retries": 5, "priority_weight": 100}).get_task("cleanup_gemini_default")
+
+    assert (task.retries, task.priority_weight, task.retry_delay) == (5, 100, timedelta(minutes=1))
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
