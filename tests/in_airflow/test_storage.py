@@ -13,7 +13,9 @@ from support import seed, until
 from airflow_provider_gemini_files.deployment import VARIABLE
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
+from airflow_provider_gemini_files.files.usage_history import History
 from airflow_provider_gemini_files.triggers.base import SETTLE_SECONDS
+from airflow_provider_gemini_files.usage_history import PREFIX
 
 pytestmark = pytest.mark.airflow
 
@@ -67,9 +69,23 @@ def test_a_cleanup_deletes_exactly_the_right_files_and_a_second_one_none(
     }
     assert second["deleted"] == {}
     assert last_reported_usage(airflow)["files"] == 4
+    # The callback of the cleanup tells it after the task has ended, and Airflow keeps that it has.
+    until(lambda: history_of(airflow).alerts)
+    history = history_of(airflow)
+    assert variables(airflow)["told_of_storage"].startswith("The storage of gemini_default is ")
+    assert history.cleanups[-1].files >= 2
+    assert history.samples[-1].by_kind is not None
 
     service.clock.advance(10_000)
     assert airflow.wait("owner_running", runs["running"]) == "success"
+
+
+def variables(airflow: LocalAirflow) -> dict[str, str]:
+    return {variable["key"]: variable["value"] for variable in airflow.api("GET", "/variables")["variables"]}
+
+
+def history_of(airflow: LocalAirflow) -> History:
+    return History.parse(variables(airflow).get(f"{PREFIX}gemini_default"))
 
 
 def test_the_first_uploads_create_one_identity_and_their_marks_carry_it(

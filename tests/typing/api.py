@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import assert_type
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Context
 
 from airflow_provider_gemini_files.caches.cache import GeminiCache
 from airflow_provider_gemini_files.content.answer import Answer
@@ -34,6 +34,7 @@ from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 from airflow_provider_gemini_files.hooks.ask import Asked
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.notifications.storage import GeminiStorageAlert
 from airflow_provider_gemini_files.operators.caches import GeminiCreateCacheOperator, GeminiDeleteCacheOperator
 from airflow_provider_gemini_files.operators.content import GeminiCountTokensOperator, GeminiGenerateContentOperator
 from airflow_provider_gemini_files.operators.files import (
@@ -241,6 +242,16 @@ def cleanup_dag() -> None:
 
     build_cleanup_dag("cleanup", None)  # type: ignore[call-arg]
     build_cleanup_dag(max_age=24)  # type: ignore[arg-type]
+
+
+def alert() -> None:
+    def tell(context: Context) -> None: ...
+
+    GeminiStorageAlert(notifier=tell, at=0.9, repeat_every=24, gemini_conn_id="gemini_default")
+    GeminiStorageAlert(notifier=[tell, GeminiStorageAlert(notifier=tell)], repeat_every=timedelta(hours=24))
+
+    GeminiStorageAlert(at=0.9)  # type: ignore[call-arg]
+    GeminiStorageAlert(notifier=1)  # type: ignore[arg-type]
 
 
 def errors(error: GeminiFilesError, full: GeminiStorageFullError, failed: GeminiFileFailedError) -> None:

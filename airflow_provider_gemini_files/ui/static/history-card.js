@@ -101,8 +101,8 @@ function chartOf(period) {
   const top = peak > quota / 4 || !peak ? Math.max(peak, quota) : 1.1 * peak;
   const x = (/** @type {number} */ at) => (WIDTH * (at - start)) / (end - start);
   const y = (/** @type {number} */ size) => HEIGHT * (1 - size / top);
-  const atMost = `at most ${bytes(peak)} (${percent(peak / quota)} of the quota)`;
-  const label = `Storage used in the last ${days} days: ${atMost}. The table below has the numbers of each day.`;
+  const limit = `at most ${bytes(peak)} (${percent(peak / quota)} of the quota)`;
+  const label = `Storage used in the last ${days} days: ${limit}. The table below has the numbers of each day.`;
   const plot = svg(
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label, class: "plot" },

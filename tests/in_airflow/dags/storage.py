@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.exceptions import AirflowFailException
-from airflow.sdk import DAG, dag, task
+from airflow.sdk import DAG, Variable, dag, task
 
 from airflow_provider_gemini_files.dags.cleanup import build_cleanup_dag
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.notifications.storage import GeminiStorageAlert
 from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
 from airflow_provider_gemini_files.sensors.files import GeminiFileStateSensor
 
@@ -49,7 +50,20 @@ def into_a_small_storage():
 
 
 into_a_small_storage()
-build_cleanup_dag("cleanup_default", schedule=None, grace=timedelta(), max_age_finished=timedelta())
+
+
+def keep_message(context):
+    Variable.set("told_of_storage", context["gemini_storage"]["message"])
+
+
+build_cleanup_dag(
+    "cleanup_default",
+    schedule=None,
+    grace=timedelta(),
+    max_age_finished=timedelta(),
+    # Unless the storage is empty.
+    default_args={"on_success_callback": GeminiStorageAlert(at=1e-12, notifier=keep_message)},
+)
 build_cleanup_dag(
     "cleanup_small",
     schedule=timedelta(seconds=10),
