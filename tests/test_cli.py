@@ -113,7 +113,7 @@ def test_cleanup_is_recorded_with_the_usage_before_it(files, cli):
     history = usage_history.of_database.load("gemini_default")
     Variable.delete(key)
 
-    assert history.samples[-1].by_kind == (1000, 2000, 0, 1000)
+    assert history.samples[-1].by_kind == (1000, 2000, 0, 0, 0, 1000)
     assert [(one.files, one.bytes) for one in history.cleanups] == [(2, 2000)]
 
 

@@ -23,7 +23,7 @@ class CleanupReport:
     :param refused: files that the service does not delete, such as the results of a batch.
     :param failed: files whose deletion failed; the next cleanup tries again.
     :param errors: the errors of the first of them.
-    :param owned: the bytes of ``before`` by the kind of their owner: ``{"running", "finished", "shared", "foreign"}``.
+    :param owned: the bytes of ``before`` by the kind of their owner: see :class:`Kind`.
     """
 
     conn_id: str

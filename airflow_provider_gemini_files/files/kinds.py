@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from airflow_provider_gemini_files.files.naming import is_shared
+from airflow_provider_gemini_files.files.naming import deployment_of, is_shared
 from airflow_provider_gemini_files.files.policy import RunState
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.retention import RunKey
@@ -13,28 +13,37 @@ from airflow_provider_gemini_files.files.storage_usage import counted_bytes
 
 
 class Kind(StrEnum):
-    """The kinds of owners, in the order in which they are shown; ``KINDS`` in ``ui/static/files.js`` has the same."""
+    """The kinds of owners, in the order in which they are shown; ``PARTS`` in ``ui/static/history.js`` has the same."""
 
     RUNNING = "running"
     FINISHED = "finished"
     SHARED = "shared"
+    UNKNOWN = "unknown"
+    ELSEWHERE = "elsewhere"
     FOREIGN = "foreign"
+
+
+_KINDS = {
+    RunState.RUNNING: Kind.RUNNING,
+    RunState.FINISHED: Kind.FINISHED,
+    RunState.GONE: Kind.FINISHED,
+    RunState.UNKNOWN: Kind.UNKNOWN,
+}
 
 
 def kind_of(file: GeminiFile, runs: Mapping[RunKey, RunState], deployment: str | None) -> Kind:
     """
     Return the kind of a file's owner.
 
-    :param runs: the states of the runs that own files; a run that is not in it is unknown, and counts as running.
-    :param deployment: identity of this Airflow deployment; files of runs of any other are foreign.
+    :param runs: the states of the runs that own files; a run that is not in it is unknown.
+    :param deployment: identity of this Airflow deployment.
     """
     owner = file.owner
-    if owner is None:
-        return Kind.SHARED if is_shared(file.display_name) else Kind.FOREIGN
-    if owner.deployment != deployment:
+    if owner is None and not is_shared(file.display_name):
         return Kind.FOREIGN
-    has_ended = runs.get(owner.run, RunState.UNKNOWN) in (RunState.FINISHED, RunState.GONE)
-    return Kind.FINISHED if has_ended else Kind.RUNNING
+    if deployment_of(file.display_name) != deployment:
+        return Kind.ELSEWHERE
+    return Kind.SHARED if owner is None else _KINDS[runs.get(owner.run, RunState.UNKNOWN)]
 
 
 def bytes_by_kind(

@@ -21,21 +21,22 @@ def owned(run: str, deployment: str | None = "here", **fields) -> GeminiFile:
 
 @pytest.mark.parametrize(
     ("run", "kind"),
-    [("running", "running"), ("finished", "finished"), ("gone", "finished"), ("unknown", "running")],
+    [("running", "running"), ("finished", "finished"), ("gone", "finished"), ("unknown", "unknown")],
 )
-def test_kind_of_a_run_is_running_unless_it_is_known_to_have_ended(run, kind):
+def test_kind_of_a_file_is_the_state_of_its_run(run, kind):
     assert kind_of(owned(run), RUNS, "here") == kind
 
 
 @pytest.mark.parametrize("deployment", ["elsewhere", None])
-def test_runs_of_another_deployment_are_foreign_even_if_a_run_here_has_the_same_name(deployment):
-    assert kind_of(owned("running", deployment), RUNS, "here") is Kind.FOREIGN
+def test_runs_of_another_deployment_are_elsewhere_even_if_a_run_here_has_the_same_name(deployment):
+    assert kind_of(owned("running", deployment), RUNS, "here") is Kind.ELSEWHERE
 
 
 def test_files_without_a_run_are_shared_or_foreign():
     shared = GeminiFile("files/a", display_name=display_name_for("a", None, shared=True, deployment="here"))
 
     assert kind_of(shared, RUNS, "here") is Kind.SHARED
+    assert kind_of(shared, RUNS, "there") is Kind.ELSEWHERE
     assert kind_of(GeminiFile("files/b"), RUNS, "here") is Kind.FOREIGN
 
 
@@ -47,11 +48,11 @@ def test_bytes_are_counted_by_kind_without_registered_files():
         GeminiFile("files/b", size_bytes=5000, source="REGISTERED"),
     ]
 
-    assert bytes_by_kind(files, RUNS, "here") == {"running": 1, "finished": 320, "shared": 0, "foreign": 0}
+    assert bytes_by_kind(files, RUNS, "here") == dict.fromkeys(Kind, 0) | {"running": 1, "finished": 320}
 
 
 def test_page_has_the_same_kinds_in_the_same_order():
-    script = Path(airflow_provider_gemini_files.__file__).parent / "ui" / "static" / "files.js"
-    [block] = re.findall(r"KINDS = \{(.*?)\}", script.read_text(), re.DOTALL)
+    script = Path(airflow_provider_gemini_files.__file__).parent / "ui" / "static" / "history.js"
+    [block] = re.findall(r"PARTS = \{(.*?)\}", script.read_text(), re.DOTALL)
 
-    assert re.findall(r"(\w+):", block) == list(Kind)
+    assert re.findall(r"(\w+):", block) == [*Kind, "unrecorded"]

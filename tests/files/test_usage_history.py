@@ -16,7 +16,7 @@ HOUR = 3600
 DAY = 24 * HOUR
 #: The beginning of an hour, and of six hours.
 NOW = 1_800_014_400
-OWNED = {Kind.RUNNING: 1, Kind.FINISHED: 20, Kind.SHARED: 300, Kind.FOREIGN: 4000}
+OWNED = dict.fromkeys(Kind, 0) | {Kind.RUNNING: 1, Kind.FINISHED: 20, Kind.SHARED: 300, Kind.FOREIGN: 4000}
 #: More than any storage has.
 LARGE = 10**13
 
@@ -41,7 +41,7 @@ def test_record_is_read_as_it_was_written():
     assert History.parse(text) == history
     assert json.loads(text) == {
         "version": 1,
-        "samples": [[NOW - HOUR, 3, 500], [NOW, 4, 1, 20, 300, 4000]],
+        "samples": [[NOW - HOUR, 3, 500], [NOW, 4, 1, 20, 300, 0, 0, 4000]],
         "cleanups": [[NOW, 2, 30]],
         "evictions": [[NOW, 1, 7]],
         "alerts": {"0.9": NOW},
@@ -161,7 +161,9 @@ def test_thinning_again_changes_nothing_and_loses_no_deletion_of_the_month(all_s
 def test_busiest_month_of_the_largest_storage_fits_with_all_samples():
     ats = range(NOW - 40 * DAY, NOW, HOUR)
     deleted = tuple(Deleted(at, 99_999, 21_474_836_480) for at in ats)
-    owned = tuple(Sample(at, 99_999, 21_474_836_480, (5_368_709_120,) * 4) for at in ats)
+    owned = tuple(
+        Sample(at, 99_999, 21_474_836_480, (7_158_278_826, 7_158_278_826, 7_158_278_828, 0, 0, 0)) for at in ats
+    )
     full = History(owned, deleted, deleted).thinned(NOW)
     text = full.to_json()
 
@@ -174,7 +176,7 @@ def test_busiest_month_of_the_largest_storage_fits_with_all_samples():
 def test_record_is_short_whatever_the_numbers_are():
     many = tuple(Deleted(NOW, 2**61, 2**61) for _ in range(2000))
     history = History(
-        tuple(Sample(NOW, 2**61, 2**61, (2**60,) * 4) for _ in range(2000)), many, many, {"x" * 50_000: 1}
+        tuple(Sample(NOW, 2**61, 2**61, (2**58,) * 6) for _ in range(2000)), many, many, {"x" * 50_000: 1}
     )
     text = history.to_json()
 

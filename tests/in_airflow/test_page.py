@@ -393,10 +393,10 @@ def test_history_is_shown_as_a_chart_and_as_a_table(page: Page, store: Store, th
     assert page.buttons("7 days|30 days") == []
     # The page has recorded its first listing, with the owner of each file.
     [[_, *recorded]] = json.loads(airflow.api("GET", f"/variables/{key}")["value"])["samples"]
-    assert recorded == [3, 0, 3 * gib, 9, 5 << 20]
+    assert recorded == [3, 0, 3 * gib, 9, 0, 0, 5 << 20]
 
     samples = tuple(Sample(now - back * hour, 1, 3 * gib - back * gib // 2) for back in range(5, 0, -1))
-    old = Sample(now - 20 * 24 * hour, 7, 15 * gib, (gib, 4 * gib, 0, 10 * gib))
+    old = Sample(now - 20 * 24 * hour, 7, 15 * gib, (gib, 4 * gib, 0, 0, 0, 10 * gib))
     history = History((old, *samples), (Deleted(now - 5 * hour, 12, 2 * gib),), (Deleted(old.at, 3, gib),))
     airflow.api("PATCH", f"/variables/{key}", json={"key": key, "value": history.to_json()})
     page.open(store.conn_id)

@@ -300,7 +300,7 @@ def test_eviction_is_recorded_with_the_usage_that_it_has_met(emulator, context, 
 
     history = usage_history.of_task.load("gemini_default")
     [sample] = history.samples
-    assert (sample.files, sample.by_kind) == (3, (300, 400, 0, 300))
+    assert (sample.files, sample.by_kind) == (3, (300, 400, 0, 0, 0, 300))
     assert [(one.files, one.bytes) for one in history.evictions] == [(1, 400)]
     assert history.cleanups == ()
 

@@ -12,6 +12,7 @@ from support import FakeClock, counting, seed
 from airflow_provider_gemini_files import deployment, usage_history
 from airflow_provider_gemini_files.assets import storage_asset
 from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.files.kinds import Kind
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
@@ -168,8 +169,8 @@ def test_usage_and_what_was_deleted_are_recorded(context, variables, dry_run):
     [sample] = history.samples
     assert (sample.files, sample.used_bytes) == (3, 3000)
     # The usage before the cleanup, by owner: of a running run, and of runs that have ended.
-    assert sample.by_kind == (1000, 2000, 0, 0)
-    assert report["owned"] == {"running": 1000, "finished": 2000, "shared": 0, "foreign": 0}
+    assert sample.by_kind == (1000, 2000, 0, 0, 0, 0)
+    assert report["owned"] == dict.fromkeys(Kind, 0) | {"running": 1000, "finished": 2000}
     assert [(one.files, one.bytes) for one in history.cleanups] == ([] if dry_run else [(2, 2000)])
 
 

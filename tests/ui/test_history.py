@@ -48,7 +48,7 @@ def told(listing: FileListing | None) -> dict:
 def test_listing_of_the_page_is_a_sample_by_owner(listing, hook):
     history.read_files(hook, time.time(), listing)
 
-    assert told(listing)["samples"] == [[int(listing.at), 2, 0, 70, 5, 0]]
+    assert told(listing)["samples"] == [[int(listing.at), 2, 0, 70, 5, 0, 0, 0]]
 
 
 def test_cleanup_from_the_page_counts_the_files_that_it_has_deleted(listing):

@@ -1,5 +1,5 @@
 // The history of a storage as data: what of it a chart of some days shows.
-import { KINDS, total } from "./files.js";
+import { total } from "./files.js";
 
 /** @import { Bar, Day, Deletion, HistoryResponse, HistorySample, Period, Shown } from "./types.js" */
 
@@ -10,7 +10,15 @@ const LONGEST = 1 / 56;
 const PRESENT = 1 / 168;
 
 /** The parts of a sample: bytes by owner, or all bytes if the owners were not looked up. */
-export const PARTS = { ...KINDS, unknown: "Owner not recorded" };
+export const PARTS = {
+  running: "Active runs",
+  finished: "Finished runs",
+  shared: "Shared by all runs",
+  unknown: "Runs of unknown state",
+  elsewhere: "Other deployments",
+  foreign: "Other tools",
+  unrecorded: "Owner not recorded",
+};
 
 /**
  * Return the period that ends with the present.
@@ -22,7 +30,7 @@ export const PARTS = { ...KINDS, unknown: "Owner not recorded" };
  */
 export function periodOf(history, { usage, files, now }, days) {
   const start = now - days * DAY_SECONDS;
-  const sizes = Object.keys(KINDS).map((kind) => total(files.filter((file) => file.kind === kind)));
+  const sizes = Object.keys(PARTS).map((kind) => total(files.filter((file) => file.kind === kind)));
   const bars = barsOf(history.samples.map(decode), { at: now, files: files.length, sizes }, start);
   const [cleanups = [], evictions = []] = [history.cleanups, history.evictions].map((list) =>
     list.filter(([at]) => at >= start && at <= now),
@@ -69,7 +77,7 @@ function add(sums, [, files, size]) {
  * @returns {HistorySample}
  */
 function decode([at = 0, files = 0, ...sizes]) {
-  return { at, files, sizes: sizes.length > 1 ? sizes : [0, 0, 0, 0, ...sizes] };
+  return { at, files, sizes: sizes.length > 1 ? sizes : [0, 0, 0, 0, 0, 0, ...sizes] };
 }
 
 /**
