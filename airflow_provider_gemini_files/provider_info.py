@@ -74,6 +74,15 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "/data/landing,/data/archive",
                         "default": "",
                     },
+                    "prices_file": {
+                        "description": "JSON file with the prices of models, from which the page and the command line "
+                        "compute what calls have cost. It is read by the API server and the command line. If empty, "
+                        "they tell tokens only.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/etc/airflow/gemini_prices.json",
+                        "default": "",
+                    },
                 },
             }
         },

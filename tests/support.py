@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -181,6 +182,25 @@ def add_runs(*states: str) -> str:
             run = DagRun(dag_id=dag_id, run_id=state, run_type=DagRunType.MANUAL, run_after=now, state=state)
             session.add(run)
     return dag_id
+
+
+def add_xcom(
+    dag_id: str, value: Any, *, key: str = "response", task_id: str = "ask", at: datetime, state: str = "success",
+    map_index: int = -1,
+) -> None:
+    """Add an entry of a new task instance, of the run "success" that :func:`add_runs` adds, to Airflow's database."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import insert, update
+
+    place = {"dag_id": dag_id, "run_id": "success", "task_id": task_id, "map_index": map_index}
+    with create_session() as session:
+        session.execute(insert(TaskInstance).values(**place, state=state, pool="default_pool", max_tries=0))
+        # As tasks push it.
+        XComModel.set(key, value, **place, serialize=False, session=session)
+        written = [getattr(XComModel, name) == value for name, value in place.items()]
+        session.execute(update(XComModel).where(*written).values(timestamp=at))
 
 
 def counting(runs: dict[str, str]) -> Callable[..., int]:

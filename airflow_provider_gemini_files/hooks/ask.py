@@ -89,9 +89,10 @@ class Asked:
     Both can be stored in any database: see :func:`~airflow_provider_gemini_files.common.redaction.storable`.
 
     :param value: the text, or the JSON value if a schema was given; an empty text if there are only media.
-    :param response: ``{"files", "shown", "model_version", "finish_reason", "usage"}``, ``sources`` if the model
-        searched, and ``citations`` if it found documents of file search stores; ``usage`` includes the tokens of a
-        repair, ``shown`` says of each file what it is: ``{"name", "display_name", "uploaded_from"}``; the name of
+    :param response: ``{"files", "shown", "conn_id", "model", "model_version", "finish_reason", "calls", "usage"}``,
+        ``sources`` if the model searched, and ``citations`` if it found documents of file search stores; ``usage`` is
+        that of all ``calls``, of which a repair is the second; ``model`` was asked, and ``model_version`` has answered;
+        ``shown`` says of each file what it is: ``{"name", "display_name", "uploaded_from"}``; the name of
         a source that was shown without a file is None. Of a request that uses a cache, ``cached_content`` is its name,
         and its files are in ``files`` and ``shown``.
     :param media: images, audio and other files of the answer.
@@ -293,8 +294,11 @@ class Ask:
         response["shown"] = described + self._sources.described()
         if cache:
             response["cached_content"] = cache.name
+        response["conn_id"] = self._service.conn_id
+        response["model"] = self._request.model or self._service.connection.model
         response["model_version"] = answer.model_version
         response["finish_reason"] = answer.finish_reason
+        response["calls"] = response.get("calls", 0) + 1
         response["usage"] = sum_of(response["usage"], answer.usage) if "usage" in response else answer.usage
         if answer.sources:
             response["sources"] = unique_sources([*response.get("sources", []), *answer.sources])

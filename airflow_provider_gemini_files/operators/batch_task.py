@@ -336,6 +336,7 @@ class BatchTask:
         first = jobs[0]
         return {
             **_account(first),
+            "conn_id": self._task.gemini_conn_id,
             "end_time": jobs[-1].end_time,
             "model": first.model or self._run.model,
             "counts": {"total": tally.total, **tally.counts},

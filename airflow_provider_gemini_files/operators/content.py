@@ -7,7 +7,7 @@ import mimetypes
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink
+from airflow.providers.common.compat.sdk import Asset, BaseOperatorLink
 
 from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.common.failures import combined
@@ -140,10 +140,11 @@ class GeminiGenerateContentOperator(ModelOperator):
     """
     Show a model files and texts, and return its answer: the text; or the value, if a schema is given; or the URI.
 
-    XCom ``response`` holds ``{"model_version", "finish_reason", "usage", "files"}``, also if the answer cannot be used
-    and the task fails; ``usage`` counts tokens, including those of a repair. With ``output_path`` it also has
-    ``output`` (the URI) and ``head`` (the first 200 characters), with tools that search ``sources``, and with
-    ``file_search`` ``citations``. See ``docs/content.md``.
+    XCom ``response`` holds ``{"conn_id", "model", "model_version", "finish_reason", "calls", "usage", "files"}``, also if
+    the answer cannot be used and the task fails; ``usage`` counts the tokens of all calls, of which a repair is the
+    second. With ``output_path`` it also has ``output`` (the URI) and ``head`` (the first 200 characters), with tools
+    that search ``sources``, and with ``file_search`` ``citations``. The events of the assets among the task's outlets
+    have ``{"gemini": {"model_version", "usage"}}`` in their extra. See ``docs/content.md``.
 
     :param prompt: the prompt; it follows the files (templated).
     :param files: a file in any form (name, id, URI, metadata dict), or a list of them, each ACTIVE; or parts, which
@@ -266,6 +267,7 @@ class GeminiGenerateContentOperator(ModelOperator):
             else:
                 answer = output.uri
                 ti.xcom_push("response", asked.response | self._written(asked, output))
+        self._tell_assets(context, asked)
         if not self.with_source:
             return answer
         return {"answer": answer, "files": asked.response["shown"], "map_index": ti.map_index}
@@ -277,6 +279,13 @@ class GeminiGenerateContentOperator(ModelOperator):
             return None
         find_upload = UploadedMetadata(context).of if self.reupload_expired else None
         return self.hook.cached_request(request, recipe, find_upload, recreate=self.recreate_cache)
+
+    def _tell_assets(self, context: Context, asked: Asked) -> None:
+        """Put what the answer has cost into the events of the task's assets."""
+        for outlet in self.outlets:
+            if isinstance(outlet, Asset):
+                told = {name: asked.response[name] for name in ("model_version", "usage")}
+                context["outlet_events"][outlet].extra["gemini"] = told
 
     def _written(self, asked: Asked, output: Output) -> dict[str, Any]:
         """Write an answer, and return what XCom ``response`` says about it."""

@@ -47,8 +47,11 @@ class TestAccount:
         assert asked.response == {
             "files": [file.name],
             "shown": [{"name": file.name, "display_name": "note.txt", "uploaded_from": str(text_file)}],
+            "conn_id": "gemini_default",
+            "model": "gemini-3.8-pro",
             "model_version": "gemini-3.8-pro",
             "finish_reason": "STOP",
+            "calls": 1,
         }
         assert usage["total"] == usage["prompt"] + usage["answer"] > 0
 

@@ -159,6 +159,7 @@ class TestRequests:
         assert manifest == {
             "jobs": [{key: manifest[key] for key in ("name", "state", "create_time", "end_time", "result_file")}],
             "name": job["name"],
+            "conn_id": "gemini_default",
             "state": "SUCCEEDED",
             "model": "models/gemini-3.8-pro",
             "counts": {"total": 3, "success": 3, "error": 0, "invalid": 0, "blocked": 0, "cut": 0, "missing": 0},

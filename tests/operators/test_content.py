@@ -45,8 +45,11 @@ def test_answer_is_returned_and_its_account_pushed(emulator, hook, context, ti, 
     assert text.endswith("I was asked: what?")
     usage = ti.pushed["response"].pop("usage")
     assert ti.pushed["response"] == {
+        "conn_id": "gemini_default",
+        "model": "gemini-3.8-pro",
         "model_version": "gemini-3.8-pro",
         "finish_reason": "STOP",
+        "calls": 1,
         "files": [file.name],
         "shown": [{"name": file.name, "display_name": "note.txt", "uploaded_from": None}],
     }

@@ -1,0 +1,77 @@
+"""Reads what was spent from Airflow's database, which only the API server and the command line can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_gemini_files.costs.prices import Prices, read_prices
+from airflow_provider_gemini_files.costs.spent import BATCH_KEY, RESPONSE_KEY, Entry, Spending
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+
+#: XCom entries that are read at most, the newest first.
+MAX_ENTRIES = 20_000
+#: Entries that are in memory at the same time; some have long lists of citations.
+_PAGE = 500
+
+
+def read_spending(first_day: date) -> Spending:
+    """
+    Return what was spent since a day in UTC.
+
+    What earlier attempts of a task have recorded is not there: Airflow deletes it when the next attempt begins.
+    """
+    spending = Spending()
+    for number, entry in enumerate(_entries(datetime.combine(first_day, time(), UTC)), 1):
+        if number > MAX_ENTRIES:
+            spending.missing_before = entry.at
+        else:
+            spending.add(entry)
+    return spending
+
+
+def configured_prices() -> Prices | None:
+    """
+    Return the prices of ``[gemini_files] prices_file``; None if there is no such file in the configuration.
+
+    :raises GeminiInputError: if the file cannot be read, or its content cannot be used.
+    """
+    path: str = (conf.get("gemini_files", "prices_file", fallback="") or "").strip()
+    if not path:
+        return None
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise GeminiInputError(
+            f"[gemini_files] prices_file: {path} cannot be read ({error.strerror or type(error).__name__})."
+        ) from error
+    return read_prices(text, path)
+
+
+def _entries(since: datetime) -> Iterator[Entry]:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import and_, select
+
+    same_task_instance: Any = and_(
+        TaskInstance.dag_id == XComModel.dag_id,
+        TaskInstance.run_id == XComModel.run_id,
+        TaskInstance.task_id == XComModel.task_id,
+        TaskInstance.map_index == XComModel.map_index,
+    )
+    columns = (XComModel.key, XComModel.value, XComModel.timestamp, XComModel.dag_id, XComModel.task_id)
+    statement = (
+        select(*columns, TaskInstance.state)
+        .outerjoin(TaskInstance, same_task_instance)
+        .where(XComModel.key.in_([RESPONSE_KEY, BATCH_KEY]), XComModel.timestamp >= since)
+        .order_by(XComModel.timestamp.desc())
+        .limit(MAX_ENTRIES + 1)
+    )
+    with create_session() as session:
+        for key, value, at, dag_id, task_id, state in session.execute(statement, execution_options={"yield_per": _PAGE}):
+            yield Entry(key, value, at, dag_id, task_id, state)

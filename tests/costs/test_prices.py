@@ -1,0 +1,104 @@
+"""Price lists, and what calls cost by them."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+
+from airflow_provider_gemini_files.costs.prices import ModelPrice, Prices, read_prices
+from airflow_provider_gemini_files.costs.spent import Tokens
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+
+FLASH = {"input": 0.3, "output": 2.5, "cached_input": 0.03, "batch_share": 0.5}
+LIST: dict[str, Any] = {
+    "currency": "USD",
+    "valid_from": "2026-11-01",
+    "source": "the price page",
+    "models": {"gemini-3.8-flash": FLASH},
+}
+MILLION = 1_000_000
+
+
+def read(given: Any) -> Prices:
+    return read_prices(json.dumps(given), "/prices.json")
+
+
+def test_call_costs_by_fresh_cached_and_received_tokens():
+    price = ModelPrice(**FLASH)
+    tokens = Tokens(calls=1, prompt=3 * MILLION, tools=MILLION, cached=2 * MILLION, answer=MILLION, thoughts=MILLION)
+
+    assert price.cost_of(tokens, is_batch=False) == pytest.approx(2 * 0.3 + 2 * 0.03 + 2 * 2.5)
+    # Only what comes from a cache costs the same in a batch.
+    assert price.cost_of(tokens, is_batch=True) == pytest.approx((2 * 0.3 + 2 * 2.5) / 2 + 2 * 0.03)
+
+
+def test_price_that_is_missing_is_not_guessed():
+    price = ModelPrice(input=1, output=2)
+
+    assert price.cost_of(Tokens(prompt=MILLION), is_batch=False) == 1
+    assert price.cost_of(Tokens(prompt=MILLION, cached=1), is_batch=False) is None
+    assert price.cost_of(Tokens(prompt=MILLION), is_batch=True) is None
+
+
+def test_more_cached_tokens_than_sent_ones_give_no_credit():
+    assert ModelPrice(**FLASH).cost_of(Tokens(cached=MILLION), is_batch=False) == pytest.approx(0.03)
+
+
+def test_list_of_the_day_applies():
+    prices = read([LIST, {**LIST, "valid_from": "2026-12-01", "source": None}])
+
+    assert prices.of_day(date(2026, 10, 31)) is None
+    found = [prices.of_day(day) for day in (date(2026, 11, 1), date(2026, 11, 30), date(2026, 12, 1))]
+    assert [one and one.source for one in found] == ["the price page", "the price page", None]
+    assert found[0] and found[0].to_dict() == {
+        "currency": "USD",
+        "valid_from": "2026-11-01",
+        "source": "the price page",
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "input_price"),
+    [("gemini-3.8-flash", 3), ("gemini-3.8-flash-001", 2), ("gemini-3.8-pro", 1), ("other", None)],
+)
+def test_longest_name_that_fits_applies(model, input_price):
+    names = {"gemini-*": 1, "gemini-3.8-flash*": 2, "gemini-3.8-flash": 3}
+    prices = read({**LIST, "models": {name: {"input": price, "output": 1} for name, price in names.items()}})
+    listed = prices.of_day(date(2026, 11, 1))
+
+    assert listed
+    price = listed.price_of(model)
+    assert (price and price.input) == input_price
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("{", "The prices in /prices.json are no valid JSON: "),
+        ("[]", "must be an object with the prices, or an array of such objects"),
+        ("[5]", "must be an object with the prices, or an array of such objects"),
+        ({**LIST, "valid_from": "soon"}, "The prices in /prices.json: valid_from must be a day like 2026-11-01; got 'soon'"),
+        ({**LIST, "valid_from": 20261101}, "valid_from must be a day like 2026-11-01; got 20261101"),
+        ({**LIST, "currency": 5}, "currency must be a text; got 5"),
+        ({**LIST, "per": 1000}, "per is unknown; there are currency, valid_from, source, models"),
+        ({**LIST, "models": []}, "models must be an object of models and their prices"),
+        ({**LIST, "models": {"a": 5}}, "models.a: must be an object with input and output; got 5"),
+        ({**LIST, "models": {"a": {**FLASH, "input": "0.3"}}}, "models.a: input must be a number, at least 0; got '0.3'"),
+        ({**LIST, "models": {"a": {**FLASH, "output": True}}}, "models.a: output must be a number, at least 0; got True"),
+        ({**LIST, "models": {"a": {**FLASH, "output": -1}}}, "models.a: output must be a number, at least 0; got -1"),
+        ({**LIST, "models": {"a": {**FLASH, "batch_share": 50}}}, "models.a: batch_share must be a number from 0 to 1"),
+        ({**LIST, "models": {"a": {"input": 1}}}, "models.a: output must be a number, at least 0"),
+        ([LIST, {**LIST, "valid_from": "2026-12-01", "currency": "EUR"}], "must be in one currency; got EUR, USD"),
+        ([LIST, LIST], "two lists with the same valid_from"),
+    ],
+)  # fmt: skip
+def test_error_names_the_file_and_the_field(given, message):
+    text = given if isinstance(given, str) else json.dumps(given)
+
+    with pytest.raises(GeminiInputError) as caught:
+        read_prices(text, "/prices.json")
+    assert message in str(caught.value)
+    assert "/prices.json" in str(caught.value)

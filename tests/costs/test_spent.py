@@ -1,0 +1,121 @@
+"""Which XCom entries count as spent, and for what."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from airflow_provider_gemini_files.content.tokens import usage_of
+from airflow_provider_gemini_files.costs.spent import Entry, Spending, Tokens, What
+
+AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
+USAGE = usage_of(
+    {"promptTokenCount": 100, "candidatesTokenCount": 20, "thoughtsTokenCount": 7, "cachedContentTokenCount": 60,
+     "toolUsePromptTokenCount": 5}
+)  # fmt: skip
+RESPONSE = {
+    "conn_id": "gemini_default",
+    "model": "gemini-latest",
+    "model_version": "gemini-3.8-pro",
+    "finish_reason": "STOP",
+    "calls": 2,
+    "usage": USAGE,
+}
+BATCH = {
+    "name": "batches/a",
+    "conn_id": "gemini_default",
+    "model": "models/gemini-2.5-flash",
+    "counts": {"total": 9, "success": 4, "error": 1, "invalid": 1, "blocked": 1, "cut": 1, "missing": 1},
+    "usage": USAGE,
+}
+
+
+def entry(value: Any, key: str = "response", at: datetime = AT, state: str | None = "success") -> Entry:
+    return Entry(key, value, at, "films", "ask", state)
+
+
+def spent(*entries: Entry) -> list[tuple[What, Tokens]]:
+    spending = Spending()
+    for one in entries:
+        spending.add(one)
+    return list(spending)
+
+
+def test_answer_of_a_task_counts_its_calls_and_tokens():
+    [(what, tokens)] = spent(entry(RESPONSE))
+
+    assert what == What(date(2026, 11, 30), "films", "ask", "gemini-3.8-pro", "gemini_default", False, False)
+    assert tokens == Tokens(calls=2, prompt=100, tools=5, cached=60, answer=20, thoughts=7)
+    assert (tokens.input, tokens.output) == (105, 27)
+
+
+def test_batch_counts_the_rows_that_were_answered():
+    [(what, tokens)] = spent(entry(BATCH, "batch"))
+
+    assert (what.model, what.is_batch, tokens.calls) == ("gemini-2.5-flash", True, 7)
+
+
+def test_entries_about_the_same_are_added():
+    [(_, tokens)] = spent(entry(RESPONSE), entry(RESPONSE, at=AT + timedelta(hours=11)))
+
+    assert tokens == Tokens(calls=4, prompt=200, tools=10, cached=120, answer=40, thoughts=14)
+
+
+def test_day_is_in_utc():
+    tokyo = datetime(2026, 12, 1, 8, tzinfo=timezone(timedelta(hours=9)))
+    [(what, _)] = spent(entry(RESPONSE, at=tokyo))
+
+    assert what.day == date(2026, 11, 30)
+
+
+@pytest.mark.parametrize(
+    ("state", "has_failed"),
+    [("success", False), ("failed", True), ("up_for_retry", True), ("running", False), (None, False)],
+)
+def test_task_that_failed_has_still_paid(state, has_failed):
+    [(what, _)] = spent(entry(RESPONSE, state=state))
+
+    assert what.has_failed is has_failed
+
+
+def test_model_that_was_asked_stands_in_for_one_that_the_service_does_not_name():
+    [(what, _)] = spent(entry({**RESPONSE, "model_version": None}))
+    assert what.model == "gemini-latest"
+    [(what, tokens)] = spent(entry({"usage": USAGE}))
+    assert (what.model, what.conn_id, tokens.calls) == ("unknown", None, 1)
+
+
+def test_entry_of_object_storage_is_unreadable():
+    spending = Spending()
+    for value in ("s3://xcom/films/run/ask/response.json", json.dumps("file:///xcom/response.json")):
+        spending.add(entry(value))
+
+    assert spending.unreadable == 2
+    assert list(spending) == []
+
+
+def test_entry_that_is_stored_as_a_text_is_read():
+    assert spent(entry(json.dumps(RESPONSE))) == spent(entry(RESPONSE))
+
+
+@pytest.mark.parametrize("key", ["response", "batch"])
+@pytest.mark.parametrize(
+    "value",
+    [None, "done", 5, [RESPONSE], {}, {"usage": None}, {"usage": {"cpu": 3}, "counts": {"success": 1}},
+     {"usage": USAGE, "counts": {"success": "1"}, "calls": -1}, {"usage": [1], "counts": [1]}],
+)  # fmt: skip
+def test_entry_of_other_tasks_counts_for_nothing(key, value):
+    spending = Spending()
+    spending.add(entry(value, key))
+
+    assert list(spending) == []
+    assert spending.unreadable == 0
+
+
+def test_count_that_is_no_number_is_none():
+    [(_, tokens)] = spent(entry({**RESPONSE, "usage": {**USAGE, "prompt": "many", "cached": -4, "thoughts": None}}))
+
+    assert (tokens.prompt, tokens.cached, tokens.thoughts) == (0, 0, 0)

@@ -1,0 +1,100 @@
+"""What was spent, in Airflow's database."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from support import add_runs, add_xcom
+
+from airflow_provider_gemini_files import spending
+from airflow_provider_gemini_files.costs.spent import Tokens
+from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.spending import configured_prices, read_spending
+
+RESPONSE = {"conn_id": "a", "model": "flash", "usage": {"prompt": 10, "answer": 3}}
+BATCH = {**RESPONSE, "counts": {"success": 4}}
+#: No other test writes entries of these days.
+DAY = date(2125, 3, 7)
+AT = datetime(2125, 3, 7, tzinfo=UTC)
+
+pytestmark = pytest.mark.usefixtures("airflow_db")
+
+
+@pytest.fixture
+def dag_id(monkeypatch):
+    """Return the id of a Dag with a run, whose entries are deleted after the test."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    dag_id = add_runs("success")
+    yield dag_id
+    with create_session() as session:
+        session.execute(delete(DagRun).where(DagRun.dag_id == dag_id))
+
+
+def test_entries_of_answers_and_batches_are_read_with_the_state_of_their_task(dag_id):
+    add_xcom(dag_id, RESPONSE, at=AT)
+    add_xcom(dag_id, BATCH, key="batch", task_id="rows", at=AT, state="failed")
+    add_xcom(dag_id, {"usage": RESPONSE["usage"]}, key="return_value", task_id="other", at=AT)
+
+    found = {(what.dag_id, what.task_id, what.is_batch, what.has_failed): told for what, told in read_spending(DAY)}
+
+    assert found == {
+        (dag_id, "ask", False, False): Tokens(calls=1, prompt=10, answer=3),
+        (dag_id, "rows", True, True): Tokens(calls=4, prompt=10, answer=3),
+    }
+
+
+def test_mapped_task_instances_are_added(dag_id):
+    for map_index in range(3):
+        add_xcom(dag_id, RESPONSE, at=AT, map_index=map_index, state="failed" if map_index else "success")
+
+    assert {what.has_failed: told.calls for what, told in read_spending(DAY)} == {False: 1, True: 2}
+
+
+def test_entries_of_earlier_days_are_not_read(dag_id):
+    add_xcom(dag_id, RESPONSE, at=AT - timedelta(seconds=1), task_id="yesterday")
+    add_xcom(dag_id, RESPONSE, at=AT, task_id="today")
+
+    assert [what.task_id for what, _ in read_spending(DAY)] == ["today"]
+
+
+def test_only_the_newest_entries_are_read_if_there_are_too_many(dag_id, monkeypatch):
+    for hour in range(5):
+        add_xcom(dag_id, RESPONSE, at=AT + timedelta(hours=hour), map_index=hour)
+    assert read_spending(DAY).missing_before is None
+
+    monkeypatch.setattr(spending, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(spending, "_PAGE", 2)
+    found = read_spending(DAY)
+
+    [(_, tokens)] = found
+    assert tokens.calls == 3
+    assert found.missing_before == AT + timedelta(hours=1)
+
+
+def test_entry_in_an_object_storage_is_unreadable(dag_id):
+    add_xcom(dag_id, "s3://bucket/xcom/response.json", at=AT)
+    found = read_spending(DAY)
+
+    assert found.unreadable == 1
+    assert list(found) == []
+
+
+def test_prices_are_read_from_the_configured_file(tmp_path, monkeypatch):
+    assert configured_prices() is None
+    path = tmp_path / "prices.json"
+    monkeypatch.setenv("AIRFLOW__GEMINI_FILES__PRICES_FILE", str(path))
+    with pytest.raises(GeminiInputError, match=rf"\[gemini_files\] prices_file: {path} cannot be read \(No such file"):
+        configured_prices()
+
+    path.write_text(json.dumps({"currency": "USD", "valid_from": "2026-11-01", "models": {}}))
+    prices = configured_prices()
+    assert prices
+    assert prices.currency == "USD"
+    path.write_bytes(b"\xff")
+    with pytest.raises(GeminiInputError, match="no valid JSON"):
+        configured_prices()
