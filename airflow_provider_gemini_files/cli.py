@@ -19,10 +19,10 @@ def get_commands() -> list[Any]:
 
     # It has no types.
     Arg: Any = cli_config.Arg
+    output = (ARG_OUTPUT, ARG_VERBOSE)
     common = (
         Arg(("--conn-id",), default="gemini_default", help="connection of type gemini (default: gemini_default)"),
-        ARG_OUTPUT,
-        ARG_VERBOSE,
+        *output,
     )
     policy = (
         Arg(("--max-age-hours",), type=float, default=24.0, help="delete files older than this (default: 24)"),
@@ -45,10 +45,19 @@ def get_commands() -> list[Any]:
         Arg(("--dry-run",), action="store_true", help="delete nothing, only report"),
         Arg(("-y", "--yes"), action="store_true", help="delete without asking"),
     )
+    costs = (
+        Arg(("--conn-id",), default=None, help="count only the calls of this connection (default: those of all)"),
+        Arg(("--days",), type=int, default=7, help="how many days, with today, in UTC (default: 7)"),
+        Arg(
+            ("--by",), choices=("dag", "task", "model", "day"), default="dag", help="what is grouped by (default: dag)"
+        ),
+        *output,
+    )
     shapes = (
         ("usage", "Show how much of the storage is used", common),
         ("list", "List the files, and what a cleanup would do with each", (*common, *policy)),
         ("cleanup", "Delete the files that are no longer needed", (*common, *policy, *cleanup)),
+        ("costs", "Show how many tokens the calls of tasks have spent, and what they have cost", costs),
     )
     return [
         GroupCommand(

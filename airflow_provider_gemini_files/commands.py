@@ -16,7 +16,8 @@ from rich.markup import escape
 from airflow_provider_gemini_files import usage_history
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
-from airflow_provider_gemini_files.exceptions import GeminiFilesError
+from airflow_provider_gemini_files.costs.report import By, CostReport, Sum
+from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.file_search.resources import FileSearchStore
 from airflow_provider_gemini_files.files.cleanup_report import CleanupReport
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
@@ -24,6 +25,10 @@ from airflow_provider_gemini_files.files.retention import Decision
 from airflow_provider_gemini_files.files.usage_history import Deleted, Sample
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.runs import database_lookup
+from airflow_provider_gemini_files.spending import read_report
+
+#: A year; what Airflow keeps of runs is cleaned up long before in most deployments.
+_MAX_DAYS = 366
 
 Command = Callable[[Any], None]
 #: Airflow's own marker of a process that may read connections and variables from the database.
@@ -91,6 +96,21 @@ def cleanup_command(args: Any) -> None:
         _print(line)
 
 
+@_command
+def costs_command(args: Any) -> None:
+    """Show what calls to models have spent."""
+    if not 1 <= args.days <= _MAX_DAYS:
+        raise GeminiInputError(f"--days must be a whole number from 1 to {_MAX_DAYS}; got {args.days}.")
+    report = read_report(args.days, By(args.by), args.conn_id)
+    if not report.groups and args.output == "table":
+        _print("No calls.")
+    else:
+        _print_as(args, [report.to_dict()], lambda: _cost_rows(report))
+    if args.output == "table":
+        for note in report.notes():
+            _print(note)
+
+
 def _stores(hook: GeminiFilesHook) -> list[FileSearchStore] | None:
     """Return the file search stores; None if they cannot be listed, such as behind a gateway without them."""
     try:
@@ -124,6 +144,34 @@ def _summary(report: CleanupReport) -> dict[str, str]:
         "failed": str(report.failed),
         "storage": str(report.after),
     }
+
+
+def _cost_rows(report: CostReport) -> list[dict[str, str]]:
+    """Return a row for each group, and the total."""
+    rows = [names | _cost_cells(one, report.currency) for names, one in report.groups]
+    for first, *others in [list(names) for names, _ in report.groups[:1]]:
+        rows.append({first: "total"} | dict.fromkeys(others, "") | _cost_cells(report.total, report.currency))
+    return rows
+
+
+def _cost_cells(one: Sum, currency: str | None) -> dict[str, str]:
+    cells = {
+        "calls": f"{one.tokens.calls:,}",
+        "tokens in": f"{one.tokens.input:,}",
+        "from caches": f"{one.cached_share:.1%}",
+        "tokens out": f"{one.tokens.output:,}",
+        "of thoughts": f"{one.tokens.thoughts:,}",
+        "in batches": f"{one.batch_share:.1%}",
+        "failed, but paid": f"{one.failed:,}",
+    }
+    return cells | {"cost": _money(one, currency)} if currency else cells
+
+
+def _money(one: Sum, currency: str) -> str:
+    if one.cost is None:
+        return "no price"
+    amount = f"{one.cost:,.2f}" if one.cost >= 1 else f"{one.cost:.4f}"
+    return f"{'at least ' if one.unpriced else ''}{amount} {currency}"
 
 
 def _counts(by_state: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_gemini_files.costs.prices import Prices, read_prices
+from airflow_provider_gemini_files.costs.report import By, CostReport, first_day_of, report_of
 from airflow_provider_gemini_files.costs.spent import BATCH_KEY, RESPONSE_KEY, Entry, Spending
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
@@ -32,6 +33,22 @@ def read_spending(first_day: date) -> Spending:
         else:
             spending.add(entry)
     return spending
+
+
+def read_report(days: int, by: By, conn_id: str | None = None) -> CostReport:
+    """
+    Return what was spent on the last days, of which today is one.
+
+    :param conn_id: of the connection whose calls are counted; None: those of all.
+    :raises GeminiInputError: for prices that cannot be used.
+    """
+    prices, today = configured_prices(), today_in_utc()
+    return report_of(read_spending(first_day_of(days, today)), by, days, today, conn_id, prices)
+
+
+def today_in_utc() -> date:
+    """Return the day that it is in UTC."""
+    return datetime.now(UTC).date()
 
 
 def configured_prices() -> Prices | None:
@@ -73,5 +90,7 @@ def _entries(since: datetime) -> Iterator[Entry]:
         .limit(MAX_ENTRIES + 1)
     )
     with create_session() as session:
-        for key, value, at, dag_id, task_id, state in session.execute(statement, execution_options={"yield_per": _PAGE}):
+        for key, value, at, dag_id, task_id, state in session.execute(
+            statement, execution_options={"yield_per": _PAGE}
+        ):
             yield Entry(key, value, at, dag_id, task_id, state)

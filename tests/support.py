@@ -185,7 +185,13 @@ def add_runs(*states: str) -> str:
 
 
 def add_xcom(
-    dag_id: str, value: Any, *, key: str = "response", task_id: str = "ask", at: datetime, state: str = "success",
+    dag_id: str,
+    value: Any,
+    *,
+    key: str = "response",
+    task_id: str = "ask",
+    at: datetime,
+    state: str = "success",
     map_index: int = -1,
 ) -> None:
     """Add an entry of a new task instance, of the run "success" that :func:`add_runs` adds, to Airflow's database."""

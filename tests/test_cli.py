@@ -6,9 +6,10 @@ import io
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
-from support import API_KEY, add_runs, seed
+from support import API_KEY, add_runs, add_xcom, seed
 
 from airflow_provider_gemini_files import usage_history
 from airflow_provider_gemini_files.cli import main
@@ -117,9 +118,61 @@ def test_cleanup_is_recorded_with_the_usage_before_it(files, cli):
     assert [(one.files, one.bytes) for one in history.cleanups] == [(2, 2000)]
 
 
+@pytest.fixture
+def spent(airflow_db, tmp_path, monkeypatch):
+    """Put two answers into Airflow's database, of which one has a price; return the ids of their connection and Dag."""
+    models = {"gemini-3.8-flash*": {"input": 1, "output": 10}}
+    prices = tmp_path / "prices.json"
+    prices.write_text(json.dumps({"currency": "USD", "valid_from": "2020-01-01", "source": "us", "models": models}))
+    monkeypatch.setenv("AIRFLOW__GEMINI_FILES__PRICES_FILE", str(prices))
+    dag_id, now = add_runs("success"), datetime.now(UTC)
+    conn_id = f"of-{dag_id}"
+    for task_id, model, state in (("ask", "gemini-3.8-flash-001", "success"), ("check", "other", "failed")):
+        usage = {"prompt": 1_000_000, "answer": 100_000, "thoughts": 50_000}
+        value = {"conn_id": conn_id, "model_version": model, "usage": usage}
+        add_xcom(dag_id, value, task_id=task_id, at=now, state=state)
+    return conn_id, dag_id
+
+
+def test_costs_by_task_with_a_total_and_what_is_missing(spent, cli):
+    conn_id, dag_id = spent
+    [told] = json.loads(cli(f"costs --conn-id {conn_id} --by task -o json"))
+
+    assert [(one["dag_id"], one["task_id"], one["cost"]) for one in told["groups"]] == [
+        (dag_id, "ask", 2.5),
+        (dag_id, "check", None),
+    ]
+    assert told["total"]["cost"] == 2.5
+    assert (told["total"]["failed_calls"], told["total"]["unpriced_calls"]) == (1, 1)
+    assert told["unpriced_models"] == ["other"]
+    assert told["prices"] == [{"currency": "USD", "valid_from": "2020-01-01", "source": "us"}]
+    rows = [line.split() for line in cli(f"costs --conn-id {conn_id} --by model -o plain").splitlines()]
+    assert rows[-1][:2] == ["total", "2"]
+    assert "noprice" in "".join(rows[-2])
+    assert "atleast2.50USD" in "".join(rows[-1])
+
+
+def test_costs_table_ends_with_how_to_read_it(spent, cli):
+    conn_id, dag_id = spent
+    shown = cli(f"costs --conn-id {conn_id} --days 1")
+
+    assert dag_id in shown
+    assert "Prices in USD, valid from 2020-01-01 on, from us." in shown
+    assert "The cost is incomplete: 1 of 2 calls have no price. Their models: other." in shown
+
+
+def test_costs_of_nothing(airflow_db, cli):
+    shown = cli("costs --conn-id of_nobody")
+
+    assert shown.startswith("No calls.")
+    assert "prices_file is not set" in shown
+    assert json.loads(cli("costs --conn-id of_nobody -o json"))[0]["groups"] == []
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("costs --days 0", "error: --days must be a whole number from 1 to 366; got 0"),
         ("cleanup --low-watermark 2", "error: The retention policy's low_watermark must be a share"),
         ("usage --conn-id nowhere", "error: There is no connection 'nowhere'"),
     ],
@@ -137,7 +190,7 @@ def test_airflow_lists_the_command():
 
     shown = run(sys.executable, "-m", "airflow", "gemini-files", "--help")
 
-    assert all(name in shown.stdout for name in ("usage", "list", "cleanup"))
+    assert all(name in shown.stdout for name in ("usage", "list", "cleanup", "costs"))
 
 
 def test_reading_the_arguments_imports_nothing_heavy():

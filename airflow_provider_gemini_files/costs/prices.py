@@ -35,7 +35,9 @@ class ModelPrice(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    input: Price = Field(description="Tokens that are sent: prompt, files, and what tools add.", json_schema_extra=_PRICE)
+    input: Price = Field(
+        description="Tokens that are sent: prompt, files, and what tools add.", json_schema_extra=_PRICE
+    )
     output: Price = Field(description="Tokens that are received: answer and thoughts.", json_schema_extra=_PRICE)
     cached_input: Price | None = Field(
         None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -113,6 +113,27 @@ class CostReport:
     unreadable: int
     missing_before: datetime | None
 
+    def notes(self) -> list[str]:
+        """Return what a person has to know to read the sums, a sentence each."""
+        notes = [f"From {self.first_day} to {self.last_day}; a day begins at 00:00 UTC."]
+        if self.missing_before:
+            at = f"{self.missing_before:%Y-%m-%d %H:%M} UTC"
+            notes.append(f"There are too many entries: calls before {at} are missing, so the sums are incomplete.")
+        if self.unreadable:
+            notes.append(
+                f"{self.unreadable:,} XCom entries have only a URI in Airflow's database, as an XCom backend keeps "
+                "their values elsewhere; their calls are missing."
+            )
+        if self.currency is None:
+            return [*notes, "There are no prices: [gemini_files] prices_file is not set."]
+        notes += [_told(one) for one in self.prices]
+        if self.total.unpriced:
+            notes.append(
+                f"The cost is incomplete: {self.total.unpriced:,} of {self.total.tokens.calls:,} calls have no price. "
+                f"Their models: {', '.join(self.unpriced_models)}."
+            )
+        return notes
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {
@@ -134,7 +155,9 @@ def first_day_of(days: int, today: date) -> date:
     return today - timedelta(days=days - 1)
 
 
-def report_of(spending: Spending, by: By, days: int, today: date, conn_id: str | None, prices: Prices | None) -> CostReport:
+def report_of(
+    spending: Spending, by: By, days: int, today: date, conn_id: str | None, prices: Prices | None
+) -> CostReport:
     """
     Return what was spent.
 
@@ -173,6 +196,11 @@ def report_of(spending: Spending, by: By, days: int, today: date, conn_id: str |
         unreadable=spending.unreadable,
         missing_before=spending.missing_before,
     )
+
+
+def _told(prices: DatedPrices) -> str:
+    source = f", from {prices.source}" if prices.source else ""
+    return f"Prices in {prices.currency}, valid from {prices.valid_from} on{source}."
 
 
 def _rank(by: By) -> Callable[[tuple[dict[str, str], Sum]], Any]:

@@ -140,8 +140,8 @@ class GeminiGenerateContentOperator(ModelOperator):
     """
     Show a model files and texts, and return its answer: the text; or the value, if a schema is given; or the URI.
 
-    XCom ``response`` holds ``{"conn_id", "model", "model_version", "finish_reason", "calls", "usage", "files"}``, also if
-    the answer cannot be used and the task fails; ``usage`` counts the tokens of all calls, of which a repair is the
+    XCom ``response`` holds ``{"conn_id", "model", "model_version", "finish_reason", "calls", "usage", "files"}``, also
+    if the answer cannot be used and the task fails; ``usage`` counts the tokens of all calls, of which a repair is the
     second. With ``output_path`` it also has ``output`` (the URI) and ``head`` (the first 200 characters), with tools
     that search ``sources``, and with ``file_search`` ``citations``. The events of the assets among the task's outlets
     have ``{"gemini": {"model_version", "usage"}}`` in their extra. See ``docs/content.md``.

@@ -53,7 +53,8 @@ def test_list_of_the_day_applies():
     assert prices.of_day(date(2026, 10, 31)) is None
     found = [prices.of_day(day) for day in (date(2026, 11, 1), date(2026, 11, 30), date(2026, 12, 1))]
     assert [one and one.source for one in found] == ["the price page", "the price page", None]
-    assert found[0] and found[0].to_dict() == {
+    assert found[0]
+    assert found[0].to_dict() == {
         "currency": "USD",
         "valid_from": "2026-11-01",
         "source": "the price page",
@@ -80,14 +81,14 @@ def test_longest_name_that_fits_applies(model, input_price):
         ("{", "The prices in /prices.json are no valid JSON: "),
         ("[]", "must be an object with the prices, or an array of such objects"),
         ("[5]", "must be an object with the prices, or an array of such objects"),
-        ({**LIST, "valid_from": "soon"}, "The prices in /prices.json: valid_from must be a day like 2026-11-01; got 'soon'"),
+        ({**LIST, "valid_from": "soon"}, "valid_from must be a day like 2026-11-01; got 'soon'"),
         ({**LIST, "valid_from": 20261101}, "valid_from must be a day like 2026-11-01; got 20261101"),
         ({**LIST, "currency": 5}, "currency must be a text; got 5"),
         ({**LIST, "per": 1000}, "per is unknown; there are currency, valid_from, source, models"),
         ({**LIST, "models": []}, "models must be an object of models and their prices"),
         ({**LIST, "models": {"a": 5}}, "models.a: must be an object with input and output; got 5"),
-        ({**LIST, "models": {"a": {**FLASH, "input": "0.3"}}}, "models.a: input must be a number, at least 0; got '0.3'"),
-        ({**LIST, "models": {"a": {**FLASH, "output": True}}}, "models.a: output must be a number, at least 0; got True"),
+        ({**LIST, "models": {"a": {**FLASH, "input": "0.3"}}}, "/prices.json: models.a: input must be a number"),
+        ({**LIST, "models": {"a": {**FLASH, "output": True}}}, "models.a: output must be a number, at least 0"),
         ({**LIST, "models": {"a": {**FLASH, "output": -1}}}, "models.a: output must be a number, at least 0; got -1"),
         ({**LIST, "models": {"a": {**FLASH, "batch_share": 50}}}, "models.a: batch_share must be a number from 0 to 1"),
         ({**LIST, "models": {"a": {"input": 1}}}, "models.a: output must be a number, at least 0"),

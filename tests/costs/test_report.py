@@ -36,7 +36,9 @@ def call(dag: str = "films", task: str = "ask", *, days_ago: int = 0, **value: A
     return Entry(key, told, at, dag, task, state)
 
 
-def report(*entries: Entry, by: By = By.DAG, days: int = 7, conn_id: str | None = None, prices: Any = PRICES) -> CostReport:
+def report(
+    *entries: Entry, by: By = By.DAG, days: int = 7, conn_id: str | None = None, prices: Any = PRICES
+) -> CostReport:
     spending = Spending()
     for entry in entries:
         spending.add(entry)
@@ -129,3 +131,18 @@ def test_nothing_spent_has_empty_shares():
     total = report().total
 
     assert total.cached_share == total.batch_share == 0.0
+
+
+def test_notes_say_which_days_and_prices_are_meant_and_what_is_missing():
+    assert report(call()).notes() == [
+        "From 2026-11-24 to 2026-11-30; a day begins at 00:00 UTC.",
+        "Prices in EUR, valid from 2026-11-25 on, from contract.",
+    ]
+    told = replace(
+        report(call(model="pro"), days=1), missing_before=datetime(2026, 11, 30, 7, tzinfo=UTC), unreadable=2
+    )
+    _, missing, unreadable, _, unpriced = told.notes()
+    assert "calls before 2026-11-30 07:00 UTC are missing" in missing
+    assert unreadable.startswith("2 XCom entries have only a URI in Airflow's database")
+    assert unpriced == "The cost is incomplete: 1 of 1 calls have no price. Their models: pro."
+    assert "prices_file is not set" in report(call(), prices=None).notes()[-1]

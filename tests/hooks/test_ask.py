@@ -130,6 +130,7 @@ class TestSchema:
         assert second["generationConfig"] == first["generationConfig"]
         assert first["generationConfig"]["temperature"] == 0
         assert asked.response["usage"] == reported[1]["usage"]
+        assert [one["calls"] for one in reported] == [1, 2]
         assert asked.response["usage"]["prompt"] > reported[0]["usage"]["prompt"]
 
     def test_answer_that_does_not_follow_the_schema_is_logged_in_full(self, emulator, clock, mocker):

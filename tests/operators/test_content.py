@@ -6,9 +6,10 @@ import json
 import pytest
 from airflow.providers.common.compat.sdk import Stats
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset, AssetAlias
 from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.execution_time import xcom
+from airflow.sdk.execution_time.context import OutletEventAccessors
 from google.genai.types import BlockedReason, FinishReason
 from pydantic import BaseModel
 from support import FakeClock, sent_to_models
@@ -60,6 +61,19 @@ def test_answer_is_returned_and_its_account_pushed(emulator, hook, context, ti, 
     ]
     assert usage["total"] == usage["prompt"] + usage["answer"] > 0
     assert usage["by_modality"] == {"prompt": {"TEXT": usage["prompt"]}}
+
+
+def test_events_of_the_tasks_assets_have_the_tokens(emulator, context, ti):
+    asset, alias = Asset("summary"), AssetAlias("summaries")
+    context["outlet_events"] = OutletEventAccessors()
+    context["outlet_events"][asset].extra["rows"] = 5
+
+    ask(prompt="what?", outlets=[asset, alias]).execute(context)
+
+    response = ti.pushed["response"]
+    told = {name: response[name] for name in ("model_version", "usage")}
+    assert context["outlet_events"][asset].extra == {"rows": 5, "gemini": told}
+    assert context["outlet_events"][alias].extra == {}
 
 
 def test_model_of_the_connection_is_used_if_none_is_given(connect, gemini_emulator, context, ti):
