@@ -13,21 +13,23 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.api_fastapi.logging.decorators import action_logging
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
 
 from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.costs.report import By
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.ui import actions, audit, cancellations, history
 from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest, Results
 from airflow_provider_gemini_files.ui.batches import JobListing
 from airflow_provider_gemini_files.ui.changes import Selected
 from airflow_provider_gemini_files.ui.connections import connection_ids
+from airflow_provider_gemini_files.ui.costs import MAX_DAYS, CostListing, costs_of
 from airflow_provider_gemini_files.ui.files import FileListing
 from airflow_provider_gemini_files.ui.listings import FRESH_SECONDS, ListingCache, Snapshot
 from airflow_provider_gemini_files.ui.overview import summary_of
@@ -49,6 +51,7 @@ file_listings = ListingCache("files", history.read_files)
 store_listings = ListingCache("stores", StoreListing.read)
 document_listings = ListingCache("documents", DocumentListing.read)
 job_listings = ListingCache("batch jobs", JobListing.read)
+cost_listings = ListingCache("costs", CostListing.read)
 
 
 @app.middleware("http")
@@ -150,6 +153,15 @@ async def overview(connection_id: str, retry: bool = False) -> dict[str, Any]:
         file_listings.snapshot(connection_id, retry=retry), job_listings.snapshot(connection_id, retry=retry)
     )
     return await asyncio.to_thread(summary_of, listed_files, listed_jobs)
+
+
+@app.get("/api/connections/{connection_id}/costs", dependencies=[CAN_VIEW, CAN_READ])
+async def costs(
+    connection_id: str, days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = 7, by: By = By.DAG, retry: bool = False
+) -> dict[str, Any]:
+    """Return what the calls of a connection have spent on the last days, read from Airflow's database."""
+    snapshot = await cost_listings.snapshot(connection_id, str(days), retry=retry)
+    return await asyncio.to_thread(costs_of, snapshot, connection_id, by)
 
 
 async def _respond(snapshot: Snapshot[Any], fields: dict[str, Any], rows: str) -> Response:

@@ -1,7 +1,10 @@
 // Requests to the API server. A failed request throws an ApiError with a message for the user.
 import { airflowUrl } from "./airflow.js";
 
-/** @import { BatchesResponse, DocumentsResponse, FilesResponse, HistoryResponse, Owner, StoresResponse, Summary } from "./types.js" */
+/**
+ * @import { BatchesResponse, CostsResponse, DocumentsResponse, FilesResponse, HistoryResponse, Owner, StoresResponse,
+ *   Summary } from "./types.js"
+ */
 
 const READ_SECONDS = 60;
 /** The API server retries a deletion that fails, so a request can take this long. */
@@ -72,6 +75,9 @@ export const getStores = (connection, retry) => list(connection, "stores", retry
 
 /** @type {(connection: string, retry: boolean) => Promise<BatchesResponse>} */
 export const getBatches = (connection, retry) => list(connection, "batches", retry);
+
+/** @type {(connection: string, retry: boolean, shown: {days: string, by: string}) => Promise<CostsResponse>} */
+export const getCosts = (connection, retry, shown) => list(connection, "costs", retry, shown);
 
 /** @type {(connection: string, retry: boolean) => Promise<Summary>} */
 export const getSummary = (connection, retry) => list(connection, "overview", retry);

@@ -2,6 +2,7 @@
 import { onAddress, pageLink, query, replaceAddress } from "./address.js";
 import { batchView } from "./batch-view.js";
 import { getConnections } from "./api.js";
+import { costView } from "./cost-view.js";
 import { byId, el, keepFocus } from "./dom.js";
 import { fileView } from "./file-view.js";
 import { count, duration } from "./format.js";
@@ -14,7 +15,7 @@ import { documentView, storeView } from "./store-view.js";
 const MIN_PAUSE_SECONDS = 2;
 const DEFAULT_CONNECTION = "gemini_default";
 const FIRST_TAB = "files";
-const TABS = { files: "Files", stores: "Stores", batches: "Batches", overview: "All connections" };
+const TABS = { files: "Files", stores: "Stores", batches: "Batches", costs: "Costs", overview: "All connections" };
 
 const main = byId("main");
 let connection = query().get("conn_id") ?? "";
@@ -47,6 +48,7 @@ async function start() {
     stores: storeView(page),
     documents: documentView(page),
     batches: batchView(page),
+    costs: costView(page),
     overview: overview(page),
   };
   onAddress(open);

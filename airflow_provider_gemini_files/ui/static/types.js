@@ -301,6 +301,46 @@
  */
 
 /**
+ * What calls have spent; see `report.py`.
+ *
+ * @typedef {object} Costs
+ * @property {number} calls
+ * @property {number} input_tokens
+ * @property {number} cached_tokens - Part of the input.
+ * @property {number} output_tokens
+ * @property {number} thoughts_tokens - Part of the output.
+ * @property {number} batch_tokens - Input and output of batches.
+ * @property {number} failed_calls - Of tasks that have failed.
+ * @property {number} failed_tokens - Their input and output.
+ * @property {number | null} cost - Of the calls that have a price.
+ * @property {number} unpriced_calls
+ */
+
+/** @typedef {Costs & {dag_id?: string, task_id?: string, model?: string, day?: string}} CostRow */
+
+/**
+ * @typedef {object} CostsReport
+ * @property {"dag" | "task" | "model" | "day"} by
+ * @property {CostRow[]} groups
+ * @property {Costs} total
+ * @property {string | null} currency - Null if there are no prices.
+ * @property {string[]} notes - What is to be known to read the numbers.
+ */
+
+/** @typedef {ListingResponse & {report: CostsReport | null}} CostsResponse */
+
+/**
+ * A row of the costs.
+ *
+ * @typedef {object} CostItem
+ * @property {string} name
+ * @property {string} label
+ * @property {string} state - See `STATES` in `costs.js`.
+ * @property {CostRow} row
+ * @property {string} text
+ */
+
+/**
  * What the page shows of files: a decoded response of a successful listing.
  *
  * @typedef {object} Shown

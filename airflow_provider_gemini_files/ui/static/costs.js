@@ -1,0 +1,74 @@
+// What calls have spent, as data and as words.
+import { percent } from "./format.js";
+
+/** @import { CostItem, CostRow, Costs } from "./types.js" */
+
+/** The states in the filter. */
+export const STATES = { succeeded: "All succeeded", failed: "Failed, but paid" };
+
+/**
+ * Return the item of a row.
+ *
+ * @param {CostRow} row
+ * @returns {CostItem}
+ */
+export function itemOf(row) {
+  const { dag_id, task_id, model, day, failed_calls } = row;
+  const label = [dag_id, task_id, model, day].filter(Boolean).join(" › ");
+  return {
+    // The name of a Dag could be that of another element of the page.
+    name: `costs of ${label}`,
+    label,
+    state: failed_calls ? "failed" : "succeeded",
+    row,
+    text: label.toLowerCase(),
+  };
+}
+
+/**
+ * Return a number as people read it.
+ *
+ * @param {number} number
+ */
+export function number(number) {
+  return number.toLocaleString("en");
+}
+
+/**
+ * Return which part of the input came from a cache.
+ *
+ * @param {Costs} costs
+ */
+export function cachedShare({ cached_tokens, input_tokens }) {
+  return input_tokens ? cached_tokens / input_tokens : 0;
+}
+
+/**
+ * Return which part of all tokens were those of batches.
+ *
+ * @param {Costs} costs
+ */
+export function batchShare({ batch_tokens, input_tokens, output_tokens }) {
+  return input_tokens + output_tokens ? batch_tokens / (input_tokens + output_tokens) : 0;
+}
+
+/**
+ * Return a share, and nothing if there is none, so that the others are seen.
+ *
+ * @param {number} share
+ */
+export function part(share) {
+  return share ? percent(share) : "–";
+}
+
+/**
+ * Return what calls have cost.
+ *
+ * @param {Costs} costs
+ * @param {string} currency
+ */
+export function money({ cost, unpriced_calls }, currency) {
+  if (cost === null) return "No price";
+  const digits = { minimumFractionDigits: 2, maximumFractionDigits: cost < 1 ? 4 : 2 };
+  return `${unpriced_calls ? "At least " : ""}${cost.toLocaleString("en", digits)} ${currency}`;
+}
