@@ -57,11 +57,15 @@ def airflow(_service: GeminiEmulator, tmp_path_factory: pytest.TempPathFactory) 
     secrets = tmp_path_factory.mktemp("secrets") / "connections.json"
     small = {"conn_type": "gemini", "host": _service.base_url, "password": API_KEY, "extra": {"quota_bytes": SMALL}}
     secrets.write_text(json.dumps({"gemini_small": small}))
+    prices = tmp_path_factory.mktemp("prices") / "prices.json"
+    listed = {"gemini-3.8-flash": {"input": 1, "output": 10, "cached_input": 0.1}}
+    prices.write_text(json.dumps({"currency": "EUR", "valid_from": "2020-01-01", "source": "us", "models": listed}))
     env = connection(host=_service.base_url, key=API_KEY) | {
         "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
         "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(secrets)}),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": bundles,
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
+        "AIRFLOW__GEMINI_FILES__PRICES_FILE": str(prices),
         # Airflow soon notices that a triggerer was killed or is suspended.
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",

@@ -166,7 +166,7 @@ def test_every_route_requires_login_and_changes_require_same_origin(
 ):
     store.seed(*three)
     files = f"/api/connections/{store.conn_id}/files"
-    resources = ("history", "stores", "documents?store=fileSearchStores/a", "batches", "overview")
+    resources = ("history", "stores", "documents?store=fileSearchStores/a", "batches", "costs", "overview")
     others = [f"/api/connections/{store.conn_id}/{resource}" for resource in resources]
     for path in ("/", "/static/page.js", "/api/connections", files, *others):
         assert httpx.get(f"{airflow.url}/gemini-files{path}").status_code == 401
@@ -439,6 +439,8 @@ def test_empty_project_and_missing_permissions_are_explained(page: Page, store: 
     assert page.one("#stores .state").text.startswith("No stores")
     page.driver.find_element(By.LINK_TEXT, "Batches").click()
     assert page.one("#batches .state").text.startswith("No batch jobs")
+    page.driver.find_element(By.LINK_TEXT, "Costs").click()
+    assert page.one("#costs .state").text.startswith("No calls")
     page.open("no_such_connection")
     error = page.one(".notice.error")
     assert "Connection not found" in error.text
@@ -529,6 +531,42 @@ def test_overview_has_a_row_for_each_connection_and_waits_for_none(
     assert len(page.files()) == 3
     for conn_id in ("broken_one", "slow_one"):
         airflow.api("DELETE", f"/connections/{conn_id}")
+
+
+def test_costs_are_grouped_and_link_to_their_tasks(page: Page, store: Store, airflow: LocalAirflow):
+    run_id = airflow.trigger("reported")
+    assert airflow.wait("reported", run_id) == "success"
+    usage = {"prompt": 2_000_000, "cached": 500_000, "answer": 100_000, "thoughts": 50_000}
+    entries = f"/dags/reported/dagRuns/{run_id}/taskInstances/cleanup/xcomEntries"
+    for key, model in (("response", "gemini-3.8-flash"), ("batch", "gemini-of-a-batch")):
+        value = {"conn_id": store.conn_id, "model": model, "usage": usage, "counts": {"success": 3}}
+        airflow.api("POST", entries, json={"key": key, "value": value})
+    page.login("viewer")
+    page.open(store.conn_id, tab="costs")
+
+    page.one("#costs tbody tr")
+    # Calls, tokens in, from caches, tokens out, in batches, failed, cost.
+    cells = ["4", "4,000,000", "25.0%", "300,000\n100,000 of thoughts", "50.0%", "\N{EN DASH}", "At least 3.05 EUR"]
+    assert [cell.text for cell in page.all("#costs tbody td")] == cells
+    assert "Cost\nAt least 3.05 EUR\nCalls\n4" in page.one("#costs .totals").text
+    notes = page.one("#costs ul").text
+    assert "Prices in EUR, valid from 2020-01-01 on, from us." in notes
+    assert "The cost is incomplete: 3 of 4 calls have no price. Their models: gemini-of-a-batch." in notes
+    page.one("#costs select[aria-label='Group by']").send_keys("By task")
+    page.until(lambda: link_of(page, "reported \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} cleanup"))
+    page.one("#costs tbody a").click()
+    page.until(lambda: "/dags/reported/tasks/cleanup" in page.driver.current_url)
+    page.driver.back()
+    page.one("#costs select[aria-label='Group by']").send_keys("By model")
+    page.until(lambda: len(page.rows("costs")) == 2)
+    page.one("#costs select[aria-label='Days']").send_keys("Today")
+    page.until(lambda: "days=1" in page.driver.current_url and "by=model" in page.driver.current_url)
+    page.driver.execute_script(browser.axe(CACHE))
+    assert violations(page) == []
+    page.driver.set_window_size(390, 900)
+    assert violations(page) == []
+    page.driver.set_window_size(1440, 900)
+    assert page.console() == []
 
 
 def test_deferred_task_links_to_its_file_and_file_links_to_its_task(
