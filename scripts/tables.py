@@ -20,6 +20,8 @@ _PACKAGE = "airflow_provider_gemini_files"
 MODELS = {
     "connection": f"{_PACKAGE}.hooks.connection:ConnectionExtras",
     "policy": f"{_PACKAGE}.files.policy:RetentionPolicy",
+    "prices": f"{_PACKAGE}.costs.prices:PriceList",
+    "model_prices": f"{_PACKAGE}.costs.prices:ModelPrice",
 }
 _MIB = 1024**2
 _PDF, _VIDEO = "application/pdf", "video/mp4"

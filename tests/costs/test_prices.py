@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +75,15 @@ def test_longest_name_that_fits_applies(model, input_price):
     assert listed
     price = listed.price_of(model)
     assert (price and price.input) == input_price
+
+
+def test_example_of_the_documentation_is_read():
+    page = Path(__file__).parents[2] / "docs" / "cost.md"
+    [example] = re.findall(r"```json\n(.*?)```", page.read_text(), re.DOTALL)
+
+    listed = read_prices(example, "cost.md").of_day(date(2026, 11, 1))
+    assert listed
+    assert listed.price_of("gemini-3.8-flash") == ModelPrice(**FLASH)
 
 
 @pytest.mark.parametrize(
