@@ -84,7 +84,7 @@ def _entries(since: datetime) -> Iterator[Entry]:
     columns = (XComModel.key, XComModel.value, XComModel.timestamp, XComModel.dag_id, XComModel.task_id)
     statement = (
         select(*columns, TaskInstance.state)
-        .outerjoin(TaskInstance, same_task_instance)
+        .outerjoin_from(XComModel, TaskInstance, same_task_instance)
         .where(XComModel.key.in_([RESPONSE_KEY, BATCH_KEY]), XComModel.timestamp >= since)
         .order_by(XComModel.timestamp.desc())
         .limit(MAX_ENTRIES + 1)

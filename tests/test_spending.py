@@ -9,9 +9,10 @@ import pytest
 from support import add_runs, add_xcom
 
 from airflow_provider_gemini_files import spending
+from airflow_provider_gemini_files.costs.report import By
 from airflow_provider_gemini_files.costs.spent import Tokens
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.spending import configured_prices, read_spending
+from airflow_provider_gemini_files.spending import configured_prices, read_report, read_spending
 
 RESPONSE = {"conn_id": "a", "model": "flash", "usage": {"prompt": 10, "answer": 3}}
 BATCH = {**RESPONSE, "counts": {"success": 4}}
@@ -82,6 +83,43 @@ def test_entry_in_an_object_storage_is_unreadable(dag_id):
 
     assert found.unreadable == 1
     assert list(found) == []
+
+
+DAG = """
+from airflow.sdk import Asset, dag
+
+from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
+from airflow_provider_gemini_files.operators.batches import GeminiBatchGenerateContentOperator
+
+
+@dag(schedule=None)
+def spend():
+    ask = GeminiGenerateContentOperator(task_id="ask", prompt="what?", outlets=[Asset("answer")])
+    check = GeminiGenerateContentOperator(
+        task_id="check", prompt="what?", response_schema={"type": "integer"}, repair_answer=True
+    )
+    rows = GeminiBatchGenerateContentOperator(
+        task_id="rows", requests=["a", "b"], output_path="/data/rows.jsonl", trigger_rule="all_done"
+    )
+    ask >> check >> rows
+
+
+spend()
+"""
+
+
+def test_real_tasks_are_counted_also_if_they_fail(run_dag, emulator):
+    for text in ("an answer", "no number", "still no number"):
+        emulator.answers.add(text)
+    run_dag(DAG, "spend")
+
+    report = read_report(1, By.TASK)
+    told = {names["task_id"]: one for names, one in report.groups if names["dag_id"] == "spend"}
+    assert {task_id: (one.tokens.calls, one.failed) for task_id, one in told.items()} == {
+        "ask": (1, 0),
+        "check": (2, 2),
+        "rows": (2, 0),
+    }
 
 
 def test_prices_are_read_from_the_configured_file(tmp_path, monkeypatch):
