@@ -14,7 +14,7 @@ from airflow_provider_gemini_files.costs.report import By, CostReport, first_day
 from airflow_provider_gemini_files.costs.spent import BATCH_KEY, RESPONSE_KEY, Entry, Spending
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
-#: XCom entries that are read at most, the newest first.
+#: XCom entries that are read, the newest ones; one more shows that there are others.
 MAX_ENTRIES = 20_000
 #: Entries that are in memory at the same time; some have long lists of citations.
 _PAGE = 500
@@ -26,12 +26,13 @@ def read_spending(first_day: date) -> Spending:
 
     What earlier attempts of a task have recorded is not there: Airflow deletes it when the next attempt begins.
     """
-    spending = Spending()
-    for number, entry in enumerate(_entries(datetime.combine(first_day, time(), UTC)), 1):
-        if number > MAX_ENTRIES:
-            spending.missing_before = entry.at
-        else:
-            spending.add(entry)
+    spending, oldest, number = Spending(), None, 0
+    for entry in _entries(datetime.combine(first_day, time(), UTC)):
+        spending.add(entry)
+        number += 1
+        oldest = min(oldest or entry.at, entry.at)
+    if number > MAX_ENTRIES:
+        spending.missing_before = oldest
     return spending
 
 
@@ -75,19 +76,27 @@ def _entries(since: datetime) -> Iterator[Entry]:
     from airflow.utils.session import create_session
     from sqlalchemy import and_, select
 
+    # Sorted without their values: MySQL fails to sort rows that are as long as these can be.
+    newest = (
+        select(XComModel.dag_run_id, XComModel.task_id, XComModel.map_index, XComModel.key)
+        .where(XComModel.key.in_([RESPONSE_KEY, BATCH_KEY]), XComModel.timestamp >= since)
+        .order_by(XComModel.timestamp.desc())
+        .limit(MAX_ENTRIES + 1)
+        .subquery()
+    )
+    is_newest: Any = and_(*(column == getattr(XComModel, column.name) for column in newest.c))
     same_task_instance: Any = and_(
-        TaskInstance.dag_id == XComModel.dag_id,
-        TaskInstance.run_id == XComModel.run_id,
-        TaskInstance.task_id == XComModel.task_id,
-        TaskInstance.map_index == XComModel.map_index,
+        *(
+            getattr(TaskInstance, name) == getattr(XComModel, name)
+            for name in ("dag_id", "run_id", "task_id", "map_index")
+        )
     )
     columns = (XComModel.key, XComModel.value, XComModel.timestamp, XComModel.dag_id, XComModel.task_id)
     statement = (
         select(*columns, TaskInstance.state)
-        .outerjoin_from(XComModel, TaskInstance, same_task_instance)
-        .where(XComModel.key.in_([RESPONSE_KEY, BATCH_KEY]), XComModel.timestamp >= since)
-        .order_by(XComModel.timestamp.desc())
-        .limit(MAX_ENTRIES + 1)
+        .select_from(XComModel)
+        .join(newest, is_newest)
+        .outerjoin(TaskInstance, same_task_instance)
     )
     with create_session() as session:
         for key, value, at, dag_id, task_id, state in session.execute(

@@ -73,7 +73,7 @@ def test_only_the_newest_entries_are_read_if_there_are_too_many(dag_id, monkeypa
     found = read_spending(DAY)
 
     [(_, tokens)] = found
-    assert tokens.calls == 3
+    assert tokens.calls == 4
     assert found.missing_before == AT + timedelta(hours=1)
 
 

@@ -14,6 +14,8 @@ RESPONSE_KEY = "response"
 BATCH_KEY = "batch"
 #: The kinds of tokens that an entry counts, by the names that ``content/tokens.py`` gives them.
 _KINDS = ("prompt", "tools", "cached", "answer", "thoughts")
+#: No call has so many tokens, and larger numbers could not be multiplied by a price.
+_TOO_MANY = 2**53
 #: States of task instances whose last attempt has failed.
 _FAILED = ("failed", "up_for_retry")
 #: Rows of a batch whose answers were paid for, whether or not they could be used.
@@ -152,4 +154,4 @@ def _text(value: Any) -> str | None:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < _TOO_MANY else 0

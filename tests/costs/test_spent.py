@@ -116,6 +116,8 @@ def test_entry_of_other_tasks_counts_for_nothing(key, value):
 
 
 def test_count_that_is_no_number_is_none():
-    [(_, tokens)] = spent(entry({**RESPONSE, "usage": {**USAGE, "prompt": "many", "cached": -4, "thoughts": None}}))
+    [(_, tokens)] = spent(
+        entry({**RESPONSE, "usage": {**USAGE, "prompt": "many", "cached": -4, "thoughts": None, "answer": 10**400}})
+    )
 
-    assert (tokens.prompt, tokens.cached, tokens.thoughts) == (0, 0, 0)
+    assert (tokens.prompt, tokens.cached, tokens.thoughts, tokens.answer) == (0, 0, 0, 0)

@@ -93,6 +93,7 @@ export function costView({ connection, refresh, onChange }) {
   return {
     tab: "costs",
     noun: "cost",
+    slow: "Airflow's database",
     whyMissing: "",
     load: (retry) => getCosts(connection, retry, shown),
     show: (/** @type {CostsResponse} */ { report, now }) => report && show(report, now),

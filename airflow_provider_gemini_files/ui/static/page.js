@@ -173,7 +173,7 @@ function show(shown, loaded) {
  * @param {View} shown
  * @param {ListingResponse} loaded
  */
-function showNotices({ noun, whyMissing, missing }, { error, listed_at }) {
+function showNotices({ noun, slow = "The Gemini API", whyMissing, missing }, { error, listed_at }) {
   const list = [];
   if (error) {
     const hints = [
@@ -186,7 +186,7 @@ function showNotices({ noun, whyMissing, missing }, { error, listed_at }) {
       errorNotice(error, `The ${noun}s could not be loaded`, hints.filter(Boolean).join(" "), connection, retry),
     );
   } else if (listed_at === null) {
-    list.push(notice("", `Loading ${noun}s`, "The Gemini API is slow to respond. The page refreshes automatically."));
+    list.push(notice("", `Loading ${noun}s`, `${slow} is slow to respond. The page refreshes automatically.`));
   }
   const names = listed_at === null ? [] : missing();
   if (names.length) {

@@ -17,6 +17,7 @@
  * @typedef {object} View
  * @property {string} tab - The tab that it belongs to.
  * @property {string} noun - What it lists: "file".
+ * @property {string} [slow] - What is slow if nothing is loaded yet; the Gemini API by default.
  * @property {string} whyMissing - Why an item that a link names may not be listed.
  * @property {(retry: boolean) => Promise<ListingResponse>} load
  * @property {(response: any) => void} show
