@@ -98,8 +98,7 @@ class CostReport:
     :param groups: the names of each group, and its sum; the most expensive first, or the newest day.
     :param prices: those that apply to some of the days; empty if there are none.
     :param unpriced_models: the models of calls without a price; empty if there are no prices at all.
-    :param unreadable: see :class:`~airflow_provider_gemini_files.costs.spent.Spending`.
-    :param missing_before: as ``unreadable``; None also if what was not read is older than the first day.
+    :param unreadable: see :class:`~airflow_provider_gemini_files.costs.spent.Spending`, as for ``missing_before``.
     """
 
     by: By

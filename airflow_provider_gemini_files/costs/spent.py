@@ -47,6 +47,7 @@ class What:
     :param day: in UTC, on which the answer was recorded.
     :param conn_id: None if the entry does not say.
     :param has_failed: whether the task has failed although the calls were paid for.
+    :param from_cache: whether some of the input came from a cache, which can be a price that is missing.
     """
 
     day: date
@@ -56,6 +57,7 @@ class What:
     conn_id: str | None
     is_batch: bool
     has_failed: bool
+    from_cache: bool
 
 
 @dataclass
@@ -113,6 +115,7 @@ class Spending:
         calls = _calls_of(entry.key, value)
         if not calls or "prompt" not in usage or "answer" not in usage:
             return
+        tokens = Tokens(calls, **{kind: _count(usage.get(kind)) for kind in _KINDS})
         what = What(
             day=entry.at.astimezone(UTC).date(),
             dag_id=entry.dag_id,
@@ -121,8 +124,8 @@ class Spending:
             conn_id=_text(value.get("conn_id")),
             is_batch=entry.key == BATCH_KEY,
             has_failed=entry.state in _FAILED,
+            from_cache=tokens.cached > 0,
         )
-        tokens = Tokens(calls, **{kind: _count(usage.get(kind)) for kind in _KINDS})
         self._tokens.setdefault(what, Tokens()).add(tokens)
 
     def __iter__(self) -> Iterator[tuple[What, Tokens]]:

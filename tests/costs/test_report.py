@@ -98,6 +98,14 @@ def test_call_without_a_price_makes_the_cost_incomplete():
     assert [one.source for one in told.prices] == ["contract"]
 
 
+def test_missing_price_of_cached_tokens_concerns_only_the_calls_that_have_some():
+    models = {"flash": {"input": 1, "output": 1}}
+    prices = read_prices(json.dumps({"currency": "EUR", "valid_from": "2026-01-01", "models": models}), "prices.json")
+    told = report(call(), call(cached=1), prices=prices)
+
+    assert (told.total.cost, told.total.unpriced) == (2, 1)
+
+
 def test_nothing_is_said_about_money_without_prices():
     told = report(call(), prices=None)
 

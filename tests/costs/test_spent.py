@@ -47,7 +47,7 @@ def spent(*entries: Entry) -> list[tuple[What, Tokens]]:
 def test_answer_of_a_task_counts_its_calls_and_tokens():
     [(what, tokens)] = spent(entry(RESPONSE))
 
-    assert what == What(date(2026, 11, 30), "films", "ask", "gemini-3.8-pro", "gemini_default", False, False)
+    assert what == What(date(2026, 11, 30), "films", "ask", "gemini-3.8-pro", "gemini_default", False, False, True)
     assert tokens == Tokens(calls=2, prompt=100, tools=5, cached=60, answer=20, thoughts=7)
     assert (tokens.input, tokens.output) == (105, 27)
 
