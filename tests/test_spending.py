@@ -108,7 +108,11 @@ spend()
 """
 
 
-def test_real_tasks_are_counted_also_if_they_fail(run_dag, emulator):
+def test_real_tasks_are_counted_also_if_they_fail_and_events_of_assets_have_tokens(run_dag, emulator):
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
     for text in ("an answer", "no number", "still no number"):
         emulator.answers.add(text)
     run_dag(DAG, "spend")
@@ -120,6 +124,9 @@ def test_real_tasks_are_counted_also_if_they_fail(run_dag, emulator):
         "check": (2, 2),
         "rows": (2, 0),
     }
+    with create_session() as session:
+        [extra] = session.scalars(select(AssetEvent.extra).where(AssetEvent.source_dag_id == "spend"))
+    assert extra["gemini"]["usage"]["answer"] == told["ask"].tokens.answer
 
 
 def test_prices_are_read_from_the_configured_file(tmp_path, monkeypatch):
