@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gzip
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -41,20 +42,27 @@ FILES_OF_A_RUN = 100
 FILES_OF_A_WAIT = 10
 CONNECTIONS = 50
 ROUNDS = 3
-#: Mapped uploads of two runs; what a task leaves is the difference by the number.
-TASKS = (5, 25)
-_DAG = """
+#: Sources of two runs; the difference is what one more source costs.
+SOURCES = (5, 25)
+_IMPORTS = """
 from airflow.sdk import dag
 from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
 from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
-
-@dag(schedule=None, dag_id="mapped_{tasks}")
-def mapped():
+"""
+#: An upload and a question for each source, and one upload task for all.
+_DAGS = {
+    "mapped": """
+@dag(schedule=None)
+def {name}():
     files = GeminiUploadFileOperator.partial(task_id="upload").expand(source={sources})
     GeminiGenerateContentOperator.partial(task_id="ask", prompt="What is it?").expand(files=files.output)
-
-dag_object = mapped()
-"""
+""",
+    "in_one_task": """
+@dag(schedule=None)
+def {name}():
+    GeminiUploadFileOperator(task_id="upload", source={sources})
+""",
+}
 
 
 def name_of(number: int) -> str:
@@ -329,56 +337,63 @@ def round_of(service: Service, conn_ids: list[str], files: int) -> str:
 
 
 def database(service: Service) -> None:
-    """Run mapped uploads and questions, and count what they leave in Airflow's database."""
+    """Run uploads and questions, and count what they leave in Airflow's database."""
     service.reset()
     service.connect()
-    folder = Path(os.environ["AIRFLOW_HOME"]) / "mapped"
+    folder = Path(os.environ["AIRFLOW_HOME"]) / "dags_of_bench"
     folder.mkdir()
     bundle = {
-        "name": "mapped",
+        "name": "bench",
         "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
         "kwargs": {"path": str(folder)},
     }
     os.environ["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps([bundle])
     os.environ.pop("AIRFLOW__GEMINI_FILES__DEPLOYMENT", None)
     sys.path.insert(0, str(folder))
-    empty = tables()
-    left = []
-    for tasks in TASKS:
-        before = tables()
-        with service.calls() as calls:
-            run_mapped(folder, tasks)
-        left.append((tasks, {name: minus(size, before.get(name, (0, 0))) for name, size in tables().items()}, calls))
-    (few, small, few_calls), (many, large, many_calls) = left
-    more = many - few
-    print("  for each mapped upload and its question:")
-    total = (0.0, 0.0)
-    for name in large:
-        rows, size = (one / more for one in minus(large[name], small[name]))
-        if rows > 0:
-            total = total[0] + rows, total[1] + size
-            print(f"    {name:36} {rows:5.2f} rows {size:7.0f} bytes")
-    print(f"    {'together':36} {total[0]:5.2f} rows {total[1]:7.0f} bytes, without indexes")
-    per_task = {name: (many_calls[name] - few_calls[name]) / more for name in many_calls}
-    print(f"  calls of the service for each: {', '.join(f'{name} {count:.2f}' for name, count in per_task.items())}")
-    variables = minus(tables()["variable"], empty["variable"])
-    print(f"  Variables, however many tasks there are: {variables[0]}")
-    print(f"  a deferred task: 1 row in trigger; {trigger_bytes(1)} bytes for 1 file, {trigger_bytes(100)} for 100")
+    variables = tables()["variable"][0]
+
+    print("  each mapped upload and its question:")
+    print_slope(*(left_by(service, folder, "mapped", sources) for sources in SOURCES))
+    print("  each further source of one upload task:")
+    print_slope(*(left_by(service, folder, "in_one_task", sources) for sources in SOURCES))
+    print(f"  Variables, however many tasks there are: {tables()['variable'][0] - variables}")
+    print(f"  a deferred task: 1 row in trigger, of {trigger_bytes(1)} bytes for 1 file, {trigger_bytes(100)} for 100")
 
 
-def run_mapped(folder: Path, tasks: int) -> None:
-    """Run a Dag with mapped uploads."""
-    import importlib
+def left_by(service: Service, folder: Path, kind: str, sources: int) -> dict[str, tuple[float, float]]:
+    """Run a Dag, and return the rows and bytes that it has left in each table, and the calls of the service."""
+    before = tables()
+    with service.calls() as calls:
+        run_dag(folder, kind, sources)
+    left = {name: minus(size, before.get(name, (0, 0))) for name, size in tables().items()}
+    return left | {f"{name} calls": (count, 0) for name, count in calls.items()}
 
-    sources = []
-    for number in range(tasks):
-        path = folder / f"source_{tasks}_{number}.txt"
-        path.write_text(f"words of {tasks} {number}")
-        sources.append(str(path))
-    (folder / f"mapped_{tasks}.py").write_text(_DAG.format(tasks=tasks, sources=sources))
-    run = importlib.import_module(f"mapped_{tasks}").dag_object.test()
+
+def print_slope(few: dict[str, tuple[float, float]], many: dict[str, tuple[float, float]]) -> None:
+    """Print by how much more sources leave more."""
+    more = SOURCES[1] - SOURCES[0]
+    slopes = {name: minus(size, few[name]) for name, size in many.items()}
+    each = {name: (rows / more, size / more) for name, (rows, size) in slopes.items()}
+    calls = {name: count for name, (count, _) in each.items() if name.endswith("calls")}
+    # The sources stand in the Dags of this benchmark, and so in the tables of Dags, with less than 100 bytes each.
+    left = {name: size for name, size in each.items() if name not in calls and (size[0] > 0.5 or size[1] >= 100)}
+    together = sum(count for count, _ in left.values()), sum(size for _, size in left.values())
+    for name, (count, size) in {**left, "together, without indexes": together}.items():
+        print(f"    {name:30} {count:5.2f} rows {size:6.0f} bytes")
+    print(f"    {', '.join(f'{count:.2f} {name}' for name, count in calls.items())}")
+
+
+def run_dag(folder: Path, kind: str, sources: int) -> None:
+    """Run a Dag with so many sources."""
+    name = f"{kind}_{sources}"
+    paths = [folder / f"{name}_{number:03}.txt" for number in range(sources)]
+    for path in paths:
+        path.write_text(f"words of {path.name}")
+    text = _IMPORTS + _DAGS[kind].format(name=name, sources=[str(path) for path in paths])
+    (folder / f"module_{name}.py").write_text(f"{text}\n\n{name}()\n")
+    run = importlib.import_module(f"module_{name}").__dict__[name]().test()
     if str(run.state) != "success":
-        raise RuntimeError(f"the run of {tasks} tasks has ended as {run.state}")
+        raise RuntimeError(f"the run of {name} has ended as {run.state}")
 
 
 def tables() -> dict[str, tuple[int, int]]:
@@ -396,7 +411,7 @@ def size_of(database: sqlite3.Connection, table: str) -> tuple[int, int]:
     return rows, size
 
 
-def minus(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+def minus(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
     """Return the difference of two sizes."""
     return one[0] - other[0], one[1] - other[1]
 
