@@ -41,6 +41,8 @@ FEW, MANY = 1_000, 10_000
 FILES_OF_A_RUN = 100
 FILES_OF_A_WAIT = 10
 CONNECTIONS = 50
+#: Names in one request of the page.
+OF_A_REQUEST = 50
 ROUNDS = 3
 #: Sources of two runs; the difference is what one more source costs.
 SOURCES = (5, 25)
@@ -213,6 +215,8 @@ def clean_up(hook: Any, ti: CountingTaskInstance, *, dry_run: bool) -> None:
 
 def page(service: Service) -> None:
     """List the files as the page does, for one connection and for many."""
+    from airflow_provider_gemini_files.ui import actions
+    from airflow_provider_gemini_files.ui.actions import CleanupRequest
     from airflow_provider_gemini_files.ui.batches import JobListing
     from airflow_provider_gemini_files.ui.files import FileListing
     from airflow_provider_gemini_files.ui.listings import ListingCache
@@ -231,6 +235,18 @@ def page(service: Service) -> None:
             f"  {count:6} files: {calls['list']} calls; a listing holds {held:.1f} MiB; its response has "
             f"{len(rows) / KIB:.0f} KiB ({len(gzip.compress(rows)) / KIB:.0f} compressed), encoded in "
             f"{seconds * 1000:.0f} ms"
+        )
+        request = CleanupRequest(
+            policy={"max_age_finished": 1, "include_foreign": True},
+            names=[file.name for file in read.files[:OF_A_REQUEST]],
+        )
+        began = time.process_time()
+        with service.calls() as calls:
+            actions.cleanup("gemini_default", read, request, "bench")
+        seconds = time.process_time() - began
+        print(
+            f"  {count:6} files, cleanup of {OF_A_REQUEST} of them in one request: {calls['delete']} delete, "
+            f"{calls['list_batches']} list of jobs, {seconds:.2f} s of CPU"
         )
 
     service.reset()
