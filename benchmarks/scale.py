@@ -1,7 +1,7 @@
 """
-Measure how calls, memory and database rows grow with files, connections and mapped tasks; see docs/scale.md.
+Measure how requests, memory and database rows grow with files, connections and mapped tasks; see docs/scale.md.
 
-Run ``python benchmarks/scale.py [PART ...]``, where a part is one of the functions of ``PARTS``. Calls and rows are
+Run ``python benchmarks/scale.py [PART ...]``, where a part is one of the functions of ``PARTS``. Requests and rows are
 exact. Times are ratios to Google's SDK, or to a tenth of the files, in the same run.
 """
 
@@ -51,7 +51,7 @@ from airflow.sdk import dag
 from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
 from airflow_provider_gemini_files.operators.files import GeminiUploadFileOperator
 """
-#: An upload and a question for each source, and one upload task for all.
+#: An upload and a request to a model for each source, and one upload task for all.
 _DAGS = {
     "mapped": """
 @dag(schedule=None)
@@ -103,8 +103,8 @@ class Service:
         self._client.post("/reset").raise_for_status()
 
     @contextmanager
-    def calls(self) -> Iterator[Counter[str]]:
-        """Count the calls of a block by method, once it has ended."""
+    def requests(self) -> Iterator[Counter[str]]:
+        """Count the requests of a block by method, once it has ended."""
         # The journal keeps the last 10,000.
         self._client.delete("/journal").raise_for_status()
         counted: Counter[str] = Counter()
@@ -154,7 +154,7 @@ def listing(service: Service) -> None:
         service.seed(count)
         ways = ways_to_list(hook_of(service))
         seconds: dict[str, list[float]] = {name: [] for name in ways}
-        with service.calls() as calls:
+        with service.requests() as sent:
             # Alternate, so that other load on the machine affects both alike.
             for _ in range(ROUNDS):
                 for name, way in ways.items():
@@ -162,7 +162,7 @@ def listing(service: Service) -> None:
         held = {name: kept_memory(way)[1] for name, way in ways.items()}
         ratio = statistics.median(seconds["ours"]) / statistics.median(seconds["SDK"])
         print(
-            f"  {count:6} files: {calls['list'] // (2 * ROUNDS)} calls; the list holds {held['ours']:.1f} MiB, the "
+            f"  {count:6} files: {sent['list'] // (2 * ROUNDS)} requests; the list holds {held['ours']:.1f} MiB, the "
             f"SDK's {held['SDK']:.1f} MiB; time {ratio:.2f} of the SDK's"
         )
 
@@ -192,11 +192,11 @@ def cleanup(service: Service) -> None:
         hook = hook_of(service)
         for dry_run in (True, False):
             ti = CountingTaskInstance()
-            with service.calls() as calls:
+            with service.requests() as sent:
                 seconds = timed(partial(clean_up, hook, ti, dry_run=dry_run))
             print(
                 f"  {count:6} files of {count // FILES_OF_A_RUN} runs, {'planned' if dry_run else 'deleted':7}: "
-                f"{calls['list']} list, {calls['list_batches']} list of jobs, {calls['delete']} delete; {ti.asked} "
+                f"{sent['list']} list, {sent['list_batches']} list of jobs, {sent['delete']} delete; {ti.asked} "
                 f"requests to Airflow; {seconds / count * 1000:.2f} ms per file"
             )
         service.seed(count)
@@ -226,13 +226,13 @@ def page(service: Service) -> None:
         service.reset()
         service.seed(count)
         hook = hook_of(service)
-        with service.calls() as calls:
+        with service.requests() as sent:
             read, held, _ = kept_memory(partial(FileListing.read, hook, time.time(), None))
         began = time.perf_counter()
         rows = read.rows.encode()
         seconds = time.perf_counter() - began
         print(
-            f"  {count:6} files: {calls['list']} calls; a listing holds {held:.1f} MiB; its response has "
+            f"  {count:6} files: {sent['list']} requests; a listing holds {held:.1f} MiB; its response has "
             f"{len(rows) / KIB:.0f} KiB ({len(gzip.compress(rows)) / KIB:.0f} compressed), encoded in "
             f"{seconds * 1000:.0f} ms"
         )
@@ -241,12 +241,12 @@ def page(service: Service) -> None:
             names=[file.name for file in read.files[:OF_A_REQUEST]],
         )
         began = time.process_time()
-        with service.calls() as calls:
+        with service.requests() as sent:
             actions.cleanup("gemini_default", read, request, "bench")
         seconds = time.process_time() - began
         print(
-            f"  {count:6} files, cleanup of {OF_A_REQUEST} of them in one request: {calls['delete']} delete, "
-            f"{calls['list_batches']} list of jobs, {seconds:.2f} s of CPU"
+            f"  {count:6} files, cleanup of {OF_A_REQUEST} of them in one request: {sent['delete']} delete, "
+            f"{sent['list_batches']} list of jobs, {seconds:.2f} s of CPU"
         )
 
     service.reset()
@@ -257,11 +257,11 @@ def page(service: Service) -> None:
         for conn_id in ids:
             summary_of(*await asyncio.gather(files.snapshot(conn_id), jobs.snapshot(conn_id)))
 
-    with service.calls() as calls:
+    with service.requests() as sent:
         _, held, _ = kept_memory(lambda: asyncio.run(overview()))
     print(
-        f"  {CONNECTIONS} connections of {MANY // CONNECTIONS} files each on the overview: {calls.total()} calls "
-        f"({calls['list']} list, {calls['list_batches']} list of jobs); {held:.1f} MiB held"
+        f"  {CONNECTIONS} connections of {MANY // CONNECTIONS} files each on the overview: {sent.total()} requests "
+        f"({sent['list']} list, {sent['list_batches']} list of jobs); {held:.1f} MiB held"
     )
 
 
@@ -278,31 +278,31 @@ def connect_many(service: Service, files: int) -> list[str]:
 
 
 def waits(service: Service) -> None:
-    """Wait for files in one event loop, as a triggerer does: one round over one connection, and over many."""
+    """Wait for files in one event loop, as a triggerer does: one poll over one connection, and over many."""
     from airflow_provider_gemini_files.common.waiting import Schedule
 
     service.reset()
     service.seed(MANY)
     service.connect()
-    # What the first round imports does not count.
-    round_of(service, ["gemini_default"], 1)
-    print(f"  {round_of(service, ['gemini_default'], MANY)}")
+    # What the first poll imports does not count.
+    poll_of(service, ["gemini_default"], 1)
+    print(f"  {poll_of(service, ['gemini_default'], MANY)}")
     service.reset()
     ids = connect_many(service, MANY // CONNECTIONS)
-    print(f"  {round_of(service, ids, MANY // CONNECTIONS)}")
+    print(f"  {poll_of(service, ids, MANY // CONNECTIONS)}")
 
-    schedule, now, rounds = Schedule(began=0.0), 0.0, 0
+    schedule, now, polls = Schedule(began=0.0), 0.0, 0
     while now < 3600:
-        now, rounds = schedule.next_poll(now), rounds + 1
+        now, polls = schedule.next_poll(now), polls + 1
     print(
-        f"  a wait of an hour takes {rounds} rounds, which are {schedule.poll_interval:.0f} to "
+        f"  a wait of an hour takes {polls} polls, which are {schedule.poll_interval:.0f} to "
         f"{schedule.max_poll_interval:.0f} seconds apart"
     )
 
 
-def round_of(service: Service, conn_ids: list[str], files: int) -> str:
+def poll_of(service: Service, conn_ids: list[str], files: int) -> str:
     """
-    Wait for ACTIVE files, so that one round ends all waits; return what it took.
+    Wait for ACTIVE files, so that one poll ends all waits; return what it took.
 
     :param files: of each connection; a wait is for ten of them.
     """
@@ -337,13 +337,13 @@ def round_of(service: Service, conn_ids: list[str], files: int) -> str:
         watching.cancel()
 
     before = resource.getrusage(resource.RUSAGE_SELF)
-    with service.calls() as calls:
+    with service.requests() as sent:
         asyncio.run(all_waits())
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return (
         f"{len(conn_ids):2} connections, {len(conn_ids) * files // FILES_OF_A_WAIT} waits for "
-        f"{len(conn_ids) * files} files: {max(pollers)} pollers, {calls['list']} list and {calls['get']} get calls, "
+        f"{len(conn_ids) * files} files: {max(pollers)} pollers, {sent['list']} list and {sent['get']} get requests, "
         f"{cpu:.1f} s of CPU, the event loop blocked for at most {max(busy) * 1000:.0f} ms, "
         f"+{(after.ru_maxrss - before.ru_maxrss) / KIB:.0f} MiB"
     )
@@ -353,7 +353,7 @@ def round_of(service: Service, conn_ids: list[str], files: int) -> str:
 
 
 def database(service: Service) -> None:
-    """Run uploads and questions, and count what they leave in Airflow's database."""
+    """Run uploads and requests to a model, and count what they leave in Airflow's database."""
     service.reset()
     service.connect()
     folder = Path(os.environ["AIRFLOW_HOME"]) / "dags_of_bench"
@@ -368,7 +368,7 @@ def database(service: Service) -> None:
     sys.path.insert(0, str(folder))
     variables = tables()["variable"][0]
 
-    print("  each mapped upload and its question:")
+    print("  each mapped upload and its request to a model:")
     print_slope(*(left_by(service, folder, "mapped", sources) for sources in SOURCES))
     print("  each further source of one upload task:")
     print_slope(*(left_by(service, folder, "in_one_task", sources) for sources in SOURCES))
@@ -377,12 +377,12 @@ def database(service: Service) -> None:
 
 
 def left_by(service: Service, folder: Path, kind: str, sources: int) -> dict[str, tuple[float, float]]:
-    """Run a Dag, and return the rows and bytes that it has left in each table, and the calls of the service."""
+    """Run a Dag, and return the rows and bytes that it has left in each table, and the requests to the service."""
     before = tables()
-    with service.calls() as calls:
+    with service.requests() as sent:
         run_dag(folder, kind, sources)
     left = {name: minus(size, before.get(name, (0, 0))) for name, size in tables().items()}
-    return left | {f"{name} calls": (count, 0) for name, count in calls.items()}
+    return left | {f"{name} requests": (count, 0) for name, count in sent.items()}
 
 
 def print_slope(few: dict[str, tuple[float, float]], many: dict[str, tuple[float, float]]) -> None:
@@ -390,13 +390,13 @@ def print_slope(few: dict[str, tuple[float, float]], many: dict[str, tuple[float
     more = SOURCES[1] - SOURCES[0]
     slopes = {name: minus(size, few[name]) for name, size in many.items()}
     each = {name: (rows / more, size / more) for name, (rows, size) in slopes.items()}
-    calls = {name: count for name, (count, _) in each.items() if name.endswith("calls")}
+    sent = {name: count for name, (count, _) in each.items() if name.endswith("requests")}
     # The sources stand in the Dags of this benchmark, and so in the tables of Dags, with less than 100 bytes each.
-    left = {name: size for name, size in each.items() if name not in calls and (size[0] > 0.5 or size[1] >= 100)}
+    left = {name: size for name, size in each.items() if name not in sent and (size[0] > 0.5 or size[1] >= 100)}
     together = sum(count for count, _ in left.values()), sum(size for _, size in left.values())
     for name, (count, size) in {**left, "together, without indexes": together}.items():
         print(f"    {name:30} {count:5.2f} rows {size:6.0f} bytes")
-    print(f"    {', '.join(f'{count:.2f} {name}' for name, count in calls.items())}")
+    print(f"    {', '.join(f'{count:.2f} {name}' for name, count in sent.items())}")
 
 
 def run_dag(folder: Path, kind: str, sources: int) -> None:
