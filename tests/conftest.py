@@ -153,8 +153,9 @@ class FakeTaskInstance:
         # As Airflow does: what is not JSON fails.
         self.pushed[key] = json.loads(json.dumps(value))
 
-    def xcom_pull(self, task_ids: list[str], key: str) -> list[object]:
-        return [value for task_id in task_ids for value in self.upstream.get((task_id, key), [None])]
+    def xcom_pull(self, task_ids: list[str], key: str, map_indexes: list[int] | None = None) -> list[object]:
+        values = [value for task_id in task_ids for value in self.upstream.get((task_id, key), [None])]
+        return values if map_indexes is None else [dict(enumerate(values)).get(index) for index in map_indexes]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ _KEYS = ("file", "files")
 
 class UploadedMetadata:
     """
-    What the upload tasks upstream of a task have recorded; XCom is read once, when it is first needed.
+    What the upload tasks upstream of a task have recorded; XCom is read when it is first needed.
 
     Nothing else decides what a worker reads again: a metadata dict, a run's configuration or the XCom of any other task
     could name a path or URL of someone else's choosing.
@@ -36,24 +36,39 @@ class UploadedMetadata:
 
         :param name: ``files/...``.
         """
-        return self._recorded.get(name)
+        return self._of_own_index.get(name) or self._recorded.get(name)
+
+    @cached_property
+    def _of_own_index(self) -> dict[str, GeminiFile]:
+        """Return what uploads of the task's own index have recorded; nothing if the task is not mapped."""
+        # Mostly, a task is mapped over the uploads. If each of a thousand read all of them, that would be a million.
+        index = self._context["ti"].map_index
+        return {} if index is None or index < 0 else self._read(map_indexes=[index])
 
     @cached_property
     def _recorded(self) -> dict[str, GeminiFile]:
-        pushed = pushed_upstream(self._context, GeminiUploadFileOperator, _KEYS)
+        return self._read()
+
+    def _read(self, **which: Any) -> dict[str, GeminiFile]:
+        pushed = pushed_upstream(self._context, GeminiUploadFileOperator, _KEYS, **which)
         return {file.name: file for one in pushed if (file := _read(one))}
 
 
-def pushed_upstream(context: Context, kind: type[Any], keys: Iterable[str]) -> list[Any]:
+def pushed_upstream(context: Context, kind: type[Any], keys: Iterable[str], **which: Any) -> list[Any]:
     """
-    Return everything that the tasks of one kind upstream of a task have pushed to XCom under some keys.
+    Return what the tasks of one kind upstream of a task have pushed to XCom under some keys.
 
     :param kind: a class of operators.
+    :param which: ``map_indexes`` of the tasks; a mapped task has pushed one value for each index, and all are returned
+        without it.
     """
     ti: Any = context["ti"]
-    # A mapped task has pushed one value for each index; all are wanted.
     return _flat(
-        [ti.xcom_pull(task_ids=[task_id], key=key) for task_id in _tasks_upstream(context, kind) for key in keys]
+        [
+            ti.xcom_pull(task_ids=[task_id], key=key, **which)
+            for task_id in _tasks_upstream(context, kind)
+            for key in keys
+        ]
     )
 
 

@@ -101,5 +101,21 @@ def test_xcom_is_read_once_and_only_when_needed(ti, context, mocker):
     assert pull.call_count == 4
 
 
+def test_mapped_task_reads_only_what_its_own_index_has_recorded(ti, context, mocker):
+    ti.map_index = 1
+    ti.upstream["mapped", "file"] = [OTHER.to_dict(), FILE.to_dict()]
+    pull = mocker.spy(ti, "xcom_pull")
+
+    assert UploadedMetadata(context).of("files/a") == FILE
+    assert [call.kwargs.get("map_indexes") for call in pull.call_args_list] == [[1]] * 4
+
+
+def test_mapped_task_reads_all_if_its_own_index_has_not_recorded_the_file(ti, context):
+    ti.map_index = 1
+    ti.upstream["mapped", "file"] = [OTHER.to_dict(), FILE.to_dict()]
+
+    assert UploadedMetadata(context).of("files/b") == OTHER
+
+
 def test_outside_of_a_task_nothing_is_known(ti):
     assert UploadedMetadata({"ti": ti}).of("files/a") is None
