@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -28,7 +29,6 @@ os.environ.update(
 for variable in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
     os.environ.pop(variable, None)
 
-import airflow.sdk.configuration  # noqa: E402
 from google_accounts import google, google_tokens, no_google  # noqa: E402, F401 - fixtures
 from object_stores import azure, azure_server, bucket, gcs, gcs_server, s3, s3_server  # noqa: E402, F401 - fixtures
 
@@ -91,11 +91,17 @@ def in_a_vault(
     backend = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", backend)
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps({"connections_file_path": str(path)}))
-    # Some versions of Airflow keep the backend of a process.
-    forget = getattr(airflow.sdk.configuration, "clear_secrets_backends_cache", lambda: None)
-    forget()
+    _forget_secrets_backends()
     yield gemini_emulator
-    forget()
+    _forget_secrets_backends()
+
+
+def _forget_secrets_backends() -> None:
+    """Let Airflow read again which secrets backend is configured; some versions do so once in a process, 3.1 always."""
+    with contextlib.suppress(ImportError):
+        from airflow.sdk.configuration import clear_secrets_backends_cache
+
+        clear_secrets_backends_cache()
 
 
 @pytest.fixture
