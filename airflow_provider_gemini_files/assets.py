@@ -45,7 +45,8 @@ def storage_asset(gemini_conn_id: str) -> Asset:
     Return the asset that each cleanup of a connection's storage updates: ``Asset("gemini-files://<connection>")``.
 
     The extra of its events is a :class:`~airflow_provider_gemini_files.files.storage_usage.StorageUsage` as a dict.
-    In a Dag file, this costs less than ``Asset``, which imports the asset handlers of all installed providers.
+    In a Dag file, this costs less than ``Asset``, which imports the asset handlers of all installed providers. Pass its
+    URI between tasks, not the asset: Airflow reads only its own classes from XCom.
     """
     return _StorageAsset(f"{SCHEME}://{quote(gemini_conn_id, safe='')}")
 
