@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -30,12 +31,15 @@ from airflow_provider_gemini_files.ui.batches import JobListing
 from airflow_provider_gemini_files.ui.changes import Selected
 from airflow_provider_gemini_files.ui.connections import connection_ids
 from airflow_provider_gemini_files.ui.costs import MAX_DAYS, CostListing, costs_of
+from airflow_provider_gemini_files.ui.details import details_of
 from airflow_provider_gemini_files.ui.files import FileListing
 from airflow_provider_gemini_files.ui.listings import FRESH_SECONDS, ListingCache, Snapshot
 from airflow_provider_gemini_files.ui.overview import summary_of
+from airflow_provider_gemini_files.ui.parts import Rows
 from airflow_provider_gemini_files.ui.rights import CAN_EDIT, CAN_READ, CAN_VIEW, LOGGED_IN, is_allowed
 from airflow_provider_gemini_files.ui.stores import DocumentListing, StoreListing
 
+_DISTRIBUTION = "airflow-provider-gemini-files"
 _STATIC = {path.name: path for path in (Path(__file__).parent / "static").iterdir()}
 _HEADERS = {
     # Nothing but the page's own files is loaded or executed, whatever a display name contains.
@@ -83,6 +87,13 @@ async def page() -> FileResponse:
     return FileResponse(_STATIC["index.html"])
 
 
+@app.get("/docs", dependencies=[LOGGED_IN])
+def docs() -> RedirectResponse:
+    """Redirect to the documentation of this package, or else of the service."""
+    urls = dict(url.split(", ", 1) for url in metadata(_DISTRIBUTION).get_all("Project-URL", []))
+    return RedirectResponse(urls.get("Documentation") or urls["Service documentation"])
+
+
 @app.get("/static/{name}", dependencies=[LOGGED_IN])
 async def static(name: str) -> FileResponse:
     """Return a static file of the page."""
@@ -98,16 +109,36 @@ def connections() -> list[str]:
 
 
 @app.get("/api/connections/{connection_id}/files", dependencies=[CAN_VIEW, CAN_READ])
-async def files(request: Request, connection_id: str, user: GetUserDep, retry: bool = False) -> Response:
-    """Return the files of a connection and its storage usage; at most 30 seconds old while the service responds."""
+async def files(
+    request: Request, connection_id: str, user: GetUserDep, retry: bool = False, after: str = ""
+) -> Response:
+    """
+    Return files of a connection and its storage usage; at most 30 seconds old while the service responds.
+
+    :param after: the response has the files whose names follow this one, and what this is for the next response.
+    """
     snapshot = await file_listings.snapshot(connection_id, retry=retry)
     listing = snapshot.listing
+    # In a thread: encoding thousands of rows would block the event loop.
+    part = await asyncio.to_thread(lambda: listing.rows.part(after)) if listing else Rows([]).part()
     fields = {
         "can_edit": await is_allowed("PUT", request, user),
         "usage": listing.usage.to_dict() if listing else None,
         "policy": actions.default_policy(),
+        "next": part.next,
     }
-    return await _respond(snapshot, fields, "files")
+    return _response(snapshot, fields, owners=part.owners, files=part.rows)
+
+
+@app.get("/api/connections/{connection_id}/details", dependencies=[CAN_VIEW, CAN_READ])
+async def details(connection_id: str, name: str) -> dict[str, Any]:
+    """Return what the row of a file does not have, and the batch jobs that read it as far as it is known."""
+    listing = await _listing(connection_id)
+    file = listing.get(name)
+    if file is None:
+        raise HTTPException(404, f"The file {name!r:.200} is no longer listed: it was deleted or has expired.")
+    jobs = (await job_listings.snapshot(connection_id)).listing
+    return await asyncio.to_thread(details_of, file, jobs.jobs if jobs else None)
 
 
 @app.get("/api/connections/{connection_id}/history", dependencies=[CAN_VIEW, CAN_READ])
@@ -165,11 +196,18 @@ async def costs(
 
 
 async def _respond(snapshot: Snapshot[Any], fields: dict[str, Any], rows: str) -> Response:
+    """Return what is known about resources, with all rows of the table in one field."""
+    listing = snapshot.listing
+    encoded = await asyncio.to_thread(lambda: listing.rows.encode()) if listing else b"[]"
+    return _response(snapshot, fields, **{rows: encoded})
+
+
+def _response(snapshot: Snapshot[Any], fields: dict[str, Any], **encoded: bytes) -> Response:
     """
     Return what is known about resources.
 
     :param fields: of the response, besides those that all listings have.
-    :param rows: the field with the rows of the table.
+    :param encoded: further fields, which are JSON already.
     """
     listing = snapshot.listing
     body = {
@@ -180,9 +218,12 @@ async def _respond(snapshot: Snapshot[Any], fields: dict[str, Any], rows: str) -
         "error": asdict(snapshot.error) if snapshot.error else None,
         **fields,
     }
-    # In a thread: encoding thousands of rows would block the event loop.
-    encoded = await asyncio.to_thread(lambda: listing.rows) if listing else "[]"
-    return Response(f'{json.dumps(body)[:-1]},"{rows}":{encoded}}}', media_type="application/json")
+    content = (
+        json.dumps(body)[:-1].encode()
+        + b"".join(b',"%b":%b' % (name.encode(), value) for name, value in encoded.items())
+        + b"}"
+    )
+    return Response(content, media_type="application/json")
 
 
 @app.post("/api/connections/{connection_id}/dry-run", dependencies=CAN_EDIT)

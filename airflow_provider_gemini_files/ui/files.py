@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_text
-from airflow_provider_gemini_files.files.naming import is_shared, label_of
+from airflow_provider_gemini_files.files.naming import deployment_of, is_shared, label_of
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.ui.owners import OwnerRuns
+from airflow_provider_gemini_files.ui.parts import Rows
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,32 @@ class FileListing:
         return StorageUsage.of(files, self.quota_bytes)
 
     @cached_property
-    def rows(self) -> str:
-        """Return the rows of the table as JSON, encoded once for all users."""
-        return json.dumps([_row(file, self.owners) for file in self.files], separators=(",", ":"))
+    def rows(self) -> Rows:
+        """Return the rows of the table, encoded once for all users."""
+        return Rows((file.name, _owner(file, self.owners), _values(file, self.owners)) for file in self.files)
+
+    def get(self, name: str) -> GeminiFile | None:
+        """Return a file by its name; None if it is not listed."""
+        return next((file for file in self.files if file.name == name), None)
 
 
-def _row(file: GeminiFile, owners: OwnerRuns) -> list[Any]:
-    """Return a file as ``files.js`` decodes it: without field names, as one response holds thousands of files."""
+def _owner(file: GeminiFile, owners: OwnerRuns) -> list[Any] | None:
+    """Return the task that owns a file, without its map index: the instances of a mapped task share it."""
+    if (row := owners.row(file.owner)) is None:
+        return None
+    dag_id, run_id, task_id, _, state = row
+    return [dag_id, run_id, task_id, state]
+
+
+def _values(file: GeminiFile, owners: OwnerRuns) -> list[Any]:
+    """Return a file as ``files.js`` decodes it: without field names, as there are thousands of files."""
     created, expires = file.created_at(), file.expires_at()
     error = (file.error or {}).get("message")
     return [
-        file.name,
+        file.owner.map_index if file.owner else -1,
+        file.name.removeprefix("files/"),
         label_of(file.display_name),
-        owners.row(file.owner),
-        is_shared(file.display_name),
+        _shared(file, owners),
         file.mime_type,
         file.size_bytes or 0,
         file.state,
@@ -75,3 +87,10 @@ def _row(file: GeminiFile, owners: OwnerRuns) -> list[Any]:
         file.source,
         error and shown_text(error),
     ]
+
+
+def _shared(file: GeminiFile, owners: OwnerRuns) -> str | None:
+    """Return by whose runs a file is shared; None if it is not."""
+    if not is_shared(file.display_name):
+        return None
+    return "shared" if deployment_of(file.display_name) == owners.deployment else "elsewhere"

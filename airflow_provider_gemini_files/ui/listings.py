@@ -19,8 +19,10 @@ log = logging.getLogger(__name__)
 
 #: Seconds for which a listing is shown before the next one starts.
 FRESH_SECONDS = 30.0
-#: Seconds after which a failed listing can be retried on request, so that a button costs the service few calls.
+#: Seconds after which a listing can be repeated on request, so that a button costs the service few calls: if it failed,
+#: and if it did not.
 RETRY_SECONDS = 2.0
+REFRESH_SECONDS = 5.0
 #: Seconds for which a request of the page waits for a listing; the listing itself continues.
 REQUEST_SECONDS = 5.0
 #: Seconds after which a listing is given up: a service that never finishes its response must not block the page.
@@ -92,7 +94,8 @@ class ListingCache(Generic[L]):
         Return what is known about a connection's resources; start a listing first if one is due.
 
         :param of: what they belong to, such as a store; nothing for those of the project.
-        :param retry: a listing that failed is due after :data:`RETRY_SECONDS` already.
+        :param retry: the user asks for it, so that a listing is due after :data:`REFRESH_SECONDS` already, or after
+            :data:`RETRY_SECONDS` if it failed.
         """
         self._forget_unused()
         entry = self._entries.setdefault((conn_id, *of), _Entry())
@@ -129,10 +132,12 @@ class ListingCache(Generic[L]):
         now = time.time()
         age = now - entry.snapshot.started_at
         if entry.running is not None and age >= LISTING_SECONDS:
-            error = PageError(ErrorKind.SERVICE, f"The listing did not finish within {LISTING_SECONDS:.0f} seconds.")
+            error = PageError(
+                ErrorKind.SERVICE, f"The list of {self._what} did not end within {LISTING_SECONDS:.0f} seconds."
+            )
             _finish(entry, entry.running, None, error)
-        can_retry = retry and entry.snapshot.error is not None
-        pause = 0.0 if entry.is_outdated else RETRY_SECONDS if can_retry else FRESH_SECONDS
+        asked = RETRY_SECONDS if entry.snapshot.error else REFRESH_SECONDS
+        pause = 0.0 if entry.is_outdated else asked if retry else FRESH_SECONDS
         if entry.running is not None or age < pause:
             return
         entry.running, entry.is_outdated = Future(), False

@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { ownerCell } from "./cells.js";
 import { openCleanup } from "./cleanup.js";
+import { consequences, warningOf } from "./consequences.js";
 import { ChangeList, openQuestion } from "./dialog.js";
 import { el } from "./dom.js";
 import { total } from "./files.js";
@@ -84,17 +85,10 @@ function deletionList(files, heading, detail) {
  * @param {() => void} refresh
  */
 function openDelete(files, connection, refresh) {
-  const active = files.filter((file) => file.kind === "running").length;
-  const registered = files.some((file) => file.source === "REGISTERED");
   openQuestion({
     title: `Delete ${count(files.length, "file")} (${bytes(total(files))})`,
-    words: registered
-      ? "Deleted files cannot be restored. A task has to upload or register them again. The objects of registered files " +
-        "stay in Cloud Storage."
-      : "Deleted files cannot be restored. A task has to upload them again.",
-    warning:
-      active > 0 &&
-      `${count(active, "file")} ${active === 1 ? "belongs" : "belong"} to active runs. Tasks that use them may fail.`,
+    words: consequences(files),
+    warning: warningOf(files),
     action: `Delete ${count(files.length, "file")}`,
     dismiss: "Cancel",
     list: deletionList(files, "Owner", ownerCell),

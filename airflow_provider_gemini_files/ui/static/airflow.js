@@ -24,6 +24,15 @@ export function taskUrl({ dag, run, task, map }) {
 }
 
 /**
+ * Return the URL of a run.
+ *
+ * @param {Pick<Owner, "dag" | "run">} instance
+ */
+export function runUrl({ dag, run }) {
+  return airflowUrl(`dags/${encodeURIComponent(dag)}/runs/${encodeURIComponent(run)}`);
+}
+
+/**
  * Return the URL of the list of connections, filtered by an id.
  *
  * @param {string | null} id
@@ -43,6 +52,16 @@ export function link(url, ...children) {
 }
 
 /**
+ * Return a link that opens a new tab.
+ *
+ * @param {string} url
+ * @param {...Child} children
+ */
+export function newTab(url, ...children) {
+  return el("a", { href: url, target: "_blank", rel: "noopener", onclick: leaveFrame }, ...children);
+}
+
+/**
  * Follow a link in Airflow's window. The sandbox of the frame forbids the page's own links to navigate that window, but a
  * link inside that window may.
  *
@@ -55,8 +74,8 @@ function leaveFrame(event) {
   const { document } = window.parent;
   const anchor = document.createElement("a");
   anchor.href = this.href;
-  const newTab = event.button === 1 || event.ctrlKey || event.metaKey || event.shiftKey;
-  anchor.target = newTab ? "_blank" : "_self";
+  const isNew = this.target === "_blank" || event.button === 1 || event.ctrlKey || event.metaKey || event.shiftKey;
+  anchor.target = isNew ? "_blank" : "_self";
   document.body.append(anchor);
   anchor.click();
   anchor.remove();

@@ -1,12 +1,9 @@
 // Requests to the API server. A failed request throws an ApiError with a message for the user.
 import { airflowUrl } from "./airflow.js";
 
-/**
- * @import { BatchesResponse, CostsResponse, DocumentsResponse, FilesResponse, HistoryResponse, Owner, StoresResponse,
- *   Summary } from "./types.js"
- */
+/** @import { BatchesResponse, CostsResponse, Details, DocumentsResponse, FilesPart, FilesResponse, HistoryResponse, Owner, StoresResponse, Summary } from "./types.js" */
 
-const READ_SECONDS = 60;
+export const READ_SECONDS = 60;
 /** The API server retries a deletion that fails, so a request can take this long. */
 const CHANGE_SECONDS = 600;
 
@@ -22,22 +19,48 @@ export class ApiError extends Error {
 }
 
 /**
+ * Return the object of a response.
+ *
  * @param {string} url
  * @param {RequestInit} options
  * @param {number} seconds
  */
 async function request(url, options = {}, seconds = READ_SECONDS) {
-  let response;
-  try {
-    response = await fetch(url, { ...options, signal: AbortSignal.timeout(seconds * 1000) });
-  } catch {
-    throw new ApiError(0, "Airflow's API server does not respond.");
-  }
-  if (response.ok) return response.json();
-  if (response.status === 401) throw new ApiError(401, "Your session has expired.");
-  const { detail } = await response.json().catch(() => ({}));
+  const { ok, status, body } = await respond(url, options, seconds);
+  if (ok) return JSON.parse(body);
+  if (status === 401) throw new ApiError(401, "Your session has expired.");
+  const { detail } = parsed(body);
   const message = typeof detail === "string" ? detail : detail?.reason;
-  throw new ApiError(response.status, message ?? `Airflow's API server responded with HTTP ${response.status}.`);
+  throw new ApiError(status, message ?? `Airflow's API server responded with HTTP ${status}.`);
+}
+
+/**
+ * @param {string} url
+ * @param {RequestInit} options
+ * @param {number} seconds - For the response with its body.
+ */
+async function respond(url, options, seconds) {
+  try {
+    const response = await fetch(url, { ...options, signal: AbortSignal.timeout(seconds * 1000) });
+    return { ok: response.ok, status: response.status, body: await response.text() };
+  } catch (error) {
+    const isLate = error instanceof DOMException && error.name === "TimeoutError";
+    const failure = isLate ? `did not respond within ${seconds} seconds` : "cannot be reached";
+    throw new ApiError(0, `Airflow's API server at ${location.origin} ${failure}.`);
+  }
+}
+
+/**
+ * Return the object of a response that failed; a proxy responds with HTML.
+ *
+ * @param {string} body
+ */
+function parsed(body) {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return {};
+  }
 }
 
 /**
@@ -64,8 +87,30 @@ function list(connection, resource, retry, parameters = {}) {
   return request(urlOf(connection, `${resource}?${new URLSearchParams(all)}`));
 }
 
-/** @type {(connection: string, retry: boolean) => Promise<FilesResponse>} */
-export const getFiles = (connection, retry) => list(connection, "files", retry);
+/**
+ * Return what is known about the files of a connection, which are read in parts.
+ *
+ * @param {string} connection
+ * @param {boolean} retry
+ * @returns {Promise<FilesResponse>}
+ */
+export async function getFiles(connection, retry) {
+  /** @type {FilesPart} */
+  const first = await list(connection, "files", retry);
+  const parts = [first];
+  for (let after = first.next; after !== null;) {
+    /** @type {FilesPart} */
+    const part = await list(connection, "files", false, { after });
+    // Another process of the API server has responded, which has not listed the files yet.
+    if (part.listed_at === null) return { ...part, parts: [] };
+    parts.push(part);
+    after = part.next;
+  }
+  return { ...first, parts };
+}
+
+/** @type {(connection: string, name: string) => Promise<Details>} */
+export const getDetails = (connection, name) => list(connection, "details", false, { name });
 
 /** @type {(connection: string) => Promise<HistoryResponse>} */
 export const getHistory = (connection) => request(urlOf(connection, "history"));
@@ -98,15 +143,35 @@ export function post(connection, action, body) {
   return request(urlOf(connection, action), { method: "POST", headers, body: JSON.stringify(body) }, CHANGE_SECONDS);
 }
 
+/** @typedef {Pick<Owner, "dag" | "run" | "task" | "map">} Instance */
+
 /**
  * Return an XCom value. Airflow's own API serves it, so the user needs the permission to read it.
  *
- * @param {Pick<Owner, "dag" | "run" | "task" | "map">} instance
+ * @param {Instance} instance
  * @param {string} key
  */
-export async function getXCom({ dag, run, task, map }, key) {
-  const [d, r, t] = [dag, run, task].map(encodeURIComponent);
-  const path = `api/v2/dags/${d}/dagRuns/${r}/taskInstances/${t}/xcomEntries/${key}?map_index=${map}`;
-  const { value } = await request(airflowUrl(path));
+export async function getXCom(instance, key) {
+  const { value } = await request(xcomUrl(instance, `/${key}`));
   return typeof value === "string" ? JSON.parse(value) : value;
+}
+
+/**
+ * Return the keys of a task instance's XCom values.
+ *
+ * @param {Instance} instance
+ * @returns {Promise<string[]>}
+ */
+export async function getXComKeys(instance) {
+  const { xcom_entries } = await request(xcomUrl(instance, ""));
+  return xcom_entries.map((/** @type {{key: string}} */ { key }) => key);
+}
+
+/**
+ * @param {Instance} instance
+ * @param {string} path
+ */
+function xcomUrl({ dag, run, task, map }, path) {
+  const [d, r, t] = [dag, run, task].map(encodeURIComponent);
+  return airflowUrl(`api/v2/dags/${d}/dagRuns/${r}/taskInstances/${t}/xcomEntries${path}?map_index=${map}`);
 }

@@ -134,7 +134,7 @@ function openCancel(jobs, connection, refresh) {
     words:
       "A cancelled job has no results, not even of the requests that it has finished. It ends a while after it is " +
       "cancelled, and a task that waits for it fails.",
-    warning: false,
+    warning: null,
     action: `Cancel ${count(jobs.length, "job")}`,
     dismiss: "Keep the jobs",
     list,

@@ -6,7 +6,7 @@ import { dateTime, duration } from "./format.js";
 /** @import { Child } from "./dom.js" */
 /** @import { Owner, TaskOwner } from "./types.js" */
 
-const RUN_STATES = {
+export const RUN_STATES = {
   running: "Active",
   finished: "Finished",
   gone: "Not found",
@@ -30,12 +30,13 @@ export function nameCell({ label, name }, { wrap = (shown) => shown, short = nam
 }
 
 /**
- * Return a button that copies a name.
+ * Return a button that copies the text of the code beside it.
  *
  * @param {string} name
+ * @param {string} [what] - What it copies, for screen readers.
  */
-function copyButton(name) {
-  const button = el("button", { type: "button", class: "copy", "aria-label": `Copy ${name}`, onclick }, "Copy");
+export function copyButton(name, what = name) {
+  const button = el("button", { type: "button", class: "copy", "aria-label": `Copy ${what}`, onclick }, "Copy");
   return button;
 
   async function onclick() {
@@ -55,14 +56,18 @@ function copyButton(name) {
 /**
  * Return who owns a file or a job: a task instance.
  *
- * @param {{owner: Owner | null, shared?: boolean}} item
+ * @param {{owner: Owner | null, shared?: boolean, kind?: string}} item
  * @returns {Child | Child[]}
  */
-export function ownerCell({ owner, shared }) {
-  if (!owner) return el("span", { class: "no-owner" }, shared ? "Shared by all runs" : "Other tool");
+export function ownerCell({ owner, shared, kind }) {
+  if (!owner) {
+    const text = !shared ? "Other tool" : kind === "elsewhere" ? "Another deployment" : "Shared by all runs";
+    return el("span", { class: "no-owner" }, text);
+  }
   const { dag, run, task, map, state } = owner;
+  const text = `${dag} › ${task}${index(map)}`;
   return [
-    titled(link(taskUrl(owner), `${dag} › ${task}${index(map)}`)),
+    state === "elsewhere" ? el("small", { class: "no-owner", title: text }, text) : titled(link(taskUrl(owner), text)),
     el("small", { class: `run ${state}`, title: `${run}: ${RUN_STATES[state]}` }, `${RUN_STATES[state]} · ${run}`),
   ];
 }

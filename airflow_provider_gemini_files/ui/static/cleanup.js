@@ -1,5 +1,6 @@
 // The cleanup dialog: a retention policy, a preview of what it deletes, and the deletion of exactly those files.
 import { post } from "./api.js";
+import { consequences } from "./consequences.js";
 import { messageOf, openDialog, run, typedNumber } from "./dialog.js";
 import { el } from "./dom.js";
 import { bytes, count } from "./format.js";
@@ -24,12 +25,12 @@ const NUMBERS = [
 /** @type {[name: "include_shared" | "include_foreign", string][]} */
 const CHECKBOXES = [
   ["include_shared", "Include files shared by all runs"],
-  ["include_foreign", "Include files of other tools"],
+  ["include_foreign", "Include files of other tools and deployments"],
 ];
 
 const EXPLANATION =
   "Deletes files that are older than their maximum age. If usage is above the high watermark, more files are deleted " +
-  "until it is at the low watermark. Files of active runs are always kept.";
+  "until it is at the low watermark. Files of active runs, and of runs whose state is not known, are always kept.";
 
 /**
  * Open the dialog.
@@ -83,8 +84,8 @@ export function openCleanup({ files, policy }, connection, listOf, refresh) {
       : "Nothing to delete.";
     preview.textContent = "Update preview";
     preview.className = "";
-    status.replaceChildren(el("b", {}, summary));
-    const details = el("details", {}, el("summary", {}, "Files to keep, by reason"), reasonTable(kept));
+    status.replaceChildren(el("b", {}, summary), due.length ? ` ${consequences(due)}` : "");
+    const details = el("details", { open: true }, el("summary", {}, "Files to keep, by reason"), reasonTable(kept));
     const typed = typedNumber(due.length, confirm);
     plan.replaceChildren(due.length ? list.element : "", list.more, details, list.status, typed ?? "");
     footer.replaceChildren(list.progress, cancel, preview, ...(due.length ? [confirm] : []));

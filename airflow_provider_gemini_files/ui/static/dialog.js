@@ -40,7 +40,7 @@ export function openDialog(title, ...content) {
  * @param {object} question
  * @param {string} question.title
  * @param {string} question.words - What follows from it.
- * @param {string | false} question.warning
+ * @param {string | null} question.warning
  * @param {string} question.action - The text of the button that confirms.
  * @param {string} question.dismiss - The text of the button that closes the dialog.
  * @param {ChangeList<T>} question.list

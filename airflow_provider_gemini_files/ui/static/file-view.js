@@ -4,7 +4,10 @@ import { pageLink } from "./address.js";
 import { getFiles } from "./api.js";
 import { nameCell, ownerCell, ownerOrder, stateCell, timeCell } from "./cells.js";
 import { byId, el } from "./dom.js";
-import { KINDS, decode, total } from "./files.js";
+import { fileDetails } from "./file-details.js";
+import { FILTERS } from "./file-filters.js";
+import { KINDS, decodePart, total } from "./files.js";
+import { firstDag } from "./first-use.js";
 import { bytes, percent } from "./format.js";
 import { groupOf, groupsOf } from "./groups.js";
 import { historyCard } from "./history-card.js";
@@ -30,7 +33,12 @@ const COLUMNS = [
     cell: (f) => nameCell(f),
   },
   { key: "owner", heading: "Owner", order: ownerOrder, cell: ownerCell },
-  { key: "type", heading: "Type", order: ({ type }) => type ?? "", cell: ({ type }) => type ?? "–" },
+  {
+    key: "type",
+    heading: "Type",
+    order: ({ type }) => type ?? "",
+    cell: ({ type }) => (type ? el("span", { class: "cut", title: type }, type) : "–"),
+  },
   { key: "size", heading: "Size", order: ({ size }) => size, cell: ({ size }) => bytes(size) },
   { key: "state", heading: "State", order: ({ state }) => state, cell: ({ state, error }) => stateCell(state, error) },
   {
@@ -76,8 +84,9 @@ export function fileView({ connection, refresh, addressOf, onChange }) {
     columns: COLUMNS,
     sort: "created",
     searched: "name, display name, Dag, run, task, type, state and source",
-    kinds: { label: "Owner", all: "All owners", names: KINDS },
-    empty: "Files appear here within 30 seconds after their upload.",
+    filters: FILTERS,
+    details: (file) => fileDetails(file, { connection, addressOf }),
+    empty: firstDag(),
     record,
     summary: (files) => bytes(total(files)),
     accepts: (file) => !by || !group || groupOf(file, by) === group,
@@ -146,10 +155,10 @@ export function fileView({ connection, refresh, addressOf, onChange }) {
   }
 
   /** @param {FilesResponse} response */
-  function show({ usage, ...response }) {
+  function show({ usage, parts, ...response }) {
     if (!usage) return;
     section.hidden = false;
-    shown = { ...response, files: response.files.map(decode), usage };
+    shown = { ...response, files: parts.flatMap(decodePart), usage };
     showStorage(storage, shown);
     history.show(shown);
     render();

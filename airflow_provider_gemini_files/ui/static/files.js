@@ -1,7 +1,7 @@
 // The files as data.
-import { decodeOwner } from "./owners.js";
+import { decodeFileOwner } from "./owners.js";
 
-/** @import { FileRow, GeminiFile, Kind, RunState } from "./types.js" */
+/** @import { FilesPart, FileRow, GeminiFile, Kind, RunState } from "./types.js" */
 
 /**
  * The kinds of owners, in the order in which they are shown.
@@ -12,33 +12,44 @@ export const KINDS = {
   running: "Active runs",
   finished: "Finished runs",
   shared: "Shared by all runs",
+  unknown: "Runs of unknown state",
+  elsewhere: "Other deployments",
   foreign: "Other tools",
 };
 
 /** @type {Record<RunState, Kind>} */
 const KIND_OF_RUN = {
   running: "running",
-  unknown: "running",
+  unknown: "unknown",
   finished: "finished",
   gone: "finished",
-  elsewhere: "foreign",
+  elsewhere: "elsewhere",
 };
 
 /**
- * Return the file of a row.
+ * Return the files of a part of a listing.
  *
+ * @param {FilesPart} part
+ */
+export function decodePart({ owners, files }) {
+  return files.map((row) => decode(row, owners));
+}
+
+/**
  * @param {FileRow} row
+ * @param {FilesPart["owners"]} owners
  * @returns {GeminiFile}
  */
-export function decode([name, label, owned, shared, type, size, state, created, expires, source, error]) {
-  const owner = decodeOwner(owned);
-  const kind = owner ? KIND_OF_RUN[owner.state] : shared ? "shared" : "foreign";
+function decode([position, map, id, label, shared, type, size, state, created, expires, source, error], owners) {
+  const owner = decodeFileOwner(position === null ? undefined : owners[position], map);
+  const kind = owner ? KIND_OF_RUN[owner.state] : (shared ?? "foreign");
+  const name = `files/${id}`;
   const text = [name, label, owner?.dag, owner?.run, owner?.task, type, state, source];
   return {
     name,
     label,
     owner,
-    shared,
+    shared: shared !== null,
     type,
     size,
     state,

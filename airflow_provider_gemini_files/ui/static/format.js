@@ -31,13 +31,26 @@ export function duration(seconds) {
   return hours < 72 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** Return the time zone that the user has chosen in Airflow's UI, or else the browser's. */
+export function timeZone() {
+  const own = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  try {
+    // Airflow's UI keeps it here, as JSON.
+    const chosen = JSON.parse(localStorage.getItem("timezone") ?? "null") ?? own;
+    return new Intl.DateTimeFormat(undefined, { timeZone: chosen }).resolvedOptions().timeZone;
+  } catch {
+    return own;
+  }
+}
+
 /**
- * Return a date and time in the user's format.
+ * Return a date and time in the user's format and time zone.
  *
  * @param {number} seconds - Since the epoch.
  */
 export function dateTime(seconds) {
-  return new Date(seconds * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const format = { dateStyle: /** @type {const} */ ("medium"), timeStyle: /** @type {const} */ ("medium") };
+  return new Date(seconds * 1000).toLocaleString(undefined, { ...format, timeZone: timeZone() });
 }
 
 /**

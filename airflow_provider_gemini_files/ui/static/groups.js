@@ -44,8 +44,9 @@ function summaryOf(name, files) {
   const [first] = files;
   const expiring = files.flatMap(({ expires }) => (expires === null ? [] : [expires]));
   const created = files.flatMap(({ created: time }) => (time === null ? [] : [time]));
-  // A Dag counts as active if one of its runs is.
-  const kind = files.some((file) => file.kind === "running") ? "running" : (first?.kind ?? "foreign");
+  // A Dag counts as active if one of its runs is, or could be.
+  const active = /** @type {const} */ (["running", "unknown"]).find((one) => files.some((file) => file.kind === one));
+  const kind = active ?? first?.kind ?? "foreign";
   return {
     name,
     label: first?.owner ? name.replace(" (elsewhere)", " (another deployment)") : KINDS[kind],

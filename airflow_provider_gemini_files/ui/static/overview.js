@@ -105,11 +105,12 @@ export function overview({ onChange }) {
     parameters: () => table.parameters(),
   };
 
-  async function load() {
+  /** @param {boolean} retry */
+  async function load(retry) {
     const ids = await getConnections();
     items = new Map(ids.map((id) => [id, items.get(id) ?? itemOf(id, null, null)]));
     isShown = true;
-    for (const id of ids) ask(id);
+    for (const id of ids) ask(id, retry);
     const now = Date.now() / 1000;
     return { now, listed_at: now, next_listing_at: now + REFRESH_SECONDS, loading: false, error: null };
   }

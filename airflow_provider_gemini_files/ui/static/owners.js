@@ -1,6 +1,6 @@
 // The owners of items as data; see `owners.py` and `stores.py`.
 
-/** @import { Owner, OwnerRow, TaskOwner, TaskOwnerRow } from "./types.js" */
+/** @import { FileOwnerRow, Owner, OwnerRow, TaskOwner, TaskOwnerRow } from "./types.js" */
 
 /**
  * @param {OwnerRow | null} row
@@ -9,6 +9,17 @@
 export function decodeOwner(row) {
   if (!row) return null;
   const [dag, run, task, map, state] = row;
+  return { dag, run, task, map, state };
+}
+
+/**
+ * @param {FileOwnerRow | undefined} row
+ * @param {number} map
+ * @returns {Owner | null}
+ */
+export function decodeFileOwner(row, map) {
+  if (!row) return null;
+  const [dag, run, task, state] = row;
   return { dag, run, task, map, state };
 }
 

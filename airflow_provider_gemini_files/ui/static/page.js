@@ -1,10 +1,12 @@
 // The page: opens what its address names, loads it, and loads it again while the page is visible.
 import { onAddress, pageLink, query, replaceAddress } from "./address.js";
+import { newTab } from "./airflow.js";
 import { batchView } from "./batch-view.js";
-import { getConnections } from "./api.js";
+import { READ_SECONDS, getConnections } from "./api.js";
 import { costView } from "./cost-view.js";
 import { byId, el, keepFocus } from "./dom.js";
 import { fileView } from "./file-view.js";
+import { firstConnection } from "./first-use.js";
 import { count, duration } from "./format.js";
 import { errorNotice, notice, requestError } from "./notices.js";
 import { overview } from "./overview.js";
@@ -13,7 +15,14 @@ import { documentView, storeView } from "./store-view.js";
 /** @import { ListingResponse, Page, View } from "./types.js" */
 
 const MIN_PAUSE_SECONDS = 2;
+/** A request that takes longer than this is named, so that the page does not look as if it hangs. */
+const NAMED_SECONDS = 3;
 const DEFAULT_CONNECTION = "gemini_default";
+/** @type {Record<string, string>} What helps against an error, where its message does not say it. */
+const HINTS = {
+  api_key: "The API server calls the service itself, so it needs the key as well as the workers.",
+  unreachable: "Check the host of the connection, and the network and the proxy of the API server.",
+};
 const FIRST_TAB = "files";
 const TABS = { files: "Files", stores: "Stores", batches: "Batches", costs: "Costs", overview: "All connections" };
 
@@ -34,7 +43,7 @@ let openings = 0;
 
 async function start() {
   try {
-    const ids = await getConnections();
+    const ids = await named(getConnections());
     connection ||= ids[0] ?? DEFAULT_CONNECTION;
     showConnections(ids.includes(connection) ? ids : [connection, ...ids], connection);
   } catch (error) {
@@ -67,6 +76,7 @@ async function open() {
   if (opened !== view) {
     view?.hide();
     replaceNotices([]);
+    showFirstUse(false);
   }
   view = opened;
   response = undefined;
@@ -138,7 +148,7 @@ async function refresh({ retry = false } = {}) {
   const opening = openings;
   if (!view) return;
   try {
-    const loaded = await view.load(retry);
+    const loaded = await named(view.load(retry));
     if (opening !== openings) return;
     response = loaded;
     arrivedAt = Date.now();
@@ -148,6 +158,24 @@ async function refresh({ retry = false } = {}) {
     timer = setTimeout(refreshWhenVisible, 1000 * pause);
   } catch (error) {
     if (opening === openings) showRequestError(error, refresh);
+  }
+}
+
+/**
+ * Say what the page waits for while a request takes long.
+ *
+ * @template T
+ * @param {Promise<T>} answer
+ */
+async function named(answer) {
+  const slow = setTimeout(() => {
+    const words = `The page waits for Airflow's API server at ${location.origin}, for up to ${READ_SECONDS} seconds.`;
+    replaceNotices([notice("", "Waiting", words)]);
+  }, 1000 * NAMED_SECONDS);
+  try {
+    return await answer;
+  } finally {
+    clearTimeout(slow);
   }
 }
 
@@ -177,8 +205,7 @@ function showNotices({ noun, slow = "The Gemini API", whyMissing, missing }, { e
   const list = [];
   if (error) {
     const hints = [
-      error.kind === "api_key" &&
-        "The API server calls the service itself, so it needs the key as well as the workers.",
+      HINTS[error.kind],
       listed_at !== null && `The ${noun}s below are from the last successful refresh.`,
     ];
     const retry = () => refresh({ retry: true });
@@ -195,6 +222,15 @@ function showNotices({ noun, slow = "The Gemini API", whyMissing, missing }, { e
     list.push(notice("", `${which} not found`, why));
   }
   replaceNotices(list);
+  showFirstUse(error?.kind === "missing_connection" && listed_at === null);
+}
+
+/** @param {boolean} isNeeded */
+function showFirstUse(isNeeded) {
+  const section = byId("first-use");
+  if (section.hidden !== isNeeded) return;
+  section.replaceChildren(...(isNeeded ? [firstConnection(connection)] : []));
+  section.hidden = !isNeeded;
 }
 
 /**
@@ -229,5 +265,7 @@ function showRequestError(error, retry) {
   if (!response) byId("age").textContent = "";
 }
 
+byId("help").replaceChildren(newTab("docs", "Documentation"));
+byId("refresh").addEventListener("click", () => refresh({ retry: true }));
 setInterval(() => response && showAge(), 5000);
 start();

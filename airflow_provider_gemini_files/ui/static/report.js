@@ -21,7 +21,7 @@ const REASONS = {
   oldest: "Oldest, to free space",
   "keep list": "On the keep list",
   "not selected": "Excluded by filters",
-  foreign: "Other tool",
+  foreign: "Other tool or deployment",
   shared: "Shared by all runs",
   orphan: "Run not found here",
   "run running": "Run is active",

@@ -8,6 +8,8 @@ import { bytes, count, duration, percent } from "./format.js";
 /** A file expires 48 hours after its upload. */
 const HOURS = 48;
 const HEIGHT = 64;
+const SWEPT =
+  "Unless its policy says otherwise, a cleanup deletes files of finished runs only, once they are old enough.";
 
 /**
  * @param {HTMLElement} section
@@ -68,6 +70,7 @@ function usageCard({ usage, policy: { low_watermark: low, high_watermark: high }
     meter,
     el("p", { class: "words" }, words),
     legend,
+    el("p", { class: "words" }, SWEPT),
   );
 }
 

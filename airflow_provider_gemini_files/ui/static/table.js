@@ -18,6 +18,18 @@ import { count } from "./format.js";
  */
 
 /**
+ * A filter with a list of values.
+ *
+ * @template {Item} T
+ * @typedef {object} Filter
+ * @property {string} key - Its name in the address.
+ * @property {string} label - What it filters by.
+ * @property {string} all - The choice that excludes nothing.
+ * @property {(items: T[]) => [value: string, name: string][]} choices
+ * @property {(item: T, value: string, now: number) => boolean} accepts
+ */
+
+/**
  * @template {Item} T
  * @typedef {object} Options
  * @property {string} noun - What a row is: "file".
@@ -26,8 +38,9 @@ import { count } from "./format.js";
  * @property {string} searched - What the search looks at: "name and Dag".
  * @property {Node[]} [tools] - What else is beside the search.
  * @property {(state: string) => string} [stateName] - The name of a state in the filter; the state itself by default.
- * @property {{label: string, all: string, names: Record<string, string>}} [kinds] - A filter of the items' kinds.
- * @property {string} empty - When items appear, for a table without any.
+ * @property {Filter<T>[]} [filters] - Besides the search and the state.
+ * @property {(item: T) => HTMLElement} [details] - What is shown below the row of an item when it is opened.
+ * @property {Child | Child[]} empty - When items appear, for a table without any.
  * @property {(items: T[]) => string} [summary] - Of the matching items, beside the pages.
  * @property {(selected: T[]) => Node[]} [actions] - The content of the toolbar's right side; called whenever the
  *   selection changes.
@@ -58,13 +71,19 @@ export class Table {
     this.linked = new Set();
     /** @type {T[]} The items that match the filter. */
     this.matching = [];
+    /** @type {T[]} Those of them that are on this page. */
+    this.visible = [];
     /** @type {Set<string>} The names of the selected items. */
     this.selected = new Set();
-    this.filter = { text: "", state: "", kind: "" };
+    /** @type {Map<string, HTMLElement>} The details that are open, by the names of their items. */
+    this.opened = new Map();
+    this.filter = { text: "", state: "" };
+    /** @type {Record<string, string>} The values of the other filters, by key; an empty text is no filter. */
+    this.chosen = {};
     this.sort = parseSort(options.sort);
     this.page = 0;
     this.pageSize = 50;
-    const { noun, searched, kinds, tools = [] } = options;
+    const { noun, searched, filters = [], tools = [] } = options;
     this.states = el("div", { class: "states", role: "group", "aria-label": "State" });
     this.search = el("input", {
       type: "search",
@@ -73,12 +92,15 @@ export class Table {
       "aria-label": `Search ${noun}s`,
       oninput: () => this.setFilter({ text: this.search.value }),
     });
-    this.kind = el(
-      "select",
-      { "aria-label": kinds?.label ?? "", hidden: !kinds, onchange: () => this.setFilter({ kind: this.kind.value }) },
-      el("option", { value: "" }, kinds?.all),
-      Object.entries(kinds?.names ?? {}).map(([kind, name]) => el("option", { value: kind }, name)),
-    );
+    this.filters = filters.map((filter) => {
+      const select = el("select", {
+        "aria-label": filter.label,
+        onchange: () => this.choose(filter.key, select.value),
+      });
+      return { filter, select };
+    });
+    const clear = { type: "button", class: "text", hidden: true, onclick: () => this.clearFilter() };
+    this.clear = el("button", clear, "Clear filters");
     this.actionBar = el("div", { class: "actions" });
     this.selectAll = el("input", {
       type: "checkbox",
@@ -98,9 +120,13 @@ export class Table {
     this.more = el("p", { class: "words", hidden: true });
     this.exporter = el("p", { class: "words", hidden: true });
     this.status = el("p", { class: "visually-hidden", role: "status" });
-    const find = el("div", { class: "find" }, this.search, this.kind, ...tools);
+    const find = el("div", { class: "find" }, this.search, ...tools);
     const toolbar = el("div", { class: "toolbar" }, this.states, find, this.actionBar);
-    section.replaceChildren(toolbar, this.scroll, this.empty, this.pager, this.more, this.exporter, this.status);
+    const selects = this.filters.map(({ select }) => select);
+    this.bar = el("div", { class: "filters", role: "group", "aria-label": "Filters" }, ...selects, this.clear);
+    this.selection = el("p", { class: "selection", hidden: true });
+    const below = [this.pager, this.more, this.exporter, this.status];
+    section.replaceChildren(toolbar, this.bar, this.selection, this.scroll, this.empty, ...below);
   }
 
   /**
@@ -123,6 +149,8 @@ export class Table {
     this.more.textContent = `${shown} of ${total} ${this.options.noun}s are listed; ${hidden} more are not.`;
     const names = new Set(items.filter((item) => this.canSelect(item)).map((item) => item.name));
     this.selected = new Set([...this.selected].filter((name) => names.has(name)));
+    const listed = new Set(items.map((item) => item.name));
+    for (const name of this.opened.keys()) if (!listed.has(name)) this.opened.delete(name);
     this.render();
   }
 
@@ -132,10 +160,9 @@ export class Table {
    * @param {URLSearchParams} parameters
    */
   restore(parameters) {
-    const [text, state, kind] = ["q", "state", "kind"].map((name) => parameters.get(name) ?? "");
-    this.filter = { text: text ?? "", state: state ?? "", kind: kind ?? "" };
+    this.filter = { text: parameters.get("q") ?? "", state: parameters.get("state") ?? "" };
+    this.chosen = Object.fromEntries(this.filters.map(({ filter: { key } }) => [key, parameters.get(key) ?? ""]));
     this.search.value = this.filter.text;
-    this.kind.value = this.filter.kind;
     const sort = parseSort(parameters.get("sort") ?? "");
     const isColumn = this.options.columns.some(({ key }) => key === sort.key);
     this.sort = isColumn ? sort : parseSort(this.options.sort);
@@ -145,10 +172,10 @@ export class Table {
 
   /** Return what `restore` reads, without what is so at first. */
   parameters() {
-    const { text, state, kind } = this.filter;
+    const { text, state } = this.filter;
     const { key, descending } = this.sort;
     const sort = `${descending ? "-" : ""}${key}`;
-    const all = { q: text, state, kind, sort: sort === this.options.sort ? "" : sort };
+    const all = { q: text, state, ...this.chosen, sort: sort === this.options.sort ? "" : sort };
     return new URLSearchParams(Object.entries(all).filter(([, value]) => value));
   }
 
@@ -161,9 +188,19 @@ export class Table {
     this.options.onChange();
   }
 
+  /**
+   * @param {string} key
+   * @param {string} value
+   */
+  choose(key, value) {
+    this.chosen[key] = value;
+    this.setFilter({});
+  }
+
   clearFilter() {
-    this.search.value = this.kind.value = "";
-    this.setFilter({ text: "", state: "", kind: "" });
+    this.search.value = "";
+    this.chosen = {};
+    this.setFilter({ text: "", state: "" });
     this.search.focus();
   }
 
@@ -181,7 +218,9 @@ export class Table {
    */
   select(items, isSelected) {
     for (const item of items) if (this.canSelect(item)) this.selected[isSelected ? "add" : "delete"](item.name);
-    for (const box of this.body.querySelectorAll("input")) box.checked = this.selected.has(box.value);
+    for (const box of this.body.querySelectorAll(".select input")) {
+      if (box instanceof HTMLInputElement) box.checked = this.selected.has(box.value);
+    }
     this.renderActions();
   }
 
@@ -202,9 +241,11 @@ export class Table {
     this.page = Math.min(this.page, lastPage);
     const start = this.page * this.pageSize;
     const visible = this.matching.slice(start, start + this.pageSize);
+    this.visible = visible;
     this.renderStates(items);
+    this.renderFilters(items);
     this.renderHead();
-    this.body.replaceChildren(...visible.map((item) => this.row(item)));
+    this.body.replaceChildren(...visible.flatMap((item) => this.rows(item)));
     this.renderEmpty(items);
     this.renderPager(start, visible.length, lastPage);
     this.renderExport();
@@ -234,14 +275,19 @@ export class Table {
    * @param {T[]} items
    */
   match(items) {
-    const { text, state, kind } = this.filter;
+    const { text, state } = this.filter;
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     const order = this.options.columns.find((column) => column.key === this.sort.key)?.order ?? (() => 0);
     const sign = this.sort.descending ? -1 : 1;
     const { accepts = () => true } = this.options;
+    const chosen = this.filters.flatMap(({ filter }) => {
+      const value = this.chosen[filter.key];
+      return value ? [{ filter, value }] : [];
+    });
     return items
       .filter(accepts)
-      .filter((item) => (!state || item.state === state) && (!kind || item.kind === kind))
+      .filter((item) => !state || item.state === state)
+      .filter((item) => chosen.every(({ filter, value }) => filter.accepts(item, value, this.now)))
       .filter((item) => words.every((word) => item.text.includes(word)))
       .map((item) => ({ item, rank: this.linked.has(item.name) ? 0 : 1, value: order(item) }))
       .sort((a, b) => a.rank - b.rank || (a.value < b.value ? -sign : a.value > b.value ? sign : 0))
@@ -257,6 +303,61 @@ export class Table {
     this.selectAll.disabled = selectable.length === 0;
     this.selectAll.checked = chosen > 0 && chosen === selectable.length;
     this.selectAll.indeterminate = chosen > 0 && chosen < selectable.length;
+    keepFocus(this.selection, () => this.renderSelection(selected, selectable, chosen));
+  }
+
+  /**
+   * Say what is selected, above all what is not visible.
+   *
+   * @param {T[]} selected
+   * @param {T[]} selectable - Of the items that match the filter.
+   * @param {number} chosen - How many of these are selected.
+   */
+  renderSelection(selected, selectable, chosen) {
+    const { noun, summary } = this.options;
+    this.selection.hidden = selected.length === 0;
+    const pages = Math.ceil(this.matching.length / this.pageSize);
+    const isAll = pages > 1 && chosen === selectable.length;
+    const excluded = selected.length - chosen;
+    const words = [
+      isAll ? `All ${count(chosen, `matching ${noun}`)} on ${pages} pages are selected` : "",
+      !isAll || excluded ? `${count(selected.length, noun)} selected` : "",
+      excluded ? `${excluded.toLocaleString("en")} of them do not match the filters` : "",
+    ].filter(Boolean);
+    const ofPage = this.visible.filter((item) => this.canSelect(item));
+    const button = (/** @type {string} */ text, /** @type {T[]} */ items) =>
+      el("button", { type: "button", class: "text", onclick: () => this.selectOnly(items) }, text);
+    this.selection.replaceChildren(
+      `${words.join(", ")}${summary ? ` (${summary(selected)})` : ""}. `,
+      isAll ? button(`Select only the ${ofPage.length} on this page`, ofPage) : "",
+      " ",
+      button("Clear selection", []),
+    );
+  }
+
+  /** @param {T[]} items */
+  selectOnly(items) {
+    this.selected.clear();
+    this.select(items, true);
+    this.selectAll.focus();
+  }
+
+  /** @param {T[]} items */
+  renderFilters(items) {
+    this.bar.hidden = this.filters.length === 0 || items.length === 0;
+    for (const { filter, select } of this.filters) {
+      const value = this.chosen[filter.key] ?? "";
+      const choices = filter.choices(items);
+      // The filter of an address can name a value that no item has.
+      if (value && !choices.some(([known]) => known === value)) choices.push([value, value]);
+      const options = [["", filter.all], ...choices].map(([key, name]) => el("option", { value: key }, name));
+      // Replacing the options would close the list that the user has opened.
+      const textOf = (/** @type {Element[]} */ all) => all.map((option) => option.textContent).join("\n");
+      if (textOf(options) !== textOf([...select.children])) select.replaceChildren(...options);
+      select.value = value;
+      select.classList.toggle("chosen", value !== "");
+    }
+    this.clear.hidden = !this.filter.text && !this.filter.state && !Object.values(this.chosen).some(Boolean);
   }
 
   /** @param {T[]} items */
@@ -295,6 +396,34 @@ export class Table {
     this.head.replaceChildren(...box, ...headings);
   }
 
+  /**
+   * Return the row of an item, and that of its details if they are open.
+   *
+   * @param {T} item
+   */
+  rows(item) {
+    const details = this.opened.get(item.name);
+    if (!details) return [this.row(item)];
+    const colSpan = this.options.columns.length + (this.selects ? 1 : 0);
+    return [this.row(item), el("tr", { role: "row", class: "details" }, el("td", { role: "cell", colSpan }, details))];
+  }
+
+  /** @param {T} item */
+  toggle(item) {
+    const { details } = this.options;
+    if (!this.opened.delete(item.name) && details) this.opened.set(item.name, details(item));
+    this.render();
+  }
+
+  /** @param {T} item */
+  detailsButton(item) {
+    if (!this.options.details) return null;
+    const isOpen = this.opened.has(item.name);
+    const label = `Details of ${item.label || item.name}`;
+    const onclick = () => this.toggle(item);
+    return el("button", { type: "button", class: "toggle", "aria-expanded": isOpen, "aria-label": label, onclick });
+  }
+
   /** @param {T} item */
   row(item) {
     const box = el("input", {
@@ -309,6 +438,7 @@ export class Table {
         index ? "td" : "th",
         // On a narrow screen, a row is a card: CSS takes the roles of its elements, and the headings are in its cells.
         { role: index ? "cell" : "rowheader", scope: index ? null : "row", class: key, "data-heading": heading },
+        index ? null : this.detailsButton(item),
         cell(item, this.now),
       ),
     );
@@ -327,7 +457,8 @@ export class Table {
     this.empty.hidden = this.matching.length > 0;
     if (this.matching.length) return;
     if (items.length === 0) {
-      this.empty.replaceChildren(el("h2", {}, `No ${noun}s`), el("p", {}, empty));
+      const content = typeof empty === "string" ? el("p", {}, empty) : empty;
+      this.empty.replaceChildren(el("div", {}, el("h2", {}, `No ${noun}s`), content));
       return;
     }
     this.empty.replaceChildren(

@@ -7,7 +7,6 @@
  * @property {string} name - The name in the API; unique.
  * @property {string} label - The display name, or an empty text.
  * @property {string} state
- * @property {string} [kind] - What the second filter selects by.
  * @property {string} text - The text that is searched, in lower case.
  */
 
@@ -51,6 +50,7 @@
 
 /** @typedef {"running" | "finished" | "gone" | "unknown" | "elsewhere"} RunState */
 /** @typedef {[dag: string, run: string, task: string, map: number, state: RunState]} OwnerRow */
+/** @typedef {[dag: string, run: string, task: string, state: RunState]} FileOwnerRow - Without the map index. */
 
 /**
  * A task that keeps documents.
@@ -67,7 +67,7 @@
 /**
  * Who owns a file; see `KINDS` in `files.js`.
  *
- * @typedef {"running" | "finished" | "shared" | "foreign"} Kind
+ * @typedef {"running" | "finished" | "shared" | "unknown" | "elsewhere" | "foreign"} Kind
  */
 
 /**
@@ -75,7 +75,7 @@
  * @property {string} name - The name in the API: "files/...".
  * @property {string} label - The display name without the text that identifies the owner.
  * @property {Owner | null} owner
- * @property {boolean} shared - Whether all runs share the file.
+ * @property {boolean} shared - Whether all runs of its deployment share the file.
  * @property {string | null} type - The MIME type.
  * @property {number} size - In bytes.
  * @property {number} counted - The bytes that count towards the quota.
@@ -129,7 +129,9 @@
  * @property {PageError | null} error
  */
 
-/** @typedef {ListingResponse & {can_edit: boolean, usage: Usage | null, policy: Policy, files: FileRow[]}} FilesResponse */
+/** @typedef {ListingResponse & {can_edit: boolean, usage: Usage | null, policy: Policy}} FilesFields */
+/** @typedef {FilesFields & {owners: FileOwnerRow[], files: FileRow[], next: string | null}} FilesPart - See `parts.py`. */
+/** @typedef {FilesFields & {parts: FilesPart[]}} FilesResponse */
 /** @typedef {ListingResponse & {can_edit: boolean, more: number, batches: JobRow[]}} BatchesResponse */
 /** @typedef {ListingResponse & {stores: StoreRow[]}} StoresResponse */
 
@@ -143,10 +145,11 @@
  * A file as `files.py` encodes it.
  *
  * @typedef {[
- *   name: string,
+ *   owner: number | null,
+ *   map: number,
+ *   id: string,
  *   label: string,
- *   owner: OwnerRow | null,
- *   shared: boolean,
+ *   shared: "shared" | "elsewhere" | null,
  *   type: string | null,
  *   size: number,
  *   state: string,
@@ -155,6 +158,18 @@
  *   source: string | null,
  *   error: string | null,
  * ]} FileRow
+ */
+
+/**
+ * What the row of a file does not have; see `details.py`.
+ *
+ * @typedef {object} Details
+ * @property {string} name
+ * @property {string | null} display_name
+ * @property {string | null} uri
+ * @property {string | null} sha256
+ * @property {string | null} deployment - The Airflow deployment that has uploaded the file.
+ * @property {string[] | null} jobs - The running batch jobs that read the file; null if the jobs are not known.
  */
 
 /**
