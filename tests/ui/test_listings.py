@@ -8,7 +8,7 @@ import time
 
 import pytest
 from processes import free_port
-from support import API_KEY
+from support import API_KEY, seed
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
@@ -109,7 +109,7 @@ def test_previous_listing_is_kept_when_service_fails(emulator, hook, text_file, 
     assert API_KEY not in after.error.message
 
 
-def test_retry_lists_again_at_once_after_error_but_not_after_success(emulator, cache, monkeypatch):
+def test_user_can_ask_for_a_listing_sooner_after_an_error_than_after_a_success(emulator, cache, monkeypatch):
     emulator.faults.add("list", "bad_key")
     assert snapshot(cache).error is not None
     wait(monkeypatch, 2)
@@ -117,8 +117,13 @@ def test_retry_lists_again_at_once_after_error_but_not_after_success(emulator, c
     assert snapshot(cache, retry=True).error is None
     wait(monkeypatch, 4)
     snapshot(cache, retry=True)
-
     assert calls(emulator) == 2
+    wait(monkeypatch, 7)
+    snapshot(cache)
+    assert calls(emulator) == 2
+    snapshot(cache, retry=True)
+
+    assert calls(emulator) == 3
 
 
 def test_unreachable_service_is_told_from_a_failing_one(connect, cache):
@@ -157,8 +162,18 @@ def test_deleted_files_are_removed_from_listing_at_once(emulator, hook, text_fil
 def test_row_has_owner_and_state_of_its_run(emulator, hook, text_file, cache):
     file = hook.upload_file(text_file, display_name=f"note{MARK}")
 
-    [row] = json.loads(snapshot(cache).listing.rows)
-    assert row == [
-        file.name, "note", ["d/e", "r", "t", 2, "gone"], False, "text/plain", 20, "ACTIVE",
+    part = snapshot(cache).listing.rows.part()
+    assert json.loads(part.owners) == [["d/e", "r", "t", "gone"]]
+    assert json.loads(part.rows) == [[
+        0, 2, file.name.removeprefix("files/"), "note", None, "text/plain", 20, "ACTIVE",
         round(file.created_at()), round(file.expires_at()), "UPLOADED", None,
-    ]  # fmt: skip
+    ]]  # fmt: skip
+    assert part.next is None
+
+
+@pytest.mark.parametrize(("deployment", "shared"), [("tests", "shared"), ("another", "elsewhere")])
+def test_files_that_another_deployment_shares_are_told_from_our_own(emulator, cache, deployment: str, shared: str):
+    seed(emulator.base_url, {"name": "files/a", "display_name": f"a [airflow in={deployment} shared]"})
+
+    part = snapshot(cache).listing.rows.part()
+    assert [row[4] for row in json.loads(part.rows)] == [shared]

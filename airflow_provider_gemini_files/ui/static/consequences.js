@@ -18,8 +18,8 @@ const MAYBE_ACTIVE = ["running", "unknown"];
 export function consequences(files) {
   const dags = new Set(files.flatMap(({ owner }) => (owner ? [owner.dag] : [])));
   const others = files.filter(({ owner }) => !owner).length;
-  const of = [dags.size && `of ${count(dags.size, "Dag")}`, others && `${others.toLocaleString("en")} without a Dag`];
-  const reach = `${count(files.length, "file")}, ${of.filter(Boolean).join(", ")}.`;
+  const whose = dags.size ? `These files belong to ${count(dags.size, "Dag")}` : "These files belong to no Dag";
+  const reach = dags.size && others ? `${whose}; ${others.toLocaleString("en")} of them belong to none.` : `${whose}.`;
   return [reach, NO_UNDO, files.some(isRegistered) && REGISTERED].filter(Boolean).join(" ");
 }
 

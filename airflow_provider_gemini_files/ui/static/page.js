@@ -15,8 +15,8 @@ import { documentView, storeView } from "./store-view.js";
 /** @import { ListingResponse, Page, View } from "./types.js" */
 
 const MIN_PAUSE_SECONDS = 2;
-/** A request that takes longer than this is named, so that the page does not look as if it hangs. */
-const NAMED_SECONDS = 3;
+/** A request that takes longer is named. The API server itself waits up to five seconds for the Gemini API. */
+const NAMED_SECONDS = 7;
 const DEFAULT_CONNECTION = "gemini_default";
 /** @type {Record<string, string>} What helps against an error, where its message does not say it. */
 const HINTS = {
@@ -204,10 +204,7 @@ function show(shown, loaded) {
 function showNotices({ noun, slow = "The Gemini API", whyMissing, missing }, { error, listed_at }) {
   const list = [];
   if (error) {
-    const hints = [
-      HINTS[error.kind],
-      listed_at !== null && `The ${noun}s below are from the last successful refresh.`,
-    ];
+    const hints = [HINTS[error.kind], listed_at !== null && `The ${noun}s below are from the last successful refresh.`];
     const retry = () => refresh({ retry: true });
     list.push(
       errorNotice(error, `The ${noun}s could not be loaded`, hints.filter(Boolean).join(" "), connection, retry),
