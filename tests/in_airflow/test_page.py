@@ -221,15 +221,18 @@ def test_every_route_requires_login_and_changes_require_same_origin(
 ):
     store.seed(*three)
     files = f"/api/connections/{store.conn_id}/files"
-    resources = ("history", "stores", "documents?store=fileSearchStores/a", "batches", "costs", "overview")
+    listings = ("history", "stores", "documents?store=fileSearchStores/a", "batches", "costs", "overview")
+    resources = (*listings, "details?name=files/alpha")
     others = [f"/api/connections/{store.conn_id}/{resource}" for resource in resources]
-    for path in ("/", "/static/page.js", "/api/connections", files, *others):
+    for path in ("/", "/docs", "/static/page.js", "/api/connections", files, *others):
         assert httpx.get(f"{airflow.url}/gemini-files{path}").status_code == 401
     for action in ("delete", "cancel-batches"):
         assert change(airflow, store, action, user=None).status_code == 401
     listed = httpx.get(f"{airflow.url}/gemini-files{files}", headers=airflow.headers)
     assert listed.status_code == 200
     assert store.key not in listed.text
+    docs = httpx.get(f"{airflow.url}/gemini-files/docs", headers=airflow.headers)
+    assert docs.headers["location"].startswith("https://")
 
     for headers in (
         {"Sec-Fetch-Site": "cross-site"},
@@ -527,6 +530,29 @@ def test_empty_project_and_missing_permissions_are_explained(page: Page, store: 
     page.login(None)
     page.open(store.conn_id)
     page.until(lambda: "/auth/login" in page.driver.current_url)
+
+
+def test_page_says_what_it_waits_for_and_for_how_long(page: Page, store: Store, airflow: LocalAirflow):
+    # Requests never end by themselves, the notice comes at once, and the deadline is after two seconds.
+    page.open(store.conn_id)
+    never = page.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument",
+        {
+            "source": "const [later, deadline] = [setTimeout, AbortSignal.timeout];"
+            "window.setTimeout = (callback, time) => later(callback, time === 7000 ? 0 : time);"
+            "AbortSignal.timeout = () => deadline.call(AbortSignal, 2000);"
+            "window.fetch = (url, {signal}) => new Promise((_, reject) => "
+            "signal.addEventListener('abort', () => reject(signal.reason)));"
+        },
+    )
+    page.driver.refresh()
+    waiting = f"Waiting\nThe page waits for Airflow's API server at {airflow.url}, for up to 60 seconds."
+    page.until(lambda: page.one(".notice").text == waiting)
+    error = page.one(".notice.error").text
+    assert f"Airflow's API server at {airflow.url} did not respond within 60 seconds." in error
+    page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", never)
+    page.driver.refresh()
+    assert page.one("#files .state").text.startswith("No files")
 
 
 def test_slow_service_does_not_block_the_api_server(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pydantic
 import pytest
@@ -80,6 +81,28 @@ def test_dry_run_returns_reason_of_each_deletion_and_deletes_nothing(listing, ho
     assert list(result["kept"]) == ["foreign"]
     assert json.loads(json.dumps(result)) == result
     assert len(hook.list_files()) == 2
+
+
+def test_default_policy_selects_files_of_our_finished_runs_only(emulator, hook, run_is):
+    names = {
+        OWNED: f"a{OWNER.mark()}",
+        FOREIGN: None,
+        "files/of-unknown-run": f"a{replace(OWNER, run_id='another_run').mark()}",
+        "files/of-another-deployment": f"a{replace(OWNER, deployment='another').mark()}",
+        "files/of-no-deployment": f"a{replace(OWNER, deployment=None).mark()}",
+        "files/shared-elsewhere": "a [airflow in=another shared]",
+        "files/shared": "a [airflow in=tests shared]",
+    }
+    seeds = [{"name": name, "display_name": label, "age": 90_000} for name, label in names.items()]
+    seed(emulator.base_url, *({key: value for key, value in one.items() if value} for one in seeds))
+    listing = FileListing(time.time(), CONN_ID, tuple(hook.list_files()), 20 << 30, OwnerRuns({}))
+    # Space is needed, too.
+    full = {"high_watermark": 1e-12, "low_watermark": 1e-12}
+    told = actions.dry_run(listing, CleanupOptions(policy=actions.default_policy() | full))
+
+    assert [name for name, _ in told["deletions"]] == [OWNED]
+    kept = {reason: counts["files"] for reason, counts in told["kept"].items()}
+    assert kept == {"foreign": 4, "run unknown": 1, "shared": 1}
 
 
 def test_cleanup_keeps_file_whose_run_became_active_after_dry_run(listing, hook, run_is):
