@@ -5,7 +5,8 @@ import { count } from "./format.js";
 
 const NO_UNDO =
   "There is no undo. A retry of the task that has uploaded a file uploads it again from its source, and fails if the " +
-  "source is gone. Files of other tools have to be uploaded by them.";
+  "source is gone.";
+const OTHERS = "Only the tools that have uploaded the others can do so again.";
 const REGISTERED = "The objects of registered files stay in Cloud Storage.";
 /** The kinds of files that tasks may be using. */
 const MAYBE_ACTIVE = ["running", "unknown"];
@@ -20,7 +21,8 @@ export function consequences(files) {
   const others = files.filter(({ owner }) => !owner).length;
   const whose = dags.size ? `These files belong to ${count(dags.size, "Dag")}` : "These files belong to no Dag";
   const reach = dags.size && others ? `${whose}; ${others.toLocaleString("en")} of them belong to none.` : `${whose}.`;
-  return [reach, NO_UNDO, files.some(isRegistered) && REGISTERED].filter(Boolean).join(" ");
+  const isForeign = files.some(({ kind }) => kind === "foreign");
+  return [reach, NO_UNDO, isForeign && OTHERS, files.some(isRegistered) && REGISTERED].filter(Boolean).join(" ");
 }
 
 /**

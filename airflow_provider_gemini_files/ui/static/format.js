@@ -33,14 +33,7 @@ export function duration(seconds) {
 
 /** Return the time zone that the user has chosen in Airflow's UI, or else the browser's. */
 export function timeZone() {
-  const own = new Intl.DateTimeFormat().resolvedOptions().timeZone;
-  try {
-    // Airflow's UI keeps it here, as JSON.
-    const chosen = JSON.parse(localStorage.getItem("timezone") ?? "null") ?? own;
-    return new Intl.DateTimeFormat(undefined, { timeZone: chosen }).resolvedOptions().timeZone;
-  } catch {
-    return own;
-  }
+  return dateFormat().resolvedOptions().timeZone;
 }
 
 /**
@@ -49,8 +42,28 @@ export function timeZone() {
  * @param {number} seconds - Since the epoch.
  */
 export function dateTime(seconds) {
-  const format = { dateStyle: /** @type {const} */ ("medium"), timeStyle: /** @type {const} */ ("medium") };
-  return new Date(seconds * 1000).toLocaleString(undefined, { ...format, timeZone: timeZone() });
+  return dateFormat().format(seconds * 1000);
+}
+
+/** @type {Map<string | null, Intl.DateTimeFormat>} By the setting of the time zone: creating one takes long. */
+const dateFormats = new Map();
+
+function dateFormat() {
+  // Airflow's UI keeps the setting here, as JSON.
+  const setting = localStorage.getItem("timezone");
+  const format = dateFormats.get(setting) ?? formatOf(setting);
+  dateFormats.set(setting, format);
+  return format;
+}
+
+/** @param {string | null} setting */
+function formatOf(setting) {
+  const style = /** @type {const} */ ({ dateStyle: "medium", timeStyle: "medium" });
+  try {
+    return new Intl.DateTimeFormat(undefined, { ...style, timeZone: setting ? JSON.parse(setting) : undefined });
+  } catch {
+    return new Intl.DateTimeFormat(undefined, style);
+  }
 }
 
 /**
