@@ -26,6 +26,7 @@ from airflow_provider_gemini_files.deployment import VARIABLE
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.file_search.metadata import Origin, to_api
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
+from airflow_provider_gemini_files.hooks.extras import DEFAULT_MODEL
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 KEY = "demo-key"
@@ -171,7 +172,7 @@ def submit_jobs(service: GeminiEmulator, deployment: str, run_id: str) -> None:
             request = {"request": {"contents": [{"parts": [{"text": "?"}]}]}}
             requests = {"requests": [request] * count}
             batch = {"displayName": mark.display_name(label), "inputConfig": {"requests": requests}}
-            url = "/v1beta/models/gemini-2.5-flash:batchGenerateContent"
+            url = f"/v1beta/models/{DEFAULT_MODEL}:batchGenerateContent"
             client.post(url, json={"batch": batch}).raise_for_status()
 
 
@@ -185,6 +186,9 @@ def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
         inside(driver, lambda: find(driver, "#files tbody tr"))
         shoot(driver, f"page-{theme}")
     driver.execute_script("localStorage.theme = 'light'")
+    driver.get(page)
+    inside(driver, lambda: open_details(driver))
+    shoot(driver, "details")
     for tab in ("stores", "batches"):
         driver.get(f"{page}?tab={tab}")
         inside(driver, lambda tab=tab: find(driver, f"#{tab} tbody tr"))
@@ -236,6 +240,13 @@ def unfold_event(driver: Chrome) -> bool:
     return (
         bool(driver.find_elements(By.CSS_SELECTOR, ".codicon-folding-expanded")) and "used_bytes" in driver.page_source
     )
+
+
+def open_details(driver: Chrome) -> None:
+    """Open the details of a file, wait until they are loaded, and scroll to them."""
+    find(driver, "#files .toggle").click()
+    wait(driver, lambda: "SHA-256" in find(driver, "tr.details").text)
+    driver.execute_script("document.querySelector('#files').scrollIntoView()")
 
 
 def preview_cleanup(driver: Chrome) -> None:

@@ -8,8 +8,7 @@ import { bytes, count, duration, percent } from "./format.js";
 /** A file expires 48 hours after its upload. */
 const HOURS = 48;
 const HEIGHT = 64;
-const SWEPT =
-  "Unless its policy says otherwise, a cleanup deletes files of finished runs only, once they are old enough.";
+const SWEPT = "By default, a cleanup deletes old files of finished runs only.";
 
 /**
  * @param {HTMLElement} section
