@@ -51,7 +51,11 @@ class PageError:
         """
         if not isinstance(error, GeminiFilesError):
             return cls(ErrorKind.UNEXPECTED, f"The {what} could not be listed. See the log of the API server.")
-        return cls(_kind(error), shown_text(error, (_api_key(hook),)))
+        message = shown_text(error, (_api_key(hook),))
+        if error.http_status is not None:
+            # A gateway, or a wrong host, can have sent it.
+            message = f"{message} The response is from {hook.connection.address()}."
+        return cls(_kind(error), message)
 
 
 def _api_key(hook: GeminiFilesHook) -> str:

@@ -69,7 +69,9 @@ def test_request_that_the_service_refuses_does_not_make_the_connection_invalid(e
     with pytest.raises(GeminiFilesError) as raised:
         hook.list_file_search_stores()
 
-    assert PageError.of(raised.value, hook, "stores").kind == ErrorKind.SERVICE
+    described = PageError.of(raised.value, hook, "stores")
+    assert described.kind == ErrorKind.SERVICE
+    assert described.message.endswith(f"The response is from {emulator.base_url}.")
 
 
 def test_error_of_service_has_no_key(connect):
