@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 #: Seconds until a file that was uploaded again has to be ACTIVE; the upload operator's default.
 _ACTIVE_WITHIN_SECONDS = 3600.0
+#: Files of one upload that have a line of their own in the log; of more, only the folded group has.
+_MAX_OPEN_LINES = 20
 
 
 class UploadCalls:
@@ -80,10 +82,18 @@ class UploadCalls:
         self._raise_for_failures(outcomes)
         files = [outcome.result.file for outcome in outcomes if outcome.result]
         Stats.timing("gemini_files.upload.seconds", progress.seconds() * 1000)
+        self._log_files(settled, files)
         name = f"{files[0].name} ({files[0].state}): " if len(files) == 1 else ""
         self._log.info("%s%s", name, progress.summary())
         lineage.uploaded(self._service.hook, self._service.conn_id, files)
         return files
+
+    def _log_files(self, uploads: Sequence[Upload], files: Sequence[GeminiFile]) -> None:
+        """Log a line for each of several files, as the lines of the group above are folded; the last line has one."""
+        if not 1 < len(files) <= _MAX_OPEN_LINES:
+            return
+        for upload, file in zip(uploads, files, strict=True):
+            self._log.info("%s (%s): %s", file.name, file.state, shown_text(upload.source.name))
 
     def upload_document(
         self, file_search_store: str, document: NewDocument, *, store: StateStore | None = None

@@ -352,6 +352,21 @@ def test_name_cannot_write_lines_or_folds_into_the_log(emulator, tmp_path, mocke
     assert [line[:12] for line in lines if line.startswith("::")] == ["::group::Upl", "::endgroup::"]
 
 
+@pytest.mark.parametrize(("number", "lines"), [(1, 0), (2, 2), (20, 20), (21, 0)])
+def test_each_of_a_few_files_has_a_line_outside_the_folded_group(emulator, tmp_path, mocker, number: int, lines: int):
+    log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+    sources = [tmp_path / f"{index}.txt" for index in range(number)]
+    for source in sources:
+        source.write_text(source.name)
+    files = GeminiFilesHook().upload_files([Upload(find_source(source)) for source in sources])
+    messages = [call.args[0] % call.args[1:] for call in log.info.call_args_list]
+    [*open_lines, last] = messages[messages.index("::endgroup::") + 1 :]
+
+    assert "Uploaded" in last
+    of_files = [f"{file.name} (ACTIVE): {source.name}" for file, source in zip(files, sources, strict=True)]
+    assert open_lines == of_files[:lines]
+
+
 def test_sent_bytes_and_files_are_counted(hook, emulator, text_file, monkeypatch):
     counted: list[tuple[str, int]] = []
     timed: list[str] = []
