@@ -244,7 +244,8 @@ def unfold_event(driver: Chrome) -> bool:
 
 def open_details(driver: Chrome) -> None:
     """Open the details of a file, wait until they are loaded, and scroll to them."""
-    find(driver, "#files .toggle").click()
+    # The first file is one that all runs share.
+    find(driver, "#files tbody tr:nth-child(2) .toggle").click()
     wait(driver, lambda: "SHA-256" in find(driver, "tr.details").text)
     driver.execute_script("document.querySelector('#files').scrollIntoView()")
 

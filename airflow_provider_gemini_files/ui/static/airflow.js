@@ -76,6 +76,7 @@ function leaveFrame(event) {
   anchor.href = this.href;
   const isNew = this.target === "_blank" || event.button === 1 || event.ctrlKey || event.metaKey || event.shiftKey;
   anchor.target = isNew ? "_blank" : "_self";
+  anchor.rel = this.rel;
   document.body.append(anchor);
   anchor.click();
   anchor.remove();

@@ -20,7 +20,7 @@ const UNKNOWN = "Not known";
  * @param {Pick<Page, "connection" | "addressOf">} page
  */
 export function fileDetails(file, { connection, addressOf }) {
-  const loaded = el("div", { class: "facts", role: "status" }, loading("Airflow's API server"));
+  const loaded = el("div", { class: "loaded" }, loading("Airflow's API server"));
   const from = el("dd", {}, loading("the XCom of the task"));
   load();
   loadOrigin();
