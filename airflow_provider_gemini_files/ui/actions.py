@@ -24,6 +24,9 @@ from airflow_provider_gemini_files.ui.files import FileListing
 #: Fields of a retention policy that the page's form has.
 _FORM_FIELDS = ("max_age", "max_age_finished", "high_watermark", "low_watermark", "include_shared", "include_foreign")
 
+#: Files that the dialog lists at first: ``MAX_ROWS`` in ``dialog.js``.
+_MAX_SENTENCES = 200
+
 
 class CleanupOptions(BaseModel):
     """A retention policy as the page's form sends it: see :meth:`RetentionPolicy.of`."""
@@ -71,11 +74,16 @@ def dry_run(listing: FileListing, options: CleanupOptions) -> dict[str, Any]:
     """
     Return what a cleanup would delete, file by file, and what it would keep, by reason.
 
+    The dialog shows the first files with a sentence each; ``others`` has the names of all others, so that the response
+    is small.
+
     :raises GeminiInputError: if the policy is invalid.
     """
     planned = _plan(listing, options)
+    due = planned.deletions
     return {
-        "deletions": [[decision.file.name, decision.why] for decision in planned.deletions],
+        "deletions": [[decision.file.name, decision.why] for decision in due[:_MAX_SENTENCES]],
+        "others": [decision.file.name for decision in due[_MAX_SENTENCES:]],
         "freed_bytes": planned.freed_bytes,
         "kept": counted(decision for decision in planned.decisions if not decision.delete),
     }

@@ -17,6 +17,7 @@ from airflow_provider_gemini_files.common.concurrency import CONCURRENCY
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.files.policy import RunState
+from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.ui import actions, audit
 from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest
 from airflow_provider_gemini_files.ui.changes import MAX_NAMES, Selected
@@ -81,6 +82,23 @@ def test_dry_run_returns_reason_of_each_deletion_and_deletes_nothing(listing, ho
     assert list(result["kept"]) == ["foreign"]
     assert json.loads(json.dumps(result)) == result
     assert len(hook.list_files()) == 2
+
+
+def test_dry_run_of_thousands_of_files_is_small(hook, run_is):
+    files = tuple(
+        GeminiFile(
+            f"files/af{number:024x}", display_name=f"a{OWNER.mark()}", owner=OWNER, create_time="2020-01-01T00:00:00Z"
+        )
+        for number in range(5000)
+    )
+    told = actions.dry_run(
+        FileListing(time.time(), CONN_ID, files, 20 << 30, OwnerRuns({})),
+        CleanupOptions(policy=actions.default_policy()),
+    )
+
+    assert len(json.dumps(told)) < 300_000
+    assert len(told["deletions"]) == 200
+    assert {name for name, _ in told["deletions"]} | set(told["others"]) == {file.name for file in files}
 
 
 def test_default_policy_selects_files_of_our_finished_runs_only(emulator, hook, run_is):

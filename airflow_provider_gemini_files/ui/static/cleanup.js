@@ -70,9 +70,9 @@ export function openCleanup({ files, policy }, connection, listOf, refresh) {
    * @param {DryRun} dryRun
    * @param {{policy: Policy}} body
    */
-  function showPreview({ deletions, freed_bytes, kept }, body) {
+  function showPreview({ deletions, others, freed_bytes, kept }, body) {
     const reasons = new Map(deletions);
-    const due = deletions.map(([name]) => byName.get(name) ?? unlisted(name));
+    const due = [...reasons.keys(), ...others].map((name) => byName.get(name) ?? unlisted(name));
     const list = listOf(due, "Reason", (file) => el("small", {}, reasons.get(file.name)));
     const confirm = el(
       "button",

@@ -435,7 +435,8 @@
  * The response of the route `dry-run`.
  *
  * @typedef {object} DryRun
- * @property {[name: string, reason: string][]} deletions
+ * @property {[name: string, reason: string][]} deletions - Those that the dialog lists at first.
+ * @property {string[]} others - The names of the other files to delete.
  * @property {number} freed_bytes
  * @property {Counts} kept
  */
