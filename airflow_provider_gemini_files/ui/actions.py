@@ -23,7 +23,6 @@ from airflow_provider_gemini_files.ui.files import FileListing
 
 #: Fields of a retention policy that the page's form has.
 _FORM_FIELDS = ("max_age", "max_age_finished", "high_watermark", "low_watermark", "include_shared", "include_foreign")
-
 #: Files that the dialog lists at first: ``MAX_ROWS`` in ``dialog.js``.
 _MAX_SENTENCES = 200
 
