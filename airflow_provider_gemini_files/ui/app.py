@@ -35,7 +35,7 @@ from airflow_provider_gemini_files.ui.details import details_of
 from airflow_provider_gemini_files.ui.files import FileListing
 from airflow_provider_gemini_files.ui.listings import FRESH_SECONDS, ListingCache, Snapshot
 from airflow_provider_gemini_files.ui.overview import summary_of
-from airflow_provider_gemini_files.ui.parts import Rows
+from airflow_provider_gemini_files.ui.parts import Part, Rows
 from airflow_provider_gemini_files.ui.rights import CAN_EDIT, CAN_READ, CAN_VIEW, LOGGED_IN, is_allowed
 from airflow_provider_gemini_files.ui.stores import DocumentListing, StoreListing
 
@@ -119,8 +119,7 @@ async def files(
     """
     snapshot = await file_listings.snapshot(connection_id, retry=retry)
     listing = snapshot.listing
-    # In a thread: encoding thousands of rows would block the event loop.
-    part = await asyncio.to_thread(lambda: listing.rows.part(after)) if listing else Rows([]).part()
+    part = await _part(snapshot, after)
     fields = {
         "can_edit": await is_allowed("PUT", request, user),
         "usage": listing.usage.to_dict() if listing else None,
@@ -170,11 +169,18 @@ async def documents(connection_id: str, store: str, retry: bool = False) -> Resp
 
 
 @app.get("/api/connections/{connection_id}/batches", dependencies=[CAN_VIEW, CAN_READ])
-async def batches(request: Request, connection_id: str, user: GetUserDep, retry: bool = False) -> Response:
-    """Return the batch jobs of a connection, as :func:`files` does."""
+async def batches(
+    request: Request, connection_id: str, user: GetUserDep, retry: bool = False, after: str = ""
+) -> Response:
+    """Return batch jobs of a connection, as :func:`files` does."""
     snapshot = await job_listings.snapshot(connection_id, retry=retry)
-    more = snapshot.listing.more if snapshot.listing else 0
-    return await _respond(snapshot, {"can_edit": await is_allowed("PUT", request, user), "more": more}, "batches")
+    part = await _part(snapshot, after)
+    fields = {
+        "can_edit": await is_allowed("PUT", request, user),
+        "more": snapshot.listing.more if snapshot.listing else 0,
+        "next": part.next,
+    }
+    return _response(snapshot, fields, owners=part.owners, batches=part.rows)
 
 
 @app.get("/api/connections/{connection_id}/overview", dependencies=[CAN_VIEW, CAN_READ])
@@ -193,6 +199,12 @@ async def costs(
     """Return what the calls of a connection have spent on the last days, read from Airflow's database."""
     snapshot = await cost_listings.snapshot(connection_id, str(days), retry=retry)
     return await asyncio.to_thread(costs_of, snapshot, connection_id, by)
+
+
+async def _part(snapshot: Snapshot[Any], after: str) -> Part:
+    """Return rows of a listing; in a thread, because encoding thousands of them would block the event loop."""
+    listing = snapshot.listing
+    return await asyncio.to_thread(lambda: listing.rows.part(after)) if listing else Rows([]).part()
 
 
 async def _respond(snapshot: Snapshot[Any], fields: dict[str, Any], rows: str) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +11,7 @@ from airflow_provider_gemini_files.batches.mark import BatchMark, label_of_job
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.ui.owners import OwnerRuns
+from airflow_provider_gemini_files.ui.parts import Rows
 
 #: Jobs that the page lists: the service keeps jobs that have ended until somebody deletes them.
 MAX_JOBS = 1000
@@ -45,9 +45,9 @@ class JobListing:
         return sum(not job.has_ended for job in self.jobs)
 
     @cached_property
-    def rows(self) -> str:
-        """Return the rows of the table as JSON, encoded once for all users."""
-        return json.dumps([_row(job, self.owners) for job in self.jobs], separators=(",", ":"))
+    def rows(self) -> Rows:
+        """Return the rows of the table, encoded once for all users."""
+        return Rows((job.name, self.owners.row(owner_of(job)), _values(job)) for job in self.jobs)
 
 
 def owner_of(job: BatchJob) -> Owner | None:
@@ -55,14 +55,13 @@ def owner_of(job: BatchJob) -> Owner | None:
     return Owner.parse(job.display_name)
 
 
-def _row(job: BatchJob, owners: OwnerRuns) -> list[Any]:
+def _values(job: BatchJob) -> list[Any]:
     """Return a job as ``batches.js`` decodes it."""
     mark = BatchMark.parse(job.display_name)
     counts, created, ended = job.counts, job.created_at(), job.ended_at()
     return [
         job.name,
         label_of_job(job.display_name),
-        owners.row(owner_of(job)),
         job.state,
         job.has_ended,
         (job.model or "").removeprefix("models/"),

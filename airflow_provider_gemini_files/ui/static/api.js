@@ -1,7 +1,7 @@
 // Requests to the API server. A failed request throws an ApiError with a message for the user.
 import { airflowUrl } from "./airflow.js";
 
-/** @import { BatchesResponse, CostsResponse, Details, DocumentsResponse, FilesPart, FilesResponse, HistoryResponse, Owner, StoresResponse, Summary } from "./types.js" */
+/** @import { BatchesResponse, CostsResponse, Details, DocumentsResponse, FilesResponse, HistoryResponse, Owner, StoresResponse, Summary } from "./types.js" */
 
 export const READ_SECONDS = 60;
 /** The API server retries a deletion that fails, so a request can take this long. */
@@ -88,26 +88,27 @@ function list(connection, resource, retry, parameters = {}) {
 }
 
 /**
- * Return what is known about the files of a connection, which are read in parts.
+ * Return what is known about the resources of a connection, of which there can be many: they are read in parts.
  *
  * @param {string} connection
+ * @param {string} resource
  * @param {boolean} retry
- * @returns {Promise<FilesResponse>}
  */
-export async function getFiles(connection, retry) {
-  /** @type {FilesPart} */
-  const first = await list(connection, "files", retry);
+async function listParts(connection, resource, retry) {
+  const first = await list(connection, resource, retry);
   const parts = [first];
   for (let after = first.next; after !== null;) {
-    /** @type {FilesPart} */
-    const part = await list(connection, "files", false, { after });
-    // Another process of the API server has responded, which has not listed the files yet.
+    const part = await list(connection, resource, false, { after });
+    // Another process of the API server has responded, which has not listed the resources yet.
     if (part.listed_at === null) return { ...part, parts: [] };
     parts.push(part);
     after = part.next;
   }
   return { ...first, parts };
 }
+
+/** @type {(connection: string, retry: boolean) => Promise<FilesResponse>} */
+export const getFiles = (connection, retry) => listParts(connection, "files", retry);
 
 /** @type {(connection: string, name: string) => Promise<Details>} */
 export const getDetails = (connection, name) => list(connection, "details", false, { name });
@@ -119,7 +120,7 @@ export const getHistory = (connection) => request(urlOf(connection, "history"));
 export const getStores = (connection, retry) => list(connection, "stores", retry);
 
 /** @type {(connection: string, retry: boolean) => Promise<BatchesResponse>} */
-export const getBatches = (connection, retry) => list(connection, "batches", retry);
+export const getBatches = (connection, retry) => listParts(connection, "batches", retry);
 
 /** @type {(connection: string, retry: boolean, shown: {days: string, by: string}) => Promise<CostsResponse>} */
 export const getCosts = (connection, retry, shown) => list(connection, "costs", retry, shown);

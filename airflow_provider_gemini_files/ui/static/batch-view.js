@@ -2,7 +2,7 @@
 import { readOnly, selectionButton } from "./actions.js";
 import { pageLink } from "./address.js";
 import { getBatches, post } from "./api.js";
-import { decodeJob } from "./batches.js";
+import { decodePart } from "./batches.js";
 import { nameCell, ownerCell, ownerOrder, stateCell, timeCell } from "./cells.js";
 import { ChangeList, openQuestion } from "./dialog.js";
 import { byId, el } from "./dom.js";
@@ -75,9 +75,9 @@ export function batchView({ connection, refresh, addressOf, onChange }) {
     noun: "batch job",
     whyMissing: "deleted, in the project of another connection, or submitted",
     load: (retry) => getBatches(connection, retry),
-    show: (/** @type {BatchesResponse} */ { batches, can_edit, more, now }) => {
+    show: (/** @type {BatchesResponse} */ { parts, can_edit, more, now }) => {
       canEdit = can_edit;
-      table.show(batches.map(decodeJob), now, { selects: can_edit, more });
+      table.show(parts.flatMap(decodePart), now, { selects: can_edit, more });
     },
     hide: () => (section.hidden = true),
     missing: () => [...table.linked].filter((name) => !table.items?.some((job) => job.name === name)),

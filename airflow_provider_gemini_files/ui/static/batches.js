@@ -1,16 +1,24 @@
 // The batch jobs as data.
 import { decodeOwner } from "./owners.js";
 
-/** @import { Job, JobRow } from "./types.js" */
+/** @import { BatchesPart, Job, JobRow } from "./types.js" */
 
 /**
- * Return the job of a row.
+ * Return the jobs of a part of a listing.
  *
+ * @param {BatchesPart} part
+ */
+export function decodePart({ owners, batches }) {
+  return batches.map((row) => decode(row, owners));
+}
+
+/**
  * @param {JobRow} row
+ * @param {BatchesPart["owners"]} owners
  * @returns {Job}
  */
-export function decodeJob([name, label, owned, state, hasEnded, model, counts, created, ended, input, output, error]) {
-  const owner = decodeOwner(owned);
+function decode([position, name, label, state, hasEnded, model, counts, created, ended, input, output, error], owners) {
+  const owner = decodeOwner(position === null ? null : (owners[position] ?? null));
   const text = [name, label, owner?.dag, owner?.run, owner?.task, state, model, input, output];
   return {
     name,

@@ -129,10 +129,10 @@
  * @property {PageError | null} error
  */
 
-/** @typedef {ListingResponse & {can_edit: boolean, usage: Usage | null, policy: Policy}} FilesFields */
-/** @typedef {FilesFields & {owners: FileOwnerRow[], files: FileRow[], next: string | null}} FilesPart - See `parts.py`. */
-/** @typedef {FilesFields & {parts: FilesPart[]}} FilesResponse */
-/** @typedef {ListingResponse & {can_edit: boolean, more: number, batches: JobRow[]}} BatchesResponse */
+/** @typedef {ListingResponse & {can_edit: boolean, usage: Usage | null, policy: Policy, parts: FilesPart[]}} FilesResponse */
+/** @typedef {{owners: FileOwnerRow[], files: FileRow[]}} FilesPart - See `parts.py`. */
+/** @typedef {ListingResponse & {can_edit: boolean, more: number, parts: BatchesPart[]}} BatchesResponse */
+/** @typedef {{owners: OwnerRow[], batches: JobRow[]}} BatchesPart */
 /** @typedef {ListingResponse & {stores: StoreRow[]}} StoresResponse */
 
 /**
@@ -281,9 +281,9 @@
  * A batch job as `batches.py` encodes it.
  *
  * @typedef {[
+ *   owner: number | null,
  *   name: string,
  *   label: string,
- *   owner: OwnerRow | null,
  *   state: string,
  *   hasEnded: boolean,
  *   model: string,
