@@ -228,12 +228,12 @@ def page(service: Service) -> None:
         with service.requests() as sent:
             read, held, _ = kept_memory(partial(FileListing.read, hook, time.time(), None))
         began = time.process_time()
-        rows = read.rows.encode()
+        parts = responses(read.rows)
         seconds = time.process_time() - began
         print(
-            f"  {count:6} files: {sent['list']} requests; a listing holds {held:.1f} MiB; its response has "
-            f"{len(rows) / KIB:.0f} KiB ({len(gzip.compress(rows)) / KIB:.0f} compressed), encoded in "
-            f"{seconds * 1000:.0f} ms"
+            f"  {count:6} files: {sent['list']} requests; a listing holds {held:.1f} MiB; its {len(parts)} responses "
+            f"have {sum(map(len, parts)) / KIB:.0f} KiB ({sum(len(gzip.compress(part)) for part in parts) / KIB:.0f} "
+            f"compressed), encoded in {seconds * 1000:.0f} ms"
         )
         request = CleanupRequest(
             policy={"max_age_finished": 1, "include_foreign": True},
@@ -262,6 +262,14 @@ def page(service: Service) -> None:
         f"  {CONNECTIONS} connections of {MANY // CONNECTIONS} files each on the overview: {sent.total()} requests "
         f"({sent['list']} list, {sent['list_batches']} list of jobs); {held:.1f} MiB held"
     )
+
+
+def responses(rows: Any) -> list[bytes]:
+    """Return the parts in which the browser asks for the rows of a listing."""
+    parts = [rows.part()]
+    while parts[-1].next is not None:
+        parts.append(rows.part(parts[-1].next))
+    return [part.owners + part.rows for part in parts]
 
 
 def connect_many(service: Service, files: int) -> list[str]:
