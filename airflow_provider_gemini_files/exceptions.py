@@ -31,41 +31,63 @@ The errors of this provider, split by what the caller should do.
     └── GeminiServiceError            the service, a gateway or the network failed: retry
 
 The permanent half is also ``AirflowFailException``, so Airflow does not spend retries on it.
-Each message says what happened, to which file, and what to do.
+Each message says what happened, to which file, and what to do. The text of an error ends with the code of its class; codes of
+the permanent half begin with GF1, those of the other with GF2.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException
+
+_CODE = re.compile(r" ?\[GF\d{3}\]")
 
 
 class GeminiFilesError(Exception):
     """
-    Root of the tree.
+    Root of the tree. The attribute ``code`` is that of the class, and ``message`` is the text without the code.
 
     :param retry_after: seconds that the service asks to wait before a retry; None if it does not say, infinite if no
         amount of time helps.
     :param errors: the errors of the single items, if this one stands for several.
     """
 
+    #: Stable, and the heading of the error on the page about troubleshooting. It ends the text of the error.
+    code: ClassVar[str] = "GF000"
+
     def __init__(
         self, message: str = "", retry_after: float | None = None, *, errors: Sequence[GeminiFilesError] = ()
     ) -> None:
-        super().__init__(message)
+        # A message that quotes another error ends with the code of its own.
+        super().__init__(_CODE.sub("", message))
         self.retry_after = retry_after
         self.errors = tuple(errors)
         #: Status of the response that the error comes from; None if it comes from none.
         self.http_status: int | None = None
 
+    @property
+    def message(self) -> str:
+        """Return the message without the code."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        """Return the message and the code."""
+        return f"{self.message} [{self.code}]".lstrip()
+
 
 class GeminiPermanentError(GeminiFilesError, AirflowFailException):
     """The same step would fail in the same way again; Airflow does not retry it."""
 
+    code = "GF100"
+
 
 class GeminiInputError(GeminiPermanentError, ValueError):
     """An argument, a connection field or a source cannot be used."""
+
+    code = "GF101"
 
 
 class GeminiCacheTooSmallError(GeminiInputError):
@@ -75,6 +97,8 @@ class GeminiCacheTooSmallError(GeminiInputError):
     :param tokens: of the contents; None if the service does not say.
     :param minimum: tokens that a cache has at least; None if the service does not say.
     """
+
+    code = "GF103"
 
     def __init__(
         self,
@@ -93,9 +117,13 @@ class GeminiCacheTooSmallError(GeminiInputError):
 class GeminiAuthError(GeminiPermanentError):
     """The key is missing or invalid, or its project lacks a right or billing."""
 
+    code = "GF102"
+
 
 class GeminiFileGoneError(GeminiPermanentError):
     """The file does not exist any more, or does not exist for this key."""
+
+    code = "GF111"
 
 
 class GeminiFileFailedError(GeminiPermanentError):
@@ -104,6 +132,8 @@ class GeminiFileFailedError(GeminiPermanentError):
 
     :param file_names: the files in state FAILED.
     """
+
+    code = "GF121"
 
     def __init__(
         self,
@@ -120,49 +150,73 @@ class GeminiFileFailedError(GeminiPermanentError):
 class GeminiNoAnswerError(GeminiPermanentError):
     """The model gave no usable answer, and would not give one to the same request."""
 
+    code = "GF131"
+
 
 class GeminiCacheGoneError(GeminiPermanentError):
     """The cache does not exist any more, or does not exist for this key."""
+
+    code = "GF112"
 
 
 class GeminiStoreGoneError(GeminiPermanentError):
     """The file search store or document does not exist any more, or does not exist for this key."""
 
+    code = "GF113"
+
 
 class GeminiDocumentFailedError(GeminiPermanentError):
     """The service could not index a document."""
+
+    code = "GF122"
 
 
 class GeminiBatchGoneError(GeminiPermanentError):
     """The batch job does not exist any more, or does not exist for this key."""
 
+    code = "GF114"
+
 
 class GeminiBatchFailedError(GeminiPermanentError):
     """The service ended a batch job as FAILED."""
+
+    code = "GF123"
 
 
 class GeminiBatchCancelledError(GeminiPermanentError):
     """A batch job was cancelled."""
 
+    code = "GF124"
+
 
 class GeminiBatchRowsError(GeminiPermanentError):
     """Rows of a batch have no usable answer; the results were written all the same."""
+
+    code = "GF132"
 
 
 class GeminiFileNotActiveError(GeminiFilesError):
     """The file cannot be used yet."""
 
+    code = "GF211"
+
 
 class GeminiUrlNotFetchedError(GeminiFilesError):
     """The service could not fetch a URL of the request; the same request often succeeds."""
+
+    code = "GF212"
 
 
 class GeminiNameTakenError(GeminiFilesError):
     """The name for a new file is in use."""
 
+    code = "GF213"
+
 
 class GeminiUnusableAnswerError(GeminiFilesError):
     """The model's answer cannot be used; another attempt may succeed."""
+
+    code = "GF231"
 
 
 class GeminiStorageFullError(GeminiFilesError):
@@ -171,6 +225,8 @@ class GeminiStorageFullError(GeminiFilesError):
 
     :param missing_bytes: bytes that did not fit, as far as known.
     """
+
+    code = "GF201"
 
     def __init__(
         self,
@@ -187,21 +243,31 @@ class GeminiStorageFullError(GeminiFilesError):
 class GeminiRateLimitError(GeminiFilesError):
     """The service asks for fewer requests; see ``retry_after`` of :class:`GeminiFilesError`."""
 
+    code = "GF202"
+
 
 class GeminiBatchInterruptedError(GeminiFilesError):
     """The service failed while it worked on a batch job; another job may end well."""
+
+    code = "GF221"
 
 
 class GeminiBatchExpiredError(GeminiFilesError):
     """The service did not finish a batch job in time; it has no results."""
 
+    code = "GF222"
+
 
 class GeminiIntegrityError(GeminiFilesError):
     """Size or hash of the remote file differ from the source's."""
 
+    code = "GF214"
+
 
 class GeminiWaitTimeoutError(GeminiFilesError):
     """The deadline of a wait has passed."""
+
+    code = "GF204"
 
 
 class GeminiServiceError(GeminiFilesError):
@@ -211,6 +277,8 @@ class GeminiServiceError(GeminiFilesError):
     :param unanswered: the request was sent as a whole and got no answer, so it may have been carried out and billed.
     :param unreachable: no connection to the service could be opened, or it broke.
     """
+
+    code = "GF203"
 
     def __init__(
         self,

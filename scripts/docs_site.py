@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference import Reference
 from template_page import TEMPLATE, anchor_of, template_page
-from troubleshooting import troubleshooting_page
+from troubleshooting import with_messages
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -28,6 +28,7 @@ OUTSIDE = {
     "SECURITY.md": "security.md",
 }
 EXAMPLES = "examples.md"
+#: The page of docs/ that is completed from the code.
 TROUBLESHOOTING = "troubleshooting.md"
 REFERENCE = "reference"
 #: A code block, a heading, a link or an image; or a name in code.
@@ -119,7 +120,6 @@ def generated(reference: Reference) -> dict[str, str]:
     return pages | {
         EXAMPLES: examples_page(ROOT / "example_dags"),
         TEMPLATE: template_page(ROOT / "docs" / "testing"),
-        TROUBLESHOOTING: troubleshooting_page(reference, REFERENCE),
     }
 
 
@@ -135,8 +135,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Let links and names lead to pages of the site."""
     path = page.file.src_uri
-    if path.startswith(f"{REFERENCE}/") or path == TROUBLESHOOTING:
+    if path.startswith(f"{REFERENCE}/"):
         return markdown
+    if path == TROUBLESHOOTING:
+        markdown = with_messages(markdown, _reference(), REFERENCE)
     # Generated pages have links of the site.
     if page.file.generated_by is None:
         markdown = with_site_links(markdown, f"docs/{path}", path)

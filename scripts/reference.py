@@ -51,7 +51,6 @@ _XCOM_SENTENCE = re.compile(r"XCom .*?(?:\.\s|$)", re.DOTALL)
 #: A guide that a docstring refers to.
 _GUIDE = re.compile(r"`docs/([\w/]+\.md)`")
 _CODE = re.compile(r"`(\w+)`")
-_ADVICE = re.compile(r"── (Gemini\w+Error) +(.*)")
 
 
 class UndocumentedError(ValueError):
@@ -220,8 +219,13 @@ class Reference:
     def _exception_facts(self, value: Any) -> str:
         bases = ", ".join(self.link(base.__name__) for base in value.__bases__)
         retried = "fails at once" if is_permanent(value) else "is retried as it is configured"
-        advice = advice_of().get(value.__name__)
-        return f"A subclass of {bases}. The task {retried}." + (f" **In short**: {advice}." if advice else "") + "\n"
+        advice = tables.advice_of().get(value.__name__)
+        code = f"Its code is [{value.code}](../troubleshooting.md#{value.code.lower()})."
+        return (
+            f"A subclass of {bases}. {code} The task {retried}."
+            + (f" **In short**: {advice}." if advice else "")
+            + "\n"
+        )
 
     def _members(self, value: Any) -> Iterator[str]:
         for name, member in vars(value).items():
@@ -357,9 +361,3 @@ def is_permanent(error: type[Exception]) -> bool:
     from airflow_provider_gemini_files.exceptions import GeminiPermanentError
 
     return issubclass(error, GeminiPermanentError)
-
-
-def advice_of() -> dict[str, str]:
-    """Return what the caller should do about each error, as the tree of errors says."""
-    module = importlib.import_module(f"{_PACKAGE}.exceptions")
-    return {name: text.strip() for name, text in _ADVICE.findall(module.__doc__ or "")}

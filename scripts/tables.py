@@ -23,6 +23,8 @@ MODELS = {
     "prices": f"{_PACKAGE}.costs.prices:PriceList",
     "model_prices": f"{_PACKAGE}.costs.prices:ModelPrice",
 }
+#: A line of the tree of errors.
+_ADVICE = re.compile(r"── (Gemini\w+Error) +(.*)")
 _MIB = 1024**2
 _PDF, _VIDEO = "application/pdf", "video/mp4"
 #: The rows of the table "ways": a description, and the fields of a ``Candidate``.
@@ -113,6 +115,25 @@ def ways_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def advice_of() -> dict[str, str]:
+    """Return what the caller should do about each error, as the tree of errors says."""
+    module = importlib.import_module(f"{_PACKAGE}.exceptions")
+    return {name: text.strip() for name, text in _ADVICE.findall(module.__doc__ or "")}
+
+
+def errors_table() -> str:
+    """Return the Markdown table of the errors by their codes, and what to do about each."""
+    exceptions = importlib.import_module(f"{_PACKAGE}.exceptions")
+    lines = ["| code | error | meaning and what to do | Airflow retries |", "|---|---|---|---|"]
+    advice = advice_of()
+    for kind in sorted((getattr(exceptions, name) for name in advice), key=lambda kind: kind.code):
+        retried = "no" if issubclass(kind, exceptions.GeminiPermanentError) else "yes"
+        lines.append(
+            f"| [{kind.code}](#{kind.code.lower()}) | `{kind.__name__}` | {advice[kind.__name__]} | {retried} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def rewrite(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
     """
     Return a page with every marked block filled.
@@ -144,7 +165,10 @@ def _model_table(name: str) -> str:
 
 
 #: What writes each table of the pages.
-TABLES: dict[str, Callable[[], str]] = {name: partial(_model_table, name) for name in MODELS} | {"ways": ways_table}
+TABLES: dict[str, Callable[[], str]] = {name: partial(_model_table, name) for name in MODELS} | {
+    "errors": errors_table,
+    "ways": ways_table,
+}
 
 
 def main(arguments: list[str]) -> int:

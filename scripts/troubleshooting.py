@@ -1,42 +1,39 @@
-"""Write the page about errors: what each of them means, what to do, and the words of its messages."""
+"""Complete the page about errors on the site: add the class and the messages to the section of each code."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 
 import source_scan
-from markdown_text import table
-from reference import Reference, advice_of, is_permanent
+from reference import Reference, is_permanent
+from tables import advice_of
 
+_HEADING = re.compile(r"^## (GF\d{3})\n(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 _INTRODUCTION = """\
-Search this page for the words of a message. What varies in a message is in angle brackets, or is an ellipsis. The
-message says what was wrong, with which value, and what would be right; the class of the error says what to do."""
+Its messages; what varies is in angle brackets, or is an ellipsis:"""
 
 
-def troubleshooting_page(reference: Reference, folder: str) -> str:
+def with_messages(text: str, reference: Reference, folder: str) -> str:
     """
-    Return the page of all errors.
+    Return the page with the class and the messages of each error.
 
     :param folder: where the reference is.
     """
-    advice = advice_of()
-    messages: defaultdict[str, list[str]] = defaultdict(list)
-    for message in source_scan.messages():
+    messages = source_scan.messages()
+    by_error: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for message in messages:
         # Modules say the same in places.
-        if message.text not in messages[message.error]:
-            messages[message.error].append(message.text)
-    errors = [entry for entry in reference.entries if entry.name in advice]
-    rows = [
-        (f"[`{entry.name}`](#{entry.name.lower()})", advice[entry.name], "no" if is_permanent(entry.value) else "yes")
-        for entry in errors
-    ]
-    parts = ["# Troubleshooting", _INTRODUCTION, table(("error", "meaning and what to do", "Airflow retries"), rows)]
-    for entry in errors:
-        parts += [
-            f"## {entry.name}",
-            reference.summary(entry).replace("](", f"]({folder}/"),
-            f"**In short**: {advice[entry.name]}.",
-        ]
-        if texts := messages[entry.name]:
-            parts += ["Its messages:", "\n".join(f"- `{text}`" for text in texts)]
-    return "\n\n".join(parts) + "\n"
+        by_error[message.error][message.text] = None
+    errors = {entry.value.code: entry for entry in reference.entries if entry.module == "exceptions"}
+
+    def complete(section: re.Match[str]) -> str:
+        entry = errors[section[1]]
+        retried = "Airflow does not retry it." if is_permanent(entry.value) else "Airflow retries it as the task says."
+        facts = f"[`{entry.name}`]({folder}/{entry.address}). {retried}\n" if entry.name in advice_of() else ""
+        parts = [f"## {section[1]}\n", facts, section[2].strip() + "\n"]
+        if texts := by_error[entry.name]:
+            parts += [_INTRODUCTION + "\n", "\n".join(f"- `{text}`" for text in texts) + "\n"]
+        return "\n".join(part for part in parts if part) + "\n"
+
+    return _HEADING.sub(complete, text)

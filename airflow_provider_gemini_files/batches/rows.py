@@ -86,7 +86,7 @@ def row_of(
         text = answer.usable_text(keep_cut=keep_cut and schema is None, require_citations=require_citations)
     except GeminiFilesError as error:
         kind = RowKind.CUT if answer and answer.finish_reason == CUT else RowKind.BLOCKED
-        return _failed(key, kind, str(error), files, answer=answer, text=answer.text if answer else None)
+        return _failed(key, kind, error.message, files, answer=answer, text=answer.text if answer else None)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = f"The answer has a form that cannot be read ({type(error).__name__})."
         return _failed(key, RowKind.ERROR, message, files, text=json.dumps(result["response"]))

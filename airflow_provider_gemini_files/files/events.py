@@ -46,7 +46,7 @@ def error_event(error: GeminiFilesError, resume: Mapping[str, Any] | None = None
     asked = error.retry_after
     told: dict[str, Any] = {
         "class": type(error).__name__,
-        "message": str(error),
+        "message": error.message,
         # Infinity is not JSON.
         "retry_after": asked if asked is not None and math.isfinite(asked) else None,
     }

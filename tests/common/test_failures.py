@@ -78,7 +78,7 @@ class TestWordOfTheService:
 
         assert type(error) is e.GeminiFileGoneError
         assert str(error).startswith("Cannot get files/x: You do not have permission to access the File x or it may")
-        assert str(error).endswith("Upload it again.")
+        assert error.message.endswith("Upload it again.")
 
     def test_says_how_small_the_contents_of_a_cache_are(self):
         words = "Cached content is too small. total_token_count=7, min_total_token_count=1024"
@@ -289,7 +289,7 @@ class TestCombined:
 
         error = combined([slow, slower], "both")
 
-        assert (error.retry_after, error.errors, str(error)) == (3600, (slow, slower), "both")
+        assert (error.retry_after, error.errors, error.message) == (3600, (slow, slower), "both")
 
     def test_adds_up_files_and_bytes(self):
         failed = combined(
@@ -310,7 +310,7 @@ class TestCombined:
 def test_unreachable_service_is_named_with_the_address_and_without_the_key():
     error = unreachable(ConnectionError("no route for KEY"), "list files", "https://host", ("KEY",))
 
-    assert str(error) == "Cannot list files: https://host cannot be reached (ConnectionError: no route for ***)."
+    assert error.message == "Cannot list files: https://host cannot be reached (ConnectionError: no route for ***)."
     assert error.unreachable
 
 

@@ -131,7 +131,7 @@ def test_impossible_reupload_names_source_and_task(hook, emulator, gone, origin,
 
     assert why in str(failed.value)
     assert "files/af0123 (note.txt) is gone" in str(failed.value)
-    assert str(failed.value).endswith(
+    assert failed.value.message.endswith(
         "Clear task 'upload' (map index 3) of run 'a_run', which uploads it again, and then this one."
     )
     assert emulator.journal == []

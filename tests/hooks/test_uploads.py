@@ -482,7 +482,7 @@ def test_failed_upload_does_not_stop_others_and_retry_sends_only_the_rest(hook, 
     with pytest.raises(e.GeminiInputError) as failed:
         hook.upload_files(many)
 
-    message = str(failed.value)
+    message = failed.value.message
     assert len(failed.value.errors) == 2
     assert all(f"{many[number].source.uri}: Cannot upload '{number}.txt" in message for number in (3, 5))
     assert "28 files are uploaded and stay: files/af0, files/af1, files/af2, files/af4" in message

@@ -387,7 +387,7 @@ class TestAnswersThatAreWrittenInPart:
         with pytest.raises(e.GeminiServiceError) as raised:
             ask(prompt="draw", output_path=tmp_path / "one.txt").execute(context)
 
-        assert str(raised.value) == (
+        assert raised.value.message == (
             f"{place}-1.png: the disk is full. {place}-3.png: the disk is full. Written: {place}.txt, {place}-2.png. "
             f"Media that are lost: {place}-1.png, {place}-3.png."
         )
@@ -401,7 +401,7 @@ class TestAnswersThatAreWrittenInPart:
         failing(mocker, ".txt")
 
         with pytest.raises(
-            e.GeminiServiceError, match=rf"Written: file://{tmp_path}/one-1\.png\. The text is in the log above\.$"
+            e.GeminiServiceError, match=rf"Written: file://{tmp_path}/one-1\.png\. The text is in the log above\. \[GF"
         ):
             ask(prompt="draw", output_path=tmp_path / "one.txt").execute(context)
 
@@ -413,7 +413,7 @@ class TestAnswersThatAreWrittenInPart:
         failing(mocker, ".png")
 
         with pytest.raises(
-            e.GeminiServiceError, match=rf"Written: nothing\. Media that are lost: file://{tmp_path}/one\.png\.$"
+            e.GeminiServiceError, match=rf"Written: nothing\. Media that are lost: file://{tmp_path}/one\.png\. \[GF"
         ):
             ask(prompt="draw", output_path=tmp_path / "one.png").execute(context)
 

@@ -8,18 +8,19 @@ import re
 from pathlib import Path
 
 import pytest
-import reference
 import settings_pages
 import source_scan
+import tables
 from reference import Entry, Reference, UndocumentedError
-from troubleshooting import troubleshooting_page
+from troubleshooting import with_messages
 
 from airflow_provider_gemini_files import exceptions
 from airflow_provider_gemini_files.emulator.faults import ACTIONS
 from airflow_provider_gemini_files.hooks.extras import ConnectionExtras
 from airflow_provider_gemini_files.provider_info import get_provider_info
 
-API = (Path(__file__).parent.parent.parent / "docs" / "api.md").read_text()
+DOCS = Path(__file__).parent.parent.parent / "docs"
+API = (DOCS / "api.md").read_text()
 PACKAGE = "airflow_provider_gemini_files"
 ERRORS = [name for name in vars(exceptions) if re.fullmatch(r"Gemini\w+Error", name)]
 
@@ -125,13 +126,19 @@ def test_each_fault_is_listed():
 
 
 def test_each_error_says_what_to_do(described):
-    advice = reference.advice_of()
+    advice = tables.advice_of()
 
     assert [name for name in ERRORS if name not in advice and name != "GeminiFilesError"] == []
 
 
 def test_troubleshooting_has_each_error_and_its_messages(described):
-    page = troubleshooting_page(described, "reference")
+    written = (DOCS / "troubleshooting.md").read_text()
+    page = with_messages(written, described, "reference")
+    sections = dict(re.findall(r"^## (GF\d{3})\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE))
 
-    assert [name for name in ERRORS if f"\n## {name}\n" not in page and name != "GeminiFilesError"] == []
-    assert "- `There is nothing to send: pass prompt or contents.`" in page
+    assert set(sections) == {getattr(exceptions, name).code for name in ERRORS}
+    assert (
+        "[`GeminiInputError`](reference/exceptions.md#geminiinputerror). Airflow does not retry it."
+        in sections["GF101"]
+    )
+    assert "- `There is nothing to send: pass prompt or contents.`" in sections["GF101"]

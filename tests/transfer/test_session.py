@@ -395,7 +395,7 @@ def test_response_without_file_is_queried_and_then_raises():
 
 
 def test_broken_source_is_not_reported_as_network_failure():
-    with pytest.raises(e.GeminiServiceError, match=r"Cannot upload 'a.txt': reading s3://b/a: OSError\.$"):
+    with pytest.raises(e.GeminiServiceError, match=r"Cannot upload 'a.txt': reading s3://b/a: OSError\. \[GF203\]$"):
         opened(max_failures=0).broken(SourceBrokenError("reading s3://b/a: OSError"))
 
 
