@@ -31,8 +31,8 @@ The errors of this provider, split by what the caller should do.
     └── GeminiServiceError            the service, a gateway or the network failed: retry
 
 The permanent half is also ``AirflowFailException``, so Airflow does not spend retries on it.
-Each message says what happened, to which file, and what to do. The text of an error ends with the code of its class; codes of
-the permanent half begin with GF1, those of the other with GF2.
+Each message says what happened, to which file, and what to do. The text of an error ends with the code of its class.
+Codes of the permanent half begin with GF1, those of the other half with GF2.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import source_scan
+import metric_meanings
 import tables
 from markdown_text import codes, table
 
@@ -68,12 +68,14 @@ def metrics_page(guides_of: Callable[[str], list[str]]) -> str:
 
     :param guides_of: returns links to the guides that have a name.
     """
-    rows = []
-    for metric in source_scan.metrics():
-        group = ".".join(metric.name.split(".")[:2])
-        rows.append((f"`{metric.name}`", metric.kind, codes(metric.tags), ", ".join(guides_of(group))))
-    text = "They are sent where Airflow sends its own metrics."
-    return "\n\n".join(["# Metrics", text, table(("metric", "type", "tags", "guide"), rows)])
+    rows = [
+        (*cells, ", ".join(guides_of(".".join(cells[0].strip("`").split(".")[:2])))) for cells in metric_meanings.rows()
+    ]
+    text = (
+        "Airflow sends them to StatsD or OpenTelemetry with its own metrics, as its section `[metrics]` says. "
+        "[Running it in production](../production.md#metrics) says what to alert on."
+    )
+    return "\n\n".join(["# Metrics", text, table(("metric", "type", "unit", "tags", "meaning", "guides"), rows)])
 
 
 def faults_section() -> str:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import metric_meanings
 from pydantic import BaseModel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,6 +135,13 @@ def errors_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def metrics_table() -> str:
+    """Return the Markdown table of the metrics."""
+    lines = ["| metric | type | unit | tags | meaning |", "|---|---|---|---|---|"]
+    lines += [f"| {' | '.join(cells)} |" for cells in metric_meanings.rows()]
+    return "\n".join(lines) + "\n"
+
+
 def rewrite(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
     """
     Return a page with every marked block filled.
@@ -167,6 +175,7 @@ def _model_table(name: str) -> str:
 #: What writes each table of the pages.
 TABLES: dict[str, Callable[[], str]] = {name: partial(_model_table, name) for name in MODELS} | {
     "errors": errors_table,
+    "metrics": metrics_table,
     "ways": ways_table,
 }
 

@@ -7,6 +7,7 @@ import inspect
 import re
 from pathlib import Path
 
+import metric_meanings
 import pytest
 import settings_pages
 import source_scan
@@ -116,6 +117,10 @@ def test_each_metric_leads_to_its_guide(pages):
 
     assert len(rows) == len(source_scan.metrics())
     assert [row for row in rows if ".md)" not in row] == []
+
+
+def test_each_metric_has_a_meaning():
+    assert set(metric_meanings.MEANINGS) == {metric.name for metric in source_scan.metrics()}
 
 
 def test_each_fault_is_listed():

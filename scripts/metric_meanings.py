@@ -1,0 +1,57 @@
+"""What each metric means; names, types and tags are read from the code that sends them."""
+
+from __future__ import annotations
+
+import source_scan
+
+#: Unit and meaning of each metric. ``tests/scripts`` compare the names with those that are sent.
+MEANINGS: dict[str, tuple[str, str]] = {
+    "gemini_files.batch.jobs": ("jobs", "Batch jobs that were submitted; one that a retry has found is not counted."),
+    "gemini_files.batch.requests": ("requests", "Requests in the jobs that were submitted."),
+    "gemini_files.batch.rows": (
+        "rows",
+        "Rows that batches have written, by the kind of the row, such as `success` or `blocked`. "
+        "A cleared task counts them again.",
+    ),
+    "gemini_files.cleanup.deleted_bytes": ("bytes", "Size of the files that cleanups have deleted; not of dry runs."),
+    "gemini_files.cleanup.deleted_files": ("files", "Files that cleanups have deleted; not of dry runs."),
+    "gemini_files.cleanup.failed_files": (
+        "files",
+        "Files that a cleanup could not delete. The next cleanup tries again; the same number each time needs a look.",
+    ),
+    "gemini_files.documents.added": ("documents", "Documents that were added to file search stores."),
+    "gemini_files.documents.deleted": ("documents", "Documents that syncs have deleted or replaced."),
+    "gemini_files.generate.<kind>_tokens": (
+        "tokens",
+        "Tokens of answers, also of those that could not be used. The kinds are `prompt` (with those from a cache), "
+        "`answer`, `thoughts`, `cached` (those from a cache) and `tools`. Batches are not counted.",
+    ),
+    "gemini_files.storage.files": ("files", "Files in the project's storage, as the last cleanup has left them."),
+    "gemini_files.storage.used_bytes": (
+        "bytes",
+        "Used storage of the project, as the last cleanup has left it. Compare it with the quota, 20 GiB.",
+    ),
+    "gemini_files.upload.bytes": ("bytes", "Bytes that uploads have sent; files that were reused send none."),
+    "gemini_files.upload.files": ("files", "Files that were uploaded; those that were reused are not counted."),
+    "gemini_files.upload.resumes": ("resumes", "How often an upload has continued after an interruption."),
+    "gemini_files.upload.seconds": (
+        "milliseconds",
+        "Duration of the uploads of a task, if all of them succeed. Timers of StatsD are in milliseconds.",
+    ),
+}
+
+
+def rows() -> list[tuple[str, str, str, str, str]]:
+    """
+    Return name, type, unit, tags and meaning of each metric, as cells of a table.
+
+    :raises ValueError: for a metric without a meaning.
+    """
+    cells = []
+    for metric in source_scan.metrics():
+        if metric.name not in MEANINGS:
+            raise ValueError(f"{metric.name} is sent and has no meaning: add it to MEANINGS")
+        unit, meaning = MEANINGS[metric.name]
+        tags = ", ".join(f"`{tag}`" for tag in metric.tags)
+        cells.append((f"`{metric.name}`", metric.kind, unit, tags, meaning))
+    return cells
