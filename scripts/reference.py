@@ -40,7 +40,7 @@ _PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "emulator": ("Emulator", ("emulator",)),
 }
 #: Pages of docs/ that are not guides.
-_NO_GUIDES = frozenset({"api", "architecture", "comparison", "cost", "glossary", "upgrade"})
+_NO_GUIDES = frozenset({"api", "architecture", "comparison", "cost", "glossary", "troubleshooting", "upgrade"})
 _INTRODUCTION = """\
 Everything that is public, by its module below `airflow_provider_gemini_files`. These pages are written from the code.
 The [connection and settings](connection.md), the [command line](cli.md) and the [metrics](metrics.md) have pages of
@@ -347,9 +347,10 @@ def _guides_of(name: str) -> list[str]:
     """Return links to the guides and example Dags that use a name."""
     named = re.compile(rf"\b{re.escape(name)}\b")
     links = []
-    for guide in sorted((ROOT / "docs").glob("*.md")):
+    for guide in [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]:
         if guide.stem not in _NO_GUIDES and named.search(guide.read_text(encoding="utf-8")):
-            links.append(f"[{_title_of(guide.name)}](../{guide.name})")
+            path = str(guide.relative_to(ROOT / "docs"))
+            links.append(f"[{_title_of(path)}](../{path})")
     for path in sorted((ROOT / "example_dags").glob("*.py")):
         if named.search(path.read_text(encoding="utf-8")):
             links.append(f"[`{path.stem}`](../examples.md#{path.stem})")

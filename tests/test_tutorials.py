@@ -9,11 +9,13 @@ import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support import API_KEY, EXAMPLE_DAGS
 
+from airflow_provider_gemini_files.emulator.service import Emulator
 from airflow_provider_gemini_files.triggers import base as triggers
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -21,6 +23,7 @@ PAGES = [DOCS / "start.md", *sorted((DOCS / "tutorials").glob("*.md")), DOCS / "
 BLOCKS = [block for page in PAGES for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)]
 DAGS = {dag_id: block for block in BLOCKS for dag_id in re.findall(r"^@dag.*?^def (\w+)", block, re.DOTALL | re.M)}
 [TESTS] = [block for block in BLOCKS if "def test_" in block]
+EXCERPTS = [block for block in BLOCKS if block != TESTS and "@dag" not in block]
 
 
 @pytest.fixture(autouse=True)
@@ -65,10 +68,11 @@ def calls(emulator) -> list[str]:
 
 
 def test_each_dag_is_run_here():
-    source = Path(__file__).read_text()
+    source = Path(__file__).read_text() + TESTS
 
     assert len(DAGS) > 10
-    assert [dag_id for dag_id in DAGS if f'run("{dag_id}"' not in source and f"{dag_id}().test" not in TESTS] == []
+    uses = ('run("{}"', 'DAGS["{}"]', "{}().test")
+    assert [dag_id for dag_id in DAGS if not any(use.format(dag_id) in source for use in uses)] == []
 
 
 def test_first_dag_asks_about_a_file(run, emulator):
@@ -136,6 +140,63 @@ def test_dag_of_the_google_provider_is_moved(run, emulator):
 
 def test_dag_of_the_common_ai_provider_is_moved(run):
     assert set(result_of(run("check_contract"), "check")) == {"parties", "ends_on"}
+
+
+def test_questions_about_a_video_pay_for_it_once(run, emulator, monkeypatch):
+    # Two of the ten questions say as much.
+    fewer = re.sub(r"(QUESTIONS = \[\n(?:.*\n){2})(?: .*\n){8}", r"\1", DAGS["ask_about_video"])
+    monkeypatch.setitem(DAGS, "ask_about_video", fewer)
+
+    done = run("ask_about_video")
+
+    assert done.state == "success"
+    assert [calls(emulator).count(call) for call in ("start", "create_cache", "generate")] == [1, 1, 2]
+    tokens = result_of(done, "report")
+    assert tokens["prompt"] > tokens["cached"] > 3_000
+    assert emulator.usage()["files"] == 0
+
+
+@pytest.fixture
+def two_projects(emulator, monkeypatch):
+    """Connect to two projects of the emulator, and to none without a name."""
+    for name in ("staging", "production"):
+        fields = {"conn_type": "gemini", "host": emulator.base_url, "password": f"{name}-key"}
+        monkeypatch.setenv(f"AIRFLOW_CONN_GEMINI_{name.upper()}", json.dumps(fields))
+    monkeypatch.delenv("AIRFLOW_CONN_GEMINI_DEFAULT")
+
+
+def test_dag_stays_in_the_project_that_was_chosen(two_projects, run, emulator, mocker):
+    project = mocker.spy(Emulator, "project")
+
+    assert run("sum_up_contract", project="gemini_production").state == "success"
+
+    assert {call.args[1] for call in project.call_args_list} == {"production-key"}
+    assert calls(emulator).count("generate") == 1
+
+
+def test_prompt_is_asked_in_both_projects(two_projects, run, emulator, mocker):
+    project = mocker.spy(Emulator, "project")
+
+    assert run("ask_both_projects").state == "success"
+
+    assert {call.args[1] for call in project.call_args_list} == {"production-key", "staging-key"}
+    assert calls(emulator) == ["generate", "generate"]
+
+
+def test_full_storage_of_a_project_fails_the_dag_that_watches_it(airflow_db):
+    namespace: dict[str, Any] = {}
+    exec(compile(DAGS["watch_production"], "docs/tutorials/two_projects.md", "exec"), namespace)
+    dag = namespace["watch_production"]()
+    check, watched = dag.get_task("check").python_callable, namespace["PRODUCTION"]
+
+    check({watched: [SimpleNamespace(extra={"share": 0.5})]})
+    with pytest.raises(ValueError, match="filled to 90%"):
+        check({watched: [SimpleNamespace(extra={"share": 0.9})]})
+
+
+@pytest.mark.parametrize("excerpt", EXCERPTS, ids=range(len(EXCERPTS)))
+def test_excerpt_can_be_executed(excerpt):
+    exec(compile(excerpt, "docs", "exec"), {})
 
 
 def test_failed_file_is_named_beside_the_answers(run, emulator, data):

@@ -145,7 +145,7 @@ class UploadCalls:
         try:
             source = find_source(origin.uri, origin.conn_id, roots=allowed_local_paths())
         except GeminiInputError as error:
-            reason = f"its source cannot be read again: {shown_text(error)}"
+            reason = f"its source cannot be read again: {shown_text(error.message).rstrip('.')}"
             raise GeminiFileGoneError(_cannot_reupload(gone, reason)) from error
         self._log.warning("%s cannot be used any more: uploading %s again.", gone.name, uri)
         upload = Upload(
