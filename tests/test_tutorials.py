@@ -156,6 +156,16 @@ def test_questions_about_a_video_pay_for_it_once(run, emulator, monkeypatch):
     assert emulator.usage()["files"] == 0
 
 
+def test_dag_of_a_team_uses_connection_and_pool_of_its_default_args(run, emulator, monkeypatch):
+    fields = {"conn_type": "gemini", "host": emulator.base_url, "password": "films-key"}
+    monkeypatch.setenv("AIRFLOW_CONN_GEMINI_FILMS", json.dumps(fields))
+    monkeypatch.delenv("AIRFLOW_CONN_GEMINI_DEFAULT")
+
+    done = run("describe_film")
+
+    assert (done.state, [ti.pool for ti in done.get_task_instances()]) == ("success", ["gemini_films"])
+
+
 @pytest.fixture
 def two_projects(emulator, monkeypatch):
     """Connect to two projects of the emulator, and to none without a name."""
