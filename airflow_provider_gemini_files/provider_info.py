@@ -14,7 +14,7 @@ _RESOURCES = ("files", "batches", "file_search", "storage")
 #: The pages that say how to use them.
 _GUIDES = (
     *("uploads", "ways_in", "content", "caches", "batches", "file_search", "storage", "ui"),
-    *("testing", "emulator", "cookbook"),
+    *("testing", "emulator", "cookbook", "maintenance", "own_code"),
 )
 
 

@@ -18,8 +18,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+import examples
 import source_scan
 import tables
+from argument_meanings import MEANINGS
 from docstrings import Docstring, parse
 from markdown_text import cell, codes, table
 from pydantic import BaseModel
@@ -45,6 +47,15 @@ _INTRODUCTION = """\
 Everything that is public, by its module below `airflow_provider_gemini_files`. These pages are written from the code.
 The [connection and settings](connection.md), the [command line](cli.md) and the [metrics](metrics.md) have pages of
 their own. [Public API](../api.md) says what public means, and how stable it is."""
+#: The part of a guide about the errors of a resource.
+_ERRORS = {
+    "batches": "batches.md#errors",
+    "caches": "caches.md#errors",
+    "content": "content.md#errors-and-retries",
+    "file_search": "file_search.md#errors",
+    "files": "uploads.md#failures-and-resuming",
+    "storage": "storage.md#uploading-when-the-storage-is-full",
+}
 #: Tests replace the clock.
 _NOT_SHOWN = frozenset({"self", "cls", "clock"})
 _XCOM_SENTENCE = re.compile(r"XCom .*?(?:\.\s|$)", re.DOTALL)
@@ -178,14 +189,21 @@ class Reference:
         parts += self._task_facts(value, doc.body)
         if entry.module in ("files.reference", "emulator"):
             parts += self._members(value)
+        if example := examples.first(entry.name):
+            parts.append(f"An example:\n\n```python\n{example}\n```\n")
         if guides := _guides_of(entry.name):
             parts.append(f"Guides and examples: {', '.join(guides)}\n")
         return "\n".join(parts)
 
     def _callable_parts(self, value: Any, doc: Docstring) -> Iterator[str]:
-        meanings = self._meanings(value) | doc.params
+        meanings = self._explained | self._meanings_in(value.__module__) | self._meanings(value) | doc.params
         rows = [
-            (f"`{_shown(parameter)}`", _type(parameter, value), _default(parameter), meanings.get(name, ""))
+            (
+                f"`{_shown(parameter)}`",
+                _type(parameter, value),
+                _default(parameter),
+                _for_value(meanings.get(name, ""), name, value),
+            )
             for name, parameter in sorted(parameters_of(value).items(), key=lambda item: _rank(item[1], doc))
         ]
         if rows:
@@ -204,6 +222,25 @@ class Reference:
             meanings |= parse(vars(base).get("__doc__"), self.link).params
         return meanings
 
+    @cached_property
+    def _explained(self) -> dict[str, str]:
+        """Return what the argument of a name means, as far as it means the same wherever it is not explained."""
+        meanings = dict(MEANINGS)
+        for module in ("hooks.gemini_files", "operators.files", "operators.content"):
+            meanings |= self._meanings_in(f"{_PACKAGE}.{module}")
+        return meanings | MEANINGS
+
+    def _meanings_in(self, module: str) -> dict[str, str]:
+        """Return what the docstrings of a module's public names say about arguments; those of earlier names first."""
+        meanings: dict[str, str] = {}
+        for entry in self.entries:
+            if f"{_PACKAGE}.{entry.module}" == module and inspect.isclass(entry.value):
+                meanings = self._meanings(entry.value) | meanings
+        if module.endswith("hooks.gemini_files"):
+            for function in self._hook_functions().values():
+                meanings = parse(function.__doc__, self.link).params | meanings
+        return {name: meaning for name, meaning in meanings.items() if not meaning.startswith("as for ")}
+
     def _task_facts(self, value: Any, body: str) -> Iterator[str]:
         """Return what only operators and sensors have."""
         if not _is_task(value):
@@ -212,6 +249,10 @@ class Reference:
         sentences = " ".join(found[0] for found in _XCOM_SENTENCE.finditer(body))
         keys = [key for key in dict.fromkeys(_CODE.findall(sentences)) if key in self._xcom_keys]
         lines.append(f"- **XCom keys**: {codes(['return_value', *keys])}")
+        resource = value.__module__.rpartition(".")[2]
+        lines.append(
+            f"- **Errors**: [{resource.replace('_', ' ')}](../{_ERRORS[resource]}), [all](../troubleshooting.md)"
+        )
         if links := [link.name for link in value.operator_extra_links]:
             lines.append(f"- **Extra links**: {', '.join(links)}")
         yield "\n".join(lines) + "\n"
@@ -238,11 +279,20 @@ class Reference:
     def _hook_members(self) -> Iterator[str]:
         from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 
-        for name in self.hook_members:
-            member = inspect.getattr_static(GeminiFilesHook, name)
-            function = getattr(member, "fget", None) or getattr(member, "func", member)
+        for name, function in self._hook_functions().items():
             yield f"## {name}\n"
-            yield from self._function(name, function, is_property=not inspect.isfunction(member))
+            is_property = not inspect.isfunction(inspect.getattr_static(GeminiFilesHook, name))
+            yield from self._function(name, function, is_property=is_property)
+            if example := examples.first_of_hook(name):
+                yield f"An example:\n\n```python\n{example}\n```\n"
+
+    def _hook_functions(self) -> dict[str, Callable[..., Any]]:
+        from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+
+        members = {name: inspect.getattr_static(GeminiFilesHook, name) for name in self.hook_members}
+        return {
+            name: getattr(member, "fget", None) or getattr(member, "func", member) for name, member in members.items()
+        }
 
     def _function(self, name: str, function: Callable[..., Any], *, is_property: bool) -> Iterator[str]:
         doc = self._parsed(function.__doc__, name)
@@ -282,6 +332,11 @@ def _rank(parameter: inspect.Parameter, doc: Docstring) -> int:
     if parameter.name in documented:
         return documented.index(parameter.name)
     return len(documented) + (parameter.default is not inspect.Parameter.empty)
+
+
+def _for_value(meaning: str, name: str, value: Any) -> str:
+    """Return a meaning that may come from another class: whether the field is a template is as for this one."""
+    return meaning if name in getattr(value, "template_fields", ()) else meaning.replace(" (templated)", "")
 
 
 def _own_classes(value: Any) -> list[type]:

@@ -1,4 +1,4 @@
-"""The Dags of the first page, the tutorials and the cookbook run as they are shown."""
+"""The Dags of the first page, the tutorials, the cookbook and the page about maintenance run as they are shown."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from airflow_provider_gemini_files.emulator.service import Emulator
 from airflow_provider_gemini_files.triggers import base as triggers
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = [DOCS / "start.md", *sorted((DOCS / "tutorials").glob("*.md")), DOCS / "cookbook.md"]
+PAGES = [DOCS / "start.md", *sorted((DOCS / "tutorials").glob("*.md")), DOCS / "cookbook.md", DOCS / "maintenance.md"]
 BLOCKS = [block for page in PAGES for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)]
 DAGS = {dag_id: block for block in BLOCKS for dag_id in re.findall(r"^@dag.*?^def (\w+)", block, re.DOTALL | re.M)}
 [TESTS] = [block for block in BLOCKS if "def test_" in block]
+OWN_CODE = re.findall(r"```python\n(.*?)```", (DOCS / "own_code.md").read_text(), re.DOTALL)
 EXCERPTS = [block for block in BLOCKS if block != TESTS and "@dag" not in block]
 
 
@@ -245,6 +246,72 @@ def test_tokens_of_all_answers_are_added_up(run):
     assert done.state == "success"
     tokens = result_of(done, "spent")
     assert tokens["total"] >= tokens["prompt"] > 0
+
+
+def test_failed_videos_are_named_and_deleted(run, emulator, hook, data):
+    emulator.faults.add("finalize", "fail_processing")
+    failed = hook.upload_file(str(data / "clip.mp4"))
+    kept = hook.upload_bytes(b"a note", "note.txt")
+
+    done = run("failed_videos")
+
+    assert done.state == "success"
+    assert result_of(done, "delete") == {"deleted": [failed.name], "missing": []}
+    assert [file.name for file in hook.list_files()] == [kept.name]
+
+
+def test_generated_file_is_fetched(run, hook, data):
+    lines = b'{"key": "a", "request": {"contents": [{"parts": [{"text": "Why?"}]}]}}'
+    requests = hook.upload_bytes(lines, "requests.jsonl", mime_type="application/jsonl")
+    job = hook.batches.submit("gemini-3.8-flash", "a job", requests.name)
+
+    assert run("fetch_results", file=hook.get_batch(job.name).output_file).state == "success"
+
+    [row] = lines_of(next((data / "out").iterdir()))
+    assert row["key"] == "a"
+
+
+def test_small_prompt_is_counted_and_asked(run, emulator):
+    assert run("count_then_ask").state == "success"
+    assert calls(emulator) == ["count_tokens", "generate"]
+
+
+def test_space_is_made_and_waited_for(run, emulator):
+    done = run("make_space")
+
+    assert done.state == "success"
+    assert result_of(done, "clean_up")["failed"] == 0
+
+
+def test_expired_jobs_are_deleted(run, emulator, hook):
+    lines = b'{"key": "a", "request": {"contents": [{"parts": [{"text": "Why?"}]}]}}'
+    requests = hook.upload_bytes(lines, "requests.jsonl", mime_type="application/jsonl")
+    emulator.faults.add("create_batch", "batch_expired")
+    expired, ended = (hook.batches.submit("gemini-3.8-flash", "a job", requests.name).name for _ in range(2))
+
+    assert result_of(run("delete_expired_jobs"), "delete") == {"deleted": [expired], "missing": []}
+    assert [job.name for job in hook.list_batches()] == [ended]
+
+
+def test_stores_of_a_title_are_deleted(run, hook):
+    for title in ("Old handbook", "Handbook"):
+        hook.create_file_search_store(title)
+
+    assert run("delete_stores").state == "success"
+    assert [store.display_name for store in hook.list_file_search_stores()] == ["Handbook"]
+
+
+@pytest.mark.parametrize("snippet", OWN_CODE, ids=range(len(OWN_CODE)))
+def test_code_with_the_hook_runs(snippet, emulator, hook, data, airflow_db, capsys):
+    emulator.settings.video_seconds = emulator.settings.job_seconds = 0
+    lines = b'{"key": "a", "request": {"contents": [{"parts": [{"text": "Why?"}]}]}}'
+    requests = hook.upload_bytes(lines, "requests.jsonl", mime_type="application/jsonl")
+    hook.batches.submit("gemini-3.8-flash", "a job", requests.name)
+
+    exec(compile(snippet.replace("/data/", f"{data}/"), "docs/own_code.md", "exec"), {})
+
+    assert capsys.readouterr().out
+    assert [file.name for file in hook.list_files() if file.source == "UPLOADED"] in ([], [requests.name])
 
 
 @pytest.mark.parametrize("name", re.findall(r"^def (test_\w+)", TESTS, re.MULTILINE))

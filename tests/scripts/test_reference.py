@@ -7,6 +7,7 @@ import inspect
 import re
 from pathlib import Path
 
+import examples
 import metric_meanings
 import pytest
 import settings_pages
@@ -147,3 +148,18 @@ def test_troubleshooting_has_each_error_and_its_messages(described):
         in sections["GF101"]
     )
     assert "- `There is nothing to send: pass prompt or contents.`" in sections["GF101"]
+
+
+def test_each_argument_has_a_meaning(pages):
+    for name, page in pages.items():
+        if name != "emulator.md":
+            assert re.findall(r"^\| `\w+` \|.*\|  \|$", page, re.MULTILINE) == [], name
+
+
+def test_each_task_and_member_of_the_hook_has_an_example(described, pages):
+    tasks = [entry for entry in described.entries if re.match(r"(operators|sensors)\.", entry.module)]
+
+    assert [entry.name for entry in tasks if not examples.first(entry.name)] == []
+    others = [name for name in described.hook_members if not examples.first_of_hook(name)]
+    # The first needs Google credentials, and the second is another name for `client`.
+    assert others == ["register_files", "get_conn"]
