@@ -13,7 +13,7 @@ _INTEGRATION = "Google Gemini Files"
 _RESOURCES = ("files", "batches", "file_search", "storage")
 #: The pages that say how to use them.
 _GUIDES = (
-    *("uploads", "ways_in", "content", "caches", "batches", "file_search", "storage", "ui"),
+    *("connection", "uploads", "ways_in", "content", "caches", "batches", "file_search", "storage", "ui"),
     *("testing", "emulator", "cookbook", "maintenance", "own_code"),
 )
 

@@ -134,6 +134,8 @@ class Reference:
             pages[f"{page}.md"] = "\n".join([f"# {title}\n", *(self._entry(entry) for entry in entries)])
         tree = parse(importlib.import_module(f"{_PACKAGE}.exceptions").__doc__, self.link).body
         pages["exceptions.md"] = pages["exceptions.md"].replace("\n", f"\n\n{tree}\n", 1)
+        assets = parse(importlib.import_module(f"{_PACKAGE}.assets").__doc__, self.link).body
+        pages["dags.md"] += f"\n## Assets\n\n{assets}\n"
         pages["hook.md"] += "\n" + "\n".join(self._hook_members())
         pages["emulator.md"] += "\n" + faults_section()
         pages["connection.md"] = connection_page()

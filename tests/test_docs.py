@@ -416,7 +416,7 @@ def test_storage_page_explains_what_an_alert_takes_and_tells(emulator, context):
 
 @pytest.mark.parametrize("option", get_provider_info()["config"]["gemini_files"]["options"])
 def test_configuration_option_is_documented(option):
-    assert f"`{option}`" in (ROOT / "README.md").read_text()
+    assert f"`{option}`" in (ROOT / "docs" / "connection.md").read_text()
     assert f"`{option}`" in (ROOT / "docs" / "api.md").read_text()
 
 

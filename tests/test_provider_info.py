@@ -62,7 +62,7 @@ def test_named_guides_and_logo_exist():
     [integration] = get_provider_info()["integrations"]
     paths = [*integration["how-to-guide"], integration["logo"]]
 
-    assert len(paths) == 14
+    assert len(paths) == 15
     # Airflow's own providers name them by such paths.
     assert all(path.startswith("/docs/") for path in paths)
     assert [path for path in paths if not (ROOT / path.removeprefix("/")).is_file()] == []

@@ -69,10 +69,11 @@ def calls(emulator) -> list[str]:
 
 
 def test_each_dag_is_run_here():
-    source = Path(__file__).read_text() + TESTS
+    in_airflow = (Path(__file__).parent / "in_airflow" / "test_quickstart.py").read_text()
+    source = Path(__file__).read_text() + TESTS + in_airflow
 
     assert len(DAGS) > 10
-    uses = ('run("{}"', 'DAGS["{}"]', "{}().test")
+    uses = ('run("{}"', 'DAGS["{}"]', "{}().test", '"{}"]')
     assert [dag_id for dag_id in DAGS if not any(use.format(dag_id) in source for use in uses)] == []
 
 

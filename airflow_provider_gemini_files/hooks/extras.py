@@ -1,4 +1,4 @@
-"""The fields of a Gemini connection: the one source of the form, of the reading and of the README's table."""
+"""The fields of a Gemini connection: the one source of the form, of the reading and of the table in docs."""
 
 from __future__ import annotations
 

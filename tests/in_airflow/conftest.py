@@ -46,7 +46,7 @@ def airflow(_service: GeminiEmulator, tmp_path_factory: pytest.TempPathFactory) 
     not_the_cleanup = shutil.ignore_patterns("gemini_files_cleanup.py")
     dags = shutil.copytree(EXAMPLE_DAGS, home / "dags", ignore=not_the_cleanup)
     shutil.copytree(HERE / "dags", dags, dirs_exist_ok=True)
-    for page in ("README.md", "docs/ways_in.md"):
+    for page in ("README.md", "docs/start.md", "docs/ways_in.md"):
         for number, dag in enumerate(re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)):
             (dags / f"{Path(page).stem.lower()}_{number}.py").write_text(dag)
     storage = (ROOT / "docs" / "storage.md").read_text()

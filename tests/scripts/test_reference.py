@@ -128,7 +128,7 @@ def test_each_fault_is_listed():
     section = settings_pages.faults_section()
 
     assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == ACTIONS
-    assert "| `outage` | HTTP 503 | all |" in section
+    assert "| `outage` | HTTP 503 | 503 with an empty body | all |" in section
 
 
 def test_each_error_says_what_to_do(described):
