@@ -149,7 +149,7 @@ class BatchCalls:
             return files_in_use(self._recent())
         except GeminiFilesError as error:
             self._log.warning("The batch jobs cannot be listed, so files that one may need are kept: %s", error)
-            return FilesInUse.unknown(f"the batch jobs, one of which may need it, cannot be listed: {error}")
+            return FilesInUse.unknown(f"the batch jobs, one of which may need it, cannot be listed: {error.message}")
 
     def files_certainly_in_use(self) -> FilesInUse:
         """

@@ -60,7 +60,7 @@ class TestTheTestButton:
         assert GeminiFilesHook().test_connection() == (
             False,
             "Connection 'gemini_default': extra modell is unknown; there are api_version, model, quota_bytes, "
-            "timeout, max_retries, upload_via_host.",
+            "timeout, max_retries, upload_via_host. [GF101]",
         )
 
     def test_missing_connection(self):
