@@ -31,7 +31,10 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "bytes",
         "Used storage of the project, as the last cleanup has left it. Compare it with the quota, 20 GiB.",
     ),
-    "gemini_files.upload.bytes": ("bytes", "Bytes that uploads have sent; files that were reused send none."),
+    "gemini_files.upload.bytes": (
+        "bytes",
+        "Bytes that uploads have sent, also those that were sent again; files that were reused send none.",
+    ),
     "gemini_files.upload.files": ("files", "Files that were uploaded; those that were reused are not counted."),
     "gemini_files.upload.resumes": ("resumes", "How often an upload has continued after an interruption."),
     "gemini_files.upload.seconds": (
