@@ -209,7 +209,7 @@ def test_error_text_has_one_line_and_no_key_in_response_and_audit_log(listing, a
     [result] = actions.delete(CONN_ID, listing, [OWNED], "user").to_json()
     [entry] = audited("gemini_files_delete_file")
 
-    assert result["error"] == json.loads(entry.extra)["error"] == "Cannot delete: key *** is wrong red"
+    assert result["error"] == json.loads(entry.extra)["error"] == "Cannot delete: key *** is wrong red [GF203]"
 
 
 def test_invalid_requests_are_rejected_before_anything_is_deleted(listing, hook):

@@ -81,7 +81,7 @@ def test_error_names_no_key(emulator, hook, record, mocker):
     mocker.patch.object(type(hook), "cancel_batch", autospec=True, side_effect=error)
     [result] = cancel(CONN_ID, None, ["batches/a"], "user")
 
-    assert result == {"name": "batches/a", "outcome": "failed", "error": "Cannot cancel: key *** is wrong"}
+    assert result == {"name": "batches/a", "outcome": "failed", "error": "Cannot cancel: key *** is wrong [GF203]"}
 
 
 def test_invalid_name_is_refused_before_anything_is_cancelled(emulator, hook, record):

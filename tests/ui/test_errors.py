@@ -78,7 +78,7 @@ def test_error_of_service_has_no_key(connect):
     connect()
     error = PageError.of(GeminiServiceError(f"Bad gateway for key={API_KEY}"), GeminiFilesHook())
 
-    assert error == PageError(ErrorKind.SERVICE, "Bad gateway for key=***")
+    assert error == PageError(ErrorKind.SERVICE, "Bad gateway for key=*** [GF203]")
 
 
 def test_error_outside_the_tree_is_not_shown(connect):
