@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from airflow_provider_gemini_files.common.names import name_in
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.times import epoch_of
 from airflow_provider_gemini_files.exceptions import GeminiInputError
@@ -21,8 +22,6 @@ _CANCELLED = 1
 _INLINE = ("inlinedResponses", "inlinedEmbedContentResponses")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _PREFIX = re.compile(r"^(BATCH|JOB)_STATE_")
-
-BatchLike = str | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -130,14 +129,17 @@ class BatchJob:
         return f"{told}, {failed} failed" if failed else told
 
 
+#: The forms in which a job is accepted: a name, an id, a manifest or another dict with ``name``, the object.
+BatchLike = str | Mapping[str, Any] | BatchJob
+
+
 def parse_batch_name(batch: Any) -> str:
     """
     Return the name of a batch job, ``batches/...``.
 
-    :param batch: the name, the id alone, or a dict with ``name``: a manifest or a job.
-    :raises GeminiInputError: for anything else.
+    :raises GeminiInputError: for anything that is not a :data:`BatchLike`.
     """
-    given = batch.get("name") if isinstance(batch, Mapping) else batch
+    given = name_in(batch, BatchJob)
     batch_id = given.strip().removeprefix("batches/") if isinstance(given, str) else ""
     if not _ID.fullmatch(batch_id) or batch_id == "None":
         raise GeminiInputError(f"{batch!r} is not the name of a batch job; expected 'batches/...'.")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_provider_gemini_files.caches.mark import fingerprint_in
+from airflow_provider_gemini_files.common.names import name_in
 from airflow_provider_gemini_files.common.times import epoch_of
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
@@ -81,7 +82,7 @@ def parse_cache(cache: Any) -> str:
 
     :raises GeminiInputError: for anything that is not a :data:`CacheLike`.
     """
-    given = cache.name if isinstance(cache, GeminiCache) else cache.get("name") if isinstance(cache, Mapping) else cache
+    given = name_in(cache, GeminiCache)
     text = given.strip() if isinstance(given, str) else ""
     name = text if "/" in text else f"cachedContents/{text}"
     if not _NAME.fullmatch(name):

@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from airflow_provider_gemini_files.common.names import name_in
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.file_search.metadata import Origin, from_api
 
 _STORE = re.compile(r"fileSearchStores/[a-z0-9][a-z0-9-]*")
 _DOCUMENT = re.compile(rf"({_STORE.pattern})/documents/[a-z0-9][a-z0-9-]*")
-
-StoreLike = str | Mapping[str, Any]
-DocumentLike = str | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -128,14 +126,18 @@ class Document:
         return _seconds(self.create_time)
 
 
+#: The forms in which each is accepted: a name, a dict with ``name``, the object; a store also as its id alone.
+StoreLike = str | Mapping[str, Any] | FileSearchStore
+DocumentLike = str | Mapping[str, Any] | Document
+
+
 def parse_store(store: Any) -> str:
     """
     Return the name of a store, ``fileSearchStores/...``.
 
-    :param store: the name, the id alone, or a dict with ``name``.
-    :raises GeminiInputError: for anything else.
+    :raises GeminiInputError: for anything that is not a :data:`StoreLike`.
     """
-    given = store.get("name") if isinstance(store, Mapping) else store
+    given = name_in(store, FileSearchStore)
     text = given.strip() if isinstance(given, str) else ""
     name = text if "/" in text else f"fileSearchStores/{text}"
     if not _STORE.fullmatch(name):
@@ -149,7 +151,7 @@ def parse_document(document: Any) -> str:
 
     :raises GeminiInputError: for anything else, such as the name of an operation.
     """
-    given = document.get("name") if isinstance(document, Mapping) else document
+    given = name_in(document, Document)
     if not isinstance(given, str) or not _DOCUMENT.fullmatch(given.strip()):
         raise GeminiInputError(
             f"{document!r} is not the name of a document; expected 'fileSearchStores/.../documents/...'."

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_gemini_files.common.limits import MAX_ID
+from airflow_provider_gemini_files.common.names import name_in
 from airflow_provider_gemini_files.common.redaction import shown_url
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner
@@ -164,7 +165,7 @@ def parse_name(file: FileLike) -> str:
 
     :raises GeminiInputError: for anything else.
     """
-    given: Any = file.name if isinstance(file, GeminiFile) else file.get("name") if isinstance(file, Mapping) else file
+    given = name_in(file, GeminiFile)
     if isinstance(given, int) and not isinstance(given, bool):
         # A template with render_template_as_native_obj takes an id of digits for a number.
         given = str(given)

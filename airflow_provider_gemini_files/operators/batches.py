@@ -503,8 +503,9 @@ class _BatchesOperator(GeminiOperator):
         return result
 
     def _names(self) -> list[str]:
-        several = isinstance(self.batch_name, Iterable) and not isinstance(self.batch_name, str | Mapping)
-        given: list[Any] = list(self.batch_name or []) if several else [self.batch_name]
+        named: Any = self.batch_name
+        several = isinstance(named, Iterable) and not isinstance(named, str | Mapping)
+        given = list(named) if several else [named]
         present = [batch for batch in given if batch not in (None, "", "None")]
         return parse_batch_names(present) if present else []
 

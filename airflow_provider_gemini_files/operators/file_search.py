@@ -21,6 +21,7 @@ from airflow_provider_gemini_files.file_search.chunking import Chunking
 from airflow_provider_gemini_files.file_search.events import documents_of_event
 from airflow_provider_gemini_files.file_search.metadata import TaskOwner, check_metadata
 from airflow_provider_gemini_files.file_search.resources import (
+    Document,
     DocumentLike,
     StoreLike,
     parse_documents,
@@ -417,7 +418,7 @@ class GeminiDeleteDocumentsOperator(GeminiOperator):
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Delete the documents."""
-        given = [self.document] if isinstance(self.document, str | Mapping) else list(self.document or [])
+        given = [self.document] if isinstance(self.document, str | Mapping | Document) else list(self.document or [])
         present = [one for one in given if one not in (None, "", "None")]
         result: dict[str, list[str]] = {"deleted": [], "missing": []}
         for name in parse_documents(present) if present else []:

@@ -273,7 +273,15 @@ class TestStateOfAFilter:
 
 class TestName:
     @pytest.mark.parametrize(
-        "given", ["batches/abc", "abc", "  batches/abc ", {"name": "batches/abc"}, {"name": "abc", "names": ["x"]}]
+        "given",
+        [
+            "batches/abc",
+            "abc",
+            "  batches/abc ",
+            {"name": "batches/abc"},
+            {"name": "abc", "names": ["x"]},
+            BatchJob("batches/abc", "RUNNING"),
+        ],
     )
     def test_name_is_read_from_every_form(self, given):
         assert parse_batch_name(given) == "batches/abc"

@@ -95,7 +95,7 @@ class TestDocument:
 
 
 class TestNames:
-    @pytest.mark.parametrize("given", [STORE, f" {STORE}\n", "handbook-1", {"name": STORE}])
+    @pytest.mark.parametrize("given", [STORE, f" {STORE}\n", "handbook-1", {"name": STORE}, FileSearchStore(STORE)])
     def test_store_is_taken_in_every_form(self, given):
         assert parse_store(given) == STORE
 
@@ -112,6 +112,7 @@ class TestNames:
         other = f"{STORE}/documents/travel-1"
 
         assert parse_documents(DOCUMENT) == parse_documents({"name": DOCUMENT}) == [DOCUMENT]
+        assert parse_documents(Document(DOCUMENT, "ACTIVE")) == [DOCUMENT]
         assert parse_documents([other, {"name": DOCUMENT}, other]) == [other, DOCUMENT]
 
     @pytest.mark.parametrize("given", [[], (), None, [None], [""], ""])
