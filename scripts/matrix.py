@@ -1,32 +1,67 @@
 """
-``make matrix``: run the tests with the lowest and the newest supported Airflow and google-genai, one after another.
+``make matrix``: run the tests on each Python with the lowest and the newest supported Airflow and google-genai.
 
-No version is named here: "lowest" is read from pyproject.toml, "newest" is what the resolver finds.
+No version of a dependency is named here: "lowest" is read from pyproject.toml, "newest" is what the resolver finds. One
+combination runs after another, whether those before it pass or not; at the end all of them are printed as a table.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
+import tempfile
+import time
 import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
+UV = (sys.executable, "-m", "uv")
 ENDS = ("lowest", "newest")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PARALLEL = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 PACKAGES = {"airflow": "apache-airflow", "genai": "google-genai"}
 SHOW_VERSIONS = (
-    "import sys; from importlib.metadata import version as v; "
-    "print('Python', sys.version.split()[0], *(f'{name} {v(name)}' for name in ('apache-airflow', 'google-genai')))"
+    "import platform; from importlib.metadata import version as v; "
+    "print(platform.python_version(), v('apache-airflow'), v('google-genai'))"
 )
+#: What the resolver says if a package does not allow the Python, and only then.
+WRONG_PYTHON = re.compile(r"No solution found.*does not satisfy\s+Python", re.DOTALL)
+NOT_INSTALLED = "not installed"
+NOT_POSSIBLE = "not possible"
 
 
-def run(*command: str | Path) -> int:
-    """Run a command in the project's folder; return its exit code."""
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+@dataclass(frozen=True)
+class Row:
+    """
+    A combination and what became of it.
+
+    :param airflow: the installed version, or the end of the range if nothing was installed; ``genai`` likewise.
+    :param failed: whether it is to be mended; a combination that is not possible is not.
+    """
+
+    python: str
+    airflow: str
+    genai: str
+    result: str
+    failed: bool = False
+    seconds: float = 0
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return the rows as Markdown."""
+    lines = ["| Python | Airflow | google-genai | result | duration |", "|---|---|---|---|---|"]
+    for row in rows:
+        minutes, seconds = divmod(round(row.seconds), 60)
+        duration = f"{minutes} min {seconds} s" if row.seconds else ""
+        lines.append(f"| {row.python} | {row.airflow} | {row.genai} | {row.result} | {duration} |")
+    return "\n".join(lines) + "\n"
 
 
 def lower_bound(package: str) -> str:
@@ -50,37 +85,87 @@ def pin(package: str, end: str) -> str:
     return f"{package}=={minor}.*"
 
 
-def test(python: str, airflow: str, genai: str, pytest_arguments: list[str]) -> str | None:
-    """Test one combination in an environment of its own; return its name if it fails."""
-    name = f"{f'python-{Path(python).name}-' if python else ''}airflow-{airflow}-genai-{genai}"
-    print(f"\n=== {name}", flush=True)
-    venv = ROOT / f".venv-{name}"
-    executable = venv / "bin" / "python"
-    uv = (sys.executable, "-m", "uv", "--quiet")
-    pins = (pin(PACKAGES["airflow"], airflow), pin(PACKAGES["genai"], genai))
-    # --upgrade: an environment of an earlier run may hold what was newest then.
-    install = ("pip", "install", "--upgrade", "--python", executable, "--editable", ".", "--group", "dev", *pins)
-    passed = (
-        run(*uv, "venv", "--allow-existing", "--python", python or sys.executable, venv) == 0
-        and run(*uv, *install) == 0
-        and run(executable, "-c", SHOW_VERSIONS) == 0
-        and run(executable, "-m", "pytest", *PARALLEL, *pytest_arguments) == 0
+def counts(report: str) -> str:
+    """Return how many tests passed, failed and were skipped, as a JUnit report of pytest says."""
+    [suite] = ElementTree.fromstring(report)
+    total, failed, errors, skipped = (int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped"))
+    numbers = {"passed": total - failed - errors - skipped, "failed": failed + errors, "skipped": skipped}
+    return ", ".join(f"{what} {number}" for what, number in numbers.items() if number or what == "passed")
+
+
+def find_python(version: str) -> str | None:
+    """Return the path of an interpreter; None if there is none."""
+    # pyenv puts commands for all of its versions on the path, of which only those of the chosen version work.
+    folders = [*map(str, Path.home().glob(f".pyenv/versions/{version}*/bin")), os.environ["PATH"]]
+    found = subprocess.run(
+        [*UV, "python", "find", "--system", "--no-python-downloads", version],
+        cwd=ROOT,
+        env={**os.environ, "PATH": os.pathsep.join(folders)},
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
-    return None if passed else name
+    return found.stdout.strip() or None
+
+
+def install(python: str, venv: Path, requirements: Iterable[str]) -> str | None:
+    """Make an environment of a combination; return what is wrong with it, if anything."""
+    subprocess.run([*UV, "venv", "--quiet", "--allow-existing", "--python", python, venv], cwd=ROOT, check=True)
+    # --upgrade: an environment of an earlier run may hold what was newest then.
+    command = ("pip", "install", "--quiet", "--upgrade", "--python", venv, "--editable", ".", "--group", "dev")
+    installed = subprocess.run([*UV, *command, *requirements], cwd=ROOT, check=False, stderr=subprocess.PIPE, text=True)
+    print(installed.stderr, end="", file=sys.stderr, flush=True)
+    if installed.returncode == 0:
+        return None
+    return NOT_POSSIBLE if WRONG_PYTHON.search(installed.stderr) else "installation failed"
+
+
+def test(python: str, airflow: str, genai: str, pytest_arguments: list[str]) -> Row:
+    """Test one combination in an environment of its own."""
+    name = f"python-{Path(python).name}-airflow-{airflow}-genai-{genai}"
+    print(f"\n=== {name}", flush=True)
+    found = find_python(python)
+    if not found:
+        return Row(python, airflow, genai, NOT_INSTALLED)
+    began = time.monotonic()
+    venv = ROOT / f".venv-{name}"
+    wrong = install(found, venv, (pin(PACKAGES["airflow"], airflow), pin(PACKAGES["genai"], genai)))
+    if wrong:
+        return Row(python, airflow, genai, wrong, wrong != NOT_POSSIBLE, time.monotonic() - began)
+    executable = venv / "bin" / "python"
+    versions = subprocess.run([executable, "-c", SHOW_VERSIONS], check=True, stdout=subprocess.PIPE, text=True).stdout
+    print(f"Python, Airflow, google-genai: {versions}", end="", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [executable, "-m", "pytest", *PARALLEL, f"--junit-xml={report}", *pytest_arguments]
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        result = counts(report.read_text()) if report.exists() else f"pytest ended with {code}"
+    return Row(*versions.split(), result, code != 0, time.monotonic() - began)
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 if every chosen combination passes; arguments that are not known go to pytest."""
+    """Return 0 if no chosen combination fails; arguments that are not known go to pytest."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--airflow", choices=ENDS, action="append", help="both if not given")
     parser.add_argument("--genai", choices=ENDS, action="append", help="both if not given")
-    parser.add_argument("--python", default="", help="a version or path, as uv takes it; the current one if not given")
+    parser.add_argument(
+        "--python",
+        action="append",
+        help=f"a version or path, as uv takes it; each of {', '.join(PYTHONS)} that is installed if not given",
+    )
+    parser.add_argument("--table", type=Path, metavar="FILE", help="also write the table to this file")
     chosen, pytest_arguments = parser.parse_known_args(arguments)
-    combinations = product(chosen.airflow or ENDS, chosen.genai or ENDS)
-    results = [test(chosen.python, airflow, genai, pytest_arguments) for airflow, genai in combinations]
-    failed = [name for name in results if name]
-    print(f"\nFailed: {', '.join(failed)}" if failed else "\nAll combinations pass.")
-    return 1 if failed else 0
+    for python in chosen.python or ():
+        if not find_python(python):
+            parser.error(f"Python {python} is not installed here")
+    rows: list[Row] = []
+    for combination in product(chosen.python or PYTHONS, chosen.airflow or ENDS, chosen.genai or ENDS):
+        rows.append(test(*combination, pytest_arguments))
+        if chosen.table:
+            chosen.table.write_text(table(rows))
+    print(f"\n{table(rows)}")
+    return 1 if any(row.failed for row in rows) else 0
 
 
 if __name__ == "__main__":
