@@ -15,7 +15,7 @@ from airflow_provider_gemini_files.exceptions import (
 )
 
 try:
-    from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+    from airflow.sdk import RetryDecision, RetryPolicy
 except ImportError:  # Airflow 3.1 and 3.2
     RetryPolicy = object  # type: ignore[assignment,misc]
 

@@ -18,8 +18,8 @@ from airflow_provider_gemini_files.operators.content import GeminiGenerateConten
 from airflow_provider_gemini_files.operators.written_sources import count_sources
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import TaskDecorator
     from airflow.sdk import Context
-    from airflow.sdk.bases.decorator import TaskDecorator
 
 
 class _GeminiDecoratedOperator(DecoratedOperator, GeminiGenerateContentOperator):

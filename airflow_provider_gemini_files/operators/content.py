@@ -404,7 +404,7 @@ def _suffix_of(media: Media) -> str:
 
 def _is_xcom_in_database() -> bool:
     """Return whether XCom is Airflow's own, whose values are rows; a backend of object storage has no such limit."""
+    from airflow.providers.common.compat.sdk import XCom
     from airflow.sdk.bases.xcom import BaseXCom
-    from airflow.sdk.execution_time.xcom import XCom
 
     return XCom is BaseXCom
