@@ -134,14 +134,15 @@ def test(python: str, airflow: str, genai: str, pytest_arguments: list[str]) -> 
     if wrong:
         return Row(python, airflow, genai, wrong, wrong != NOT_POSSIBLE, time.monotonic() - began)
     executable = venv / "bin" / "python"
-    versions = subprocess.run([executable, "-c", SHOW_VERSIONS], check=True, stdout=subprocess.PIPE, text=True).stdout
-    print(f"Python, Airflow, google-genai: {versions}", end="", flush=True)
+    shown = subprocess.run([executable, "-c", SHOW_VERSIONS], check=True, stdout=subprocess.PIPE, text=True).stdout
+    print(f"Python, Airflow, google-genai: {shown}", end="", flush=True)
+    versions = dict(zip(("python", "airflow", "genai"), shown.split(), strict=True))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [executable, "-m", "pytest", *PARALLEL, f"--junit-xml={report}", *pytest_arguments]
-        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        tests = ("-m", "pytest", *PARALLEL, f"--junit-xml={report}", *pytest_arguments)
+        code = subprocess.run([executable, *tests], cwd=ROOT, check=False).returncode
         result = counts(report.read_text()) if report.exists() else f"pytest ended with {code}"
-    return Row(*versions.split(), result, code != 0, time.monotonic() - began)
+    return Row(**versions, result=result, failed=code != 0, seconds=time.monotonic() - began)
 
 
 def main(arguments: list[str]) -> int:

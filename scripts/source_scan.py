@@ -1,4 +1,4 @@
-"""Read the package's source: the metrics it sends, the XCom keys it pushes, and the messages of its errors."""
+"""Read the package's source: imports, metrics that it sends, XCom keys that it pushes, messages of its errors."""
 
 from __future__ import annotations
 
@@ -120,6 +120,33 @@ def xcom_keys(package: Path = PACKAGE) -> set[str]:
         for name, call in _calls(tree)
         if name == "xcom_push" and call.args and isinstance(call.args[0], ast.Constant)
     }
+
+
+def imports(package: Path = PACKAGE) -> dict[str, set[str]]:
+    """Return the full name of everything that is imported, and the modules that import it."""
+    found: dict[str, set[str]] = {}
+    for module, tree in modules(package).items():
+        for name in _imported(tree):
+            found.setdefault(name, set()).add(module)
+    return found
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def private_attributes(package: Path = PACKAGE) -> set[str]:
+    """Return the attributes with a leading underscore that are read, but defined nowhere in the package."""
+    nodes = [node for tree in modules(package).values() for node in ast.walk(tree)]
+    defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    defined |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute) and re.match(r"_[^_]", node.attr)]
+    defined |= {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
+    return {node.attr for node in attributes} - defined
 
 
 def messages(package: Path = PACKAGE) -> list[Message]:

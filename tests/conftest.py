@@ -29,12 +29,23 @@ os.environ.update(
 for variable in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
     os.environ.pop(variable, None)
 
+import airflow.exceptions  # noqa: E402
+import airflow.sdk.exceptions  # noqa: E402
 from google_accounts import google, google_tokens, no_google  # noqa: E402, F401 - fixtures
 from object_stores import azure, azure_server, bucket, gcs, gcs_server, s3, s3_server  # noqa: E402, F401 - fixtures
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator  # noqa: E402
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook  # noqa: E402
 from airflow_provider_gemini_files.operators.base import GeminiOperator  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a test fail if Airflow warns that it will remove something, whichever module it names as the caller."""
+    # Here and not in pyproject.toml, as pytest would import Airflow before its home is set.
+    for module in (airflow.exceptions, airflow.sdk.exceptions):
+        for name in ("RemovedInAirflow4Warning", "AirflowProviderDeprecationWarning"):
+            if hasattr(module, name):
+                config.addinivalue_line("filterwarnings", f"error::{module.__name__}.{name}")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -9,6 +9,14 @@ import source_scan
 from source_scan import Message, Metric
 
 SOURCE = """
+import airflow.configuration as settings
+from airflow.sdk import BaseHook as Hook
+def f():
+    from airflow.models.log import Log, other
+self._own = Hook()._theirs + self._own.__doc__ + self._method() + self._CONSTANT
+class A:
+    _CONSTANT = 1
+    def _method(self): ...
 tags = {"conn": "x"}
 Stats.incr("gemini_files.upload.files", tags={"model": model})
 Stats.gauge(f"gemini_files.{self._kind}.used", 3, tags=tags)
@@ -38,6 +46,16 @@ def test_metrics_have_kind_and_tags(package):
 
 def test_keys_that_the_provider_pushes_are_found(package):
     assert source_scan.xcom_keys(package) == {"file"}
+
+
+def test_imports_are_found_in_functions_and_by_their_own_names(package):
+    names = ["airflow.configuration", "airflow.sdk.BaseHook", "airflow.models.log.Log", "airflow.models.log.other"]
+
+    assert source_scan.imports(package) == {name: {"hooks.one"} for name in names}
+
+
+def test_private_attributes_of_others_are_found(package):
+    assert source_scan.private_attributes(package) == {"_kind", "_theirs"}
 
 
 def test_messages_that_consist_of_values_only_are_left_out(package):
