@@ -8,6 +8,7 @@ combination runs after another, whether those before it pass or not; at the end 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -19,7 +20,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
+
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parent.parent
 UV = (sys.executable, "-m", "uv")
@@ -27,14 +31,19 @@ ENDS = ("lowest", "newest")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PARALLEL = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 PACKAGES = {"airflow": "apache-airflow", "genai": "google-genai"}
-SHOW_VERSIONS = (
-    "import platform; from importlib.metadata import version as v; "
-    "print(platform.python_version(), v('apache-airflow'), v('google-genai'))"
-)
-#: What the resolver says if a package does not allow the Python, and only then.
-WRONG_PYTHON = re.compile(r"No solution found.*does not satisfy\s+Python", re.DOTALL)
-NOT_INSTALLED = "not installed"
-NOT_POSSIBLE = "not possible"
+#: Prints what is installed, and which Pythons it is for.
+SHOW_INSTALLED = """
+import json, platform
+from importlib.metadata import metadata
+airflow, genai = metadata("apache-airflow"), metadata("google-genai")
+versions = {"python": platform.python_version(), "airflow": airflow["Version"], "genai": genai["Version"]}
+print(json.dumps({"versions": versions, "requires": [airflow["Requires-Python"], genai["Requires-Python"]]}))
+"""
+
+
+def run(*command: str | Path) -> int:
+    """Run a command in the project's folder; return its exit code."""
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 @dataclass(frozen=True)
@@ -59,14 +68,19 @@ def table(rows: Iterable[Row]) -> str:
     lines = ["| Python | Airflow | google-genai | result | duration |", "|---|---|---|---|---|"]
     for row in rows:
         minutes, seconds = divmod(round(row.seconds), 60)
-        duration = f"{minutes} min {seconds} s" if row.seconds else ""
-        lines.append(f"| {row.python} | {row.airflow} | {row.genai} | {row.result} | {duration} |")
+        lines.append(f"| {row.python} | {row.airflow} | {row.genai} | {row.result} | {minutes} min {seconds} s |")
     return "\n".join(lines) + "\n"
+
+
+def project() -> dict[str, Any]:
+    """Return the part of pyproject.toml about the package."""
+    read: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return read
 
 
 def lower_bound(package: str) -> str:
     """Return the lower bound that pyproject.toml declares for a dependency."""
-    for requirement in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]:
+    for requirement in project()["dependencies"]:
         if match := re.match(rf"{re.escape(package)}>=([\d.]+)", requirement):
             return match[1]
     raise ValueError(f"pyproject.toml declares no lower bound for {package}")
@@ -109,40 +123,55 @@ def find_python(version: str) -> str | None:
     return found.stdout.strip() or None
 
 
-def install(python: str, venv: Path, requirements: Iterable[str]) -> str | None:
-    """Make an environment of a combination; return what is wrong with it, if anything."""
-    subprocess.run([*UV, "venv", "--quiet", "--allow-existing", "--python", python, venv], cwd=ROOT, check=True)
+def install(venv: Path, *arguments: str) -> bool:
+    """Install into an environment; return whether that was possible."""
     # --upgrade: an environment of an earlier run may hold what was newest then.
-    command = ("pip", "install", "--quiet", "--upgrade", "--python", venv, "--editable", ".", "--group", "dev")
-    installed = subprocess.run([*UV, *command, *requirements], cwd=ROOT, check=False, stderr=subprocess.PIPE, text=True)
-    print(installed.stderr, end="", file=sys.stderr, flush=True)
-    if installed.returncode == 0:
-        return None
-    return NOT_POSSIBLE if WRONG_PYTHON.search(installed.stderr) else "installation failed"
+    return run(*UV, "pip", "install", "--quiet", "--upgrade", "--python", venv, *arguments) == 0
+
+
+def installed(venv: Path) -> tuple[dict[str, str], list[str | None]]:
+    """Return the versions in an environment, and the Pythons that Airflow and the SDK are for."""
+    python = str(venv / "bin" / "python")
+    told = json.loads(subprocess.run([python, "-c", SHOW_INSTALLED], check=True, capture_output=True, text=True).stdout)
+    return told["versions"], told["requires"]
+
+
+def excludes(python: str, requirements: Iterable[str | None]) -> bool:
+    """Return whether one of the packages is not for a Python; the resolver does not look at upper bounds."""
+    return any(python not in SpecifierSet(requirement or "") for requirement in requirements)
 
 
 def test(python: str, airflow: str, genai: str, pytest_arguments: list[str]) -> Row:
     """Test one combination in an environment of its own."""
     name = f"python-{Path(python).name}-airflow-{airflow}-genai-{genai}"
     print(f"\n=== {name}", flush=True)
+    began = time.monotonic()
+    versions = {"python": python, "airflow": airflow, "genai": genai}
+
+    def row(result: str, *, failed: bool = False) -> Row:
+        return Row(**versions, result=result, failed=failed, seconds=time.monotonic() - began)
+
     found = find_python(python)
     if not found:
-        return Row(python, airflow, genai, NOT_INSTALLED)
-    began = time.monotonic()
+        return row("not installed")
     venv = ROOT / f".venv-{name}"
-    wrong = install(found, venv, (pin(PACKAGES["airflow"], airflow), pin(PACKAGES["genai"], genai)))
-    if wrong:
-        return Row(python, airflow, genai, wrong, wrong != NOT_POSSIBLE, time.monotonic() - began)
-    executable = venv / "bin" / "python"
-    shown = subprocess.run([executable, "-c", SHOW_VERSIONS], check=True, stdout=subprocess.PIPE, text=True).stdout
-    print(f"Python, Airflow, google-genai: {shown}", end="", flush=True)
-    versions = dict(zip(("python", "airflow", "genai"), shown.split(), strict=True))
+    pins = (pin(PACKAGES["airflow"], airflow), pin(PACKAGES["genai"], genai))
+    if run(*UV, "venv", "--quiet", "--allow-existing", "--python", found, venv) or not install(
+        venv, "--no-deps", *pins
+    ):
+        return row("installation failed", failed=True)
+    versions, requires = installed(venv)
+    if excludes(versions["python"], [*requires, project()["requires-python"]]):
+        return row("not possible")
+    if not install(venv, "--editable", ".", "--group", "dev", *pins):
+        return row("installation failed", failed=True)
+    versions, _ = installed(venv)
+    print(", ".join(f"{what} {version}" for what, version in versions.items()), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         tests = ("-m", "pytest", *PARALLEL, f"--junit-xml={report}", *pytest_arguments)
-        code = subprocess.run([executable, *tests], cwd=ROOT, check=False).returncode
-        result = counts(report.read_text()) if report.exists() else f"pytest ended with {code}"
-    return Row(**versions, result=result, failed=code != 0, seconds=time.monotonic() - began)
+        code = run(venv / "bin" / "python", *tests)
+        return row(counts(report.read_text()) if report.exists() else f"pytest ended with {code}", failed=code != 0)
 
 
 def main(arguments: list[str]) -> int:
