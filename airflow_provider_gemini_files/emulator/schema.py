@@ -11,6 +11,8 @@ from airflow_provider_gemini_files.emulator import errors
 _MAX_ATTEMPTS = 20
 _COUNTS = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 _KEPT = ("enum", "format", "minimum", "maximum", "pattern", "title", "description", "default", *_COUNTS)
+#: In place of the library's own counter, which cannot be copied from Python 3.14 on; only its `$provider` reads it.
+_STATE = {"__counter__": None}
 _SNAKE = {"min_items", "max_items", "min_length", "max_length", "any_of", "property_ordering"}
 
 
@@ -39,7 +41,7 @@ def instance(schema: Any, *, seed: str, gemini: bool) -> Any:
     try:
         random.seed(seed)
         for _ in range(_MAX_ATTEMPTS):
-            value = JSF(wanted, allow_none_optionals=0.0).generate()
+            value = JSF(wanted, initial_state=_STATE, allow_none_optionals=0.0).generate()
             if jsonschema.Draft202012Validator(wanted).is_valid(value):
                 return value
     except Exception as error:  # any failure of the library becomes a 501
