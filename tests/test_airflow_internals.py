@@ -37,6 +37,9 @@ AIRFLOW = Version(airflow_version)
 #: Airflow promises to keep these, and providers their own modules; names of `airflow.sdk` itself are public, too.
 PUBLIC = ("airflow.providers.", "airflow.sdk.log.mask_secret", "airflow.triggers.base.")
 
+#: A leading underscore; not two, nor what Python itself or a class for itself (`_Class__name`) puts into a class.
+IS_PRIVATE = re.compile(r"_(?!_|abc_|[A-Z]\w*__)")
+
 
 class Entry(NamedTuple):
     """A row of the page."""
@@ -133,7 +136,7 @@ def test_every_private_name_of_airflow_that_is_replaced_is_on_the_page():
         for one in classes()
         for base in one.__mro__
         for name in vars(one)
-        if base.__module__.startswith("airflow.") and re.match(r"_(?!_|abc_)", name) and name in vars(base)
+        if base.__module__.startswith("airflow.") and IS_PRIVATE.match(name) and name in vars(base)
     }
 
     listed = {name.partition(".")[2] for entry in ENTRIES for name in entry.names if "._" in name}

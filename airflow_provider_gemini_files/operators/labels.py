@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
 from airflow_provider_gemini_files.files.naming import label_of
+from airflow_provider_gemini_files.transfer.object_storage import location
 
 #: The arguments that can name a task's files; the first that is set is used.
 _FILES = ("source", "file_name", "files")
@@ -47,8 +48,7 @@ def _label(about: Any) -> str:
     if isinstance(about, Mapping):
         # The display name of a file's metadata says more than its random name.
         about = label_of(about.get("display_name")) or about.get("name") or about.get("file") or ""
-    text = os.fspath(about) if isinstance(about, os.PathLike) else str(about)
-    text = shown_text(shown_url(text))
+    text = shown_text(shown_url(location(about) or str(about)))
     # With its folder, which tells files of one name apart, and keeps a Dag with render_template_as_native_obj from
     # taking a name of digits for a number.
     parts = [part for part in text.split("/") if part]

@@ -24,12 +24,13 @@ def location(where: Any) -> str | None:
 
     :return: None for anything else.
     """
+    # Not isinstance: importing ObjectStoragePath takes a while, and whoever has one has imported it. Before all other
+    # paths, as in Airflow 3.1 it is one of them.
+    if hasattr(where, "protocol") and hasattr(where, "storage_options"):
+        return str(where)
     if isinstance(where, os.PathLike):
         where = where.__fspath__()
-    if isinstance(where, str):
-        return where
-    # Not isinstance: importing ObjectStoragePath takes a while, and whoever has one has imported it.
-    return str(where) if hasattr(where, "protocol") and hasattr(where, "storage_options") else None
+    return where if isinstance(where, str) else None
 
 
 def object_path(uri: str, conn_id: str | None, what: str = "Source") -> Any:
