@@ -344,7 +344,8 @@ def test_database_has_what_the_page_reads():
     check_has(get("airflow.models.Connection"), "conn_id", "conn_type")
     variable = get("airflow.models.variable.Variable")
     check_call(variable.get, "key", default_var=None)
-    check_call(variable.set, "key", "value")
+    check_has(variable, "key", "get_val")
+    check_call(variable.set, "key", "value", "description")
     check_has(get("airflow.utils.session.create_session")(), "__enter__", "__exit__")
 
 
