@@ -193,7 +193,7 @@ class Tell(GeminiOperator):
     def execute(self, context):
         ti = context["ti"]
         ti.xcom_push("key", "value")
-        told["supervisor"] = deployment._has_supervisor()
+        told["supervisor"] = deployment.has_supervisor()
         told["runs"] = ti.get_dr_count(dag_id=ti.dag_id, run_ids=[ti.run_id], states=["running"])
         states = ti.get_task_states(dag_id=ti.dag_id, map_index=0, task_ids=[ti.task_id], run_ids=[ti.run_id])
         told["states"] = [str(state) for state in states[ti.run_id].values()]

@@ -28,7 +28,10 @@ def test_classifiers_name_the_versions_of_python_that_are_tested():
     ci = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
     named = [found[1] for text in PROJECT["classifiers"] if (found := re.fullmatch(r".* :: Python :: (\d\.\d+)", text))]
 
-    assert named == ci["jobs"]["matrix"]["strategy"]["matrix"]["python"]
+    matrix = ci["jobs"]["matrix"]
+
+    # Versions that may fail are not claimed to be supported.
+    assert named == [one for one in matrix["strategy"]["matrix"]["python"] if one not in matrix["continue-on-error"]]
     assert f"| Python | {', '.join(named)} |" in (ROOT / "SECURITY.md").read_text()
     assert PROJECT["requires-python"] == f">={named[0]}"
 
