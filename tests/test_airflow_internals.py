@@ -342,6 +342,9 @@ def test_bundle_is_given_its_path(tmp_path):
 def test_database_has_what_the_page_reads():
     check_has(get("airflow.models.dagrun.DagRun"), "dag_id", "run_id", "state")
     check_has(get("airflow.models.Connection"), "conn_id", "conn_type")
+    of_task = ("dag_id", "run_id", "task_id", "map_index")
+    check_has(get("airflow.models.xcom.XComModel"), *of_task, "dag_run_id", "key", "value", "timestamp")
+    check_has(get("airflow.models.taskinstance.TaskInstance"), *of_task, "state")
     variable = get("airflow.models.variable.Variable")
     check_call(variable.get, "key", default_var=None)
     check_has(variable, "key", "get_val")
