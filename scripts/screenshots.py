@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import random
 import shutil
@@ -9,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,8 +28,11 @@ from airflow_provider_gemini_files.batches.mark import BatchMark
 from airflow_provider_gemini_files.deployment import VARIABLE
 from airflow_provider_gemini_files.emulator import GeminiEmulator
 from airflow_provider_gemini_files.file_search.metadata import Origin, to_api
+from airflow_provider_gemini_files.files.kinds import Kind
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
+from airflow_provider_gemini_files.files.usage_history import Deleted, History, Sample
 from airflow_provider_gemini_files.hooks.extras import DEFAULT_MODEL
+from airflow_provider_gemini_files.usage_history import PREFIX
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 KEY = "demo-key"
@@ -50,6 +56,13 @@ JOBS = (
     ("captions", "caption", 48, 0, "batch_failed"),
     ("invoices", "extract", 900, HOUR, None),
 )
+#: Prices of nobody: they show what the tab looks like.
+PRICES = {
+    "currency": "USD",
+    "valid_from": "2026-01-01",
+    "source": "invented for this picture",
+    "models": {f"{DEFAULT_MODEL}*": {"input": 0.5, "output": 3.0, "cached_input": 0.05}},
+}
 DAG_FILE = '''
 """### {name}
 
@@ -81,6 +94,9 @@ def main() -> int:
             (dags / f"{name}.py").write_text(DAG_FILE.format(name=name, task=task))
         with GeminiEmulator(video_seconds=2) as service:
             env = connection(host=service.base_url, key=KEY)
+            prices = Path(folder) / "prices.json"
+            prices.write_text(json.dumps(PRICES))
+            env["AIRFLOW__GEMINI_FILES__PRICES_FILE"] = str(prices)
             with LocalAirflow(Path(folder) / "home", dags, env) as airflow, chromium(1280, 860) as driver:
                 run_id = airflow.trigger("gemini_files_quickstart")
                 airflow.wait("gemini_files_quickstart", run_id)
@@ -88,6 +104,8 @@ def main() -> int:
                 deployment = airflow.api("GET", f"/variables/{VARIABLE}")["value"]
                 seeds = list(story(airflow, deployment))
                 httpx.post(f"{service.base_url}/__emulator/seed", json={"api_key": KEY, "resources": seeds})
+                airflow.api("POST", "/variables", json={"key": f"{PREFIX}gemini_default", "value": history()})
+                record_calls(airflow)
                 upload(service, deployment)
                 create_stores(service, deployment)
                 submit_jobs(service, deployment, run_id)
@@ -124,6 +142,45 @@ def story(airflow: LocalAirflow, deployment: str) -> Iterator[dict[str, object]]
             "size": 90 * MIB,
             "age": chance.uniform(1, 46) * HOUR,
         }
+
+
+def history() -> str:
+    """Return the record of a storage that filled up by day and was cleaned up each night."""
+    chance = random.Random(3)
+    now = time.time()
+    past = History()
+    for hour in range(7 * 24, 0, -1):
+        share = (7 * 24 - hour) % 24 / 24
+        used = (4 + 9 * math.sin(share * math.pi / 2) + chance.uniform(-0.3, 0.3)) * 1024 * MIB
+        parts = {Kind.RUNNING: 0.3, Kind.FINISHED: 0.6, Kind.SHARED: 0.03, Kind.FOREIGN: 0.07}
+        by_kind = {kind: int(used * parts.get(kind, 0)) for kind in Kind}
+        past = past.with_sample(Sample.of(now - hour * HOUR, int(used / MIB / 60), sum(by_kind.values()), by_kind))
+    cleanups = [Deleted(int(now - day * 24 * HOUR), 150, 9 * 1024 * MIB) for day in range(6, 0, -1)]
+    evictions = [Deleted(int(now - 62 * HOUR), 12, 800 * MIB)]
+    return replace(past, cleanups=cleanups, evictions=evictions).to_json()
+
+
+def record_calls(airflow: LocalAirflow) -> None:
+    """Record what calls to a model have spent, as tasks that ask it do."""
+    chance = random.Random(5)
+    for dag_id, task_id, *_ in STORY:
+        for run in airflow.api("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]:
+            tokens = chance.randint(40_000, 900_000)
+            usage = {
+                "prompt": tokens,
+                "answer": tokens // 90,
+                "thoughts": tokens // 150,
+                "cached": tokens // 3 if dag_id == "podcast_summaries" else 0,
+                "tools": 0,
+            }
+            value = {
+                "model": DEFAULT_MODEL,
+                "conn_id": "gemini_default",
+                "calls": chance.randint(14, 40),
+                "usage": usage,
+            }
+            path = f"/dags/{dag_id}/dagRuns/{quote(run['dag_run_id'])}/taskInstances/{task_id}/xcomEntries"
+            airflow.api("POST", path, json={"key": "response", "value": value})
 
 
 def upload(service: GeminiEmulator, deployment: str) -> None:
@@ -189,7 +246,7 @@ def take(driver: Chrome, airflow: LocalAirflow, run_id: str) -> None:
     driver.get(page)
     inside(driver, lambda: open_details(driver))
     shoot(driver, "details")
-    for tab in ("stores", "batches"):
+    for tab in ("stores", "batches", "costs"):
         driver.get(f"{page}?tab={tab}")
         inside(driver, lambda tab=tab: find(driver, f"#{tab} tbody tr"))
         shoot(driver, tab)
