@@ -60,7 +60,7 @@ JOBS = (
 PRICES = {
     "currency": "USD",
     "valid_from": "2026-01-01",
-    "source": "invented for this picture",
+    "source": "an example",
     "models": {f"{DEFAULT_MODEL}*": {"input": 0.5, "output": 3.0, "cached_input": 0.05}},
 }
 DAG_FILE = '''

@@ -110,6 +110,8 @@ def test_script_without_a_supervisor_records_nothing(monkeypatch, caplog):
 def stored(airflow_db) -> Iterator[type]:
     from airflow.models.variable import Variable
 
+    # Other tests may have recorded a sample.
+    Variable.delete(KEY)
     yield Variable
     Variable.delete(KEY)
 
