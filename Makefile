@@ -24,7 +24,7 @@ demo: $(MADE)  ## Run the quickstart in real Airflow; GEMINI_API_KEY set: on the
 	@$(BIN)/python scripts/demo.py
 
 test: $(MADE)  ## Run the test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 coverage: $(MADE)  ## The same, and measure coverage, which takes half as long again
 	$(MAKE) test ARGS="--cov --cov-report=term"

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UV = (sys.executable, "-m", "uv")
 ENDS = ("lowest", "newest")
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-PARALLEL = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+PARALLEL = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 PACKAGES = {"airflow": "apache-airflow", "genai": "google-genai"}
 #: Prints what is installed, and which Pythons it is for.
 SHOW_INSTALLED = """

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -50,14 +51,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Keep the tests of real Airflow in one process: starting it takes longer than most of them."""
+    """
+    Keep the tests of real Airflow in two processes: starting one takes longer than most of them.
+
+    Those of the first mostly wait, so the others run beside them.
+    """
     from xdist.scheduler import LoadFileScheduling
 
-    class OneAirflow(LoadFileScheduling):
+    class TwoAirflows(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "in_airflow" if "/in_airflow/" in nodeid else super()._split_scope(nodeid)
+            if "/in_airflow/" not in nodeid:
+                return super()._split_scope(nodeid)
+            return "waiting" if re.search(r"/test_(batches|waiting)\.py", nodeid) else "in_airflow"
 
-    return OneAirflow(config, log)
+    return TwoAirflows(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

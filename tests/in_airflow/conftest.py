@@ -1,4 +1,4 @@
-"""One real Airflow for all tests of this folder, connected to one emulator; its identity is an Airflow Variable."""
+"""A real Airflow for all tests of a process, connected to one emulator; its identity is an Airflow Variable."""
 
 from __future__ import annotations
 
@@ -72,6 +72,8 @@ def airflow(_service: GeminiEmulator, tmp_path_factory: pytest.TempPathFactory) 
     }
     with LocalAirflow(home, dags, env, users={"admin": "admin", "viewer": "viewer"}) as running:
         yield running
+        kept = [str(path) for path in home.rglob("*") if path.is_file() and API_KEY.encode() in path.read_bytes()]
+        assert kept == [], "The API key is in what the runs have left behind."
 
 
 @pytest.fixture
