@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
 from support import API_KEY, EXAMPLE_DAGS
 
 from airflow_provider_gemini_files.emulator.service import Emulator
@@ -201,9 +202,19 @@ def test_full_storage_of_a_project_fails_the_dag_that_watches_it(airflow_db):
     dag = namespace["watch_production"]()
     check, watched = dag.get_task("check").python_callable, namespace["PRODUCTION"]
 
-    check({watched: [SimpleNamespace(extra={"share": 0.5})]})
+    class Events:
+        """What Airflow passes; a dict cannot stand for it, as assets of Airflow 3.1 have no hash."""
+
+        def __init__(self, share: float) -> None:
+            self._share = share
+
+        def __getitem__(self, asset: Asset) -> list[SimpleNamespace]:
+            assert asset == watched
+            return [SimpleNamespace(extra={"share": self._share})]
+
+    check(Events(0.5))
     with pytest.raises(ValueError, match="filled to 90%"):
-        check({watched: [SimpleNamespace(extra={"share": 0.9})]})
+        check(Events(0.9))
 
 
 @pytest.mark.parametrize("excerpt", EXCERPTS, ids=range(len(EXCERPTS)))
