@@ -1,4 +1,4 @@
-"""What the package and its image say about themselves is true."""
+"""The metadata of the package and of the emulator's image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was spent, in Airflow's database."""
+"""Tokens and cost, read from Airflow's database."""
 
 from __future__ import annotations
 

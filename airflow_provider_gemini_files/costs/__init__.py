@@ -1,1 +1,1 @@
-"""What calls to models have spent; pure."""
+"""Tokens and cost of calls to models; pure."""

@@ -1,4 +1,4 @@
-"""What was spent, grouped as somebody has asked for."""
+"""The report of tokens and cost, grouped by Dag, task, model or day."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_gemini_files.costs.spent import Spending, Tokens, What
 
 
 class By(StrEnum):
-    """What calls are grouped by."""
+    """The key by which calls are grouped."""
 
     DAG = "dag"
     TASK = "task"

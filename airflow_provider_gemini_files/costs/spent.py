@@ -1,4 +1,4 @@
-"""What tasks have spent, read from the XCom entries that they have left."""
+"""Tokens that tasks have spent, read from their XCom entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who owns a file, in the kinds that the page shows and the history counts."""
+"""The kinds of owners of files, for the page and the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the calls of a connection have spent, for the page's tab "Costs"."""
+"""Tokens and cost of a connection, for the page's tab "Costs"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page shows of one file when its row is opened."""
+"""The details of a file, for its open row on the page."""
 
 from __future__ import annotations
 

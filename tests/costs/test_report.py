@@ -1,4 +1,4 @@
-"""What was spent, by what somebody asks for."""
+"""The report of tokens and cost: groups, sums and notes."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_bytes_are_counted_by_kind_without_registered_files():
 
 
 def test_page_has_the_same_kinds_in_the_same_order():
-    script = Path(airflow_provider_gemini_files.__file__).parent / "ui" / "static" / "history.js"
-    [block] = re.findall(r"PARTS = \{(.*?)\}", script.read_text(), re.DOTALL)
+    script = Path(airflow_provider_gemini_files.__file__).parent / "ui" / "static" / "files.js"
+    [block] = re.findall(r"KINDS = \{(.*?)\}", script.read_text(), re.DOTALL)
 
-    assert re.findall(r"(\w+):", block) == [*Kind, "unrecorded"]
+    assert re.findall(r"(\w+):", block) == [*Kind]

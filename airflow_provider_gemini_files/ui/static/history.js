@@ -1,5 +1,5 @@
 // The history of a storage as data: what of it a chart of some days shows.
-import { total } from "./files.js";
+import { KINDS, total } from "./files.js";
 
 /** @import { Bar, Day, Deletion, HistoryResponse, HistorySample, Period, Shown } from "./types.js" */
 
@@ -10,15 +10,7 @@ const LONGEST = 1 / 56;
 const PRESENT = 1 / 168;
 
 /** The parts of a sample: bytes by owner, or all bytes if the owners were not looked up. */
-export const PARTS = {
-  running: "Active runs",
-  finished: "Finished runs",
-  shared: "Shared by all runs",
-  unknown: "Runs of unknown state",
-  elsewhere: "Other deployments",
-  foreign: "Other tools",
-  unrecorded: "Owner not recorded",
-};
+export const PARTS = { ...KINDS, unrecorded: "Owner not recorded" };
 
 /**
  * Return the period that ends with the present.
