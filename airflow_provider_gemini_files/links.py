@@ -87,7 +87,7 @@ def _files_of(operator: Any, ti: Any) -> Any:
     if not hasattr(operator, "source"):
         return getattr(operator, "file_name", None) or getattr(operator, "files", None)
     # An upload pushes one of the two; which of them was decided when it found its sources.
-    return _pulled(ti, "files", "file")
+    return _pulled(ti, "file", "files")
 
 
 def _stores_of(operator: Any, ti: Any) -> list[str]:
@@ -104,7 +104,9 @@ def _stores_of(operator: Any, ti: Any) -> list[str]:
 
 def _pulled(ti: Any, *keys: str) -> Any:
     """Return the first of some XCom values that a task instance has pushed."""
-    pushed = (ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index) for key in keys)
+    # Airflow logs an error if a single value does not exist. Only a mapped task has to ask for one.
+    only = {"map_indexes": ti.map_index} if ti.map_index >= 0 else {}
+    pushed = (ti.xcom_pull(task_ids=ti.task_id, key=key, **only) for key in keys)
     return next((value for value in pushed if value), None)
 
 

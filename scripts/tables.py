@@ -31,7 +31,7 @@ _PDF, _VIDEO = "application/pdf", "video/mp4"
 #: The rows of the table "ways": a description, and the fields of a ``Candidate``.
 WAYS_EXAMPLES: list[tuple[str, dict[str, Any]]] = [
     ("a local PDF of 3 MiB", {"scheme": "file", "size": 3 * _MIB, "mime_type": _PDF}),
-    ("the same, shown in two parts", {"scheme": "file", "size": 3 * _MIB, "mime_type": _PDF, "uses": 2}),
+    ("the same, used in two parts", {"scheme": "file", "size": 3 * _MIB, "mime_type": _PDF, "uses": 2}),
     ("a local video of 400 MiB", {"scheme": "file", "size": 400 * _MIB, "mime_type": _VIDEO}),
     ("an `s3://` image of 5 MiB", {"scheme": "s3", "size": 5 * _MIB, "mime_type": "image/png"}),
     (

@@ -51,9 +51,16 @@ class Pushed:
     def __init__(self, **pushed: object) -> None:
         self._pushed = pushed
 
-    def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> object:
-        assert (task_ids, map_indexes) == (self.task_id, self.map_index)
+    def xcom_pull(self, *, task_ids: str, key: str, **only: int) -> object:
+        # Without map_indexes, Airflow reads a list and logs no error if a value does not exist.
+        assert (task_ids, only) == (self.task_id, {"map_indexes": self.map_index} if self.map_index >= 0 else {})
         return self._pushed.get(key)
+
+
+class PushedUnmapped(Pushed):
+    """The same of a task that is not mapped."""
+
+    map_index = -1
 
 
 def query_of(link: str | None) -> dict[str, list[str]]:
@@ -76,7 +83,8 @@ def query_of(link: str | None) -> dict[str, list[str]]:
 def test_a_task_links_to_its_files(operator, pushed, names):
     [link] = operator.operator_extra_links
 
-    assert query_of(link.get_link(operator, ti_key=Pushed(**pushed))) == {"conn_id": ["gemini_default"], "file": names}
+    for ti_key in (Pushed(**pushed), PushedUnmapped(**pushed)):
+        assert query_of(link.get_link(operator, ti_key=ti_key)) == {"conn_id": ["gemini_default"], "file": names}
 
 
 def test_an_upload_of_a_directory_links_to_its_files_though_the_directory_is_gone(tmp_path):

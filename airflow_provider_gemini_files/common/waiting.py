@@ -85,7 +85,7 @@ class Wait(Generic[Seen]):
     :param schedule: when to poll, and until when.
     """
 
-    #: What is waited for, for the log line: ``Waiting for {items} to become ACTIVE``.
+    #: What is waited for, for the log line: ``Waited 7 s for {items} to become ACTIVE``.
     goal = "to become ready"
     #: What the caller can do after a timeout.
     advice = "A retry continues to wait; or raise the timeout."
@@ -122,7 +122,7 @@ class Wait(Generic[Seen]):
         pending = self.pending
         named = ", ".join(f"{name} ({self._pending[name]})" for name in pending[:_NAMED])
         more = f" and {len(pending) - _NAMED} more" if len(pending) > _NAMED else ""
-        return f"Waiting for {named}{more} {self.goal}, for {self.schedule.waited(now):.0f} s"
+        return f"Waited {self.schedule.waited(now):.0f} s for {named}{more} {self.goal}"
 
     def see(self, name: str, seen: Seen | GeminiFilesError, now: float) -> None:
         """

@@ -28,9 +28,9 @@ URL_TYPES = frozenset(
 )  # fmt: skip
 _PDF = "application/pdf"
 _REASONS: dict[Way, str] = {
-    "inline": "it is small and is shown once",
-    "register": "the service reads an object of Google Cloud Storage itself",
-    "url": "the service fetches a public URL itself",
+    "inline": "it is small and used once",
+    "register": "the service reads objects of Google Cloud Storage directly",
+    "url": "the service fetches public URLs itself",
 }
 
 
@@ -106,22 +106,23 @@ def _suitable(scheme: str) -> Iterator[Way]:
 def _drawback_of(way: Way, source: Candidate) -> str | None:
     """Return why a way that is possible is not chosen by itself."""
     if way == "inline" and (source.size or 0) > SMALL_BYTES:
-        return f"it has {human_bytes(source.size or 0)}, more than the {human_bytes(SMALL_BYTES)} of a small source"
+        most = human_bytes(SMALL_BYTES)
+        return f"{human_bytes(source.size or 0)} is more than the {most} that are sent inline by default"
     if way == "inline" and source.uses > 1:
-        return f"it is shown {source.uses} times"
+        return f"it is used {source.uses} times"
     if way == "url" and source.in_batch:
-        return "a batch cannot ask again if the service cannot fetch the URL"
+        return "a batch cannot ask again if the service fails to fetch the URL"
     return None
 
 
 def _too_large_for_inline(source: Candidate) -> str | None:
     size = source.size or 0
     if source.mime_type == _PDF and size > MAX_INLINE_PDF_BYTES:
-        return f"a PDF has at most {human_bytes(MAX_INLINE_PDF_BYTES)} of inline data, and it has {human_bytes(size)}"
+        return f"an inline PDF has at most {human_bytes(MAX_INLINE_PDF_BYTES)}, and this one has {human_bytes(size)}"
     limit, whole = (MAX_BATCH_INLINE_BYTES, "batch") if source.in_batch else (MAX_INLINE_BYTES, "request")
     total = source.inline_bytes + size * source.uses
     if total > limit:
-        return f"a {whole} has at most {human_bytes(limit)} of inline data, and would have {human_bytes(total)} with it"
+        return f"a {whole} has at most {human_bytes(limit)} of inline data, and would have {human_bytes(total)}"
     return None
 
 
@@ -133,10 +134,10 @@ def _not_registrable(source: Candidate) -> str | None:
 
 def _not_fetchable(source: Candidate) -> str | None:
     if source.scheme != "https":
-        return "only an https:// address can be handed on as a URL"
+        return "only an https:// URL can be passed on"
     if source.mime_type is not None and source.mime_type not in URL_TYPES:
         return f"the service does not fetch {source.mime_type} from URLs"
     if source.size is not None and source.size > MAX_URL_BYTES:
         most = human_bytes(MAX_URL_BYTES)
-        return f"the service fetches at most {most} from a URL, and it has {human_bytes(source.size)}"
+        return f"the service fetches at most {most} from a URL, and this one has {human_bytes(source.size)}"
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.waiting import Wait
 from airflow_provider_gemini_files.exceptions import GeminiFileFailedError, GeminiFileGoneError, GeminiFilesError
+from airflow_provider_gemini_files.files.naming import label_of
 from airflow_provider_gemini_files.files.reference import GeminiFile
 
 #: What an author can do, by the code (google.rpc.Code) that the service gives for a file it could not process.
@@ -51,7 +52,7 @@ def processing_failed(file: GeminiFile) -> GeminiFileFailedError:
     # Anything but a number is shown, but has no advice.
     advice = _ADVICE.get(code, _OTHER_ADVICE) if isinstance(code, int) else _OTHER_ADVICE
     reason = shown_text(error.get("message") or "it gave no reason").rstrip(". ")
-    label = shown_text(file.display_name or "no display name")
+    label = shown_text(label_of(file.display_name) or "no display name")
     return GeminiFileFailedError(
         f"The service could not process {file.name} ({label}, {shown_text(file.mime_type or 'no MIME type')}): "
         f"{reason}{shown_code}. {advice} "

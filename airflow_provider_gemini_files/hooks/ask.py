@@ -196,7 +196,7 @@ class Ask:
         files |= self._sources.files_of(own)
         self._shown = [files[name] for name in names]
         for file in self._shown:
-            self._log.info("Showing %s (%s, %s)", file.name, file.mime_type, shown_text(file.display_name or ""))
+            self._log.info("Sending %s (%s, %s)", file.name, file.mime_type, shown_text(label_of(file.display_name)))
 
     def _restored(self, name: str, error: GeminiFileGoneError) -> GeminiFile:
         """Return the file that takes the place of one that is gone."""

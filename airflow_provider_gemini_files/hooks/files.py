@@ -116,7 +116,7 @@ class FileCalls:
             origin,
             into,
             hide=request_log.keep_out,
-            on_failure=lambda error, pause: self._log.warning("%s The download goes on in %.1f s.", error, pause),
+            on_failure=lambda error, pause: self._log.warning("%s The download resumes in %.1f s.", error, pause),
             clock=self._service.clock,
         )
         size = download.run()

@@ -294,7 +294,7 @@ class ShownSources:
     def _choose(self, one: _Shown, uses: Counter[tuple[str, ...]], inline_bytes: int) -> int:
         """Choose the way of a source, and return the bytes that it adds to the inline data."""
         if one.source is None:
-            self._log.info("Showing %s by its URL", one.shown)
+            self._log.info("Sending the URL of %s", one.shown)
             return 0
         scheme = _scheme(one.url or one.source.uri)
         via = self._via(one.part)
@@ -317,7 +317,7 @@ class ShownSources:
         else:
             one.choice = Choice(via, "as via says")
         self._log.info(
-            "Showing %s (%s, %s) via %s: %s",
+            "Sending %s (%s, %s) via %s: %s",
             shown_text(one.shown), human_bytes(one.source.size), one.mime_type, one.choice.way, one.choice.reason,
         )  # fmt: skip
         return one.source.size * candidate.uses if one.choice.way == "inline" else 0
@@ -337,7 +337,7 @@ class ShownSources:
 
     @staticmethod
     def _refused(part: SourcePart, shown: str, way: Way, obstacle: str) -> GeminiInputError:
-        return GeminiInputError(f"{part.where}: {shown_text(shown)} cannot be shown via={way!r}: {obstacle}.")
+        return GeminiInputError(f"{part.where}: {shown_text(shown)} cannot be sent with via={way!r}: {obstacle}.")
 
     # Sending
 

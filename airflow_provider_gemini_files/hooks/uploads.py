@@ -216,11 +216,11 @@ class UploadCalls:
         else:
             usage = StorageUsage.of(files, self._service.connection.quota_bytes)
             owned = sum(file.owner is not None for file in files)
+            expiry = f"; the next expires at {usage.next_expiry}" if usage.next_expiry else ""
             told = (
                 f"{error} {human_bytes(missing)} did not fit; {usage.files} files use {human_bytes(usage.used_bytes)} "
-                f"of {human_bytes(usage.quota_bytes)}, {owned} of them uploaded by Airflow's tasks; the next expires "
-                f"at {usage.next_expiry}. The cleanup Dag or GeminiDeleteFileOperator frees space, and "
-                "on_quota='wait' waits for it."
+                f"of {human_bytes(usage.quota_bytes)}, {owned} of them uploaded by Airflow tasks{expiry}. Run the "
+                "cleanup Dag or GeminiDeleteFileOperator to free space; with on_quota='wait', the task waits for it."
             )
         return GeminiStorageFullError(told, missing, retry_after=error.retry_after, errors=error.errors)
 

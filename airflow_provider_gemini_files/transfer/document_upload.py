@@ -79,7 +79,7 @@ def upload_document(document: NewDocument, destination: Destination, tools: Tool
         source,
         on_url=on_url,
         on_progress=tools.progress.moved,
-        on_failure=lambda delay: tools.progress.interrupted(source.name, delay),
+        on_failure=tools.progress.interrupted,
         clock=tools.clock,
     )
     memory.forget()

@@ -240,7 +240,7 @@ class FileUpload:
                 source,
                 on_url=on_url,
                 on_progress=tools.progress.moved,
-                on_failure=lambda delay: tools.progress.interrupted(self._name, delay),
+                on_failure=tools.progress.interrupted,
                 clock=tools.clock,
             )
         finally:

@@ -65,11 +65,11 @@ class Progress:
         with self._lock:
             self._sent += count
 
-    def interrupted(self, what: str, delay: float) -> None:
+    def interrupted(self, error: Exception, delay: float) -> None:
         """Count and log an interruption; the upload resumes after ``delay`` seconds."""
         with self._lock:
             self._resumes += 1
-        self._log("%s: interrupted; resuming in %.1f s where the service stopped", what, delay)
+        self._log("%s The upload resumes in %.1f s.", error, delay)
 
     def summary(self) -> str:
         """Return a line about the whole upload."""

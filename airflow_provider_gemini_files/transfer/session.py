@@ -24,6 +24,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiServiceError,
     GeminiStorageFullError,
 )
+from airflow_provider_gemini_files.files.naming import label_of
 from airflow_provider_gemini_files.transfer.stream import SourceBrokenError
 
 #: Statuses that answer sent bytes, after which the service is asked how far it got, instead of giving up.
@@ -124,6 +125,8 @@ class UploadSession:
         self.resource: dict[str, Any] | None = None
         self.url = url
         self.delay = 0.0
+        #: The last failure, for the log.
+        self.failure: GeminiFilesError | None = None
         self.resumes = 0
         self._start = UploadRequest(
             start_url,
@@ -138,7 +141,7 @@ class UploadSession:
             content=kind.body(metadata, mime_type, size),
         )
         self._size = size
-        self._doing = f"upload {metadata.get('displayName', 'a file')!r}"
+        self._doing = f"upload {label_of(metadata.get('displayName')) or 'a file'!r}"
         self._secrets = (api_key,)
         self._max_failures = max_failures
         self._via_host = via_host
@@ -359,6 +362,7 @@ class UploadSession:
 
     def _failed(self, error: GeminiFilesError) -> None:
         self._failures += 1
+        self.failure = error
         self.delay = _BACKOFF.pause(self._failures, self._clock.uniform, error.retry_after)
         self._waited += self.delay
         is_over = self._failures > self._max_failures or self._waited > MAX_PATIENCE_SECONDS

@@ -10,6 +10,7 @@ import httpx
 
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
 from airflow_provider_gemini_files.common.failures import ApiResponse
+from airflow_provider_gemini_files.exceptions import GeminiFilesError
 from airflow_provider_gemini_files.transfer.certificates import ssl_context
 from airflow_provider_gemini_files.transfer.session import UploadRequest, UploadSession
 from airflow_provider_gemini_files.transfer.source import Source
@@ -49,7 +50,7 @@ def send(
     *,
     on_url: Callable[[str], None],
     on_progress: Callable[[int], None],
-    on_failure: Callable[[float], None],
+    on_failure: Callable[[GeminiFilesError, float], None],
     clock: Clock = SYSTEM_CLOCK,
 ) -> Uploaded:
     """
@@ -57,13 +58,13 @@ def send(
 
     :param on_url: called with the URL of a new session, which authorises anyone who has it, before it is used.
     :param on_progress: called with the number of bytes by which the upload has got further.
-    :param on_failure: called with the seconds until the next request, after a failure.
+    :param on_failure: called with the error and the seconds until the next request.
     :raises GeminiFilesError: as the session does.
     """
     content = HashedStream(source, on_progress)
     while session.resource is None:
-        if session.delay:
-            on_failure(session.delay)
+        if session.failure and session.delay:
+            on_failure(session.failure, session.delay)
             clock.sleep(session.delay)
         known = session.url
         _exchange(client, session, content, clock)

@@ -213,7 +213,7 @@ class TestWords:
         wait = wait_for()
         wait.see(NAME, job("RUNNING", counts={"total": 10, "successful": 4}), 1)
 
-        assert wait.describe(60) == "Waiting for batches/a (RUNNING, 4 of 10 requests done) to end, for 60 s"
+        assert wait.describe(60) == "Waited 60 s for batches/a (RUNNING, 4 of 10 requests done) to end"
 
     def test_log_line_says_that_results_are_not_there_yet(self):
         wait = wait_for()

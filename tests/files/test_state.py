@@ -135,7 +135,8 @@ def test_deadline_ends_the_wait_with_state_and_time():
     polled(wait, {A: file(state="PROCESSING")}, now=99.9)
 
     with pytest.raises(
-        GeminiWaitTimeoutError, match=r"files/a \(PROCESSING\) to become ACTIVE, for 60 s: the deadline has passed"
+        GeminiWaitTimeoutError,
+        match=r"Waited 60 s for files/a \(PROCESSING\) to become ACTIVE: the deadline has passed",
     ):
         wait.check(100)
 
@@ -175,8 +176,8 @@ def test_wait_is_described_in_a_line():
     wait.see(A, file(state="PROCESSING"), now=1)
 
     assert wait.describe(7) == (
-        "Waiting for files/a (PROCESSING), files/b (not polled yet), files/c (not polled yet) and 2 more "
-        "to become ACTIVE, for 7 s"
+        "Waited 7 s for files/a (PROCESSING), files/b (not polled yet), files/c (not polled yet) and 2 more "
+        "to become ACTIVE"
     )
 
 

@@ -313,7 +313,7 @@ class TestFilesThatAreGone:
 
         GeminiFilesHook(clock=clock).ask("x", name)
 
-        assert f"Showing {name} (text/plain, ab https://host/x)" in logged_by(log.info)
+        assert f"Sending {name} (text/plain, ab https://host/x)" in logged_by(log.info)
 
     def test_it_is_named_also_if_nothing_may_be_uploaded_again(self, hook, gone):
         with pytest.raises(e.GeminiInputError, match="connection 'gemini_other'"):

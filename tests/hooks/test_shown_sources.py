@@ -350,7 +350,7 @@ class TestRefused:
             ({"source": []}, "source is an empty list"),
             ({"source": "/a", "via": "post"}, "via must be auto, inline, upload, register or url; got 'post'"),
             ({"source": "/a", "conn_id": "x"}, "unknown conn_id; known are.*source_conn_id"),
-            ({"source": "http://example.com/a.pdf", "via": "url"}, "via='url': only an https:// address"),
+            ({"source": "http://example.com/a.pdf", "via": "url"}, "via='url': only an https:// URL"),
             ({"source": "https://example.com/a.mp3?t=1", "via": "url"}, r"a\.mp3 cannot.*does not fetch audio/mpeg"),
         ],
     )
@@ -362,7 +362,7 @@ class TestRefused:
 
     def test_way_that_is_not_possible_is_refused(self, emulator, ask, text_file):
         with pytest.raises(
-            e.GeminiInputError, match=r"files\[0\]: .*note\.txt cannot be shown via='register': only gs"
+            e.GeminiInputError, match=r"files\[0\]: .*note\.txt cannot be sent with via='register': only gs"
         ):
             ask({"source": str(text_file)}, via="register")
 
@@ -383,8 +383,8 @@ def test_log_says_which_way_and_why_without_secrets(emulator, clock, text_file, 
     GeminiFilesHook(clock=clock).ask("what?", [{"source": str(text_file)}, {"source": URL}])
 
     lines = logged_by(log.info)
-    assert f"Showing {text_file} (20 B, text/plain) via inline: it is small and is shown once" in lines
-    assert any(line.endswith("via url: the service fetches a public URL itself") for line in lines)
+    assert f"Sending {text_file} (20 B, text/plain) via inline: it is small and used once" in lines
+    assert any(line.endswith("via url: the service fetches public URLs itself") for line in lines)
     assert "abcdef" not in "\n".join(lines)
 
 

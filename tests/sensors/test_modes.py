@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -131,8 +132,8 @@ def test_rescheduled_sensor_logs_since_when_it_waits(emulator, context, mocker):
     with pytest.raises(AirflowRescheduleException):
         sensor.execute(context)
 
-    [line] = [line for line in logged_by(info) if line.startswith("Waiting for")]
-    assert line.startswith(f"Waiting for {name} (PROCESSING) to become ACTIVE, for 20")
+    [line] = [line for line in logged_by(info) if line.startswith("Waited")]
+    assert re.fullmatch(rf"Waited 20\d* s for {name} \(PROCESSING\) to become ACTIVE", line)
 
 
 def test_event_of_a_sensor_that_was_deferred_by_an_older_version_ends_it(context):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_gemini_files.exceptions import GeminiServiceError
 from airflow_provider_gemini_files.transfer import progress
 
 MIB = 1024**2
@@ -38,11 +39,11 @@ def test_interruption_is_logged_at_once_and_counted(clock):
     lines: list[str] = []
     upload = progress.Progress(lambda text, *values: lines.append(text % values), "2 files", 100 * MIB)
 
-    upload.interrupted("b.mp4", 0.75)
+    upload.interrupted(GeminiServiceError("Cannot upload 'b.mp4': no reason given (HTTP 503)."), 0.75)
     clock.return_value = 5.0
     upload.moved(50 * MIB)
 
     assert lines == [
-        "b.mp4: interrupted; resuming in 0.8 s where the service stopped",
+        "Cannot upload 'b.mp4': no reason given (HTTP 503). [GF203] The upload resumes in 0.8 s.",
         "2 files: 50.0 MiB of 100.0 MiB (50 %, 10.0 MiB/s, interruptions: 1)",
     ]

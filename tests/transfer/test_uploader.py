@@ -28,7 +28,7 @@ def send(emulator, max_failures: int) -> Uploaded:
         max_failures=max_failures,
         clock=FakeClock(),
     )
-    ignore = {"on_url": lambda _: None, "on_progress": lambda _: None, "on_failure": lambda _: None}
+    ignore = {"on_url": lambda _: None, "on_progress": lambda _: None, "on_failure": lambda *_: None}
     with uploader.new_client(TIMEOUT, 1) as client:
         return uploader.send(client, session, SOURCE, **ignore)
 
