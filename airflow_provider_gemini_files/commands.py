@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from airflow.cli.simple_table import AirflowConsole
@@ -16,7 +17,7 @@ from rich.markup import escape
 from airflow_provider_gemini_files import usage_history
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
-from airflow_provider_gemini_files.costs.report import By, CostReport, Sum
+from airflow_provider_gemini_files.costs.report import Bound, By, CostReport, Sum
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.file_search.resources import FileSearchStore
 from airflow_provider_gemini_files.files.cleanup_report import CleanupReport
@@ -156,11 +157,11 @@ def _cost_rows(report: CostReport) -> list[dict[str, str]]:
 
 def _cost_cells(one: Sum, currency: str | None) -> dict[str, str]:
     cells = {
-        "calls": f"{one.tokens.calls:,}",
-        "tokens in": f"{one.tokens.input:,}",
+        "calls": f"{one.usage.calls:,}",
+        "tokens in": f"{one.usage.input:,}",
         "from caches": f"{one.cached_share:.1%}",
-        "tokens out": f"{one.tokens.output:,}",
-        "of thoughts": f"{one.tokens.thoughts:,}",
+        "tokens out": f"{one.usage.output:,}",
+        "of thoughts": f"{one.usage.thoughts:,}",
         "in batches": f"{one.batch_share:.1%}",
         "failed, but paid": f"{one.failed:,}",
     }
@@ -169,9 +170,9 @@ def _cost_cells(one: Sum, currency: str | None) -> dict[str, str]:
 
 def _money(one: Sum, currency: str) -> str:
     if one.cost is None:
-        return "no price"
-    amount = f"{one.cost:,.2f}" if one.cost >= 1 else f"{one.cost:.4f}"
-    return f"{'at least ' if one.unpriced else ''}{amount} {currency}"
+        return "no price" if one.unpriced else "not known"
+    digits = 2 if one.cost >= 1 else 4 if one.cost >= Decimal("0.01") else 6
+    return f"{'' if one.bound is Bound.EXACT else one.bound} {one.cost:,.{digits}f} {currency}".strip()
 
 
 def _counts(by_state: Any) -> str:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
-from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import conf
-
-from airflow_provider_gemini_files.costs.prices import Prices, read_prices
+from airflow_provider_gemini_files.costs.entry import KEYS, Entry
 from airflow_provider_gemini_files.costs.report import By, CostReport, first_day_of, report_of
-from airflow_provider_gemini_files.costs.spent import BATCH_KEY, RESPONSE_KEY, Entry, Spending
-from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.costs.spent import Spending
+from airflow_provider_gemini_files.pricing import configured_prices
 
 #: XCom entries that are read, the newest ones; one more shows that there are others.
 MAX_ENTRIES = 20_000
@@ -26,7 +23,7 @@ def read_spending(first_day: date) -> Spending:
 
     What earlier attempts of a task have recorded is not there: Airflow deletes it when the next attempt begins.
     """
-    spending, oldest, number = Spending(), None, 0
+    spending, oldest, number = Spending(datetime.now(UTC)), None, 0
     for entry in _entries(datetime.combine(first_day, time(), UTC)):
         spending.add(entry)
         number += 1
@@ -52,24 +49,6 @@ def today_in_utc() -> date:
     return datetime.now(UTC).date()
 
 
-def configured_prices() -> Prices | None:
-    """
-    Return the prices of ``[gemini_files] prices_file``; None if there is no such file in the configuration.
-
-    :raises GeminiInputError: if the file cannot be read, or its content cannot be used.
-    """
-    path: str = (conf.get("gemini_files", "prices_file", fallback="") or "").strip()
-    if not path:
-        return None
-    try:
-        text = Path(path).read_bytes()
-    except OSError as error:
-        raise GeminiInputError(
-            f"[gemini_files] prices_file: {path} cannot be read ({error.strerror or type(error).__name__})."
-        ) from error
-    return read_prices(text, path)
-
-
 def _entries(since: datetime) -> Iterator[Entry]:
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
@@ -79,7 +58,7 @@ def _entries(since: datetime) -> Iterator[Entry]:
     # Sorted without their values: MySQL fails to sort rows that are as long as these can be.
     newest = (
         select(XComModel.dag_run_id, XComModel.task_id, XComModel.map_index, XComModel.key)
-        .where(XComModel.key.in_([RESPONSE_KEY, BATCH_KEY]), XComModel.timestamp >= since)
+        .where(XComModel.key.in_(KEYS), XComModel.timestamp >= since)
         .order_by(XComModel.timestamp.desc())
         .limit(MAX_ENTRIES + 1)
         .subquery()

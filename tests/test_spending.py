@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -10,9 +9,8 @@ from support import add_runs, add_xcom
 
 from airflow_provider_gemini_files import spending
 from airflow_provider_gemini_files.costs.report import By
-from airflow_provider_gemini_files.costs.spent import Tokens
-from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.spending import configured_prices, read_report, read_spending
+from airflow_provider_gemini_files.costs.spent import Kind, Usage
+from airflow_provider_gemini_files.spending import read_report, read_spending
 
 RESPONSE = {"conn_id": "a", "model": "flash", "usage": {"prompt": 10, "answer": 3}}
 BATCH = {**RESPONSE, "counts": {"success": 4}}
@@ -41,11 +39,11 @@ def test_entries_of_answers_and_batches_are_read_with_the_state_of_their_task(da
     add_xcom(dag_id, BATCH, key="batch", task_id="rows", at=AT, state="failed")
     add_xcom(dag_id, {"usage": RESPONSE["usage"]}, key="return_value", task_id="other", at=AT)
 
-    found = {(what.dag_id, what.task_id, what.is_batch, what.has_failed): told for what, told in read_spending(DAY)}
+    found = {(what.dag_id, what.task_id, what.kind, what.has_failed): told for what, told in read_spending(DAY)}
 
     assert found == {
-        (dag_id, "ask", False, False): Tokens(calls=1, prompt=10, answer=3),
-        (dag_id, "rows", True, True): Tokens(calls=4, prompt=10, answer=3),
+        (dag_id, "ask", Kind.ANSWER, False): Usage(calls=1, prompt=10, answer=3),
+        (dag_id, "rows", Kind.BATCH, True): Usage(calls=4, prompt=10, answer=3),
     }
 
 
@@ -119,27 +117,11 @@ def test_real_tasks_are_counted_also_if_they_fail_and_events_of_assets_have_toke
 
     report = read_report(1, By.TASK)
     told = {names["task_id"]: one for names, one in report.groups if names["dag_id"] == "spend"}
-    assert {task_id: (one.tokens.calls, one.failed) for task_id, one in told.items()} == {
+    assert {task_id: (one.usage.calls, one.failed) for task_id, one in told.items()} == {
         "ask": (1, 0),
         "check": (2, 2),
         "rows": (2, 0),
     }
     with create_session() as session:
         [extra] = session.scalars(select(AssetEvent.extra).where(AssetEvent.source_dag_id == "spend"))
-    assert extra["gemini"]["usage"]["answer"] == told["ask"].tokens.answer
-
-
-def test_prices_are_read_from_the_configured_file(tmp_path, monkeypatch):
-    assert configured_prices() is None
-    path = tmp_path / "prices.json"
-    monkeypatch.setenv("AIRFLOW__GEMINI_FILES__PRICES_FILE", str(path))
-    with pytest.raises(GeminiInputError, match=rf"\[gemini_files\] prices_file: {path} cannot be read \(No such file"):
-        configured_prices()
-
-    path.write_text(json.dumps({"currency": "USD", "valid_from": "2026-11-01", "models": {}}))
-    prices = configured_prices()
-    assert prices
-    assert prices.currency == "USD"
-    path.write_bytes(b"\xff")
-    with pytest.raises(GeminiInputError, match="no valid JSON"):
-        configured_prices()
+    assert extra["gemini"]["usage"]["answer"] == told["ask"].usage.answer

@@ -6,15 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from airflow_provider_gemini_files.common.settings import read_settings
-from airflow_provider_gemini_files.costs.spent import Tokens
+from airflow_provider_gemini_files.costs.spent import Kind, Usage
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 _MILLION = 1_000_000
+_HOUR = 3600
 
 
 def _day(value: Any) -> date:
@@ -23,10 +25,10 @@ def _day(value: Any) -> date:
     return date.fromisoformat(value)
 
 
-# Strict: true and the text of a number are no prices.
-Price = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+# Strict: true and the text of a number are no prices. More than the limit would be no number in JSON once multiplied.
+Price = Annotated[float, Field(strict=True, ge=0, le=1e9, allow_inf_nan=False)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
-_PRICE: Any = {"expected": "a number, at least 0"}
+_PRICE: Any = {"expected": "a number from 0 to 1,000,000,000"}
 _TEXT: Any = {"expected": "a text"}
 
 
@@ -36,7 +38,8 @@ class ModelPrice(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     input: Price = Field(
-        description="Tokens that are sent: prompt, files, and what tools add.", json_schema_extra=_PRICE
+        description="Tokens that are sent: prompt, files, what tools add, and what a cache is created of.",
+        json_schema_extra=_PRICE,
     )
     output: Price = Field(description="Tokens that are received: answer and thoughts.", json_schema_extra=_PRICE)
     cached_input: Price | None = Field(
@@ -44,21 +47,35 @@ class ModelPrice(BaseModel):
         description="Tokens of the prompt that come from a cache. Without it, calls with such tokens have no price.",
         json_schema_extra=_PRICE,
     )
+    cache_storage: Price | None = Field(
+        None,
+        description="Tokens that a cache holds, for each hour. Without it, caches have no price.",
+        json_schema_extra=_PRICE,
+    )
     batch_share: Share | None = Field(
         None,
         description="What input and output cost in a batch, as a part of the prices above; `0.5` is half of them. "
-        "Tokens from a cache cost the same as elsewhere. Without it, batches have no price.",
+        "Tokens from a cache are assumed to cost the same as elsewhere. Without it, batches have no price.",
         json_schema_extra={"expected": "a number from 0 to 1"},
     )
 
-    def cost_of(self, tokens: Tokens, *, is_batch: bool) -> float | None:
-        """Return what calls cost; None if a price is missing."""
-        share = self.batch_share if is_batch else 1.0
-        if share is None or (tokens.cached and self.cached_input is None):
-            return None
-        fresh = max(tokens.input - tokens.cached, 0)
-        own = share * (fresh * self.input + tokens.output * self.output)
-        return (own + tokens.cached * (self.cached_input or 0.0)) / _MILLION
+    def missing(self, kind: Kind, usage: Usage) -> str | None:
+        """Return the field without which there is no price for some usage; None if all are there."""
+        needed = {
+            "batch_share": kind is Kind.BATCH,
+            "cached_input": usage.cached > 0,
+            "cache_storage": usage.token_seconds > 0,
+        }
+        return next((name for name, is_needed in needed.items() if is_needed and getattr(self, name) is None), None)
+
+    def cost_of(self, kind: Kind, usage: Usage) -> Decimal:
+        """Return what some usage costs, of which no price is :meth:`missing`."""
+        share = _exact(self.batch_share) if kind is Kind.BATCH else Decimal(1)
+        # Cached tokens are part of the prompt, not of what tools have added.
+        fresh = max(usage.prompt - usage.cached, 0) + usage.tools
+        own = share * (fresh * _exact(self.input) + usage.output * _exact(self.output))
+        stored = usage.token_seconds * _exact(self.cache_storage) / _HOUR
+        return (own + usage.cached * _exact(self.cached_input) + stored) / _MILLION
 
 
 class PriceList(BaseModel):
@@ -97,6 +114,18 @@ class DatedPrices:
         patterns = [name for name in self.models if name.endswith("*") and model.startswith(name[:-1])]
         return self.models[max(patterns, key=len)] if patterns else None
 
+    def cost_of(self, model: str, kind: Kind, usage: Usage) -> tuple[Decimal | None, str | None]:
+        """
+        Return what some usage of a model costs.
+
+        :return: the cost; or None, and the field that the model lacks, if it is listed.
+        """
+        price = self.price_of(model)
+        if price is None:
+            return None, None
+        lacks = price.missing(kind, usage)
+        return (None, lacks) if lacks else (price.cost_of(kind, usage), None)
+
     def to_dict(self) -> dict[str, str | None]:
         """Return what tells a person which prices these are."""
         return {"currency": self.currency, "valid_from": self.valid_from.isoformat(), "source": self.source}
@@ -126,8 +155,8 @@ def read_prices(text: str | bytes, path: str) -> Prices:
     :raises GeminiInputError: naming the file, and each field that is wrong.
     """
     try:
-        given = json.loads(text)
-    except ValueError as error:
+        given = json.loads(text, object_pairs_hook=lambda pairs: _without_repetition(pairs, path))
+    except (ValueError, RecursionError) as error:
         raise GeminiInputError(f"The prices in {path} are no valid JSON: {error}.") from error
     lists = given if isinstance(given, list) else [given]
     if not lists or not all(isinstance(one, dict) for one in lists):
@@ -141,9 +170,27 @@ def read_prices(text: str | bytes, path: str) -> Prices:
     return Prices(dated)
 
 
+def _without_repetition(pairs: list[tuple[str, Any]], path: str) -> dict[str, Any]:
+    """Return an object; JSON would take the last of two prices without a word."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise GeminiInputError(f"The prices in {path} have {name!r} twice in the same object.")
+        found[name] = value
+    return found
+
+
 def _dated(given: Mapping[str, Any], path: str) -> DatedPrices:
     listed = read_settings(PriceList, given, f"The prices in {path}:")
-    models = {name: _price(prices, name, path) for name, prices in listed.models.items()}
+    models: dict[str, ModelPrice] = {}
+    for told, prices in listed.models.items():
+        # As names of models are in XCom.
+        name = told.removeprefix("models/")
+        if not name or "*" in name[:-1]:
+            raise GeminiInputError(f"The prices in {path}: {told!r} is no model; a * can only be its end.")
+        if name in models:
+            raise GeminiInputError(f"The prices in {path} have {name!r} twice, with and without models/.")
+        models[name] = _price(prices, name, path)
     return DatedPrices(listed.currency, listed.valid_from, listed.source, models)
 
 
@@ -152,3 +199,8 @@ def _price(given: Any, name: str, path: str) -> ModelPrice:
     if not isinstance(given, dict):
         raise GeminiInputError(f"{where} must be an object with input and output; got {given!r}.")
     return read_settings(ModelPrice, given, where)
+
+
+def _exact(price: float | None) -> Decimal:
+    """Return a price as the file has it: 0.1 is a tenth, of which sums are exact."""
+    return Decimal(repr(price or 0.0))

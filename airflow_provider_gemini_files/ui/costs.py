@@ -12,7 +12,8 @@ from airflow_provider_gemini_files.costs.report import By, first_day_of, report_
 from airflow_provider_gemini_files.costs.spent import Spending
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.spending import configured_prices, read_spending, today_in_utc
+from airflow_provider_gemini_files.pricing import configured_prices
+from airflow_provider_gemini_files.spending import read_spending, today_in_utc
 from airflow_provider_gemini_files.ui.listings import Snapshot
 
 #: Days that the page shows at most.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_gemini_files.costs.prices import ModelPrice, Prices, read_prices
-from airflow_provider_gemini_files.costs.spent import Tokens
+from airflow_provider_gemini_files.costs.spent import Kind, Usage
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 FLASH = {"input": 0.3, "output": 2.5, "cached_input": 0.03, "batch_share": 0.5}
@@ -30,23 +32,26 @@ def read(given: Any) -> Prices:
 
 def test_call_costs_by_fresh_cached_and_received_tokens():
     price = ModelPrice(**FLASH)
-    tokens = Tokens(calls=1, prompt=3 * MILLION, tools=MILLION, cached=2 * MILLION, answer=MILLION, thoughts=MILLION)
+    tokens = Usage(calls=1, prompt=3 * MILLION, tools=MILLION, cached=2 * MILLION, answer=MILLION, thoughts=MILLION)
 
-    assert price.cost_of(tokens, is_batch=False) == pytest.approx(2 * 0.3 + 2 * 0.03 + 2 * 2.5)
+    assert price.cost_of(Kind.ANSWER, tokens) == Decimal("5.66")
     # Only what comes from a cache costs the same in a batch.
-    assert price.cost_of(tokens, is_batch=True) == pytest.approx((2 * 0.3 + 2 * 2.5) / 2 + 2 * 0.03)
+    assert price.cost_of(Kind.BATCH, tokens) == Decimal("2.86")
 
 
 def test_price_that_is_missing_is_not_guessed():
     price = ModelPrice(input=1, output=2)
 
-    assert price.cost_of(Tokens(prompt=MILLION), is_batch=False) == 1
-    assert price.cost_of(Tokens(prompt=MILLION, cached=1), is_batch=False) is None
-    assert price.cost_of(Tokens(prompt=MILLION), is_batch=True) is None
+    assert price.cost_of(Kind.ANSWER, Usage(prompt=MILLION)) == 1
+    assert price.missing(Kind.ANSWER, Usage(prompt=MILLION)) is None
+    assert price.missing(Kind.ANSWER, Usage(prompt=MILLION, cached=1)) == "cached_input"
+    assert price.missing(Kind.BATCH, Usage(prompt=MILLION)) == "batch_share"
+    assert price.missing(Kind.CACHE, Usage(prompt=MILLION, token_seconds=1)) == "cache_storage"
+    assert price.missing(Kind.CACHE, Usage(prompt=MILLION)) is None
 
 
 def test_more_cached_tokens_than_sent_ones_give_no_credit():
-    assert ModelPrice(**FLASH).cost_of(Tokens(cached=MILLION), is_batch=False) == pytest.approx(0.03)
+    assert ModelPrice(**FLASH).cost_of(Kind.ANSWER, Usage(cached=MILLION)) == Decimal("0.03")
 
 
 def test_list_of_the_day_applies():
@@ -77,6 +82,38 @@ def test_longest_name_that_fits_applies(model, input_price):
     assert (price and price.input) == input_price
 
 
+def test_prices_are_those_of_the_model_that_xcom_names():
+    models = {"models/flash": 1, "tunedModels/films*": 2, "*": 3}
+    prices = read({**LIST, "models": {name: {"input": price, "output": 1} for name, price in models.items()}})
+    listed = prices.of_day(date(2026, 11, 1))
+
+    assert listed
+    told = [listed.price_of(model) for model in ("flash", "tunedModels/films-1", "pro")]
+    assert [one and one.input for one in told] == [1, 2, 3]
+
+
+def test_cache_costs_its_tokens_once_and_its_storage_by_the_hour():
+    price = ModelPrice(**FLASH, cache_storage=1.5)
+
+    assert price.cost_of(Kind.CACHE, Usage(prompt=MILLION, token_seconds=2 * 3600 * MILLION)) == Decimal("3.3")
+
+
+def test_tokens_of_tools_are_not_taken_for_cached_ones():
+    price = ModelPrice(**FLASH)
+
+    assert price.cost_of(Kind.ANSWER, Usage(tools=MILLION, cached=MILLION)) == Decimal("0.33")
+
+
+def test_sum_of_many_small_amounts_is_exact():
+    price = ModelPrice(input=0.1, output=0)
+
+    assert sum(price.cost_of(Kind.ANSWER, Usage(prompt=1)) for _ in range(100_000)) == Decimal("0.01")
+
+
+def test_file_may_begin_with_a_byte_order_mark():
+    assert read_prices(b"\xef\xbb\xbf" + json.dumps(LIST).encode(), "/prices.json").currency == "USD"
+
+
 def test_example_of_the_documentation_is_read():
     page = Path(__file__).parents[2] / "docs" / "cost.md"
     [example] = re.findall(r"```json\n(.*?)```", page.read_text(), re.DOTALL)
@@ -99,10 +136,19 @@ def test_example_of_the_documentation_is_read():
         ({**LIST, "models": []}, "models must be an object of models and their prices"),
         ({**LIST, "models": {"a": 5}}, "models.a: must be an object with input and output; got 5"),
         ({**LIST, "models": {"a": {**FLASH, "input": "0.3"}}}, "/prices.json: models.a: input must be a number"),
-        ({**LIST, "models": {"a": {**FLASH, "output": True}}}, "models.a: output must be a number, at least 0"),
-        ({**LIST, "models": {"a": {**FLASH, "output": -1}}}, "models.a: output must be a number, at least 0; got -1"),
+        ({**LIST, "models": {"a": {**FLASH, "output": True}}}, "models.a: output must be a number from 0 to"),
+        ({**LIST, "models": {"a": {**FLASH, "output": -1}}}, "output must be a number from 0 to 1,000,000,000; got -1"),
+        ({**LIST, "models": {"a": {**FLASH, "output": math.nan}}}, "output must be a number from 0 to"),
+        ({**LIST, "models": {"a": {**FLASH, "output": math.inf}}}, "output must be a number from 0 to"),
+        ({**LIST, "models": {"a": {**FLASH, "output": 10**400}}}, "output must be a number from 0 to"),
+        ({**LIST, "models": {"a": {**FLASH, "cache_storage": 1e300}}}, "cache_storage must be a number from 0 to"),
+        ({**LIST, "models": {"gemini-*-pro": FLASH}}, "'gemini-*-pro' is no model; a * can only be its end"),
+        ({**LIST, "models": {"": FLASH}}, "'' is no model"),
+        ({**LIST, "models": {"a": FLASH, "models/a": FLASH}}, "have 'a' twice, with and without models/"),
+        ('{"models": {"a": 1, "a": 2}}', "have 'a' twice in the same object"),
+        ("[" * 100_000, "are no valid JSON"),
         ({**LIST, "models": {"a": {**FLASH, "batch_share": 50}}}, "models.a: batch_share must be a number from 0 to 1"),
-        ({**LIST, "models": {"a": {"input": 1}}}, "models.a: output must be a number, at least 0"),
+        ({**LIST, "models": {"a": {"input": 1}}}, "models.a: output must be a number from 0 to 1,000,000,000"),
         ([LIST, {**LIST, "valid_from": "2026-12-01", "currency": "EUR"}], "must be in one currency; got EUR, USD"),
         ([LIST, LIST], "two lists with the same valid_from"),
     ],

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from airflow_provider_gemini_files.costs.entry import Entry
 from airflow_provider_gemini_files.costs.prices import read_prices
-from airflow_provider_gemini_files.costs.report import By, CostReport, report_of
-from airflow_provider_gemini_files.costs.spent import Entry, Spending
+from airflow_provider_gemini_files.costs.report import Bound, By, CostReport, report_of
+from airflow_provider_gemini_files.costs.spent import Spending
 
 TODAY = date(2026, 11, 30)
+AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
+NOW = datetime(2026, 11, 30, 18, tzinfo=UTC)
 PRICES = read_prices(
     json.dumps(
         {
@@ -32,14 +36,13 @@ def call(dag: str = "films", task: str = "ask", *, days_ago: int = 0, **value: A
     usage = {"prompt": 1_000_000, "answer": 1_000_000, "cached": value.pop("cached", 0)}
     state, key = value.pop("state", "success"), value.pop("key", "response")
     told = {"conn_id": "a", "model": "flash", "usage": usage, "counts": {"success": 1}, **value}
-    at = datetime(2026, 11, 30, 12, tzinfo=UTC) - timedelta(days=days_ago)
-    return Entry(key, told, at, dag, task, state)
+    return Entry(key, told, AT - timedelta(days=days_ago), dag, task, state)
 
 
 def report(
     *entries: Entry, by: By = By.DAG, days: int = 7, conn_id: str | None = None, prices: Any = PRICES
 ) -> CostReport:
-    spending = Spending()
+    spending = Spending(NOW)
     for entry in entries:
         spending.add(entry)
     return report_of(spending, by, days, TODAY, conn_id, prices)
@@ -65,15 +68,15 @@ def test_days_include_today_and_end_with_it():
     calls = [call(days_ago=days) for days in range(4)]
 
     told = report(*calls, days=2)
-    assert (told.first_day, told.last_day, told.total.tokens.calls) == (date(2026, 11, 29), TODAY, 2)
-    assert report(*calls, days=1).total.tokens.calls == 1
+    assert (told.first_day, told.last_day, told.total.usage.calls) == (date(2026, 11, 29), TODAY, 2)
+    assert report(*calls, days=1).total.usage.calls == 1
 
 
 def test_calls_of_one_connection_are_counted():
     calls = [call(), call(conn_id="b"), call(conn_id=None)]
 
-    assert report(*calls, conn_id="a").total.tokens.calls == 1
-    assert report(*calls).total.tokens.calls == 3
+    assert report(*calls, conn_id="a").total.usage.calls == 1
+    assert report(*calls).total.usage.calls == 3
 
 
 def test_total_counts_batches_failures_and_cached_tokens():
@@ -85,7 +88,7 @@ def test_total_counts_batches_failures_and_cached_tokens():
     assert total.batch_share == 0.25
     assert (total.failed, total.failed_tokens) == (3, 4_000_000)
     # 0.5 + 0.05 + 10, half of 11, and twice 11.
-    assert total.cost == pytest.approx(10.55 + 5.5 + 22)
+    assert total.cost == Decimal("38.05")
     assert total.to_dict()["cost"] == 38.05
 
 
@@ -94,7 +97,7 @@ def test_call_without_a_price_makes_the_cost_incomplete():
 
     assert told.total.cost == 11
     assert told.total.unpriced == 2
-    assert told.unpriced_models == ("flash", "pro")
+    assert told.unpriced == {"flash": [], "pro": []}
     assert [one.source for one in told.prices] == ["contract"]
 
 
@@ -110,7 +113,112 @@ def test_nothing_is_said_about_money_without_prices():
     told = report(call(), prices=None)
 
     assert told.currency is told.total.cost is None
-    assert told.prices == told.unpriced_models == ()
+    assert (told.prices, told.unpriced) == ((), {})
+
+
+CACHE = {
+    "name": "cachedContents/a",
+    "model": "flash",
+    "tokens": 1_000_000,
+    "conn_id": "a",
+    "create_time": "2026-11-30T12:00:00Z",
+    "expire_time": "2026-11-30T14:00:00Z",
+}
+WITH_STORAGE = read_prices(
+    json.dumps(
+        {
+            "currency": "EUR",
+            "valid_from": "2026-01-01",
+            "models": {"flash": {"input": 1, "output": 10, "cache_storage": 0.5}},
+        }
+    ),
+    "prices.json",
+)
+
+
+def cache(**value: Any) -> Entry:
+    return Entry("cache", {**CACHE, **value}, AT, "films", "cache", "success")
+
+
+def deletion() -> Entry:
+    return Entry("deleted_caches", {"deleted": [CACHE["name"]]}, AT + timedelta(hours=1), "films", "delete", "success")
+
+
+def documents(task: str = "sync") -> Entry:
+    value = {"conn_id": "a", "documents": 12, "bytes": 3 * 1024**2}
+    return Entry("indexed", value, AT, "films", task, "success")
+
+
+def test_cache_is_part_of_the_calls_and_the_input_and_costs_its_tokens_and_hours():
+    told = report(call(), cache(), deletion(), prices=WITH_STORAGE)
+
+    assert (told.total.usage.calls, told.total.usage.input, told.total.cache_tokens) == (2, 2_000_000, 1_000_000)
+    assert (told.total.cost, told.total.bound) == (Decimal("12.5"), Bound.EXACT)
+    [_, note, _] = told.notes()
+    assert note == (
+        "Caches: 1 created of 1,000,000 tokens, which are part of the input. Their storage: 1,000,000 tokens x hours."
+    )
+
+
+def test_storage_of_a_cache_that_no_task_has_deleted_is_told_as_the_most_that_it_can_be():
+    told = report(cache(), prices=WITH_STORAGE)
+
+    assert (told.total.cost, told.total.bound) == (Decimal(2), Bound.AT_MOST)
+    assert "2,000,000 tokens x hours at most" in told.notes()[1]
+    assert report(cache(), call(model="pro"), prices=WITH_STORAGE).total.bound is Bound.ABOUT
+
+
+def test_cache_without_a_price_of_storage_has_no_price_and_says_what_lacks():
+    told = report(call(), cache(), deletion())
+
+    assert (told.total.cost, told.total.unpriced, told.total.bound) == (11, 1, Bound.AT_LEAST)
+    assert told.notes()[-1] == (
+        "The cost is incomplete: 1 of 2 calls have no price. Their models: flash (cache_storage)."
+    )
+
+
+def test_cache_of_unknown_size_has_no_price():
+    told = report(cache(tokens=None), prices=WITH_STORAGE)
+
+    assert told.total.cost is None
+    assert "Their models: flash (tokens are not known)." in told.notes()[-1]
+
+
+def test_documents_are_told_in_words_and_no_sum_with_them_is_complete():
+    prices = read_prices(
+        json.dumps({"currency": "EUR", "valid_from": "2026-01-01", "models": {"*": {"input": 1, "output": 10}}}), "p"
+    )
+    told = report(call(), documents(), by=By.TASK, prices=prices)
+
+    assert [(names["task_id"], one.cost, one.bound) for names, one in told.groups] == [
+        ("ask", 11, Bound.EXACT),
+        ("sync", None, Bound.AT_LEAST),
+    ]
+    assert (told.total.cost, told.total.bound, told.total.unpriced) == (11, Bound.AT_LEAST, 0)
+    assert told.total.to_dict()["document_bytes"] == 3 * 1024**2
+    assert told.notes()[1] == (
+        "Documents indexed for file search: 12, with 3.0 MiB. What this costs is not known, and is in no sum, as the "
+        "service does not report their tokens."
+    )
+    # Nothing else would be said about their cost.
+    assert "12, with 3.0 MiB" in report(documents(), prices=None).notes()[1]
+
+
+def test_change_of_prices_leaves_the_days_before_as_they_were():
+    models = {"flash": {"input": 1, "output": 10}}, {"flash": {"input": 2, "output": 20}}
+    days = "2026-01-01", "2026-11-30"
+    lists = [{"currency": "EUR", "valid_from": day, "models": one} for day, one in zip(days, models, strict=True)]
+    told = report(call(), call(days_ago=1), by=By.DAY, prices=read_prices(json.dumps(lists), "prices.json"))
+
+    assert [(names["day"], one.cost) for names, one in told.groups] == [("2026-11-30", 22), ("2026-11-29", 11)]
+    assert len(told.prices) == 2
+
+
+def test_many_models_without_a_price_are_not_all_named_in_a_note():
+    told = report(*(call(model=f"m{number:02}") for number in range(25)))
+
+    assert told.notes()[-1].endswith("m18, m19 and 5 more.")
+    assert len(told.to_dict()["unpriced_models"]) == 25
 
 
 def test_report_is_json():
@@ -128,7 +236,14 @@ def test_report_is_json():
             "batch_tokens": 0,
             "failed_calls": 0,
             "failed_tokens": 0,
+            "caches": 0,
+            "cache_tokens": 0,
+            "cache_token_hours": 0.0,
+            "open_caches": 0,
+            "documents": 0,
+            "document_bytes": 0,
             "cost": 11.0,
+            "cost_is": "exact",
             "unpriced_calls": 0,
         }
     ]
@@ -150,7 +265,7 @@ def test_notes_say_which_days_and_prices_are_meant_and_what_is_missing():
         report(call(model="pro"), days=1), missing_before=datetime(2026, 11, 30, 7, tzinfo=UTC), unreadable=2
     )
     _, missing, unreadable, _, unpriced = told.notes()
-    assert "calls before 2026-11-30 07:00 UTC are missing" in missing
+    assert "those before 2026-11-30 07:00 UTC are missing" in missing
     assert unreadable.startswith("2 XCom entries have only a URI in Airflow's database")
     assert unpriced == "The cost is incomplete: 1 of 1 calls have no price. Their models: pro."
     assert "prices_file is not set" in report(call(), prices=None).notes()[-1]
