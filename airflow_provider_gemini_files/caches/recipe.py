@@ -32,6 +32,7 @@ class CacheRecipe:
     :param tokens: of what it holds.
     :param conn_id: the connection that it was created through.
     :param ttl: seconds that it was to live.
+    :param create_time: when the service has created it; None if it was recorded by an earlier release.
     :param recreatable: whether ``contents`` and ``system_instruction`` are all that it holds.
     :param reason: why it is not recreatable.
     :param contents: turns with names in place of files, in the service's spelling; only those with files of a cache
@@ -49,6 +50,7 @@ class CacheRecipe:
     reason: str | None = None
     system_instruction: str | None = None
     contents: Sequence[Mapping[str, Any]] | None = None
+    create_time: str | None = None
 
     @classmethod
     def of(cls, spec: CacheSpec, cache: GeminiCache | None, conn_id: str) -> CacheRecipe:
@@ -72,6 +74,7 @@ class CacheRecipe:
             reason=reason,
             system_instruction=spec.system_instruction if reason is None else None,
             contents=kept if _size_of(kept) <= MAX_RECIPE_BYTES else None,
+            create_time=cache.create_time if cache else None,
         )
 
     @classmethod
@@ -148,7 +151,8 @@ class CacheRecipe:
 
     def _is_sound(self) -> bool:
         """Return whether the fields have the types that :meth:`to_dict` writes."""
-        texts = (self.model, self.expire_time, self.display_name, self.conn_id, self.reason, self.system_instruction)
+        times = (self.create_time, self.expire_time)
+        texts = (*times, self.model, self.display_name, self.conn_id, self.reason, self.system_instruction)
         if not all(isinstance(text, str | None) for text in texts) or not isinstance(self.ttl, int | float | None):
             return False
         if self.recreatable and not (self.contents and self.model and self.ttl and self.display_name):

@@ -39,11 +39,13 @@ class UsedCache:
     :param name: ``cachedContents/...``.
     :param identity: a text that stands for what the cache holds, for digests.
     :param files: the names of the files that it holds, as far as known.
+    :param recreated: what the service has reported of it, if it takes the place of one that was gone.
     """
 
     name: str
     identity: str
     files: tuple[str, ...] = ()
+    recreated: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ class CachedRequest:
         spec = recipe.spec()
         self._log.warning("%s It is created again.", error)
         self._service.clock.sleep(self._service.clock.uniform(0.0, _SPREAD))
+        cache = None
         try:
             cache = self._caches.provide(spec, lambda: self._look_up(spec.contents), gone=recipe.name)
         except GeminiCacheTooSmallError as too_small:
@@ -88,4 +89,7 @@ class CachedRequest:
             self._recipe = replace(recipe, name=None)
         else:
             self._recipe = replace(recipe, name=cache.name, expire_time=cache.expire_time)
-        return self.to_send()
+        request = self.to_send()
+        if request.cache is None or cache is None:
+            return request
+        return replace(request, cache=replace(request.cache, recreated=cache.to_dict()))

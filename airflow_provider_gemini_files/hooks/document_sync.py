@@ -73,6 +73,9 @@ class DocumentSync:
         self._began = service.clock.now()
         #: Number of documents that were deleted because their source is gone.
         self.deleted_missing = 0
+        #: Documents that were added, and their bytes: each is indexed, and billed, whatever becomes of it.
+        self.indexed = 0
+        self.indexed_bytes = 0
         self._documents: list[Document] = []
 
     def want_sources(self, sources: Sequence[Source], refused: Mapping[str, GeminiFilesError] | None = None) -> None:
@@ -206,7 +209,8 @@ class DocumentSync:
         for outcome in outcomes:
             self._take(outcome)
         added = [outcome.result for outcome in outcomes if outcome.result]
-        Stats.incr("gemini_files.documents.added", len(added))
+        # Of a file that is copied, the name of the document is not known yet.
+        Stats.incr("gemini_files.documents.added", sum(one.begun and one.error is None for one in outcomes))
         if any(isinstance(outcome.error, GeminiStorageFullError) for outcome in outcomes):
             # These make room for a retry.
             self._delete(gone)
@@ -242,6 +246,8 @@ class DocumentSync:
         elif outcome.begun:
             self._problems.pop(uri, None)
             self._added[uri] = self._service.clock.now(), outcome.result
+            self.indexed += 1
+            self.indexed_bytes += outcome.item.indexed_bytes
         if outcome.result:
             self._own.add(outcome.result)
             lineage.indexed(self._service.hook, self._service.conn_id, uri, outcome.result)

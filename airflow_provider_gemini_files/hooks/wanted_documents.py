@@ -76,6 +76,7 @@ class Wanted:
 
     :param uri: of the source; or the name of a file.
     :param size: bytes that a document of it has; None if that is not compared.
+    :param indexed_bytes: bytes that are indexed once it is added.
     :param add: adds the document, and returns its name; None if it is not known yet.
     :param check: raises GeminiInputError if it cannot be a document; it may read the beginning of the source.
     :param renew: returns the document of the source as it is now.
@@ -89,6 +90,7 @@ class Wanted:
     check: Callable[[], object] = lambda: None
     renew: Callable[[], Wanted] | None = None
     problem: Callable[[], str | None] = lambda: None
+    indexed_bytes: int = 0
 
 
 class WantedDocuments:
@@ -147,6 +149,7 @@ class WantedDocuments:
             check=mime_type,
             renew=lambda: self.of_source(_renewed(source)),
             problem=lambda: self._error_of(operations),
+            indexed_bytes=source.size,
         )
 
     def _upload(self, source: Source, mime_type: str, fields: Mapping[str, Any]) -> UploadedDocument:
@@ -204,7 +207,14 @@ class WantedDocuments:
             operations.append(self._calls.import_file(self._spec.store, file.name, fields))
             self._log.info("Adding %s: %s", file.name, operations[-1])
 
-        return Wanted(file.name, fingerprint, None, add, problem=lambda: self._error_of(operations))
+        return Wanted(
+            file.name,
+            fingerprint,
+            None,
+            add,
+            problem=lambda: self._error_of(operations),
+            indexed_bytes=file.size_bytes or 0,
+        )
 
     def _compared(self, source: Source) -> tuple[str, ...]:
         if self._spec.compare == "fingerprint":

@@ -195,7 +195,8 @@ class GeminiDeleteCacheOperator(GeminiOperator):
     Delete caches, which ends what their storage costs, and return ``{"deleted": [names], "missing": [names]}``.
 
     Made for teardowns: a cache that is already gone is no error, and neither is one that was skipped (None). Caches
-    that requests have created again in place of one of these are deleted as well.
+    that requests have created again in place of one of these are deleted as well. XCom ``deleted_caches`` holds what is
+    returned, also if the task fails; the costs end there.
 
     :param cache: a cache in any form (name, XCom ``cache``), or a list of them (templated).
     :param ignore_missing: if False, a cache that does not exist is an error.
@@ -234,6 +235,7 @@ class GeminiDeleteCacheOperator(GeminiOperator):
                 continue
             result["deleted" if was_there else "missing"].append(name)
             self.log.info("Deleted %s" if was_there else "%s was already gone", name)
+        context["ti"].xcom_push("deleted_caches", result)
         if errors:
             raise errors[0] if len(errors) == 1 else combined(errors, "; ".join(map(str, errors)))
         return result

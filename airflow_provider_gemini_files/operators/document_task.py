@@ -46,6 +46,8 @@ class SyncResume:
     :param unchanged: number of sources that had their document at the beginning; None before the first plan.
     :param replaced: number of sources that had an older document then; some of them may have failed since.
     :param deleted: number of documents that were deleted because their source is gone.
+    :param indexed: number of documents that were added.
+    :param indexed_bytes: their size.
     """
 
     began: float
@@ -54,6 +56,8 @@ class SyncResume:
     unchanged: int | None = None
     replaced: int = 0
     deleted: int = 0
+    indexed: int = 0
+    indexed_bytes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -138,6 +142,7 @@ class DocumentTask:
     def _account(self, counts: Mapping[str, int], report: Output | None) -> None:
         """Push the documents to XCom and write the report."""
         documents = self._sync.documents()
+        self._ti.xcom_push("indexed", self._indexed())
         self._ti.xcom_push("counts", dict(counts))
         self._ti.xcom_push("documents", list(documents.values())[:MAX_NAMES])
         self._log.info("%s: %s", self._settings.store, ", ".join(f"{count} {what}" for what, count in counts.items()))
@@ -146,6 +151,15 @@ class DocumentTask:
                 for line in _report(documents, self._sync.errors()):
                     file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
             self._log.info("The report of all sources is in %s", report.uri)
+
+    def _indexed(self) -> dict[str, Any]:
+        """Return what was sent to be indexed, which is billed."""
+        return {
+            "conn_id": self._task.gemini_conn_id,
+            "store": self._settings.store,
+            "documents": self._resume.indexed + self._sync.indexed,
+            "bytes": self._resume.indexed_bytes + self._sync.indexed_bytes,
+        }
 
     def _check_failures(self) -> None:
         errors = list(self._sync.failures.values())
@@ -213,6 +227,8 @@ class DocumentTask:
         self._log.info("Waiting for %d documents to become ACTIVE", len(names))
         if settings.deferrable:
             resume.deleted += self._sync.deleted_missing
+            resume.indexed += self._sync.indexed
+            resume.indexed_bytes += self._sync.indexed_bytes
             trigger = GeminiDocumentStateTrigger(
                 gemini_conn_id=self._task.gemini_conn_id,
                 document_names=list(names),

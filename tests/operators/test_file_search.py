@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import Stats, TaskDeferred
 from support import FakeClock
 
 from airflow_provider_gemini_files import exceptions as e
@@ -230,6 +230,51 @@ class TestSync:
     def test_chunking_is_checked_when_the_dag_is_parsed(self, sync):
         with pytest.raises(e.GeminiInputError, match="max_tokens_per_chunk"):
             sync(max_tokens_per_chunk=513)
+
+
+class TestAccounting:
+    """XCom ``indexed``, from which the costs are known as far as they can be."""
+
+    def indexed(self, ti: Any) -> tuple[int, int]:
+        told = ti.pushed["indexed"]
+        assert (told["conn_id"], told["store"].split("/")[0]) == ("gemini_default", "fileSearchStores")
+        return told["documents"], told["bytes"]
+
+    @pytest.mark.parametrize("deferrable", [True, False])
+    def test_documents_that_were_sent_are_counted_with_their_bytes(self, sync, folder, context, ti, deferrable):
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        finished(sync(deferrable=deferrable), context)
+        assert self.indexed(ti) == (len(files), sum(path.stat().st_size for path in files))
+
+        files[0].write_text("Another text.")
+        finished(sync(deferrable=deferrable), context)
+        assert self.indexed(ti) == (1, len("Another text."))
+        finished(sync(deferrable=deferrable), context)
+        assert self.indexed(ti) == (0, 0)
+
+    def test_document_that_was_sent_twice_is_counted_twice(self, emulator, sync, folder, context, ti):
+        emulator.faults.add("start_document", "document_failed")
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        finished(sync(), context)
+
+        assert self.indexed(ti)[0] == len(files) + 1
+
+    def test_failed_task_has_paid_for_what_was_sent(self, sync, folder, context, ti):
+        (folder / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+        sent = len([path for path in folder.rglob("*") if path.is_file()]) - 1
+        with pytest.raises(e.GeminiFilesError):
+            finished(sync(), context)
+
+        assert self.indexed(ti)[0] == sent
+
+    def test_copied_files_are_counted(self, hook, store, text_file, context, ti, mocker):
+        file = hook.upload_file(text_file)
+        incr = mocker.patch.object(Stats, "incr", autospec=True)
+        operator = GeminiAddDocumentsOperator(task_id="add", store=store, file_name=file.name, deferrable=False)
+        finished(operator, context)
+
+        assert self.indexed(ti) == (1, file.size_bytes)
+        incr.assert_called_once_with("gemini_files.documents.added", 1)
 
 
 class TestAdding:
