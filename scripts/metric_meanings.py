@@ -13,18 +13,30 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "Rows that batches have written, by the kind of the row, such as `success` or `blocked`. "
         "A cleared task counts them again.",
     ),
+    "gemini_files.batch.<kind>_tokens": (
+        "tokens",
+        "Tokens of the answers of batches, with the kinds of `gemini_files.generate.<kind>_tokens`. They count once "
+        "for each job, when its answers have been written. Before Airflow 3.3, they are missing if the attempt that "
+        "writes them has found the job after its end.",
+    ),
     "gemini_files.cleanup.deleted_bytes": ("bytes", "Size of the files that cleanups have deleted; not of dry runs."),
     "gemini_files.cleanup.deleted_files": ("files", "Files that cleanups have deleted; not of dry runs."),
     "gemini_files.cleanup.failed_files": (
         "files",
         "Files that a cleanup could not delete. The next cleanup tries again; the same number each time needs a look.",
     ),
+    "gemini_files.cost": (
+        "billionths of the currency",
+        "Cost of answers, batches and the creation of caches, where the worker has the [prices](cost.md#metrics). "
+        "The kinds are `answer`, `batch` and `cache`. 0.25 USD are 250,000,000. What has no price is not counted, and "
+        "neither are the storage of caches and the documents of file search stores.",
+    ),
     "gemini_files.documents.added": ("documents", "Documents that were added to file search stores."),
     "gemini_files.documents.deleted": ("documents", "Documents that syncs have deleted or replaced."),
     "gemini_files.generate.<kind>_tokens": (
         "tokens",
         "Tokens of answers, also of those that could not be used. The kinds are `prompt` (with those from a cache), "
-        "`answer`, `thoughts`, `cached` (those from a cache) and `tools`. Batches are not counted.",
+        "`answer`, `thoughts`, `cached` (those from a cache) and `tools`. Batches have their own metrics.",
     ),
     "gemini_files.storage.files": ("files", "Files in the project's storage, as the last cleanup has left them."),
     "gemini_files.storage.used_bytes": (

@@ -160,6 +160,16 @@ def video_file() -> Path:
     return EXAMPLE_DAGS / "media" / "unloading.mp4"
 
 
+@pytest.fixture
+def prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Configure prices: every token costs a millionth, in a batch half of it; return the path of their file."""
+    path = tmp_path / "prices.json"
+    models = {"*": {"input": 1, "output": 1, "cached_input": 1, "cache_storage": 1, "batch_share": 0.5}}
+    path.write_text(json.dumps({"currency": "EUR", "valid_from": "2020-01-01", "models": models}))
+    monkeypatch.setenv("AIRFLOW__GEMINI_FILES__PRICES_FILE", str(path))
+    return path
+
+
 class FakeTaskInstance:
     """What operators ask of a task instance."""
 

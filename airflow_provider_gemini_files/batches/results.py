@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from airflow_provider_gemini_files.batches.requests import BatchRequest
@@ -20,11 +21,18 @@ class Results:
 
     def __init__(self) -> None:
         self._places: dict[str, tuple[BinaryIO, int, int]] = {}
+        self._counted: set[BinaryIO] = set()
         #: Lines that are no result, or repeat a key within their file.
         self.odd_lines = 0
 
-    def add(self, file: BinaryIO) -> None:
-        """Read a result file once. It has to stay open and unchanged."""
+    def add(self, file: BinaryIO, *, is_counted: bool = False) -> None:
+        """
+        Read a result file once. It has to stay open and unchanged.
+
+        :param is_counted: whether the metrics have its tokens.
+        """
+        if is_counted:
+            self._counted.add(file)
         seen: set[str] = set()
         offset = 0
         for line in file:
@@ -65,10 +73,14 @@ class Results:
         rules: dict[str, Any] = {"keep_cut": keep_cut, "require_citations": require_citations, "secrets": secrets}
         if requests is None:
             for key in self._places:
-                yield row_of(key, self.get(key), None, schema, **rules)
+                yield self._marked(row_of(key, self.get(key), None, schema, **rules), key)
             return
         for one in requests:
-            yield row_of(one.key, self.get(one.sent_key), one, schema, **rules)
+            yield self._marked(row_of(one.key, self.get(one.sent_key), one, schema, **rules), one.sent_key)
+
+    def _marked(self, row: Row, key: str) -> Row:
+        place = self._places.get(key)
+        return replace(row, is_counted=True) if place and place[0] in self._counted else row
 
 
 def _key(line: bytes) -> str | None:

@@ -41,12 +41,14 @@ class Row:
     :param record: the line of the output: ``{"key", "value", "error", "finish_reason", "usage", "files"}``, and
         ``citations`` of an answer that cites documents of file search stores.
     :param is_transient: whether a further job may answer the request.
+    :param is_counted: whether the metrics have its tokens already.
     """
 
     key: str
     kind: RowKind
     record: dict[str, Any]
     is_transient: bool = False
+    is_counted: bool = False
 
     def line(self) -> bytes:
         """Return the line of the output file."""
@@ -156,6 +158,8 @@ class Tally:
     def __init__(self) -> None:
         self.counts = dict.fromkeys((str(kind) for kind in RowKind), 0)
         self.usage: dict[str, Any] | None = None
+        #: The part of it that the metrics do not have yet.
+        self.uncounted: dict[str, Any] | None = None
         self.transient: list[str] = []
         self._failed: list[str] = []
 
@@ -165,7 +169,8 @@ class Tally:
             self.counts[str(row.kind)] += 1
             usage = row.record["usage"]
             if usage:
-                self.usage = usage if self.usage is None else sum_of(self.usage, usage)
+                self.usage = _with(self.usage, usage)
+                self.uncounted = self.uncounted if row.is_counted else _with(self.uncounted, usage)
             if row.is_transient:
                 self.transient.append(row.key)
             if row.kind is not RowKind.SUCCESS and len(self._failed) < _NAMED:
@@ -193,3 +198,7 @@ class Tally:
         if not others:
             return told
         return f"{told}; {', '.join(others)}; the first: {', '.join(map(shown_text, self._failed))}"
+
+
+def _with(usage: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    return other if usage is None else sum_of(usage, other)

@@ -11,9 +11,10 @@ from airflow.providers.common.compat.sdk import Stats
 from airflow_provider_gemini_files.common.redaction import shown_text, storable
 from airflow_provider_gemini_files.content.answer import CUT, Answer, Media, unique_sources
 from airflow_provider_gemini_files.content.contents import Contents
-from airflow_provider_gemini_files.content.request import ModelRequest
+from airflow_provider_gemini_files.content.request import ModelRequest, UsedCache
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.content.tokens import counts, in_words, sum_of
+from airflow_provider_gemini_files.costs.entry import RESPONSE_KEY
 from airflow_provider_gemini_files.exceptions import (
     GeminiCacheGoneError,
     GeminiFileGoneError,
@@ -94,7 +95,7 @@ class Asked:
         that of all ``calls``, of which a repair is the second; ``model`` was asked, and ``model_version`` has answered;
         ``shown`` says of each file what it is: ``{"name", "display_name", "uploaded_from"}``; the name of
         a source that was shown without a file is None. Of a request that uses a cache, ``cached_content`` is its name,
-        and its files are in ``files`` and ``shown``.
+        and its files are in ``files`` and ``shown``; ``recreated_cache`` is the cache if it was created again.
     :param media: images, audio and other files of the answer.
     """
 
@@ -292,8 +293,7 @@ class Ask:
         response["files"] = [file.name for file in shown]
         described = [_described(file, self._request.contents.files.get(file.name)) for file in shown]
         response["shown"] = described + self._sources.described()
-        if cache:
-            response["cached_content"] = cache.name
+        response |= _told_of(cache) if cache else {}
         response["conn_id"] = self._service.conn_id
         response["model"] = self._request.model or self._service.connection.model
         response["model_version"] = answer.model_version
@@ -321,6 +321,12 @@ class Ask:
         for kind, modality, count in counts(answer.usage):
             tags = {"model": str(answer.model_version), "modality": modality}
             Stats.incr(f"gemini_files.generate.{kind}_tokens", count, tags=tags)
+        self._service.pricing.count(RESPONSE_KEY, {**response, "calls": 1, "usage": answer.usage})
+
+
+def _told_of(cache: UsedCache) -> dict[str, Any]:
+    told: dict[str, Any] = {"cached_content": cache.name}
+    return told | {"recreated_cache": dict(cache.recreated)} if cache.recreated else told
 
 
 def _described(file: GeminiFile, given: FileLike | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,8 @@ from airflow_provider_gemini_files.batches.results import Results
 from airflow_provider_gemini_files.batches.rows import Tally
 from airflow_provider_gemini_files.batches.state import RESULTS_LATE_SECONDS, is_past_its_time
 from airflow_provider_gemini_files.content.request import ModelRequest
+from airflow_provider_gemini_files.content.tokens import counts
+from airflow_provider_gemini_files.costs.entry import BATCH_KEY
 from airflow_provider_gemini_files.exceptions import (
     GeminiBatchGoneError,
     GeminiBatchInterruptedError,
@@ -33,7 +35,7 @@ from airflow_provider_gemini_files.hooks.content import ContentCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.polling import LIST_LAG_SECONDS
 from airflow_provider_gemini_files.hooks.service import GeminiService
-from airflow_provider_gemini_files.hooks.submission import Submission
+from airflow_provider_gemini_files.hooks.submission import Remembered, Submission
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls
 from airflow_provider_gemini_files.transfer.output import Output
 
@@ -67,6 +69,8 @@ class BatchRun:
         self._planned: set[str] = set()
         #: Jobs that an earlier attempt has submitted.
         self.adopted: set[str] = set()
+        #: Jobs whose tokens an earlier attempt has sent to the metrics.
+        self.counted: set[str] = set()
 
     @cached_property
     def model(self) -> str:
@@ -108,7 +112,7 @@ class BatchRun:
             self.has_looked_later = True
             job = self._find_later(plan)
         if job is not None:
-            return self._adopted(job, submission)
+            return self._adopted(job, submission, remembered)
         self._warn_of_others(plan)
         if self._spec.check:
             self._spec.check()
@@ -122,7 +126,7 @@ class BatchRun:
         # The upload may have taken long, and this attempt may not be the only one that is alive.
         self._listed = None
         if job := self._find(plan):
-            return self._adopted(job, submission)
+            return self._adopted(job, submission, remembered)
         job = self._create(plan, mark, submission)
         submission.keep(job.name)
         Stats.incr("gemini_files.batch.jobs", tags={"model": self.model})
@@ -130,10 +134,15 @@ class BatchRun:
         self._log.info("Submitted %s: %d requests to %s", job.name, plan.part.count, self.model)
         return job
 
-    def _adopted(self, job: BatchJob, submission: Submission) -> BatchJob:
+    def _adopted(self, job: BatchJob, submission: Submission, remembered: Remembered) -> BatchJob:
         self._log.info("%s has been submitted before (%s): it is used.", job.name, job.progress())
-        submission.keep(job.name)
+        # Without a record, an earlier attempt may have written the answers of a job that has ended.
+        known = remembered.is_counted if remembered.name == job.name else None
+        is_counted = job.has_ended if known is None else known
+        submission.keep(job.name, is_counted=is_counted)
         self.adopted.add(job.name)
+        if is_counted:
+            self.counted.add(job.name)
         return job
 
     def collect(self, jobs: Iterable[BatchJob], results: Results, opened: ExitStack) -> None:
@@ -150,7 +159,7 @@ class BatchRun:
             except GeminiFileGoneError as error:
                 raise GeminiBatchInterruptedError(f"{error} A retry submits the requests again.") from error
             file.seek(0)
-            results.add(file)
+            results.add(file, is_counted=job.name in self.counted)
         if results.odd_lines:
             self._log.warning("%d lines of the results are no results, or repeat a key.", results.odd_lines)
 
@@ -167,6 +176,22 @@ class BatchRun:
         for kind, count in tally.counts.items():
             Stats.incr("gemini_files.batch.rows", count, tags={"model": self.model, "kind": kind})
         return tally
+
+    def count(self, jobs: Mapping[str, str], tally: Tally, manifest: Mapping[str, Any]) -> None:
+        """
+        Send tokens and cost of the rows to the metrics, once for each job.
+
+        :param jobs: the names of all jobs, by their fingerprints.
+        """
+        usage = tally.uncounted
+        if usage is None:
+            return
+        for kind, modality, count in counts(usage):
+            tags = {"model": self.model, "modality": modality}
+            Stats.incr(f"gemini_files.batch.{kind}_tokens", count, tags=tags)
+        self._service.pricing.count(BATCH_KEY, {**manifest, "usage": usage})
+        for fingerprint, name in jobs.items():
+            Submission(self._spec.store, fingerprint, self._log).keep(name, is_counted=True)
 
     def _rows(self, results: Results, *, known: bool) -> Iterator[Any]:
         spec = self._spec

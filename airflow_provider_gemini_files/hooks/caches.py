@@ -164,6 +164,7 @@ class CacheCalls:
                 raise
             return found
         created = requests.CACHES.read(resource, connection)
+        self._service.pricing.count_cache(created.model, created.tokens or 0)
         lineage.shown(self._service.hook, self._service.conn_id, files)
         return self._oldest(spec, created, gone)
 

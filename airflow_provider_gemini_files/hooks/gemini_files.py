@@ -53,6 +53,7 @@ from airflow_provider_gemini_files.hooks.shown_sources import ShownSources, Sour
 from airflow_provider_gemini_files.hooks.storage import StorageCalls
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls, as_source
 from airflow_provider_gemini_files.hooks.wanted_documents import SyncSpec
+from airflow_provider_gemini_files.pricing import Pricing
 from airflow_provider_gemini_files.runs import RunLookup
 from airflow_provider_gemini_files.transfer.memory import StateStore
 from airflow_provider_gemini_files.transfer.source import Source, bytes_source
@@ -153,6 +154,11 @@ class GeminiFilesHook(BaseHook):
     def batches(self) -> BatchCalls:
         """Return the calls for batch jobs."""
         return BatchCalls(self._service, self.files)
+
+    @property
+    def pricing(self) -> Pricing:
+        """Return the prices of this worker; not public."""
+        return self._service.pricing
 
     def shown_sources(self, options: SourceOptions) -> ShownSources:
         """Return what shows the sources of one request, or of a batch."""

@@ -24,6 +24,7 @@ from airflow_provider_gemini_files.exceptions import (
 )
 from airflow_provider_gemini_files.hooks import request_log
 from airflow_provider_gemini_files.hooks.connection import CONN_TYPE, GeminiConnection
+from airflow_provider_gemini_files.pricing import Pricing
 
 if TYPE_CHECKING:
     from google import genai  # noqa: TID251 - for type checkers only
@@ -51,6 +52,7 @@ class GeminiService:
         self._async_client: AsyncFilesClient | None = None
         #: Until when all calls pause, by the monotonic clock.
         self._paused_until = 0.0
+        self.pricing = Pricing(self.log)
 
     @property
     def connection(self) -> GeminiConnection:

@@ -22,10 +22,12 @@ class Remembered:
 
     :param name: the job that it has submitted; None if it is not known.
     :param maybe_submitted: whether it may have submitted one.
+    :param is_counted: whether the metrics have the tokens of the job; None if that is not known.
     """
 
     name: str | None = None
     maybe_submitted: bool = False
+    is_counted: bool | None = None
 
 
 class Submission:
@@ -52,16 +54,25 @@ class Submission:
             return Remembered(maybe_submitted=True)
         if record is None:
             return Remembered()
-        name = record.get("name") if isinstance(record, Mapping) else None
-        return Remembered(name if isinstance(name, str) else None, maybe_submitted=True)
+        known = record if isinstance(record, Mapping) else {}
+        name, counted = known.get("name"), known.get("counted")
+        return Remembered(
+            name if isinstance(name, str) else None,
+            maybe_submitted=True,
+            is_counted=counted if isinstance(counted, bool) else None,
+        )
 
     def intend(self) -> None:
         """Record that the job is about to be submitted."""
         self._put({"submitted": round(time.time())})
 
-    def keep(self, name: str) -> None:
-        """Record the job."""
-        self._put({"name": name})
+    def keep(self, name: str, *, is_counted: bool = False) -> None:
+        """
+        Record the job.
+
+        :param is_counted: whether the metrics have its tokens.
+        """
+        self._put({"name": name, "counted": is_counted})
 
     def forget(self) -> None:
         """Record that no job was submitted, or that its answers cannot be used any more."""

@@ -21,6 +21,7 @@ class BatchResume:
     :param has_looked_later: whether jobs of an earlier attempt have been looked for twice.
     :param parts: number of jobs of the first submission; None before it was planned.
     :param adopted: jobs that an earlier attempt of the task has submitted.
+    :param counted: jobs whose tokens an earlier attempt has sent to the metrics.
     :param rounds: the jobs by fingerprint, of the first submission and of each repetition of rows.
     """
 
@@ -29,6 +30,7 @@ class BatchResume:
     has_looked_later: bool = False
     parts: int | None = None
     adopted: list[str] = field(default_factory=list)
+    counted: list[str] = field(default_factory=list)
     rounds: list[dict[str, str]] = field(default_factory=list)
 
     def jobs_of(self, round_: int) -> dict[str, str]:

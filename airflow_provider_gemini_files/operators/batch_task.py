@@ -15,6 +15,7 @@ from airflow_provider_gemini_files.batches.rows import Tally
 from airflow_provider_gemini_files.batches.state import BatchWait, is_past_its_time
 from airflow_provider_gemini_files.common.backoff import MAX_WAIT_PAUSE, Backoff
 from airflow_provider_gemini_files.common.waiting import Schedule
+from airflow_provider_gemini_files.costs.entry import BATCH_KEY
 from airflow_provider_gemini_files.exceptions import (
     GeminiBatchCancelledError,
     GeminiBatchRowsError,
@@ -29,6 +30,7 @@ from airflow_provider_gemini_files.hooks.batch_run import BatchRun
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.base import GeminiOperator, deadline_of
 from airflow_provider_gemini_files.operators.batch_resume import BatchResume
+from airflow_provider_gemini_files.operators.outlets import tell_outlets
 from airflow_provider_gemini_files.transfer.memory import Log
 from airflow_provider_gemini_files.transfer.output import Output
 from airflow_provider_gemini_files.triggers.batches import GeminiBatchPauseTrigger, GeminiBatchTrigger
@@ -88,10 +90,12 @@ class BatchTask:
         self._log = task.log
         self._clock = task.clock
         self._hook = task.hook
+        self._context = context
         self._ti = context["ti"]
         self._run = run
         self._output = output
         self._resume = resume
+        run.counted.update(resume.counted)
         self._seen = {job.name: job for job in ended}
         self._timed_out = timed_out
         #: Whether the requests are those that the jobs answer.
@@ -209,6 +213,7 @@ class BatchTask:
                 continue
             self._resume.refusals, self._resume.has_looked_later = 0, self._run.has_looked_later
             self._resume.adopted = sorted({*self._resume.adopted, *self._run.adopted})
+            self._resume.counted = sorted(self._run.counted)
             return job
 
     def _pause(self, error: GeminiRateLimitError) -> None:
@@ -315,6 +320,7 @@ class BatchTask:
         self._log.info("%s: %s", self._output.uri, tally.described())
         manifest = self._manifest(jobs, tally)
         self._ti.xcom_push("batch", manifest)
+        self._run.count({key: name for jobs in self._resume.rounds for key, name in jobs.items()}, tally, manifest)
         lineage.written(self._hook, self._output.uri)
         self._delete_inputs(jobs)
         self._run.delete_sources()
@@ -330,6 +336,7 @@ class BatchTask:
                 "lets the task succeed, and retry_rows asks rows with a passing error again. A cleared task writes the "
                 f"same answers again; to send all requests, delete {', '.join(job.name for job in jobs[:3])} first."
             )
+        tell_outlets(self._task, self._context, BATCH_KEY, manifest)
         return self._output.uri
 
     def _manifest(self, jobs: Sequence[BatchJob], tally: Tally) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ import mimetypes
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import Asset, BaseOperatorLink
+from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.common.failures import combined
@@ -17,6 +17,7 @@ from airflow_provider_gemini_files.content.answer import Media
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.content.source_parts import source_from_data
 from airflow_provider_gemini_files.content.ways import Via, is_via
+from airflow_provider_gemini_files.costs.entry import RESPONSE_KEY
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.hooks.ask import Asked, AskOptions, OnMaxTokens
 from airflow_provider_gemini_files.hooks.cached_request import CachedRequest
@@ -26,6 +27,7 @@ from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, owner_of, text_of, whole_number_of
 from airflow_provider_gemini_files.operators.caches import RecordedCaches
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
+from airflow_provider_gemini_files.operators.outlets import tell_outlets
 from airflow_provider_gemini_files.operators.written_sources import count_sources, written_in_mapped
 from airflow_provider_gemini_files.transfer.output import Output
 
@@ -144,7 +146,8 @@ class GeminiGenerateContentOperator(ModelOperator):
     if the answer cannot be used and the task fails; ``usage`` counts the tokens of all calls, of which a repair is the
     second. With ``output_path`` it also has ``output`` (the URI) and ``head`` (the first 200 characters), with tools
     that search ``sources``, and with ``file_search`` ``citations``. The events of the assets among the task's outlets
-    have ``{"gemini": {"model_version", "usage"}}`` in their extra. See ``docs/content.md``.
+    have ``{"gemini": {"model_version", "usage"}}`` in their extra, with ``cost`` and ``currency`` where the worker has
+    prices. See ``docs/content.md``.
 
     :param prompt: the prompt; it follows the files (templated).
     :param files: a file in any form (name, id, URI, metadata dict), or a list of them, each ACTIVE; or parts, which
@@ -267,7 +270,7 @@ class GeminiGenerateContentOperator(ModelOperator):
             else:
                 answer = output.uri
                 ti.xcom_push("response", asked.response | self._written(asked, output))
-        self._tell_assets(context, asked)
+        tell_outlets(self, context, RESPONSE_KEY, asked.response)
         if not self.with_source:
             return answer
         return {"answer": answer, "files": asked.response["shown"], "map_index": ti.map_index}
@@ -279,13 +282,6 @@ class GeminiGenerateContentOperator(ModelOperator):
             return None
         find_upload = UploadedMetadata(context).of if self.reupload_expired else None
         return self.hook.cached_request(request, recipe, find_upload, recreate=self.recreate_cache)
-
-    def _tell_assets(self, context: Context, asked: Asked) -> None:
-        """Put what the answer has cost into the events of the task's assets."""
-        for outlet in self.outlets:
-            if isinstance(outlet, Asset):
-                told = {name: asked.response[name] for name in ("model_version", "usage")}
-                context["outlet_events"][outlet].extra["gemini"] = told
 
     def _written(self, asked: Asked, output: Output) -> dict[str, Any]:
         """Write an answer, and return what XCom ``response`` says about it."""

@@ -36,7 +36,15 @@ def test_job_is_remembered_by_its_name():
     submission(store).intend()
     submission(store).keep("batches/a")
 
-    assert submission(store).recall() == Remembered("batches/a", maybe_submitted=True)
+    assert submission(store).recall() == Remembered("batches/a", maybe_submitted=True, is_counted=False)
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+def test_whether_the_metrics_have_the_tokens_of_a_job_is_remembered(is_counted):
+    store = Store()
+    submission(store).keep("batches/a", is_counted=is_counted)
+
+    assert submission(store).recall().is_counted is is_counted
 
 
 def test_jobs_of_other_requests_are_remembered_apart():

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import Asset, Stats, TaskDeferred
+from airflow.sdk.execution_time.context import OutletEventAccessors
 from pydantic import BaseModel
 from support import API_KEY, FakeClock, logged_by
 
@@ -1051,3 +1053,116 @@ class TestNothingPaidIsLost:
         batch(files=files, prompt="what?", on_row_error="keep").execute(context)
 
         assert API_KEY not in output.read_text()
+
+
+class TestAccounting:
+    @pytest.fixture
+    def counted(self, mocker):
+        """Return a function that returns how much was sent to a metric of batches."""
+        incr = mocker.patch.object(Stats, "incr", autospec=True)
+
+        def of(metric: str) -> int:
+            return sum(call.args[1] for call in incr.call_args_list if re.fullmatch(metric, call.args[0]))
+
+        return of
+
+    @pytest.fixture
+    def tokens(self, ti, counted):
+        """Return a function that returns the tokens in the manifest, and those in the metrics."""
+
+        def both() -> tuple[int, int]:
+            return ti.pushed["batch"]["usage"]["total"], counted(r"gemini_files\.batch\.\w+_tokens")
+
+        return both
+
+    @pytest.mark.parametrize("deferrable", [True, False])
+    def test_tokens_are_counted_by_kind_model_and_modality(self, batch, files, context, tokens, deferrable):
+        finished(batch(files=files, prompt="what?", model="gemini-3.8-pro", deferrable=deferrable), context)
+
+        in_manifest, in_metrics = tokens()
+        assert in_manifest == in_metrics > 0
+        told = {
+            (call.args[0], *call.kwargs["tags"].values())
+            for call in Stats.incr.call_args_list
+            if call.args[0].endswith("_tokens")
+        }
+        assert ("gemini_files.batch.prompt_tokens", "gemini-3.8-pro", "TEXT") in told
+
+    @pytest.mark.parametrize("with_store", [True, False])
+    def test_cleared_task_does_not_count_them_again(
+        self, batch, files, context, ti, tokens, counted, prices, with_store
+    ):
+        if with_store:
+            context["task_state_store"] = Store()
+        for ti.try_number in (1, 2, 3):
+            batch(files=files, prompt="what?").execute(context)
+
+        in_manifest, in_metrics = tokens()
+        assert in_manifest == in_metrics
+        assert counted(r"gemini_files\.cost") == in_manifest * 500
+
+    def test_attempt_that_writes_the_answers_of_a_running_job_counts_them(self, batch, files, context, ti, tokens):
+        with pytest.raises(TaskDeferred):
+            batch(files=files, prompt="what?", deferrable=True).execute(context)
+        ti.try_number = 2
+        batch(files=files, prompt="what?").execute(context)
+
+        in_manifest, in_metrics = tokens()
+        assert in_manifest == in_metrics
+
+    def test_attempt_after_one_that_could_not_write_counts_them(
+        self, emulator, batch, files, context, ti, store, tokens
+    ):
+        emulator.faults.add("download", "status", status=500, times=2)
+        with pytest.raises(e.GeminiFilesError):
+            batch(files=files, prompt="what?").execute(context)
+        ti.try_number = 2
+        batch(files=files, prompt="what?").execute(context)
+
+        assert posted(emulator) == 1
+        in_manifest, in_metrics = tokens()
+        assert in_manifest == in_metrics
+
+    def test_only_the_jobs_that_are_new_are_counted_after_a_clear(self, emulator, batch, files, context, ti, tokens):
+        emulator.faults.add("create_batch", "rows_failed", keys=["#1"])
+        batch(files=files, prompt="what?", on_row_error="keep").execute(context)
+        ti.try_number = 2
+        batch(files=files, prompt="what?", retry_rows=1).execute(context)
+
+        assert posted(emulator) == 2
+        in_manifest, in_metrics = tokens()
+        assert in_manifest == in_metrics
+
+    def test_tokens_of_rows_that_fail_the_task_are_counted(self, emulator, batch, files, context, tokens):
+        emulator.faults.add("create_batch", "rows_failed", keys=["#1"])
+        with pytest.raises(e.GeminiBatchRowsError):
+            batch(files=files, prompt="what?").execute(context)
+
+        in_manifest, in_metrics = tokens()
+        assert in_manifest == in_metrics > 0
+
+    @pytest.mark.parametrize("deferrable", [True, False])
+    def test_events_of_the_tasks_assets_have_tokens_and_cost(self, batch, files, context, ti, prices, deferrable):
+        asset = Asset("rows")
+        context["outlet_events"] = OutletEventAccessors()
+        operator = batch(
+            files=files, prompt="what?", model="models/gemini-3.8-pro", outlets=[asset], deferrable=deferrable
+        )
+        finished(operator, context)
+
+        usage = ti.pushed["batch"]["usage"]
+        assert context["outlet_events"][asset].extra["gemini"] == {
+            "model_version": "gemini-3.8-pro",
+            "usage": usage,
+            "cost": usage["total"] / 2e6,
+            "currency": "EUR",
+        }
+
+    def test_prices_that_cannot_be_used_fail_no_task_that_has_paid(self, batch, files, output, context, prices):
+        prices.write_text("{")
+        context["outlet_events"] = OutletEventAccessors()
+        asset = Asset("rows")
+        batch(files=files, prompt="what?", outlets=[asset]).execute(context)
+
+        assert len(rows(output)) == 3
+        assert set(context["outlet_events"][asset].extra["gemini"]) == {"model_version", "usage"}

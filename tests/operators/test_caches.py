@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import Stats
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 from pydantic import BaseModel
@@ -135,6 +136,17 @@ def shown(file: GeminiFile) -> dict[str, Any]:
 
 
 class TestCreate:
+    def test_its_cost_is_counted_once(self, emulator, create, manual, ti, mocker, prices):
+        incr = mocker.patch.object(Stats, "incr", autospec=True)
+        create(files=manual.name)
+        tokens = ti.pushed["cache"]["tokens"]
+        create(files=manual.name)
+
+        [call] = [call for call in incr.call_args_list if call.args[0] == "gemini_files.cost"]
+        # A token costs a millionth, which is a thousand billionths.
+        assert call.args[1] == tokens * 1000
+        assert call.kwargs["tags"] == {"model": MODEL, "kind": "cache", "currency": "EUR"}
+
     def test_name_is_returned_and_what_the_cache_holds_is_pushed(self, emulator, hook, create, manual, ti, clock):
         name = create(files=manual.name, contents=["In English."], system_instruction="Be short.", ttl=2 * HOUR)
 
@@ -145,6 +157,7 @@ class TestCreate:
             "name": name,
             "model": MODEL,
             "tokens": cache.tokens,
+            "create_time": cache.create_time,
             "expire_time": cache.expire_time,
             "display_name": cache.display_name,
             "conn_id": "gemini_default",
@@ -586,7 +599,7 @@ class TestDelete:
 
         assert delete(ti.pushed["cache"]).execute(context) == {"deleted": [], "missing": []}
 
-    def test_caches_that_took_its_place_are_deleted_too(self, hook, create, manual, context):
+    def test_caches_that_took_its_place_are_deleted_too(self, hook, create, manual, context, ti):
         name = create(files=manual.name)
         hook.delete_cache(name)
         ask(prompt="What?", cached_content=name).execute(context)
@@ -594,6 +607,17 @@ class TestDelete:
 
         assert delete(name).execute(context) == {"deleted": [recreated.name], "missing": [name]}
         assert hook.list_caches() == []
+        assert ti.pushed["deleted_caches"] == {"deleted": [recreated.name], "missing": [name]}
+        assert ti.pushed["response"]["recreated_cache"] == recreated.to_dict()
+
+    def test_what_was_deleted_is_pushed_although_the_task_fails(self, emulator, hook, create, manual, context, ti):
+        name = create(files=manual.name)
+        missing = name[:-1] + ("a" if name[-1] != "a" else "b")
+
+        with pytest.raises(e.GeminiCacheGoneError):
+            delete([name, missing], ignore_missing=False).execute(context)
+
+        assert ti.pushed["deleted_caches"] == {"deleted": [name], "missing": [missing]}
 
     def test_caches_of_others_stay(self, hook, create, manual, context, ti):
         name = create(files=manual.name)

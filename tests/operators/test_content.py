@@ -12,7 +12,7 @@ from airflow.sdk.execution_time import xcom
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from google.genai.types import BlockedReason, FinishReason
 from pydantic import BaseModel
-from support import FakeClock, sent_to_models
+from support import FakeClock, logged_by, sent_to_models
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -74,6 +74,31 @@ def test_events_of_the_tasks_assets_have_the_tokens(emulator, context, ti):
     told = {name: response[name] for name in ("model_version", "usage")}
     assert context["outlet_events"][asset].extra == {"rows": 5, "gemini": told}
     assert context["outlet_events"][alias].extra == {}
+
+
+def test_events_of_the_tasks_assets_have_the_cost_if_there_are_prices(emulator, context, ti, prices):
+    asset = Asset("summary")
+    context["outlet_events"] = OutletEventAccessors()
+
+    ask(prompt="what?", outlets=[asset]).execute(context)
+
+    told = context["outlet_events"][asset].extra["gemini"]
+    assert told["cost"] == pytest.approx(ti.pushed["response"]["usage"]["total"] / 1e6)
+    assert told["currency"] == "EUR"
+
+
+def test_prices_that_cannot_be_used_fail_no_task_that_has_paid(emulator, context, prices, mocker):
+    prices.write_text("{")
+    emulator.answers.add("no number")
+    context["outlet_events"] = OutletEventAccessors()
+    operator = ask(prompt="what?", response_schema={"type": "integer"}, repair_answer=True, outlets=[Asset("summary")])
+    warning = mocker.spy(operator.hook.log, "warning")
+    emulator.answers.add("5")
+
+    assert operator.execute(context) == 5
+
+    assert [line for line in logged_by(warning) if "There is no cost" in line and str(prices) in line]
+    assert sum("There is no cost" in line for line in logged_by(warning)) == 1
 
 
 def test_model_of_the_connection_is_used_if_none_is_given(connect, gemini_emulator, context, ti):
@@ -262,6 +287,19 @@ def test_tokens_are_counted_as_metrics_by_kind_model_and_modality(emulator, hook
         ("gemini_files.generate.prompt_tokens", "TEXT"),
         ("gemini_files.generate.answer_tokens", "UNSPECIFIED"),
     }
+
+
+def test_cost_is_counted_once_for_each_call(emulator, context, ti, prices, mocker):
+    emulator.answers.add("no number")
+    emulator.answers.add("5")
+    incr = mocker.patch.object(Stats, "incr", autospec=True)
+
+    ask(prompt="what?", response_schema={"type": "integer"}, repair_answer=True).execute(context)
+
+    counted = [call for call in incr.call_args_list if call.args[0] == "gemini_files.cost"]
+    assert len(counted) == 2
+    assert sum(call.args[1] for call in counted) == ti.pushed["response"]["usage"]["total"] * 1000
+    assert counted[0].kwargs["tags"]["currency"] == "EUR"
 
 
 @pytest.mark.parametrize("most", [9, "9"])
