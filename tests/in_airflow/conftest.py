@@ -58,7 +58,7 @@ def airflow(_service: GeminiEmulator, tmp_path_factory: pytest.TempPathFactory) 
     small = {"conn_type": "gemini", "host": _service.base_url, "password": API_KEY, "extra": {"quota_bytes": SMALL}}
     secrets.write_text(json.dumps({"gemini_small": small}))
     prices = tmp_path_factory.mktemp("prices") / "prices.json"
-    listed = {"gemini-3.8-flash": {"input": 1, "output": 10, "cached_input": 0.1}}
+    listed = {"gemini-3.8-flash": {"input": 1, "output": 10, "cached_input": 0.1, "cache_storage": 2}}
     prices.write_text(json.dumps({"currency": "EUR", "valid_from": "2020-01-01", "source": "us", "models": listed}))
     env = connection(host=_service.base_url, key=API_KEY) | {
         "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",

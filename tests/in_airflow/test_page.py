@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -642,24 +643,39 @@ def test_costs_are_grouped_and_link_to_their_tasks(page: Page, store: Store, air
     for key, model in (("response", "gemini-3.8-flash"), ("batch", "gemini-of-a-batch")):
         value = {"conn_id": store.conn_id, "model": model, "usage": usage, "counts": {"success": 3}}
         airflow.api("POST", entries, json={"key": key, "value": value})
+    created, expired = (f"{datetime.now(UTC) - timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}" for hours in (3, 2))
+    cache = {"name": "cachedContents/a", "tokens": 1_000_000, "create_time": created, "expire_time": expired}
+    for key, value in (
+        ("cache", {"conn_id": store.conn_id, "model": "gemini-3.8-flash", **cache}),
+        ("deleted_caches", {"deleted": ["cachedContents/a"], "missing": []}),
+        ("indexed", {"conn_id": store.conn_id, "documents": 12, "bytes": 3 * 1024**2}),
+    ):
+        airflow.api("POST", entries, json={"key": key, "value": value})
     page.login("viewer")
     page.open(store.conn_id, tab="costs")
 
     page.one("#costs tbody tr")
     # Calls, tokens in, from caches, tokens out, in batches, failed, cost.
-    cells = ["4", "4,000,000", "25.0%", "300,000\n100,000 of thoughts", "50.0%", "\N{EN DASH}", "At least 3.05 EUR"]
+    tokens_in = "5,000,000\n1,000,000 into caches\nand 12 documents"
+    tokens_out = "300,000\n100,000 of thoughts"
+    cells = ["5", tokens_in, "20.0%", tokens_out, "40.6%", "\N{EN DASH}", "At least 6.05 EUR"]
     assert [cell.text for cell in page.all("#costs tbody td")] == cells
-    assert "Cost\nAt least 3.05 EUR\nCalls\n4" in page.one("#costs .totals").text
+    totals = page.one("#costs .totals").text
+    assert "Cost\nAt least 6.05 EUR\nCalls\n5" in totals
+    assert "Into caches\n1,000,000\nStored in caches\n1,000,000 tokens \N{MULTIPLICATION SIGN} hours" in totals
     notes = page.one("#costs ul").text
     assert "Prices in EUR, valid from 2020-01-01 on, from us." in notes
-    assert "The cost is incomplete: 3 of 4 calls have no price. Their models: gemini-of-a-batch." in notes
+    assert "The cost is incomplete: 3 of 5 calls have no price. Their models: gemini-of-a-batch." in notes
+    assert "Documents indexed for file search: 12, with 3.0 MiB. What this costs is not known" in notes
     page.one("#costs select[aria-label='Group by']").send_keys("By task")
     page.until(lambda: link_of(page, "reported \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} cleanup"))
     page.one("#costs tbody a").click()
     page.until(lambda: "/dags/reported/tasks/cleanup" in page.driver.current_url)
     page.driver.back()
     page.one("#costs select[aria-label='Group by']").send_keys("By model")
-    page.until(lambda: len(page.rows("costs")) == 2)
+    # Of documents, the model is not known.
+    page.until(lambda: len(page.rows("costs")) == 3)
+    assert page.all("#costs tbody tr")[-1].text.split("\n")[-1].endswith("Not known")
     page.one("#costs select[aria-label='Days']").send_keys("Today")
     page.until(lambda: "days=1" in page.driver.current_url and "by=model" in page.driver.current_url)
     page.driver.execute_script(browser.axe(CACHE))

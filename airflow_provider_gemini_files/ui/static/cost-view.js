@@ -1,7 +1,7 @@
 // What the calls of a connection have spent: the sums, and a table by Dag, task, model or day.
 import { airflowUrl, link } from "./airflow.js";
 import { getCosts } from "./api.js";
-import { STATES, batchShare, cachedShare, itemOf, money, number, part } from "./costs.js";
+import { STATES, batchShare, cachedShare, itemOf, money, number, part, storage } from "./costs.js";
 import { byId, el } from "./dom.js";
 import { count } from "./format.js";
 import { Table } from "./table.js";
@@ -21,7 +21,11 @@ const COLUMNS = [
     key: "input",
     heading: "Tokens in",
     order: ({ row }) => row.input_tokens,
-    cell: ({ row }) => number(row.input_tokens),
+    cell: ({ row }) => [
+      number(row.input_tokens),
+      row.cache_tokens > 0 && el("small", {}, `${number(row.cache_tokens)} into caches`),
+      row.documents > 0 && el("small", {}, `and ${count(row.documents, "document")}`),
+    ],
   },
   {
     key: "cached",
@@ -67,7 +71,12 @@ export function costView({ connection, refresh, onChange }) {
   const notes = el("ul", { class: "words" });
   empty.append(
     el("h2", {}, "No calls"),
-    el("p", {}, "What a task spends appears here once it has asked a model with this connection."),
+    el(
+      "p",
+      {},
+      "What a task spends appears here once it has asked a model, created a cache or added documents with this ",
+      "connection.",
+    ),
   );
   section.replaceChildren(el("div", { class: "find choices" }, days, by), totals, list, empty, notes);
   /** @type {Table<CostItem>} */
@@ -154,12 +163,14 @@ export function costView({ connection, refresh, onChange }) {
 
 /** @param {CostsReport} report */
 function sums({ total, currency }) {
-  const { calls, input_tokens, output_tokens, thoughts_tokens, failed_calls, failed_tokens } = total;
+  const { calls, input_tokens, output_tokens, thoughts_tokens, caches, failed_calls, failed_tokens } = total;
   const failed = failed_calls && `${count(failed_calls, "call")}, ${count(failed_tokens, "token")}`;
   const all = {
     Cost: currency && money(total, currency),
     Calls: number(calls),
     "Tokens in": number(input_tokens),
+    "Into caches": caches && number(total.cache_tokens),
+    "Stored in caches": caches && storage(total),
     "From caches": part(cachedShare(total)),
     "Tokens out": number(output_tokens),
     "Of thoughts": number(thoughts_tokens),

@@ -6,6 +6,9 @@ import { percent } from "./format.js";
 /** The states in the filter. */
 export const STATES = { succeeded: "All succeeded", failed: "Failed, but paid" };
 
+/** What a cost begins with; see `Bound` in `report.py`. */
+const BOUNDS = { exact: "", "at least": "At least ", "at most": "At most ", about: "About " };
+
 /**
  * Return the item of a row.
  *
@@ -62,13 +65,23 @@ export function part(share) {
 }
 
 /**
+ * Return for how long caches were stored.
+ *
+ * @param {Costs} costs
+ */
+export function storage({ cache_token_hours, open_caches }) {
+  const told = `${number(Math.round(cache_token_hours))} tokens × hours`;
+  return open_caches ? `At most ${told}` : told;
+}
+
+/**
  * Return what calls have cost.
  *
  * @param {Costs} costs
  * @param {string} currency
  */
-export function money({ cost, unpriced_calls }, currency) {
-  if (cost === null) return "No price";
-  const digits = { minimumFractionDigits: 2, maximumFractionDigits: cost < 1 ? 4 : 2 };
-  return `${unpriced_calls ? "At least " : ""}${cost.toLocaleString("en", digits)} ${currency}`;
+export function money({ cost, cost_is, unpriced_calls }, currency) {
+  if (cost === null) return unpriced_calls ? "No price" : "Not known";
+  const digits = { minimumFractionDigits: 2, maximumFractionDigits: cost >= 1 ? 2 : cost >= 0.01 ? 4 : 6 };
+  return `${BOUNDS[cost_is]}${cost.toLocaleString("en", digits)} ${currency}`;
 }

@@ -320,7 +320,7 @@
  * What calls have spent; see `report.py`.
  *
  * @typedef {object} Costs
- * @property {number} calls
+ * @property {number} calls - Answers, and caches that were created.
  * @property {number} input_tokens
  * @property {number} cached_tokens - Part of the input.
  * @property {number} output_tokens
@@ -328,7 +328,14 @@
  * @property {number} batch_tokens - Input and output of batches.
  * @property {number} failed_calls - Of tasks that have failed.
  * @property {number} failed_tokens - Their input and output.
+ * @property {number} caches - That were created.
+ * @property {number} cache_tokens - Part of the input.
+ * @property {number} cache_token_hours
+ * @property {number} open_caches - Of which it is not known when they were deleted.
+ * @property {number} documents - That were indexed; it is not known what this costs.
+ * @property {number} document_bytes
  * @property {number | null} cost - Of the calls that have a price.
+ * @property {"exact" | "at least" | "at most" | "about"} cost_is
  * @property {number} unpriced_calls
  */
 
