@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
@@ -178,14 +178,14 @@ def _find_local(where: str, roots: Sequence[str], refused: Refused | None) -> Fo
         return Found(_all_usable([(_text(path), partial(_local_file, path, roots))], refused), many=False)
     elif glob.has_magic(where) and not where.endswith("/"):
         top = _existing_part(path)
-        candidates = glob.glob(os.path.join(glob.escape(top), os.path.relpath(path, top)))
+        candidates = list(_matches(top, os.path.relpath(path, top).split("/")))
     else:
         _check_allowed(path, roots)
         raise GeminiInputError(f"Source {_text(path)!r} does not exist on this worker.")
     # Before the log names what is skipped. A pattern from further up may match allowed files, if it matches no others.
     if not candidates or not all(_is_allowed(candidate, roots) for candidate in candidates):
         _check_allowed(top, roots, shown=path)
-    kept = [candidate for candidate in sorted(candidates) if _is_wanted(candidate, top)]
+    kept = [candidate for candidate in sorted(set(candidates)) if _is_wanted(candidate, top)]
     return Found(_all_usable([(_text(one), partial(_local_file, one, roots)) for one in kept], refused), many=True)
 
 
@@ -194,6 +194,25 @@ def _existing_part(path: str) -> str:
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     return path
+
+
+def _matches(top: str, parts: Sequence[str]) -> Iterator[str]:
+    """
+    Yield what a glob below a directory matches.
+
+    As in object storage, ``**`` is any number of directories. Hidden ones are left out, as are links, which may lead in
+    circles.
+
+    :param parts: of the glob, between its slashes.
+    """
+    if "**" not in parts:
+        yield from glob.glob(os.path.join(glob.escape(top), *parts))
+        return
+    at = parts.index("**")
+    for start in _matches(top, parts[:at]) if at else [top]:
+        for folder, names, _ in os.walk(start):
+            names[:] = [name for name in names if not name.startswith(".")]
+            yield from _matches(folder, parts[at + 1 :] or ["*"])
 
 
 def _is_wanted(path: str, top: str) -> bool:

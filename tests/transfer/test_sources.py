@@ -132,6 +132,20 @@ def test_list_directory_and_glob_stand_for_their_files(folder):
     assert names([str(folder / "*.pdf"), a]) == ["c.pdf", "a.txt"]
 
 
+@pytest.mark.parametrize("pattern", ["**", "**/*", "**/*.txt"])
+def test_two_stars_are_any_number_of_directories_as_in_object_storage(tmp_path, pattern):
+    for name in ("a.txt", "in/b.txt", "in/deep/c.txt", ".git/d.txt", "in/.e.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    # Links that go round in circles, which a walk must not follow.
+    for name in ("in/up", "in/again", "in/deep/more"):
+        (tmp_path / name).symlink_to(tmp_path)
+
+    assert names(tmp_path / pattern) == ["a.txt", "b.txt", "c.txt"]
+    assert names(tmp_path / "in" / "**" / "*.txt") == ["b.txt", "c.txt"]
+    assert names(tmp_path / "**" / "deep" / "*.txt") == ["c.txt"]
+
+
 def test_folder_and_glob_of_objects_stand_for_their_objects(storage):
     assert names(storage.uri("in/")) == ["a.txt", "b.txt", "c.pdf"]
     assert names(storage.uri("in/*.txt")) == ["a.txt", "b.txt"]
