@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -21,6 +22,7 @@ MAX_REDIRECTS = 5
 _TIMEOUT_SECONDS = 60
 _REDIRECTS = {301, 302, 303, 307, 308}
 _BLOCK = 256 * 1024
+_CONTENT_RANGE = re.compile(r"bytes +(\d+)-\d+/(\d+)", re.ASCII | re.IGNORECASE)
 #: Characters of the longest suffix that is kept if a name is cut.
 _MAX_SUFFIX = 16
 
@@ -37,7 +39,8 @@ def find(url: str, *, allow_private: bool) -> Source:
     shown, name = _shown(url), _name(url)
     with _Opened(url, allow_private) as found:
         headers = found.response.headers
-        size = headers.get("content-length", "")
+        # A response in chunks ends with the last one, whatever its Content-Length says.
+        size = "" if "transfer-encoding" in headers else headers.get("content-length", "")
         if not size.isdigit():
             raise GeminiInputError(
                 f"Source {shown!r} comes without its size (Content-Length), which an upload needs: download it, and "
@@ -50,7 +53,7 @@ def find(url: str, *, allow_private: bool) -> Source:
     def open_at(offset: int) -> Readable:
         opened = _Opened(url, allow_private, offset)
         try:
-            opened.check(int(size), version)
+            opened.check(int(size), version, offset)
             # A server without support for ranges sends everything.
             skip(opened, 0 if opened.response.status_code == 206 else offset)
         except BaseException:
@@ -155,14 +158,15 @@ class _Opened:
     def _unreachable(self, error: httpx.TransportError) -> GeminiServiceError:
         return GeminiServiceError(f"Source {self._shown!r} cannot be reached ({type(error).__name__}).")
 
-    def check(self, size: int, version: str) -> None:
+    def check(self, size: int, version: str, offset: int) -> None:
         """Raise an error if the response has another version of the source, or not the requested part."""
         headers = self.response.headers
         if self.response.status_code == 206:
-            total = headers.get("content-range", "").rpartition("/")[2]
+            span = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
+            is_part = span is not None and (int(span[1]), int(span[2])) == (offset, size)
         else:
-            total = headers.get("content-length", "")
-        if total != str(size) or (headers.get("etag") or headers.get("last-modified") or "") != version:
+            is_part = headers.get("content-length", "") == str(size)
+        if not is_part or (headers.get("etag") or headers.get("last-modified") or "") != version:
             raise GeminiInputError(
                 f"Source {self._shown!r} has changed while it was read: clear the task to upload the new version."
             )

@@ -40,13 +40,21 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(302, b"", Location="/page")
         if self.path == "/page":
             return self.answer(200, site["page"], **{"Content-Type": site["type"]})
+        if self.path == "/chunks":
+            self.protocol_version = "HTTP/1.1"
+            self.send_response(200)
+            self.send_header("Content-Length", "5")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"a\r\n0123456789\r\n0\r\n\r\n")
+            return None
         if self.path.startswith("/encoded/"):
             return self.answer(200, site["content"], **{"Content-Encoding": self.path.rpartition("/")[2]})
         if self.path.startswith("/status/"):
             return self.answer(int(self.path[8:11]), b"no")
         content, start = site["content"], 0
         if (asked := self.headers.get("Range")) and site["ranges"]:
-            start = int(asked[6:-1])
+            start = site.get("start", int(asked[6:-1]))
             span = f"bytes {start}-{len(content) - 1}/{len(content)}"
             return self.answer(206, content[start:], ETag=site["etag"], **{"Content-Range": span})
         return self.answer(200, content, ETag=site["etag"])
@@ -105,6 +113,15 @@ def test_url_is_read_from_an_offset_with_and_without_ranges(site, ranges):
     assert site["asked"][-1][2] == "bytes=995-"
 
 
+def test_another_part_than_the_requested_one_is_refused(site):
+    source = find(f"{site['url']}/a.txt")
+    # A cache that sends everything as if it was the part.
+    site["start"] = 0
+
+    with pytest.raises(e.GeminiInputError, match="has changed while it was read"):
+        source.open(995)
+
+
 def test_versions_of_a_source_are_not_mixed(site):
     source = find(f"{site['url']}/a.txt")
     site["etag"] = '"2"'
@@ -126,6 +143,11 @@ def test_source_without_size_is_refused(site):
 
     with pytest.raises(e.GeminiInputError, match=r"without its size \(Content-Length\)"):
         find(f"{site['url']}/a.txt")
+
+
+def test_size_beside_chunks_is_not_trusted(site):
+    with pytest.raises(e.GeminiInputError, match=r"without its size \(Content-Length\)"):
+        find(f"{site['url']}/chunks")
 
 
 @pytest.mark.parametrize(
