@@ -202,6 +202,11 @@ def may_be_html(name: str) -> bool:
     return suffix not in _UNREADABLE_SUFFIXES and _BY_SUFFIX.get(suffix) in _MAY_BE_HTML
 
 
+def is_media(name: str) -> bool:
+    """Return whether a file of this name is a PDF, an image, audio or a video, none of which is ever text."""
+    return PurePosixPath(name).suffix.lower() in _MEDIA_TYPES
+
+
 def _checked(given: object) -> str:
     if not isinstance(given, str) or not _MIME_TYPE.fullmatch(given):
         raise GeminiInputError(

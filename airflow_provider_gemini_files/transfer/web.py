@@ -13,7 +13,7 @@ import httpx
 
 from airflow_provider_gemini_files.common.limits import MAX_DISPLAY_NAME
 from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiServiceError
-from airflow_provider_gemini_files.files.mime import may_be_html
+from airflow_provider_gemini_files.files.mime import is_media, may_be_html
 from airflow_provider_gemini_files.files.signatures import HEAD_BYTES, is_html, is_text
 from airflow_provider_gemini_files.transfer.certificates import ssl_context
 from airflow_provider_gemini_files.transfer.source import Readable, Source, skip
@@ -22,6 +22,8 @@ MAX_REDIRECTS = 5
 _TIMEOUT_SECONDS = 60
 _REDIRECTS = {301, 302, 303, 307, 308}
 _BLOCK = 256 * 1024
+_HTML_TYPES = {"text/html", "application/xhtml+xml"}
+_TEXT_TYPE = re.compile(r"text/.+|application/(?:.+\+)?(?:json|xml)")
 _CONTENT_RANGE = re.compile(r"bytes +(\d+)-\d+/(\d+)", re.ASCII | re.IGNORECASE)
 #: Characters of the longest suffix that is kept if a name is cut.
 _MAX_SUFFIX = 16
@@ -33,7 +35,7 @@ def find(url: str, *, allow_private: bool) -> Source:
 
     :param allow_private: accept addresses that are not public.
     :raises GeminiInputError: if the server refuses it, does not give its size, compresses it, or returns a page of HTML
-        for a name like ``report.pdf``; or if it leads to an address that is not allowed.
+        or a message for a name like ``report.pdf``; or if it leads to an address that is not allowed.
     :raises GeminiServiceError: if its server fails.
     """
     shown, name = _shown(url), _name(url)
@@ -47,7 +49,7 @@ def find(url: str, *, allow_private: bool) -> Source:
                 "upload the local file."
             )
         if not may_be_html(name):
-            found.refuse_html()
+            found.refuse_message(is_media=is_media(name))
     version = headers.get("etag") or headers.get("last-modified") or ""
 
     def open_at(offset: int) -> Readable:
@@ -141,19 +143,28 @@ class _Opened:
                 "not to: download it, and upload the local file."
             )
 
-    def refuse_html(self) -> None:
-        """Raise an error if the response is a page of HTML: most are login pages behind a redirect."""
+    def refuse_message(self, *, is_media: bool) -> None:
+        """
+        Raise an error if the response is a page of HTML, mostly a login page behind a redirect, or tells of an error.
+
+        :param is_media: also if both the response's type and its bytes are text.
+        """
         try:
             head = self.read(HEAD_BYTES)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         content_type = self.response.headers.get("content-type", "")
-        says_html = content_type.partition(";")[0].strip().lower() in ("text/html", "application/xhtml+xml")
-        if is_html(head) or (says_html and is_text(head)):
-            raise GeminiInputError(
-                f"Source {self._shown!r} returns a page of HTML (Content-Type: {content_type[:100] or 'none'}) instead "
-                "of the file. The server may want a login: use a URL that needs none."
-            )
+        kind = content_type.partition(";")[0].strip().lower()
+        if is_html(head) or (kind in _HTML_TYPES and is_text(head)):
+            what = "a page of HTML"
+        elif is_media and head and is_text(head) and _TEXT_TYPE.fullmatch(kind):
+            what = "text"
+        else:
+            return
+        raise GeminiInputError(
+            f"Source {self._shown!r} returns {what} (Content-Type: {content_type[:100] or 'none'}) instead of the "
+            "file. The server may want a login: use a URL that needs none."
+        )
 
     def _unreachable(self, error: httpx.TransportError) -> GeminiServiceError:
         return GeminiServiceError(f"Source {self._shown!r} cannot be reached ({type(error).__name__}).")

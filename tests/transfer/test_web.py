@@ -217,6 +217,22 @@ def test_login_page_instead_of_a_file_is_refused(site, name, page, content_type)
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["report.pdf", "clip.MP4", "scan.jpg"])
+@pytest.mark.parametrize("content_type", ["application/json", "application/problem+json", "Text/XML; charset=utf-8"])
+def test_message_instead_of_a_file_is_refused(site, name, content_type):
+    site["page"], site["type"] = b'{"error": "the link has expired"}', content_type
+
+    with pytest.raises(e.GeminiInputError, match=f"{name}' returns text .Content-Type: .* instead of the file"):
+        find(f"{site['url']}/login/{name}")
+
+
+@pytest.mark.parametrize(("name", "content_type"), [("main.ts", "text/plain"), ("a.pdf", "application/octet-stream")])
+def test_text_is_accepted_if_name_or_type_fit_it(site, name, content_type):
+    site["page"], site["type"] = b"export const a = 1", content_type
+
+    assert read(find(f"{site['url']}/login/{name}")) == site["page"]
+
+
 @pytest.mark.parametrize("name", ["page.html", "page", "read.md"])
 def test_page_is_accepted_for_a_name_that_can_be_html(site, name):
     assert read(find(f"{site['url']}/login/{name}")) == site["page"]
