@@ -90,7 +90,7 @@ class _Opened:
             raise self._unreachable(error) from error
         except httpx.InvalidURL as error:
             self.close()
-            raise GeminiInputError(f"Source {self._shown!r} redirects to a URL that is not valid.") from error
+            raise GeminiInputError(f"Source {self._shown!r} is, or redirects to, a URL that is not valid.") from error
         except BaseException:
             self.close()
             raise
@@ -208,7 +208,10 @@ def _address(url: str, allow_private: bool, shown: str) -> str:
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
+        # Of the port or, as UnicodeError, of the host: no retry makes them possible.
+        raise GeminiInputError(f"Source {shown!r} has, or leads to, a host or port that cannot be: {error}.") from error
+    except OSError as error:
         raise GeminiServiceError(
             f"Source {shown!r}: the host {parts.hostname!r} cannot be resolved ({error})."
         ) from error

@@ -158,6 +158,19 @@ def test_error_response_is_permanent_or_can_be_retried(site, status, error):
         find(f"{site['url']}/status/{status}?token=secret")
 
 
+@pytest.mark.parametrize("place", ["127.0.0.1:99999", "127.0.0.1:abc", "a..b", "a" * 64])
+def test_impossible_host_or_port_is_not_retried(site, place):
+    with pytest.raises(e.GeminiInputError, match="a host or port that cannot be"):
+        find(f"http://{place}/a.txt?token=secret")
+
+
+def test_redirect_to_an_impossible_port_is_not_retried(site):
+    site["away"] = "http://127.0.0.1:99999/a.txt"
+
+    with pytest.raises(e.GeminiInputError, match="a host or port that cannot be"):
+        find(f"{site['url']}/away")
+
+
 def test_unreachable_server_can_be_retried():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
