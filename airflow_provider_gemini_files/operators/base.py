@@ -117,7 +117,7 @@ def whole_number_of(value: Any, name: str, *, least: int = 0) -> int:
 
 def switch_of(value: Any, name: str) -> bool:
     """
-    Return true or false, also from a template's text; the text "False" must not pass for true.
+    Return true or false, also from the text of a template or Variable; the text "False" must not pass for true.
 
     :param name: the argument's name, for the error.
     :raises GeminiInputError: for anything else.

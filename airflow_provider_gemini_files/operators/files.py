@@ -28,7 +28,7 @@ from airflow_provider_gemini_files.files.selection import FileFilter
 from airflow_provider_gemini_files.hooks.google_credentials import DEFAULT_GCP_CONN_ID, GoogleIdentity
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, owner_of, text_of
+from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, owner_of, switch_of, text_of
 from airflow_provider_gemini_files.operators.quota import OnQuota, QuotaWait, refuse_too_large
 from airflow_provider_gemini_files.operators.resume import QuotaResume, UploadResume
 from airflow_provider_gemini_files.operators.upload_waits import UploadWaits
@@ -111,9 +111,9 @@ class GeminiUploadFileOperator(UploadWaits):
         self.display_name = display_name
         self.reuse = reuse
         self.min_remaining_ttl = seconds_of(min_remaining_ttl, "min_remaining_ttl")
-        self.allow_private_urls = allow_private_urls
-        self.wait_for_active = wait_for_active
-        self.deferrable = deferrable
+        self.allow_private_urls = switch_of(allow_private_urls, "allow_private_urls")
+        self.wait_for_active = switch_of(wait_for_active, "wait_for_active")
+        self.deferrable = switch_of(deferrable, "deferrable")
         self.poll_interval = seconds_of(poll_interval, "poll_interval", least=_LEAST_POLL_INTERVAL)
         self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=_LEAST_POLL_INTERVAL)
         self.wait_timeout = seconds_of(wait_timeout, "wait_timeout")
@@ -375,7 +375,7 @@ class GeminiDeleteFileOperator(GeminiOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.file_name = file_name
-        self.ignore_missing = ignore_missing
+        self.ignore_missing = switch_of(ignore_missing, "ignore_missing")
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Delete the files that exist."""

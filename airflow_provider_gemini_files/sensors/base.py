@@ -28,7 +28,7 @@ from airflow_provider_gemini_files.exceptions import (
 from airflow_provider_gemini_files.files.events import Event, resume_of
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.operators.base import deadline_of
+from airflow_provider_gemini_files.operators.base import deadline_of, switch_of
 from airflow_provider_gemini_files.operators.labels import MapIndexLabel
 from airflow_provider_gemini_files.operators.resume import VERSION
 from airflow_provider_gemini_files.triggers.base import GeminiTrigger
@@ -70,7 +70,7 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
             **kwargs,
         )
         self.gemini_conn_id = gemini_conn_id
-        self.deferrable = deferrable
+        self.deferrable = switch_of(deferrable, "deferrable")
 
     @abstractmethod
     def new_wait(self, schedule: Schedule) -> Wait[Any]:

@@ -7,6 +7,7 @@ import inspect
 import pytest
 from airflow.sdk import BaseOperator
 
+from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.operators import caches, content, files, storage
 from airflow_provider_gemini_files.sensors import files as file_sensors
 from airflow_provider_gemini_files.sensors import storage as storage_sensors
@@ -58,3 +59,26 @@ def test_arguments_are_documented(kind):
         - shared
         - {"gemini_conn_id", "deferrable"}
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (files.GeminiUploadFileOperator, "allow_private_urls"),
+        (files.GeminiUploadFileOperator, "wait_for_active"),
+        (files.GeminiUploadFileOperator, "deferrable"),
+        (files.GeminiDeleteFileOperator, "ignore_missing"),
+        (file_sensors.GeminiFileStateSensor, "delete_failed"),
+        (file_sensors.GeminiFileStateSensor, "deferrable"),
+    ],
+)
+def test_switch_is_read_from_a_text_and_nothing_else_passes_for_true(kind, name):
+    about = "source" if kind is files.GeminiUploadFileOperator else "file_name"
+
+    def switch(value):
+        return getattr(kind(task_id="t", **{about: "a", name: value}), name)
+
+    assert [switch(value) for value in (True, "True", "false", False)] == [True, True, False, False]
+    for value in ("no", 1, None, object()):
+        with pytest.raises(GeminiInputError, match=f"{name} must be true or false; got"):
+            switch(value)
