@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -42,6 +43,7 @@ class GeminiOperator(MapIndexLabel, BaseOperator):
         # The only method that Airflow calls, of a mapped task's instance too, before it shows rendered fields.
         super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
         mask_urls(getattr(parent, name, None) for name in template_fields)
+        check_rendered_connection(parent, template_fields)
 
     @cached_property
     def hook(self) -> GeminiFilesHook:
@@ -97,6 +99,19 @@ def output_of(output_path: Any, output_conn_id: Any, name: str = "output_path") 
     output = Output(path, text_of(output_conn_id, "output_conn_id"))
     output.check()
     return output
+
+
+def check_rendered_connection(task: Any, template_fields: Collection[str]) -> None:
+    """
+    Make a text of the connection id of a task whose templates were rendered.
+
+    :raises GeminiInputError: if it is empty, as from a null Param, or anything else than a text.
+    """
+    if "gemini_conn_id" in template_fields:
+        rendered = task.gemini_conn_id
+        task.gemini_conn_id = text_of(rendered, "gemini_conn_id")
+        if task.gemini_conn_id is None:
+            raise GeminiInputError(f"gemini_conn_id is empty after its template was rendered: {rendered!r}.")
 
 
 def whole_number_of(value: Any, name: str, *, least: int = 0) -> int:

@@ -28,7 +28,7 @@ from airflow_provider_gemini_files.exceptions import (
 from airflow_provider_gemini_files.files.events import Event, resume_of
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
-from airflow_provider_gemini_files.operators.base import deadline_of, switch_of
+from airflow_provider_gemini_files.operators.base import check_rendered_connection, deadline_of, switch_of
 from airflow_provider_gemini_files.operators.labels import MapIndexLabel
 from airflow_provider_gemini_files.operators.resume import VERSION
 from airflow_provider_gemini_files.triggers.base import GeminiTrigger
@@ -92,6 +92,12 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
     def hook(self) -> GeminiFilesHook:
         """Return the hook."""
         return GeminiFilesHook(self.gemini_conn_id)
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Any, context: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
+        check_rendered_connection(parent, template_fields)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once, and log what is waited for."""

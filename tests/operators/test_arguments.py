@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from airflow.sdk import BaseOperator
+from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.operators import caches, content, files, storage
@@ -82,3 +82,29 @@ def test_switch_is_read_from_a_text_and_nothing_else_passes_for_true(kind, name)
     for value in ("no", 1, None, object()):
         with pytest.raises(GeminiInputError, match=f"{name} must be true or false; got"):
             switch(value)
+
+
+@pytest.mark.parametrize("kind", [files.GeminiGetFileOperator, file_sensors.GeminiFileStateSensor])
+@pytest.mark.parametrize(("template", "conn_id"), [("{{ params.number }}", "2026"), ("of_{{ params.team }}", "of_a")])
+def test_connection_id_is_a_text_even_if_a_native_template_makes_it_a_number(kind, template, conn_id):
+    assert rendered(kind, template).gemini_conn_id == conn_id
+
+
+@pytest.mark.parametrize("kind", [files.GeminiGetFileOperator, file_sensors.GeminiFileStateSensor])
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{ params.null }}", "gemini_conn_id is empty after its template was rendered: None"),
+        ("{{ params.list }}", r"gemini_conn_id must be a text; got \['a'\] \(list\)"),
+    ],
+)
+def test_connection_id_that_is_none_is_named(kind, template, says):
+    with pytest.raises(GeminiInputError, match=says):
+        rendered(kind, template)
+
+
+def rendered(kind, template):
+    with DAG("d", render_template_as_native_obj=True):
+        task = kind(task_id="t", file_name="a", gemini_conn_id=template)
+    task.render_template_fields({"params": {"number": 2026, "team": "a", "null": None, "list": ["a"]}})
+    return task
