@@ -20,6 +20,8 @@ _PASSWORD_IN_TEXT = re.compile(
 )
 #: Sequences that change how a terminal shows what follows.
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+#: Controls, and the surrogates that do not stand for a byte of a name that is no UTF-8.
+_UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udc7f\udd00-\udfff]")
 #: Airflow's log view folds what follows one of these.
 _LOG_COMMAND = re.compile(r"::(group|endgroup)::")
 
@@ -70,6 +72,12 @@ def shown_text(text: object, secrets: Iterable[str] = (), *, limit: int = _MAX_C
     line = _LOG_COMMAND.sub(r"\1 ", _ANSI.sub("", line))
     line = " ".join("".join(map(_printable, line)).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def escaped(text: str) -> str:
+    """Return a name or path as text that every log and database takes: controls and what is no UTF-8 are escaped."""
+    readable = _UNSTORABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return readable.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def storable(value: Any) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from airflow_provider_gemini_files.common.limits import MAX_DISPLAY_NAME, MAX_ID
+from airflow_provider_gemini_files.common.redaction import escaped
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 _MARK = re.compile(
@@ -83,12 +84,13 @@ def display_name_for(label: str, owner: Owner | None, *, shared: bool = False, d
     Return a display name: the label and the mark of its owner, or the mark of a shared file.
 
     A label that is too long beside the mark is cut. A mark that does not fit at all (ids of hundreds of characters) is
-    left out, and the file counts as foreign.
+    left out, and the file counts as foreign. What no database takes is escaped.
 
     :param label: at most 512 characters, usually the name of the source.
     :param deployment: identity of the Airflow deployment whose runs share the file.
     :raises GeminiInputError: if the label is longer.
     """
+    label = escaped(label)
     if len(label) > MAX_DISPLAY_NAME:
         raise GeminiInputError(
             f"A display name has at most {MAX_DISPLAY_NAME} characters, got {len(label)}: {label[:60]!r}..."
@@ -143,4 +145,4 @@ def slots_of(name: str) -> list[str]:
 
 def _name(kind: str, *identity: str) -> str:
     # Letters and digits only, as the SDK cuts a URI at a dash. NUL separates, since no id contains it.
-    return f"files/{kind}" + hashlib.sha256("\0".join(identity).encode()).hexdigest()[:24]
+    return f"files/{kind}" + hashlib.sha256("\0".join(identity).encode("utf-8", "surrogatepass")).hexdigest()[:24]

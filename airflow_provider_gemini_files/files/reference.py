@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_gemini_files.common.limits import MAX_ID
 from airflow_provider_gemini_files.common.names import name_in
-from airflow_provider_gemini_files.common.redaction import shown_url
+from airflow_provider_gemini_files.common.redaction import shown_url, storable
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner
 
@@ -94,7 +94,8 @@ class GeminiFile:
         for key in ("uri", "mimeType", "state", "displayName", "source", "sha256Hash"):
             if not isinstance(resource.get(key), str | None):
                 raise TypeError(f"{key} is {resource[key]!r}")
-        display_name = resource.get("displayName")
+        # Files of other tools can be called anything, and the metadata go into a database.
+        display_name = storable(resource.get("displayName"))
         size = resource.get("sizeBytes")
         error = resource.get("error")
         return cls(
@@ -248,8 +249,8 @@ def is_many_files(files: Any) -> bool:
 def _error(error: Any) -> dict[str, Any]:
     """Return the error of a FAILED file; some answer a text instead of an object."""
     if isinstance(error, Mapping):
-        return {key: error[key] for key in ("code", "message") if key in error}
-    return {"message": str(error)}
+        return {key: storable(error[key]) for key in ("code", "message") if key in error}
+    return {"message": storable(str(error))}
 
 
 def _hex_sha256(encoded: str | None) -> str | None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import glob
 import logging
 import os
-import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
-from airflow_provider_gemini_files.common.redaction import shown_text, shown_url
+from airflow_provider_gemini_files.common.redaction import escaped, shown_text, shown_url
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.files.reference import UploadedFrom
 from airflow_provider_gemini_files.transfer.object_storage import (
@@ -30,7 +29,6 @@ log = logging.getLogger(__name__)
 _READ_BLOCK = 8 * 1024**2
 #: The keys by which file systems tell one version of an object from another.
 _VERSION_KEYS = ("etag", "ETag", "generation", "md5Hash", "mtime", "last_modified", "LastModified", "created")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LOCAL_SCHEMES = ("file://", "local://")
 
 Refused = dict[str, GeminiFilesError]
@@ -175,18 +173,18 @@ def _find_local(where: str, roots: Sequence[str], refused: Refused | None) -> Fo
     if os.path.isdir(path):
         candidates, top = [os.path.join(path, name) for name in os.listdir(path)], path
     elif os.path.lexists(path) and not where.endswith("/"):
-        return Found(_all_usable([(_text(path), partial(_local_file, path, roots))], refused), many=False)
+        return Found(_all_usable([(escaped(path), partial(_local_file, path, roots))], refused), many=False)
     elif glob.has_magic(where) and not where.endswith("/"):
         top = _existing_part(path)
         candidates = list(_matches(top, os.path.relpath(path, top).split("/")))
     else:
         _check_allowed(path, roots)
-        raise GeminiInputError(f"Source {_text(path)!r} does not exist on this worker.")
+        raise GeminiInputError(f"Source {escaped(path)!r} does not exist on this worker.")
     # Before the log names what is skipped. A pattern from further up may match allowed files, if it matches no others.
     if not candidates or not all(_is_allowed(candidate, roots) for candidate in candidates):
         _check_allowed(top, roots, shown=path)
     kept = [candidate for candidate in sorted(set(candidates)) if _is_wanted(candidate, top)]
-    return Found(_all_usable([(_text(one), partial(_local_file, one, roots)) for one in kept], refused), many=True)
+    return Found(_all_usable([(escaped(one), partial(_local_file, one, roots)) for one in kept], refused), many=True)
 
 
 def _existing_part(path: str) -> str:
@@ -220,13 +218,15 @@ def _is_wanted(path: str, top: str) -> bool:
     if not os.path.isfile(path):
         return False
     if os.path.basename(path).startswith("."):
-        log.info("Skipped %s: it is hidden", shown_text(_text(path)))
+        log.info("Skipped %s: it is hidden", shown_text(escaped(path)))
         return False
     if not _is_below(path, top):
-        log.warning("Skipped %s: it is a link that leads out of %s", shown_text(_text(path)), shown_text(_text(top)))
+        log.warning(
+            "Skipped %s: it is a link that leads out of %s", shown_text(escaped(path)), shown_text(escaped(top))
+        )
         return False
     if _size(path) == 0:
-        log.info("Skipped %s: it is empty", shown_text(_text(path)))
+        log.info("Skipped %s: it is empty", shown_text(escaped(path)))
         return False
     return True
 
@@ -251,7 +251,7 @@ def _is_allowed(path: str, roots: Sequence[str]) -> bool:
 def _check_allowed(path: str, roots: Sequence[str], shown: str = "") -> None:
     if not _is_allowed(path, roots):
         raise GeminiInputError(
-            f"Source {_text(shown or path)!r} is outside of the directories that [gemini_files] allowed_local_paths "
+            f"Source {escaped(shown or path)!r} is outside of the directories that [gemini_files] allowed_local_paths "
             "allows."
         )
 
@@ -261,12 +261,12 @@ def _local_file(path: str, roots: Sequence[str]) -> Source:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise GeminiInputError(
-            f"Source {_text(path)!r} is not a regular file: a pipe, socket or device cannot be read."
+            f"Source {escaped(path)!r} is not a regular file: a pipe, socket or device cannot be read."
         )
     with open(path, "rb"):
         # The right to read it is known before anything is sent.
         pass
-    shown = _text(path)
+    shown = escaped(path)
 
     def fingerprint() -> tuple[str, ...]:
         now = os.stat(path)
@@ -286,12 +286,6 @@ def _local_file(path: str, roots: Sequence[str]) -> Source:
     )
 
 
-def _text(path: str) -> str:
-    """Return a path as text that every log and database takes; bytes that are not UTF-8, and controls, are escaped."""
-    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
 def _find_objects(where: str, conn_id: str | None, refused: Refused | None) -> Found:
     path = object_path(where, conn_id)
     conn_id = conn_id or connection_of(path)
@@ -305,14 +299,14 @@ def _find_objects(where: str, conn_id: str | None, refused: Refused | None) -> F
         info = None if where.endswith("/") else _info(fs, key)
         if info is not None and info.get("type") != "directory":
             uri = _uri(fs, where, key)
-            return Found(_all_usable([(_text(uri), partial(_object, fs, info, uri, conn_id))], refused), many=False)
+            return Found(_all_usable([(escaped(uri), partial(_object, fs, info, uri, conn_id))], refused), many=False)
         listed = _list_objects(path, where, conn_id, is_glob=info is None and not where.endswith("/"))
         # The list of an object, instead of a folder, is the object itself.
         files = (item for item in listed if item.get("type") == "file" and item["name"] != key.rstrip("/"))
         items = sorted(files, key=lambda item: item["name"])
         kept = [item for item in items if _is_wanted_object(item)]
         uris = [(item, _uri(fs, where, item["name"])) for item in kept]
-        makers = [(_text(uri), partial(_object, fs, item, uri, conn_id)) for item, uri in uris]
+        makers = [(escaped(uri), partial(_object, fs, item, uri, conn_id)) for item, uri in uris]
         return Found(_all_usable(makers, refused), many=True)
 
 
@@ -374,8 +368,8 @@ def _object(fs: Any, info: Mapping[str, Any], uri: str, conn_id: str | None) -> 
 
     return checked_size(
         Source(
-            uri=_text(uri),
-            name=_text(uri.rstrip("/").rpartition("/")[2]),
+            uri=escaped(uri),
+            name=escaped(uri.rstrip("/").rpartition("/")[2]),
             size=int(info["size"]),
             fingerprint=_fingerprint(uri, info),
             # Not path.open(): other packages take what it returns for a path, and it does not always seek.

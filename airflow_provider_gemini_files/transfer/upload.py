@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from airflow_provider_gemini_files.common.limits import MAX_DISPLAY_NAME
+from airflow_provider_gemini_files.common.redaction import escaped
 from airflow_provider_gemini_files.files.mime import mime_type_of
 from airflow_provider_gemini_files.files.naming import Owner, display_name_for
 from airflow_provider_gemini_files.files.reference import parse_name
@@ -44,13 +46,13 @@ class Upload:
         :raises GeminiInputError: if one of them cannot be used.
         """
         source = self.source
+        # A name of bytes that are no UTF-8 has up to four times as many characters, once they are escaped.
+        label = self.display_name or escaped(source.name)[:MAX_DISPLAY_NAME]
         deployment = self.deployment or (self.owner.deployment if self.owner else None)
         return replace(
             self,
             deployment=deployment,
             name=self.name and parse_name(self.name),
             mime_type=mime_type_of(source.name, self.mime_type, lambda: head_of(source)),
-            display_name=display_name_for(
-                self.display_name or source.name, self.owner, shared=self.share, deployment=deployment
-            ),
+            display_name=display_name_for(label, self.owner, shared=self.share, deployment=deployment),
         )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_gemini_files.common.redaction import escaped
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import (
     Owner,
@@ -30,7 +31,7 @@ def test_owner_is_read_back_from_a_display_name(owner, label):
     assert Owner.parse(name) in (owner, None)
     if len(owner.mark()) < 400:
         assert Owner.parse(name) == owner
-        assert label_of(name) == label
+        assert label_of(name) == escaped(label)
 
 
 def test_owner_is_readable_in_a_display_name():
@@ -53,6 +54,20 @@ def test_owner_that_does_not_fit_is_left_out():
 def test_label_over_the_limit_is_refused():
     with pytest.raises(GeminiInputError, match="512 characters, got 513"):
         display_name_for("x" * 513, None)
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("a\nb\0", r"a\nb\x00"),
+        ("caf\udce9.txt", r"caf\xe9.txt"),
+        ("a\ud800b", r"a\ud800b"),
+        ("Tür 日本 😀", "Tür 日本 😀"),
+    ],
+)
+def test_label_that_no_database_takes_is_escaped(label, shown):
+    assert display_name_for(label, OWNER) == f"{shown}{OWNER.mark()}"
+    assert run_file_name("c", OWNER, (label,)) != run_file_name("c", OWNER, (shown, ""))
 
 
 def test_shared_file_has_no_owner():

@@ -121,6 +121,13 @@ def test_a_hash_in_no_known_form_is_none(encoded):
     assert GeminiFile.from_api({"name": "files/a", "sha256Hash": encoded}).sha256 is None
 
 
+def test_texts_that_no_database_takes_are_made_storable():
+    error = {"code": 3, "message": "bad\0frame"}
+    file = GeminiFile.from_api({"name": "files/a", "displayName": "a\0\ud800", "error": error})
+
+    assert (file.display_name, file.error) == ("a\ufffd?", {"code": 3, "message": "bad\ufffdframe"})
+
+
 def test_the_error_of_a_failed_file_is_kept_without_details():
     file = GeminiFile.from_api({"name": "files/a", "error": {"code": 3, "message": "bad codec", "details": [{}]}})
 

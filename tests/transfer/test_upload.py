@@ -48,6 +48,15 @@ def test_long_name_is_cut_beside_owner():
     assert Owner.parse(name) == OWNER
 
 
+@pytest.mark.parametrize("owner", [OWNER, None])
+def test_long_name_of_bytes_that_are_no_utf8_is_cut(owner):
+    name = settled(source_name="\udce9" * 250 + ".txt", owner=owner).display_name
+
+    assert len(name) == 512
+    assert name.startswith(r"\xe9\xe9")
+    assert Owner.parse(name) == owner
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
