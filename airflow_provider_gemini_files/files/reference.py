@@ -229,16 +229,23 @@ def names_for(files: Any, conn_id: str) -> list[str]:
 
     :raises GeminiInputError: also for the metadata of a file that was read through another connection.
     """
-    for file in listed_files(files):
+    # Once, as an iterator is empty afterwards.
+    given = listed_files(files)
+    for file in given:
         check_connection(file, conn_id)
-    return parse_names(files)
+    return parse_names(given)
 
 
 def listed_files(files: Any) -> list[Any]:
     """Return a list of files: of one, of several, or of none for None."""
     if files is None:
         return []
-    return list(files) if is_many_files(files) else [files]
+    return in_order(files) if is_many_files(files) else [files]
+
+
+def in_order(several: Iterable[Any]) -> list[Any]:
+    """Return several in their order; those of a set, whose order differs between processes, in that of the alphabet."""
+    return sorted(several, key=str) if isinstance(several, set | frozenset) else list(several)
 
 
 def is_many_files(files: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -66,6 +66,11 @@ def deadline_of(task: BaseOperator, now: float, timeout: float) -> float:
     """
     limit = task.execution_timeout
     return now + (timeout if limit is None else min(timeout, limit.total_seconds()))
+
+
+def lasting(value: Any) -> Any:
+    """Return an argument; one that can be read only once, and would be another at each parse of the Dag, as a list."""
+    return list(value) if isinstance(value, Iterator) else value
 
 
 def text_of(value: Any, name: str) -> str | None:

@@ -23,12 +23,19 @@ from airflow_provider_gemini_files.files.deletion import DeletionOutcome
 from airflow_provider_gemini_files.files.events import Event, files_of, usage_of
 from airflow_provider_gemini_files.files.in_use import FilesInUse
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
-from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, listed_files, names_for
+from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, in_order, listed_files, names_for
 from airflow_provider_gemini_files.files.selection import FileFilter
 from airflow_provider_gemini_files.hooks.google_credentials import DEFAULT_GCP_CONN_ID, GoogleIdentity
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, owner_of, switch_of, text_of
+from airflow_provider_gemini_files.operators.base import (
+    GeminiOperator,
+    lasting,
+    output_of,
+    owner_of,
+    switch_of,
+    text_of,
+)
 from airflow_provider_gemini_files.operators.quota import OnQuota, QuotaWait, refuse_too_large
 from airflow_provider_gemini_files.operators.resume import QuotaResume, UploadResume
 from airflow_provider_gemini_files.operators.upload_waits import UploadWaits
@@ -105,7 +112,7 @@ class GeminiUploadFileOperator(UploadWaits):
             raise GeminiInputError(f"reuse must be one of {', '.join(get_args(Reuse))}; got {reuse!r}.")
         if on_quota not in get_args(OnQuota):
             raise GeminiInputError(f"on_quota must be one of {', '.join(get_args(OnQuota))}; got {on_quota!r}.")
-        self.source = source
+        self.source = lasting(source)
         self.source_conn_id = source_conn_id
         self.mime_type = mime_type
         self.display_name = display_name
@@ -232,7 +239,7 @@ class GeminiRegisterFilesOperator(GeminiOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.source = source
+        self.source = lasting(source)
         self.source_conn_id = source_conn_id
         self.gcp_conn_id = gcp_conn_id
         self.quota_project = quota_project
@@ -374,7 +381,7 @@ class GeminiDeleteFileOperator(GeminiOperator):
         self, *, file_name: FileLike | Sequence[FileLike | None] | None, ignore_missing: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.file_name = file_name
+        self.file_name = lasting(file_name)
         self.ignore_missing = switch_of(ignore_missing, "ignore_missing")
 
     def execute(self, context: Context) -> dict[str, list[str]]:
@@ -438,7 +445,7 @@ class GeminiDeleteFileOperator(GeminiOperator):
 
 def _given(source: Any) -> Any:
     """Return the source, if it is one: a template may have left something else."""
-    given = list(source) if is_source_list(source) else [source]
+    given = in_order(source) if is_source_list(source) else [source]
     if not given or any(location(one) in (None, "", "None") for one in given):
         raise GeminiInputError(f"source must be a path, a URI, a URL or a list of these; got {source!r}.")
     return given if is_source_list(source) else source

@@ -16,7 +16,7 @@ from airflow_provider_gemini_files.files.events import Event, files_of
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, is_many_files, names_for
 from airflow_provider_gemini_files.files.state import FileWait
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import switch_of
+from airflow_provider_gemini_files.operators.base import lasting, switch_of
 from airflow_provider_gemini_files.sensors.base import GeminiSensor
 from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
 
@@ -47,7 +47,7 @@ class GeminiFileStateSensor(GeminiSensor):
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
-        self.file_name = file_name
+        self.file_name = lasting(file_name)
         self.delete_failed = switch_of(delete_failed, "delete_failed")
 
     def new_wait(self, schedule: Schedule) -> FileWait:

@@ -198,6 +198,11 @@ def test_a_list_keeps_its_order_and_loses_repetition():
     assert parse_names("a") == ["files/a"]
 
 
+def test_an_iterator_and_a_set_are_lists():
+    assert names_for(iter(["b", "a"]), "any") == ["files/b", "files/a"]
+    assert names_for({"b", "c", "a"}, "any") == ["files/a", "files/b", "files/c"]
+
+
 def test_an_empty_list_is_refused():
     with pytest.raises(GeminiInputError, match="empty list"):
         parse_names([])

@@ -108,3 +108,27 @@ def rendered(kind, template):
         task = kind(task_id="t", file_name="a", gemini_conn_id=template)
     task.render_template_fields({"params": {"number": 2026, "team": "a", "null": None, "list": ["a"]}})
     return task
+
+
+def test_iterator_is_read_once_and_a_set_has_one_order(tmp_path, emulator, context):
+    for name in "cab":
+        (tmp_path / f"{name}.txt").write_text(name)
+    paths = [str(tmp_path / f"{name}.txt") for name in "cab"]
+
+    def uploaded(source):
+        upload = files.GeminiUploadFileOperator(task_id="upload", source=source)
+        # As a Dag's representation shows it: never by its address in memory.
+        assert not str(upload.source).startswith("<")
+        return upload.execute(context)
+
+    def active(file_name):
+        sensor = file_sensors.GeminiFileStateSensor(task_id="sense", file_name=file_name)
+        sensor.execute(context)
+        return sensor.execute(context)
+
+    names = uploaded(iter(paths))
+    assert uploaded(set(paths)) == sorted(names, key=lambda name: paths[names.index(name)])
+    assert active(iter(names)) == names
+    assert active(frozenset(names)) == sorted(names)
+    deleted = files.GeminiDeleteFileOperator(task_id="delete", file_name=iter(names)).execute(context)
+    assert deleted == {"deleted": names, "missing": []}
