@@ -24,7 +24,7 @@ from airflow_provider_gemini_files.files.events import Event, files_of, usage_of
 from airflow_provider_gemini_files.files.in_use import FilesInUse
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, in_order, listed_files, names_for
-from airflow_provider_gemini_files.files.selection import FileFilter
+from airflow_provider_gemini_files.files.selection import FileFilter, checked_state
 from airflow_provider_gemini_files.hooks.google_credentials import DEFAULT_GCP_CONN_ID, GoogleIdentity
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.links import GeminiFileLink
@@ -346,7 +346,7 @@ class GeminiListFilesOperator(GeminiOperator):
     def execute(self, context: Context) -> list[str]:
         """Read every page of the list, and filter."""
         wanted = FileFilter(
-            text_of(self.state, "state"),
+            checked_state(text_of(self.state, "state")),
             text_of(self.mime_type, "mime_type"),
             text_of(self.display_name, "display_name"),
         )

@@ -444,6 +444,10 @@ def test_list_filters(emulator, hook, context, text_file, video_file):
     assert listed(display_name="unload") == [video.name]
     # As a template leaves it whose Param is null.
     assert len(listed(state="None", mime_type="", display_name=None)) == 2
+    assert listed(state="processing") == [video.name]
+    # An empty list would look as if no file had failed.
+    with pytest.raises(e.GeminiInputError, match=r"state must be one of PROCESSING, ACTIVE, .*; got 'FALED'"):
+        listed(state="FALED")
 
 
 @pytest.mark.parametrize("field", ["displayName", "mimeType", "state"])
