@@ -25,6 +25,8 @@ from airflow_provider_gemini_files.hooks.connection import GeminiConnection
 log = logging.getLogger(__name__)
 
 _LIST_KEYS = ("files", "operations", "fileSearchStores", "documents", "cachedContents", "nextPageToken")
+#: Pages in a row that may have nothing new: the service may leave out what has expired.
+_MAX_IDLE_PAGES = 200
 #: A gateway that answers 200 says in one of these what is wrong.
 _ERROR_KEYS = {"error", "errors", "detail", "fault", "message", "msg"}
 
@@ -257,6 +259,9 @@ class Listing(Generic[T]):
         self._is_done = False
         # By name: an item comes again on the next page if others are created meanwhile.
         self._seen: set[str] = set()
+        #: All names on the pages, wanted or not.
+        self._listed: set[str] = set()
+        self._idle_pages = 0
         #: Items that could not be read; they count as kept, and nothing is known of them.
         self.unreadable = 0
 
@@ -281,17 +286,18 @@ class Listing(Generic[T]):
         """
         Return the items of a page that no earlier page had; one that cannot be read is left out with a warning.
 
-        :raises GeminiServiceError: if the service repeats a page token, so that the list would never end.
+        :raises GeminiServiceError: if the service repeats a page token or its pages, so that the list would never end.
         """
         doing = f"Cannot list {self._resource.plural}"
         listed, token = page.get(self._resource.key) or [], page.get("nextPageToken") or None
         if not isinstance(listed, list) or not isinstance(token, str | None):
             raise GeminiServiceError(f"{doing}: the service returned a page that cannot be read.")
-        items = [item for resource in listed if (item := self._item(resource))]
-        found = [item for item in items if item.name not in self._seen]
-        self._seen.update(item.name for item in found)
+        items = {item.name: item for resource in listed if (item := self._item(resource))}
+        found = [item for name, item in items.items() if name not in self._seen]
+        self._seen.update(items)
         self._token = token
         self._is_done = self._token is None
+        self._check_progress(listed, doing)
         if self._token in self._tokens:
             raise GeminiServiceError(
                 f"{doing}: the service returned the same page token twice, so the list would never end."
@@ -299,6 +305,16 @@ class Listing(Generic[T]):
         if self._token:
             self._tokens.add(self._token)
         return found
+
+    def _check_progress(self, listed: Sequence[Any], doing: str) -> None:
+        """Raise an error if page after page has nothing new, as of a gateway that ignores the token but renews it."""
+        names = {str(one.get("name")) for one in listed if isinstance(one, Mapping)} - self._listed
+        self._listed |= names
+        self._idle_pages = 0 if names else self._idle_pages + 1
+        if self._idle_pages > _MAX_IDLE_PAGES and not self._is_done:
+            raise GeminiServiceError(
+                f"{doing}: {self._idle_pages} pages in a row had nothing new, so the list would never end."
+            )
 
     def _item(self, resource: Any) -> T | None:
         name = resource.get("name") if isinstance(resource, Mapping) else None

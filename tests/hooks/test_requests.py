@@ -191,6 +191,22 @@ class TestListing:
         with pytest.raises(e.GeminiServiceError, match="the same page token twice"):
             listing.read(page("files/c", token="t1"))
 
+    @pytest.mark.parametrize("names", [None, {"files/x"}])
+    @pytest.mark.parametrize("repeated", [("files/a", "files/b"), ()])
+    def test_pages_without_anything_new_and_new_tokens_end_with_an_error(self, names, repeated):
+        listing = Listing(FILES, CONNECTION, names)
+        for number in range(200):
+            listing.read(page(*repeated, token=f"t{number}"))
+        listing.read(page("files/c", token="new"))
+        for number in range(200):
+            listing.read(page(*repeated, token=f"u{number}"))
+
+        with pytest.raises(e.GeminiServiceError, match="201 pages in a row had nothing new"):
+            listing.read(page(*repeated, token="last"))
+
+    def test_file_that_is_twice_on_a_page_counts_once(self):
+        assert len(Listing(FILES, CONNECTION).read(page("files/a", "files/a"))) == 1
+
     @pytest.mark.parametrize(
         "resource",
         [
