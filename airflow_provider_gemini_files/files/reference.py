@@ -87,7 +87,7 @@ class GeminiFile:
         """
         Read the service's File resource (REST spelling); thumbnails and other bulk are left out.
 
-        :raises ValueError: if it cannot be read (also as KeyError, TypeError or AttributeError).
+        :raises ValueError: if it cannot be read (also as KeyError, TypeError, AttributeError or OverflowError).
         """
         if not isinstance(resource["name"], str):
             raise TypeError(f"name is {resource['name']!r}")
@@ -280,7 +280,13 @@ def _epoch(moment: str | None) -> float | None:
 
 
 def _rfc3339(value: str | None) -> str | None:
-    """Return a time in UTC with microseconds; the service writes 0 to 9 fractional digits."""
+    """Return a time in UTC with microseconds, or None if it is not set; the service writes 0 to 9 fractional digits."""
     if not value:
         return None
-    return datetime.fromisoformat(value).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    moment = datetime.fromisoformat(value)
+    # Without a zone, Python would take it for the local time of this worker.
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.timestamp() <= 0:
+        # The zero of a gateway's programming language: a time that is not set.
+        return None
+    return moment.isoformat().replace("+00:00", "Z")

@@ -254,7 +254,7 @@ class FileUpload:
     def _read(self, resource: Mapping[str, Any]) -> GeminiFile:
         try:
             return GeminiFile.from_api(resource, self._destination.conn_id)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise GeminiServiceError(
                 f"{self._source.uri} was uploaded, but the service returned a file that cannot be read: "
                 f"{shown_text(repr(error))}. A retry looks for the file by its name."

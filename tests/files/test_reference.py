@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from time import tzset
 
 import pytest
 
@@ -42,6 +43,32 @@ def test_reads_the_resource_of_the_service():
     assert file.create_time == "2025-02-14T22:33:33.377817Z"
     # Nine digits come in, microseconds stay.
     assert file.expiration_time == "2025-02-16T22:33:33.359672Z"
+
+
+@pytest.mark.parametrize(
+    ("time", "read"),
+    [
+        ("2025-02-14T22:33:33Z", "2025-02-14T22:33:33Z"),
+        ("2025-02-14T22:33:33.123456789Z", "2025-02-14T22:33:33.123456Z"),
+        ("2025-02-14T23:33:33+01:00", "2025-02-14T22:33:33Z"),
+        # Without a zone.
+        ("2025-02-14T22:33:33", "2025-02-14T22:33:33Z"),
+        # Not set.
+        ("", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("1970-01-01T00:00:00Z", None),
+    ],
+)
+def test_time_is_read_alike_in_every_time_zone_of_a_worker(monkeypatch, time, read):
+    monkeypatch.setenv("TZ", "America/New_York")
+    tzset()
+    try:
+        file = GeminiFile.from_api({"name": "files/a", "createTime": time, "expirationTime": time})
+    finally:
+        monkeypatch.undo()
+        tzset()
+
+    assert (file.create_time, file.expiration_time) == (read, read)
 
 
 def test_xcom_form_is_json_small_and_without_thumbnail():

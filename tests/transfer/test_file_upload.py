@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -144,8 +145,9 @@ def test_shared_file_is_named_after_the_bytes_sent(hook, emulator, text_file):
 # --- the service's response ----------------------------------------------------------------------------------------
 
 
-def test_unreadable_file_in_response_raises_service_error(hook, emulator, text_file):
-    body = json.dumps({"file": {"name": NAME, "sizeBytes": "5.0"}})
+@pytest.mark.parametrize("size", ["5.0", math.inf])
+def test_unreadable_file_in_response_raises_service_error(hook, emulator, text_file, size):
+    body = json.dumps({"file": {"name": NAME, "sizeBytes": size}})
     emulator.faults.add("finalize", "status", status=200, body=body, headers={"x-goog-upload-status": "final"})
 
     with pytest.raises(e.GeminiServiceError, match="returned a file that cannot be read"):
