@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.common.waiting import Schedule, Wait
-from airflow_provider_gemini_files.exceptions import GeminiFilesError
+from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.files.storage_usage import StorageUsage
 
 
@@ -25,7 +25,12 @@ class FreeSpaceWait(Wait[StorageUsage]):
         self.needed_bytes = needed_bytes
 
     def judge(self, seen: StorageUsage, now: float) -> bool | GeminiFilesError:
-        """Return whether there is enough."""
+        """Return whether there is enough, or the error of a wait that no deletion would end."""
+        if self.needed_bytes > seen.quota_bytes:
+            return GeminiInputError(
+                f"{self.name} is more than the whole storage of the project ({human_bytes(seen.quota_bytes)}; "
+                "quota_bytes of the connection): waiting does not help."
+            )
         return seen.free_bytes >= self.needed_bytes
 
     def state_of(self, seen: StorageUsage) -> str:

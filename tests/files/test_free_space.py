@@ -53,3 +53,11 @@ def test_some_polls_in_a_row_may_fail(wait):
 def test_permanent_error_ends_the_wait_at_once(wait):
     with pytest.raises(e.GeminiAuthError):
         polled(wait, e.GeminiAuthError("no key"))
+
+
+def test_more_than_the_whole_storage_is_not_waited_for():
+    wait = FreeSpaceWait(1001, Schedule(1000.0, 2000.0))
+
+    with pytest.raises(e.GeminiInputError, match=r"1001 B of free space is more than the whole storage .*1000 B"):
+        polled(wait, ROOMY)
+    assert not polled(FreeSpaceWait(1000, Schedule(1000.0, 2000.0)), ROOMY)
