@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from airflow_provider_gemini_files import deployment
 from airflow_provider_gemini_files.files.naming import Owner
@@ -90,12 +91,15 @@ def _look_up(
 
 def _batches(run_ids: Iterable[str]) -> Iterator[list[str]]:
     batch: list[str] = []
+    characters = 0
     for run_id in run_ids:
-        # Escaped in a URL, a character takes up to three.
-        if batch and (len(batch) == _BATCH or 3 * sum(map(len, [*batch, run_id])) > _MAX_URL_CHARACTERS):
+        # Escaped in a URL, a character takes up to twelve.
+        length = len(quote(run_id, safe="", errors="replace"))
+        if batch and (len(batch) == _BATCH or characters + length > _MAX_URL_CHARACTERS):
             yield batch
-            batch = []
+            batch, characters = [], 0
         batch.append(run_id)
+        characters += length
     if batch:
         yield batch
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote_plus
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import add_runs
@@ -68,6 +71,15 @@ def test_long_run_ids_are_split_into_smaller_queries():
     task_lookup(ti)(Owner("a", f"{number}" * 250, "t") for number in range(10))
 
     assert max(sum(map(len, query)) for query in ti.queries) < 4000
+
+
+@pytest.mark.parametrize("run_id", ["run:{}+/" * 30, "日{}" * 100, "😀{}" * 100])
+def test_run_ids_are_counted_as_they_are_escaped_in_a_url(run_id):
+    ti = Counting({})
+
+    task_lookup(ti)(Owner("a", run_id.format(*[number] * 100), "t") for number in range(10))
+
+    assert max(len("&run_ids=".join(map(quote_plus, query))) for query in ti.queries) < 5000
 
 
 def test_failed_query_makes_only_its_runs_unknown():
