@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInp
 _CONN_ID = re.compile(r"[\w.-]+")
 _NOT_FOUND = 404
 _REFUSED = (401, 403)
+#: Of local paths, without an exception of their own: links in a circle, too long, a disk that is read-only.
+_PERMANENT = (errno.ELOOP, errno.ENAMETOOLONG, errno.EROFS)
 #: Characters of an error that are shown: some have whole pages of XML.
 _MAX_CHARACTERS = 300
 
@@ -117,7 +120,8 @@ def _error_of(error: Exception, place: str) -> GeminiFilesError:
         return GeminiInputError(f"{place} does not exist.")
     if _is_refusal(error):
         return GeminiInputError(f"{place}: permission denied: {told}.")
-    if isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError | UnicodeError):
+    is_permanent = isinstance(error, OSError) and error.errno in _PERMANENT
+    if is_permanent or isinstance(error, IsADirectoryError | NotADirectoryError | FileExistsError | UnicodeError):
         return GeminiInputError(f"{place} cannot be used: {told}.")
     reason = f"{type(error).__name__}: {told}"
     if "credential" in reason.lower():

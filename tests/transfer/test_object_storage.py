@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,9 @@ def test_broken_file_system_reports_its_own_reason(mocker, conn_id):
         (FileNotFoundError("The specified bucket does not exist"), GeminiInputError, "does not exist"),
         (PermissionError("Forbidden"), GeminiInputError, "permission denied: Forbidden"),
         (IsADirectoryError("x"), GeminiInputError, "cannot be used"),
+        (OSError(errno.ENAMETOOLONG, "File name too long"), GeminiInputError, "cannot be used: .*too long"),
+        (OSError(errno.EROFS, "Read-only file system"), GeminiInputError, "cannot be used: .*Read-only"),
+        (OSError(errno.EIO, "Input/output error"), GeminiServiceError, "A retry can succeed"),
         (HttpError(403, "not yours"), GeminiInputError, "permission denied: not yours"),
         (HttpError(401, "anonymous"), GeminiInputError, "permission denied: anonymous"),
         (HttpError(404, "no such container"), GeminiInputError, "does not exist"),

@@ -303,6 +303,14 @@ def test_pipe_is_refused_before_it_is_opened(tmp_path):
         find_source(tmp_path / "pipe")
 
 
+def test_link_that_leads_in_a_circle_is_refused(tmp_path):
+    (tmp_path / "a.txt").symlink_to(tmp_path / "b.txt")
+    (tmp_path / "b.txt").symlink_to(tmp_path / "a.txt")
+
+    with pytest.raises(GeminiInputError, match=r"cannot be used: .*symbolic links"):
+        find_source(tmp_path / "a.txt")
+
+
 def test_pipe_in_directory_is_skipped(folder):
     os.mkfifo(folder / "pipe")
 
