@@ -124,12 +124,12 @@ def test_files_are_grouped_exported_and_their_names_copied(page: Page, store: St
     page.one("#files tbody tr")
 
     # The Dag with the most bytes comes first.
-    assert page.files() == ["many_waits", "(foreign)", "(shared)"]
+    assert page.files() == ["group many_waits", "group (foreign)", "group (shared)"]
     page.one("#files tbody a").click()
-    page.until(lambda: page.files()[:1] == ["files/alpha"])
+    page.until(lambda: page.files() == ["files/alpha"])
     assert "1 matching file " in page.one("#files").text
     page.driver.back()
-    page.until(lambda: page.files()[:1] == ["many_waits"] or page.all("#files tbody tr[id=many_waits]"))
+    page.until(lambda: page.files()[:1] == ["group many_waits"])
     page.open(store.conn_id)
     page.one("#files tbody tr")
     page.press("Copy")
@@ -145,6 +145,56 @@ def test_files_are_grouped_exported_and_their_names_copied(page: Page, store: St
     # A spreadsheet would take it for a formula.
     assert gamma[1] == "'=gamma.pdf"
     assert beta[1] == SCRIPT
+    assert page.console() == []
+
+
+def test_groups_have_the_files_that_match_the_filters(page: Page, store: Store, three: list[dict], deployment: str):
+    of_another_run = display_name_for("omega.csv", replace(OWNER, run_id="manual__2", deployment=deployment))
+    store.seed(
+        *three, {"name": "files/omega", "display_name": of_another_run, "mime_type": "text/csv", "size": 1 << 20}
+    )
+    page.open(store.conn_id, by="dag", state="ACTIVE")
+    page.one("#files tbody tr")
+
+    # The shared file has failed.
+    sums = [re.search(r"\d.*? \wiB", row.text)[0] for row in page.all("#files tbody tr")]
+    assert sums == ["2 3.0 GiB", "1 5.0 MiB"]
+    Select(page.one("#files select[aria-label=Type]")).select_by_visible_text("text/*")
+    assert page.files() == ["group (foreign)", "group many_waits"]
+    assert "many_waits\n1 1.0 MiB" in page.all("#files tbody tr")[1].text
+    assert "type=text" in page.driver.current_url
+    assert "by=dag" in page.driver.current_url
+    # Export and selection are of the files that match, not of all files of the groups.
+    assert "Export 2 matching files" in page.one("#files").text
+    page.all("#files tbody input")[1].click()
+    assert page.one(".selection").text.startswith("1 file selected (1.0 MiB).")
+    page.one("#files thead input").click()
+    assert page.one(".selection").text.startswith("2 files selected (6.0 MiB).")
+    assert page.buttons(r"Delete selected \(2\)")
+    Select(page.one("#files select[aria-label=Type]")).select_by_visible_text("All types")
+    boxes = "return [...document.querySelectorAll('#files tbody input')].map((box) => [box.checked, box.indeterminate])"
+    assert page.driver.execute_script(boxes) == [[False, True], [True, False]]
+
+    page.driver.refresh()
+    page.one("#files tbody tr")
+    Select(page.one("#files select[aria-label=Age]")).select_by_visible_text("Older than 1 h")
+    assert page.files() == ["group (foreign)"]
+    Select(page.one("#files select[aria-label=Age]")).select_by_visible_text("Newer than 1 h")
+    page.one("#files tbody a").click()
+    page.until(lambda: page.files() == ["files/omega", "files/alpha"])
+    Select(page.one("#files select[aria-label=Size]")).select_by_visible_text("Over 1 GiB")
+    assert page.files() == ["files/alpha"]
+    page.driver.back()
+    page.until(lambda: page.files() == ["group many_waits"])
+    page.one("#files input[type=search]").send_keys("nothing")
+    assert page.one("#files .state").text.startswith("No matching files")
+    page.press("Clear filters")
+    assert page.files() == ["group many_waits", "group (foreign)", "group (shared)"]
+    # The group of a bookmark can be gone.
+    page.open(store.conn_id, by="dag", group="gone")
+    assert page.one("#files .state").text.startswith("No matching files")
+    page.one("#files .state button").click()
+    assert len(page.files()) == 4
     assert page.console() == []
 
 

@@ -15,9 +15,9 @@ import { showReport } from "./report.js";
 import { showStorage } from "./storage.js";
 import { Table } from "./table.js";
 
-/** @import { Column } from "./table.js" */
+/** @import { Column, Grouping } from "./table.js" */
 /** @import { By } from "./groups.js" */
-/** @import { FilesResponse, GeminiFile, Group, Kind, Page, Shown, View } from "./types.js" */
+/** @import { FileGroup, FilesResponse, GeminiFile, Page, Shown, View } from "./types.js" */
 
 /** Files that expire in less than this are highlighted. */
 const SOON_SECONDS = 3600;
@@ -68,8 +68,6 @@ const COLUMNS = [
 export function fileView({ connection, refresh, addressOf, onChange }) {
   const [report, storage, section] = [byId("report"), byId("storage"), byId("files")];
   const history = historyCard(byId("history"), connection);
-  const [fileList, groupList] = [el("div"), el("div", { hidden: true })];
-  section.replaceChildren(fileList, groupList);
   /** @type {Shown | undefined} */
   let shown;
   let link = new URLSearchParams();
@@ -77,9 +75,15 @@ export function fileView({ connection, refresh, addressOf, onChange }) {
   let by = null;
   /** The group whose files are shown; an empty text shows all files, or all groups. */
   let group = "";
-  const groupings = [groupingSelect(), groupingSelect()];
+  const select = groupingSelect();
+  const columns = groupColumns(filesOf, () => shown?.usage.used_bytes ?? 0);
+  /** @type {Record<By, Grouping<GeminiFile>>} */
+  const groupings = {
+    dag: { columns, sort: "-size", groups: (files) => groupsOf(files, "dag") },
+    run: { columns, sort: "-size", groups: (files) => groupsOf(files, "run") },
+  };
   /** @type {Table<GeminiFile>} */
-  const table = new Table(fileList, {
+  const table = new Table(section, {
     noun: "file",
     columns: COLUMNS,
     sort: "created",
@@ -90,25 +94,12 @@ export function fileView({ connection, refresh, addressOf, onChange }) {
     record,
     summary: (files) => bytes(total(files)),
     accepts: (file) => !by || !group || groupOf(file, by) === group,
-    tools: groupings.slice(0, 1),
+    onClear: () => group && regroup(null, ""),
+    tools: [select],
     actions: (selected) => [
       ...(group ? [groupChip()] : []),
       ...(shown ? actions(shown, selected, connection, refresh) : []),
     ],
-    onChange,
-  });
-  /** @type {Table<Group>} */
-  const groups = new Table(groupList, {
-    noun: "group",
-    columns: groupColumns(
-      (name) => addressOf("files", new URLSearchParams({ by: by ?? "", group: name })),
-      () => shown?.usage.used_bytes ?? 0,
-    ),
-    sort: "-size",
-    searched: "Dag and run",
-    stateName: (state) => KINDS[/** @type {Kind} */ (state)] ?? state,
-    empty: "Files appear here within 30 seconds after their upload.",
-    tools: groupings.slice(1),
     onChange,
   });
   return {
@@ -120,7 +111,7 @@ export function fileView({ connection, refresh, addressOf, onChange }) {
     hide,
     missing: () => [...table.linked].filter((name) => !shown?.files.some((file) => file.name === name)),
     restore,
-    parameters: () => new URLSearchParams([...link, ...groupParameters(), ...current().parameters()]),
+    parameters: () => new URLSearchParams([...link, ...groupParameters(), ...table.parameters()]),
   };
 
   /** @param {boolean} retry */
@@ -134,20 +125,23 @@ export function fileView({ connection, refresh, addressOf, onChange }) {
     history.hide();
   }
 
-  /** Return the table that is shown. */
-  function current() {
-    return by && !group ? groups : table;
+  function groupingSelect() {
+    const choices = { "": "Not grouped", dag: "By Dag", run: "By run" };
+    return el(
+      "select",
+      { "aria-label": "Group by", onchange: () => setGroup(/** @type {By} */ (select.value) || null) },
+      Object.entries(choices).map(([value, text]) => el("option", { value }, text)),
+    );
   }
 
-  function groupingSelect() {
-    const select = el(
-      "select",
-      { "aria-label": "Group by", onchange: () => setGroup(/** @type {By} */ (select.value) || null, "") },
-      el("option", { value: "" }, "Not grouped"),
-      el("option", { value: "dag" }, "By Dag"),
-      el("option", { value: "run" }, "By run"),
-    );
-    return select;
+  /**
+   * Return the address of the files of a group that match the filters.
+   *
+   * @param {string} key
+   */
+  function filesOf(key) {
+    const filters = [...table.parameters()].filter(([name]) => name !== "sort");
+    return addressOf("files", new URLSearchParams([["by", by ?? ""], ["group", key], ...filters]));
   }
 
   function groupParameters() {
@@ -165,29 +159,31 @@ export function fileView({ connection, refresh, addressOf, onChange }) {
   }
 
   function render() {
-    if (!shown) return;
-    for (const select of groupings) select.value = by && !group ? by : "";
-    const isGrouped = current() === groups;
-    if (isGrouped && by) groups.show(groupsOf(shown.files, by), shown.now);
-    else table.show(shown.files, shown.now, { selects: shown.can_edit });
-    groupList.hidden = !isGrouped;
-    fileList.hidden = isGrouped;
+    if (shown) table.show(shown.files, shown.now, { selects: shown.can_edit });
   }
 
   /**
    * @param {By | null} newBy
    * @param {string} newGroup
    */
-  function setGroup(newBy, newGroup) {
+  function regroup(newBy, newGroup) {
     by = newBy;
     group = newGroup;
+    const grouped = group ? null : by;
+    select.value = grouped ?? "";
+    table.group(grouped && groupings[grouped]);
+  }
+
+  /** @param {By | null} newBy */
+  function setGroup(newBy) {
+    regroup(newBy, "");
     render();
-    groupings[current() === table ? 0 : 1]?.focus();
+    select.focus();
     onChange();
   }
 
   function groupChip() {
-    const onclick = () => setGroup(null, "");
+    const onclick = () => setGroup(null);
     return el(
       "button",
       { type: "button", class: "chip", "aria-label": `Show all, not only ${group}`, onclick },
@@ -199,19 +195,18 @@ export function fileView({ connection, refresh, addressOf, onChange }) {
   function restore(parameters) {
     link = new URLSearchParams([...parameters].filter(([name]) => LINKED.includes(name)));
     const given = parameters.get("by");
-    by = given === "dag" || given === "run" ? given : null;
-    group = by ? (parameters.get("group") ?? "") : "";
+    const known = given === "dag" || given === "run" ? given : null;
+    regroup(known, known ? (parameters.get("group") ?? "") : "");
     table.linked = new Set(link.getAll("file"));
-    current().restore(parameters);
-    render();
+    table.restore(parameters);
     if (link.has("report")) showReport(report, link);
   }
 }
 
 /**
- * @param {(name: string) => URLSearchParams} filesOf - Returns the address of the files of a group.
+ * @param {(key: string) => URLSearchParams} filesOf - Returns the address of the files of a group.
  * @param {() => number} usedBytes
- * @returns {Column<Group>[]}
+ * @returns {Column<FileGroup>[]}
  */
 function groupColumns(filesOf, usedBytes) {
   return [
@@ -219,14 +214,19 @@ function groupColumns(filesOf, usedBytes) {
       key: "label",
       heading: "Files of",
       order: ({ label }) => label.toLowerCase(),
-      cell: ({ name, label }) =>
+      cell: ({ key, label }) =>
         el(
           "span",
           { class: "name", title: label },
-          pageLink(() => filesOf(name), {}, label),
+          pageLink(() => filesOf(key), {}, label),
         ),
     },
-    { key: "number", heading: "Files", order: ({ files }) => files, cell: ({ files }) => files.toLocaleString("en") },
+    {
+      key: "number",
+      heading: "Files",
+      order: ({ members }) => members.length,
+      cell: ({ members }) => members.length.toLocaleString("en"),
+    },
     { key: "size", heading: "Size", order: ({ size }) => size, cell: ({ size }) => bytes(size) },
     {
       key: "share",
@@ -237,8 +237,8 @@ function groupColumns(filesOf, usedBytes) {
     {
       key: "kind",
       heading: "Owner",
-      order: ({ state }) => state,
-      cell: ({ state }) => KINDS[/** @type {Kind} */ (state)],
+      order: ({ kind }) => kind,
+      cell: ({ kind }) => KINDS[kind],
     },
     {
       key: "created",

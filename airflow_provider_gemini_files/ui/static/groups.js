@@ -1,7 +1,7 @@
 // Files grouped by the Dag or the run that owns them, to see who fills the storage.
-import { KINDS } from "./files.js";
+import { KINDS, total } from "./files.js";
 
-/** @import { GeminiFile, Group } from "./types.js" */
+/** @import { FileGroup, GeminiFile } from "./types.js" */
 /** @typedef {"dag" | "run"} By */
 
 /**
@@ -22,25 +22,25 @@ export function groupOf({ owner, kind }, by) {
  *
  * @param {GeminiFile[]} files
  * @param {By} by
- * @returns {Group[]}
+ * @returns {FileGroup[]}
  */
 export function groupsOf(files, by) {
   const groups = new Map();
   for (const file of files) {
-    const name = groupOf(file, by);
-    const group = groups.get(name);
+    const key = groupOf(file, by);
+    const group = groups.get(key);
     if (group) group.push(file);
-    else groups.set(name, [file]);
+    else groups.set(key, [file]);
   }
-  return [...groups].map(([name, members]) => summaryOf(name, members));
+  return [...groups].map(([key, members]) => summaryOf(key, members));
 }
 
 /**
- * @param {string} name
+ * @param {string} key
  * @param {GeminiFile[]} files
- * @returns {Group}
+ * @returns {FileGroup}
  */
-function summaryOf(name, files) {
+function summaryOf(key, files) {
   const [first] = files;
   const expiring = files.flatMap(({ expires }) => (expires === null ? [] : [expires]));
   const created = files.flatMap(({ created: time }) => (time === null ? [] : [time]));
@@ -48,13 +48,14 @@ function summaryOf(name, files) {
   const active = /** @type {const} */ (["running", "unknown"]).find((one) => files.some((file) => file.kind === one));
   const kind = active ?? first?.kind ?? "foreign";
   return {
-    name,
-    label: first?.owner ? name.replace(" (elsewhere)", " (another deployment)") : KINDS[kind],
-    state: kind,
-    files: files.length,
-    size: files.reduce((sum, { counted }) => sum + counted, 0),
+    // The name of a Dag could be that of another element of the page.
+    name: `group ${key}`,
+    key,
+    label: first?.owner ? key.replace(" (elsewhere)", " (another deployment)") : KINDS[kind],
+    kind,
+    members: files,
+    size: total(files),
     oldest: created.length ? Math.min(...created) : null,
     expires: expiring.length ? Math.min(...expiring) : null,
-    text: name.toLowerCase(),
   };
 }

@@ -9,12 +9,32 @@ import { count } from "./format.js";
 /** @import { Item } from "./types.js" */
 
 /**
- * @template {Item} T
+ * @template T
  * @typedef {object} Column
  * @property {string} key - Also the class of its cells.
  * @property {string} heading
  * @property {(item: T) => string | number} order - What items are sorted by.
  * @property {(item: T, now: number) => Child | Child[]} cell
+ */
+
+/**
+ * Items that have one row in common.
+ *
+ * @template {Item} T
+ * @typedef {object} Group
+ * @property {string} name - Unique, and the name of no item.
+ * @property {string} label
+ * @property {T[]} members
+ */
+
+/**
+ * How matching items are grouped.
+ *
+ * @template {Item} T
+ * @typedef {object} Grouping
+ * @property {Column<any>[]} columns - Of its groups.
+ * @property {string} sort - As that of the table.
+ * @property {(items: T[]) => Group<T>[]} groups
  */
 
 /**
@@ -45,6 +65,7 @@ import { count } from "./format.js";
  * @property {(selected: T[]) => Node[]} [actions] - The content of the toolbar's right side; called whenever the
  *   selection changes.
  * @property {(item: T) => boolean} [accepts] - A further filter.
+ * @property {() => void} [onClear] - Called when the user clears the filters, to clear the further one, too.
  * @property {(item: T) => boolean} [canSelect] - Whether an item can be selected; all can by default.
  * @property {(item: T) => Exported} [record] - What is exported of an item; there is no export without it.
  * @property {() => void} onChange - Called when filter or order have changed.
@@ -71,8 +92,14 @@ export class Table {
     this.linked = new Set();
     /** @type {T[]} The items that match the filter. */
     this.matching = [];
-    /** @type {T[]} Those of them that are on this page. */
+    /** @type {Grouping<T> | null} How these are grouped. */
+    this.grouping = null;
+    /** @type {(T | Group<T>)[]} Their rows on all pages: the items, or their groups. */
+    this.listed = [];
+    /** @type {T[]} The items that are on this page. */
     this.visible = [];
+    /** @type {Map<HTMLInputElement, T[]>} The boxes of this page with the items that each selects. */
+    this.boxes = new Map();
     /** @type {Set<string>} The names of the selected items. */
     this.selected = new Set();
     /** @type {Map<string, HTMLElement>} The details that are open, by the names of their items. */
@@ -155,6 +182,27 @@ export class Table {
   }
 
   /**
+   * Group what matches; the next call of `show` or `restore` renders it.
+   *
+   * @param {Grouping<T> | null} grouping - Null is one row for each item.
+   */
+  group(grouping) {
+    if (this.grouping === grouping) return;
+    this.grouping = grouping;
+    this.sort = parseSort(this.layout.sort);
+    this.page = 0;
+  }
+
+  /**
+   * Columns and first order of the rows.
+   *
+   * @returns {{columns: Column<any>[], sort: string}}
+   */
+  get layout() {
+    return this.grouping ?? this.options;
+  }
+
+  /**
    * Take filter and order from an address.
    *
    * @param {URLSearchParams} parameters
@@ -164,8 +212,8 @@ export class Table {
     this.chosen = Object.fromEntries(this.filters.map(({ filter: { key } }) => [key, parameters.get(key) ?? ""]));
     this.search.value = this.filter.text;
     const sort = parseSort(parameters.get("sort") ?? "");
-    const isColumn = this.options.columns.some(({ key }) => key === sort.key);
-    this.sort = isColumn ? sort : parseSort(this.options.sort);
+    const isColumn = this.layout.columns.some(({ key }) => key === sort.key);
+    this.sort = isColumn ? sort : parseSort(this.layout.sort);
     this.page = 0;
     this.render();
   }
@@ -175,7 +223,7 @@ export class Table {
     const { text, state } = this.filter;
     const { key, descending } = this.sort;
     const sort = `${descending ? "-" : ""}${key}`;
-    const all = { q: text, state, ...this.chosen, sort: sort === this.options.sort ? "" : sort };
+    const all = { q: text, state, ...this.chosen, sort: sort === this.layout.sort ? "" : sort };
     return new URLSearchParams(Object.entries(all).filter(([, value]) => value));
   }
 
@@ -184,7 +232,7 @@ export class Table {
     Object.assign(this.filter, change);
     this.page = 0;
     this.render();
-    this.status.textContent = `${count(this.matching.length, this.options.noun)} shown`;
+    this.status.textContent = `${this.numbers()} shown`;
     this.options.onChange();
   }
 
@@ -198,6 +246,7 @@ export class Table {
   }
 
   clearFilter() {
+    this.options.onClear?.();
     this.search.value = "";
     this.chosen = {};
     this.setFilter({ text: "", state: "" });
@@ -218,9 +267,7 @@ export class Table {
    */
   select(items, isSelected) {
     for (const item of items) if (this.canSelect(item)) this.selected[isSelected ? "add" : "delete"](item.name);
-    for (const box of this.body.querySelectorAll(".select input")) {
-      if (box instanceof HTMLInputElement) box.checked = this.selected.has(box.value);
-    }
+    this.renderBoxes();
     this.renderActions();
   }
 
@@ -236,18 +283,22 @@ export class Table {
 
   /** @param {T[]} items */
   renderAll(items) {
-    this.matching = this.match(items);
-    const lastPage = Math.max(0, Math.ceil(this.matching.length / this.pageSize) - 1);
+    this.matching = this.sorted(this.match(items), this.options.columns);
+    const { grouping } = this;
+    this.listed = grouping ? this.sorted(grouping.groups(this.matching), grouping.columns) : this.matching;
+    const lastPage = Math.max(0, Math.ceil(this.listed.length / this.pageSize) - 1);
     this.page = Math.min(this.page, lastPage);
     const start = this.page * this.pageSize;
-    const visible = this.matching.slice(start, start + this.pageSize);
-    this.visible = visible;
+    const onPage = this.listed.slice(start, start + this.pageSize);
+    this.visible = onPage.flatMap(membersOf);
+    this.boxes.clear();
     this.renderStates(items);
     this.renderFilters(items);
     this.renderHead();
-    this.body.replaceChildren(...visible.flatMap((item) => this.rows(item)));
+    this.body.replaceChildren(...onPage.flatMap((row) => this.rows(row)));
+    this.renderBoxes();
     this.renderEmpty(items);
-    this.renderPager(start, visible.length, lastPage);
+    this.renderPager(start, onPage.length, lastPage);
     this.renderExport();
     this.renderActions();
   }
@@ -270,15 +321,13 @@ export class Table {
   }
 
   /**
-   * Return the items that match the filter, sorted; linked items come first.
+   * Return the items that match the filter.
    *
    * @param {T[]} items
    */
   match(items) {
     const { text, state } = this.filter;
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-    const order = this.options.columns.find((column) => column.key === this.sort.key)?.order ?? (() => 0);
-    const sign = this.sort.descending ? -1 : 1;
     const { accepts = () => true } = this.options;
     const chosen = this.filters.flatMap(({ filter }) => {
       const value = this.chosen[filter.key];
@@ -288,10 +337,38 @@ export class Table {
       .filter(accepts)
       .filter((item) => !state || item.state === state)
       .filter((item) => chosen.every(({ filter, value }) => filter.accepts(item, value, this.now)))
-      .filter((item) => words.every((word) => item.text.includes(word)))
-      .map((item) => ({ item, rank: this.linked.has(item.name) ? 0 : 1, value: order(item) }))
+      .filter((item) => words.every((word) => item.text.includes(word)));
+  }
+
+  /**
+   * Return rows in the order that the user has chosen; linked items come first.
+   *
+   * @template {{name: string}} R
+   * @param {R[]} rows
+   * @param {Column<R>[]} columns
+   */
+  sorted(rows, columns) {
+    const order = columns.find((column) => column.key === this.sort.key)?.order ?? (() => 0);
+    const sign = this.sort.descending ? -1 : 1;
+    return rows
+      .map((row) => ({ row, rank: this.linked.has(row.name) ? 0 : 1, value: order(row) }))
       .sort((a, b) => a.rank - b.rank || (a.value < b.value ? -sign : a.value > b.value ? sign : 0))
-      .map(({ item }) => item);
+      .map(({ row }) => row);
+  }
+
+  /** Return how many items match, in how many groups. */
+  numbers() {
+    const items = count(this.matching.length, this.options.noun);
+    return this.grouping ? `${items} in ${count(this.listed.length, "group")}` : items;
+  }
+
+  /** Check the box of each row whose items are all selected. */
+  renderBoxes() {
+    for (const [box, items] of this.boxes) {
+      const chosen = items.filter((item) => this.selected.has(item.name)).length;
+      box.checked = chosen === items.length;
+      box.indeterminate = chosen > 0 && chosen < items.length;
+    }
   }
 
   renderActions() {
@@ -316,7 +393,7 @@ export class Table {
   renderSelection(selected, selectable, chosen) {
     const { noun, summary } = this.options;
     this.selection.hidden = selected.length === 0;
-    const pages = Math.ceil(this.matching.length / this.pageSize);
+    const pages = Math.ceil(this.listed.length / this.pageSize);
     const isAll = pages > 1 && chosen === selectable.length;
     const excluded = selected.length - chosen;
     const words = [
@@ -387,7 +464,7 @@ export class Table {
   }
 
   renderHead() {
-    const headings = this.options.columns.map(({ key, heading }) => {
+    const headings = this.layout.columns.map(({ key, heading }) => {
       const order = this.sort.key === key ? (this.sort.descending ? "descending" : "ascending") : "none";
       const button = el("button", { type: "button", onclick: () => this.sortBy(key) }, heading);
       return el("th", { role: "columnheader", scope: "col", class: key, "aria-sort": order }, button);
@@ -397,15 +474,15 @@ export class Table {
   }
 
   /**
-   * Return the row of an item, and that of its details if they are open.
+   * Return a row, and that of the item's details if they are open.
    *
-   * @param {T} item
+   * @param {T | Group<T>} row
    */
-  rows(item) {
-    const details = this.opened.get(item.name);
-    if (!details) return [this.row(item)];
-    const colSpan = this.options.columns.length + (this.selects ? 1 : 0);
-    return [this.row(item), el("tr", { role: "row", class: "details" }, el("td", { role: "cell", colSpan }, details))];
+  rows(row) {
+    const details = this.opened.get(row.name);
+    if (!details) return [this.row(row)];
+    const colSpan = this.layout.columns.length + (this.selects ? 1 : 0);
+    return [this.row(row), el("tr", { role: "row", class: "details" }, el("td", { role: "cell", colSpan }, details))];
   }
 
   /** @param {T} item */
@@ -415,25 +492,27 @@ export class Table {
     this.render();
   }
 
-  /** @param {T} item */
+  /** @param {T | Group<T>} item */
   detailsButton(item) {
-    if (!this.options.details) return null;
+    if (!this.options.details || "members" in item) return null;
     const isOpen = this.opened.has(item.name);
     const label = `Details of ${item.label || item.name}`;
     const onclick = () => this.toggle(item);
     return el("button", { type: "button", class: "toggle", "aria-expanded": isOpen, "aria-label": label, onclick });
   }
 
-  /** @param {T} item */
+  /** @param {T | Group<T>} item */
   row(item) {
+    const members = membersOf(item).filter((member) => this.canSelect(member));
+    const which = this.grouping ? `the ${count(members.length, this.options.noun)} of ` : "";
     const box = el("input", {
       type: "checkbox",
       value: item.name,
-      checked: this.selected.has(item.name),
-      "aria-label": `Select ${item.label || item.name}`,
-      onchange: () => this.select([item], box.checked),
+      "aria-label": `Select ${which}${item.label || item.name}`,
+      onchange: () => this.select(members, box.checked),
     });
-    const cells = this.options.columns.map(({ key, heading, cell }, index) =>
+    if (members.length) this.boxes.set(box, members);
+    const cells = this.layout.columns.map(({ key, heading, cell }, index) =>
       el(
         index ? "td" : "th",
         // On a narrow screen, a row is a card: CSS takes the roles of its elements, and the headings are in its cells.
@@ -445,7 +524,7 @@ export class Table {
     return el(
       "tr",
       { id: item.name, role: "row", class: this.linked.has(item.name) ? "linked" : "" },
-      this.selects && el("td", { role: "cell", class: "select" }, this.canSelect(item) && box),
+      this.selects && el("td", { role: "cell", class: "select" }, members.length > 0 && box),
       ...cells,
     );
   }
@@ -469,22 +548,23 @@ export class Table {
   }
 
   /**
-   * @param {number} start - The index of the first visible item.
-   * @param {number} visible - How many items are visible.
+   * @param {number} start - The index of the first visible row.
+   * @param {number} visible - How many rows are visible.
    * @param {number} lastPage
    */
   renderPager(start, visible, lastPage) {
     const { noun, summary } = this.options;
-    this.pager.hidden = this.matching.length <= Math.min(...PAGE_SIZES);
+    const row = this.grouping ? "group" : noun;
+    this.pager.hidden = this.listed.length <= Math.min(...PAGE_SIZES);
     const pageSize = el(
       "select",
       {
-        "aria-label": `${noun[0]?.toUpperCase()}${noun.slice(1)}s per page`,
+        "aria-label": `${row[0]?.toUpperCase()}${row.slice(1)}s per page`,
         onchange: () => this.setPageSize(Number(pageSize.value)),
       },
       PAGE_SIZES.map((size) => el("option", { value: size, selected: size === this.pageSize }, `${size} per page`)),
     );
-    const range = `${start + 1}–${start + visible} of ${count(this.matching.length, noun)}`;
+    const range = `${start + 1}–${start + visible} of ${count(this.listed.length, row)}`;
     const turnButton = (/** @type {string} */ name, /** @type {-1 | 1} */ by, /** @type {boolean} */ disabled) =>
       el("button", { type: "button", disabled, onclick: () => this.turnPage(by) }, name);
     this.pager.replaceChildren(
@@ -517,4 +597,15 @@ export class Table {
 /** @param {string} sort */
 function parseSort(sort) {
   return { key: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
+}
+
+/**
+ * Return the items of a row.
+ *
+ * @template {Item} T
+ * @param {T | Group<T>} row
+ * @returns {T[]}
+ */
+function membersOf(row) {
+  return "members" in row ? row.members : [row];
 }

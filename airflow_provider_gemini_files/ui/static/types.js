@@ -239,15 +239,15 @@
 /**
  * The files of a Dag or a run, or those without an owner.
  *
- * @typedef {object} Group
+ * @typedef {object} FileGroup
  * @property {string} name
+ * @property {string} key - What identifies it in an address.
  * @property {string} label
- * @property {string} state - The kind of its owner; see `KINDS` in `files.js`.
- * @property {number} files
+ * @property {Kind} kind
+ * @property {GeminiFile[]} members
  * @property {number} size - The bytes that count towards the quota.
  * @property {number | null} oldest - When its oldest file was created.
  * @property {number | null} expires - When its next file expires.
- * @property {string} text
  */
 
 /**
