@@ -25,6 +25,7 @@ from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.retention import Decision
 from airflow_provider_gemini_files.files.usage_history import Deleted, Sample
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.hooks.server import GeminiServerHook
 from airflow_provider_gemini_files.runs import database_lookup
 from airflow_provider_gemini_files.spending import read_report
 
@@ -53,7 +54,7 @@ def _command(function: Command) -> Command:
 @_command
 def usage_command(args: Any) -> None:
     """Show how much of the storage is used, and the file search stores, which do not count in it."""
-    hook = GeminiFilesHook(args.conn_id)
+    hook = GeminiServerHook(args.conn_id)
     usage, stores = hook.usage(), _stores(hook)
     data = usage.to_dict() | {"file_search_stores": None}
     told = "cannot be listed"
@@ -67,7 +68,7 @@ def usage_command(args: Any) -> None:
 @_command
 def list_command(args: Any) -> None:
     """List the files, and what a cleanup would do with each."""
-    _, planned = GeminiFilesHook(args.conn_id).storage.plan_cleanup(_policy(args), database_lookup)
+    _, planned = GeminiServerHook(args.conn_id).storage.plan_cleanup(_policy(args), database_lookup)
     if not planned.decisions and args.output == "table":
         _print("No files.")
         return
@@ -81,7 +82,7 @@ def list_command(args: Any) -> None:
 @_command
 def cleanup_command(args: Any) -> None:
     """Delete the files that are no longer needed."""
-    hook, policy = GeminiFilesHook(args.conn_id), _policy(args)
+    hook, policy = GeminiServerHook(args.conn_id), _policy(args)
     report = hook.cleanup(policy, database_lookup, dry_run=True)
     if not args.dry_run and report.deleted_files:
         _confirm(f"Delete {report.deleted_files} files, {human_bytes(report.deleted_bytes)}?", sure=args.yes)

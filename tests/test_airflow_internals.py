@@ -352,6 +352,15 @@ def test_database_has_what_the_page_reads():
     check_has(get("airflow.utils.session.create_session")(), "__enter__", "__exit__")
 
 
+@since("3.2")
+def test_connection_of_a_team_can_be_read():
+    connection = get("airflow.models.Connection")
+
+    check_has(connection, "team_name")
+    check_call(connection.get_team_name, "connection")
+    check_call(connection.get_connection_from_secrets, "connection", team_name="team")
+
+
 def test_audit_log_takes_what_the_page_writes():
     fields = {
         "event": "gemini_files_delete_file",
@@ -385,8 +394,16 @@ def test_permissions_can_be_required():
 
     check_has(view, "PLUGINS")
     check_call(security.requires_access_view(view.PLUGINS), "request", "user")
-    for method in ("GET", "PUT"):
-        check_call(security.requires_access_connection(method), "request", "user")
+    details = get("airflow.api_fastapi.auth.managers.models.resource_details.ConnectionDetails")
+    check_call(get("airflow.api_fastapi.app.get_auth_manager"))
+    manager = get("airflow.api_fastapi.auth.managers.base_auth_manager.BaseAuthManager")
+    check_call(
+        manager.is_authorized_connection,
+        "manager",
+        method="PUT",
+        details=details(conn_id="id", team_name=None),
+        user="user",
+    )
     check_call(security.requires_authenticated)
     check_call(log, "event")
     # FastAPI reads both of them.

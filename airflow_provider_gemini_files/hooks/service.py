@@ -64,7 +64,7 @@ class GeminiService:
         """
         if self._connection is None:
             try:
-                conn = BaseHook.get_connection(self.conn_id)
+                conn = (self.hook or BaseHook).get_connection(self.conn_id)
             except AirflowNotFoundException as error:
                 raise self._no_connection() from error
             self._connection = self._read(conn)

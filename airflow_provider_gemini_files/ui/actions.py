@@ -15,7 +15,7 @@ from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutco
 from airflow_provider_gemini_files.files.policy import RetentionPolicy
 from airflow_provider_gemini_files.files.reference import parse_names
 from airflow_provider_gemini_files.files.retention import Plan
-from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.hooks.server import GeminiServerHook
 from airflow_provider_gemini_files.runs import database_lookup
 from airflow_provider_gemini_files.ui import audit
 from airflow_provider_gemini_files.ui.changes import Selected, outcomes
@@ -118,12 +118,12 @@ def cleanup(conn_id: str, listing: FileListing, request: CleanupRequest, user: s
 
 def _plan(listing: FileListing, options: CleanupOptions) -> Plan:
     """Return what a policy decides about each file of a listing, with the present states of the runs."""
-    hook = GeminiFilesHook(listing.conn_id)
+    hook = GeminiServerHook(listing.conn_id)
     return hook.storage.plan_cleanup(RetentionPolicy.of(options.policy), database_lookup, listing.files)[1]
 
 
 def _delete(conn_id: str, listing: FileListing | None, names: Sequence[str], user: str, event: str) -> list[Deletion]:
-    hook = GeminiFilesHook(conn_id)
+    hook = GeminiServerHook(conn_id)
     # An invalid connection fails here, before anything is deleted.
     api_key = hook.connection.api_key if names else ""
     files = {file.name: file for file in listing.files} if listing else {}

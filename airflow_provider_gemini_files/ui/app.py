@@ -109,9 +109,7 @@ def connections() -> list[str]:
 
 
 @app.get("/api/connections/{connection_id}/files", dependencies=[CAN_VIEW, CAN_READ])
-async def files(
-    request: Request, connection_id: str, user: GetUserDep, retry: bool = False, after: str = ""
-) -> Response:
+async def files(connection_id: str, user: GetUserDep, retry: bool = False, after: str = "") -> Response:
     """
     Return files of a connection and its storage usage; at most 30 seconds old while the service responds.
 
@@ -121,7 +119,7 @@ async def files(
     listing = snapshot.listing
     part = await _part(snapshot, after)
     fields = {
-        "can_edit": await is_allowed("PUT", request, user),
+        "can_edit": await is_allowed("PUT", connection_id, user),
         "usage": listing.usage.to_dict() if listing else None,
         "policy": actions.default_policy(),
         "next": part.next,
@@ -169,14 +167,12 @@ async def documents(connection_id: str, store: str, retry: bool = False) -> Resp
 
 
 @app.get("/api/connections/{connection_id}/batches", dependencies=[CAN_VIEW, CAN_READ])
-async def batches(
-    request: Request, connection_id: str, user: GetUserDep, retry: bool = False, after: str = ""
-) -> Response:
+async def batches(connection_id: str, user: GetUserDep, retry: bool = False, after: str = "") -> Response:
     """Return batch jobs of a connection, as :func:`files` does."""
     snapshot = await job_listings.snapshot(connection_id, retry=retry)
     part = await _part(snapshot, after)
     fields = {
-        "can_edit": await is_allowed("PUT", request, user),
+        "can_edit": await is_allowed("PUT", connection_id, user),
         "more": snapshot.listing.more if snapshot.listing else 0,
         "next": part.next,
     }

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_gemini_files.batches.job import parse_batch_names
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import GeminiBatchGoneError, GeminiFilesError
-from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.hooks.server import GeminiServerHook
 from airflow_provider_gemini_files.ui import audit
 from airflow_provider_gemini_files.ui.batches import JobListing, owner_of
 from airflow_provider_gemini_files.ui.changes import outcomes
@@ -34,7 +34,7 @@ def cancel(conn_id: str, listing: JobListing | None, names: Sequence[str], user:
     :raises GeminiAuthError: if the connection has no API key.
     """
     names = parse_batch_names(names)
-    hook = GeminiFilesHook(conn_id)
+    hook = GeminiServerHook(conn_id)
     # An invalid connection fails here, before anything is cancelled.
     api_key = hook.connection.api_key
     jobs = {job.name: job for job in listing.jobs} if listing else {}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
-from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
+from airflow_provider_gemini_files.hooks.server import GeminiServerHook
 from airflow_provider_gemini_files.ui.errors import ErrorKind, PageError
 
 log = logging.getLogger(__name__)
@@ -154,7 +154,7 @@ class ListingCache(Generic[L]):
     def _list(self, key: tuple[str, ...], entry: _Entry[L], running: Future[None], started_at: float) -> None:
         listing, error = None, None
         conn_id, *of = key
-        hook = GeminiFilesHook(conn_id)
+        hook = GeminiServerHook(conn_id)
         try:
             listing = self._read(hook, started_at, entry.snapshot.listing, *of)
         except Exception as failure:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-from airflow.api_fastapi.core_api.security import (
-    GetUserDep,
-    requires_access_connection,
-    requires_access_view,
-    requires_authenticated,
-)
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, ConnectionDetails
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_view, requires_authenticated
 from airflow.providers.common.compat.sdk import conf
 from fastapi import Depends, HTTPException, Request
 
+from airflow_provider_gemini_files.hooks.server import team_of
 from airflow_provider_gemini_files.ui.connections import connection_ids
 
 #: Pages of another origin cannot send this header: the browser would ask for permission first (CORS preflight).
 OWN_HEADER = "X-Gemini-Files"
 
 
-async def require_read(request: Request, connection_id: str, user: GetUserDep) -> None:
+async def require_read(connection_id: str, user: GetUserDep) -> None:
     """
     Raise 403 if the page does not list the connection and the user may not read it.
 
@@ -32,26 +28,24 @@ async def require_read(request: Request, connection_id: str, user: GetUserDep) -
     listed = connection_id in await asyncio.to_thread(connection_ids)
     if listed and not conf.getboolean("core", "multi_team", fallback=False):
         return
-    if not await is_allowed("GET", request, user):
+    if not await is_allowed("GET", connection_id, user):
         raise HTTPException(403, f"You do not have permission to read the connection {connection_id!r}.")
 
 
-async def require_edit(request: Request, connection_id: str, user: GetUserDep) -> None:
+async def require_edit(connection_id: str, user: GetUserDep) -> None:
     """Raise 403 unless the user may edit the connection."""
-    if not await is_allowed("PUT", request, user):
+    if not await is_allowed("PUT", connection_id, user):
         raise HTTPException(403, f"Changes require permission to edit the connection {connection_id!r}.")
 
 
-async def is_allowed(method: Any, request: Request, user: Any) -> bool:
-    """Return whether a user has a permission on the connection in the request's path."""
-    try:
-        checked = requires_access_connection(method)(request, user)
-        # Airflow 3.3 and later return a coroutine.
-        if inspect.isawaitable(checked):
-            await checked
-    except HTTPException:
-        return False
-    return True
+async def is_allowed(method: Any, connection_id: str, user: Any) -> bool:
+    """
+    Return whether a user has a permission on a connection.
+
+    Airflow's own dependency for it takes the request for one to Airflow's API, whose body may name another team.
+    """
+    details = ConnectionDetails(conn_id=connection_id, team_name=await asyncio.to_thread(team_of, connection_id))
+    return get_auth_manager().is_authorized_connection(method=method, details=details, user=user)
 
 
 def require_same_origin(request: Request) -> None:

@@ -205,7 +205,7 @@ def test_rejected_key_fails_remaining_files_and_keeps_results_of_deleted_ones(em
 def test_error_text_has_one_line_and_no_key_in_response_and_audit_log(listing, audited, mocker):
     error = f"Cannot delete: key {API_KEY} is wrong\r\n\x1b[31mred\x00"
     failed = [actions.Deletion(OWNED, actions.DeletionOutcome.FAILED, GeminiServiceError(error))]
-    mocker.patch.object(actions.GeminiFilesHook, "delete_files", autospec=True, return_value=failed)
+    mocker.patch.object(actions.GeminiServerHook, "delete_files", autospec=True, return_value=failed)
     [result] = actions.delete(CONN_ID, listing, [OWNED], "user").to_json()
     [entry] = audited("gemini_files_delete_file")
 
