@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import mimetypes
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import metadata
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.api_fastapi.logging.decorators import action_logging
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.costs.report import By
@@ -37,18 +37,19 @@ from airflow_provider_gemini_files.ui.listings import FRESH_SECONDS, ListingCach
 from airflow_provider_gemini_files.ui.overview import summary_of
 from airflow_provider_gemini_files.ui.parts import Part, Rows
 from airflow_provider_gemini_files.ui.rights import CAN_EDIT, CAN_READ, CAN_VIEW, LOGGED_IN, is_allowed
+from airflow_provider_gemini_files.ui.static_files import StaticFiles
 from airflow_provider_gemini_files.ui.stores import DocumentListing, StoreListing
 
 _DISTRIBUTION = "airflow-provider-gemini-files"
-_STATIC = {path.name: path for path in (Path(__file__).parent / "static").iterdir()}
 _HEADERS = {
     # Nothing but the page's own files is loaded or executed, whatever a display name contains.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-cache",
 }
+#: Of a file whose address has the version of its content; only logged-in users get it.
+_FOREVER = "private, max-age=31536000, immutable"
 
 app = FastAPI(title="Gemini Files", docs_url=None, redoc_url=None, openapi_url=None)
 file_listings = ListingCache("files", history.read_files)
@@ -62,6 +63,7 @@ cost_listings = ListingCache("costs", CostListing.read)
 async def _add_headers(request: Request, call_next: Any) -> Response:
     response: Response = await call_next(request)
     response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-cache")
     return response
 
 
@@ -73,7 +75,7 @@ async def _refuse(request: Request, error: HTTPException) -> Response:
     if error.status_code == 401:
         # The login page that Airflow's own pages redirect to.
         return RedirectResponse(f"../api/v2/auth/login?{urlencode({'next': str(request.url)})}")
-    return HTMLResponse(_STATIC["forbidden.html"].read_text(), error.status_code)
+    return HTMLResponse(StaticFiles.now().page("forbidden.html"), error.status_code)
 
 
 @app.exception_handler(GeminiFilesError)
@@ -82,9 +84,9 @@ async def _fail(request: Request, error: GeminiFilesError) -> Response:
 
 
 @app.get("/", dependencies=[CAN_VIEW])
-async def page() -> FileResponse:
+def page() -> HTMLResponse:
     """Return the page, which fetches its data itself."""
-    return FileResponse(_STATIC["index.html"])
+    return HTMLResponse(StaticFiles.now().main_page())
 
 
 @app.get("/docs", dependencies=[LOGGED_IN])
@@ -95,11 +97,14 @@ def docs() -> RedirectResponse:
 
 
 @app.get("/static/{name}", dependencies=[LOGGED_IN])
-async def static(name: str) -> FileResponse:
-    """Return a static file of the page."""
-    if name not in _STATIC:
+@app.get("/static/{version}/{name}", dependencies=[LOGGED_IN])
+def static(name: str, version: str = "") -> Response:
+    """Return a static file of the page; one of another version, as during an upgrade, is not kept by the browser."""
+    files = StaticFiles.now()
+    if name not in files.contents:
         raise HTTPException(404, f"File {name!r} not found.")
-    return FileResponse(_STATIC[name])
+    headers = {"Cache-Control": _FOREVER} if version == files.version else None
+    return Response(files.contents[name], media_type=mimetypes.guess_type(name)[0], headers=headers)
 
 
 @app.get("/api/connections", dependencies=[CAN_VIEW])

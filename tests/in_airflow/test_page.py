@@ -368,6 +368,13 @@ def test_page_is_fast_with_5000_files(page: Page, store: Store):
     assert max(page.driver.execute_script(sizes)) < 300_000
     assert "50 of 5,000 files" in page.one(".pager").text
     assert len(page.files()) == 50
+    # The browser has kept everything but the page itself and its data.
+    page.open(store.conn_id, sort="-label")
+    assert page.one("#files tbody tr").get_attribute("id") == "files/f4999"
+    sent = (
+        "return performance.getEntriesByType('resource').filter(({transferSize}) => transferSize).map(({name}) => name)"
+    )
+    assert [url for url in page.driver.execute_script(sent) if "/static/" in url] == []
 
     page.press("File")
     assert page.files()[0] == "files/f0"
