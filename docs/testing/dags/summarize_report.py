@@ -1,4 +1,4 @@
-"""A report is uploaded, summarized and deleted. Replace this Dag by your own."""
+"""A report is uploaded, summarized and deleted. Replace this Dag with your own."""
 
 from __future__ import annotations
 

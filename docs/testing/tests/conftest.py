@@ -1,4 +1,4 @@
-"""The tests have an Airflow home of their own, and a connection that leads to the emulator."""
+"""The tests have an Airflow home of their own, and a connection to the emulator."""
 
 from __future__ import annotations
 
