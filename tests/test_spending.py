@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from support import add_runs, add_xcom
 
-from airflow_provider_gemini_files import spending
+from airflow_provider_gemini_files import xcom_entries
 from airflow_provider_gemini_files.costs.report import By
 from airflow_provider_gemini_files.costs.spent import Kind, Usage
 from airflow_provider_gemini_files.spending import read_report, read_spending
@@ -66,13 +66,13 @@ def test_only_the_newest_entries_are_read_if_there_are_too_many(dag_id, monkeypa
         add_xcom(dag_id, RESPONSE, at=AT + timedelta(hours=hour), map_index=hour)
     assert read_spending(DAY).missing_before is None
 
-    monkeypatch.setattr(spending, "MAX_ENTRIES", 3)
-    monkeypatch.setattr(spending, "_PAGE", 2)
+    monkeypatch.setattr(xcom_entries, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(xcom_entries, "_PAGE", 2)
     found = read_spending(DAY)
 
     [(_, tokens)] = found
-    assert tokens.calls == 4
-    assert found.missing_before == AT + timedelta(hours=1)
+    assert tokens.calls == 3
+    assert found.missing_before == AT + timedelta(hours=2)
 
 
 def test_entry_in_an_object_storage_is_unreadable(dag_id):

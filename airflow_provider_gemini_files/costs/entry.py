@@ -1,11 +1,9 @@
-"""An XCom entry, and its value, which any task may have pushed."""
+"""What XCom values say that costs are read from; any task may have pushed them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 RESPONSE_KEY = "response"
 BATCH_KEY = "batch"
@@ -18,30 +16,6 @@ KEYS = (RESPONSE_KEY, BATCH_KEY, CACHE_KEY, DELETED_CACHES_KEY, INDEXED_KEY)
 _TOO_MANY = 2**53
 #: Characters of a model's name that are shown.
 _MAX_NAME = 200
-
-
-class Entry(NamedTuple):
-    """
-    An XCom entry.
-
-    :param at: when it was pushed.
-    :param value: as the database has it.
-    :param state: of the task instance now.
-    """
-
-    key: str
-    value: Any
-    at: datetime
-    dag_id: str
-    task_id: str
-    state: str | None
-
-    def decoded(self) -> Any:
-        """Return the value; Airflow stores some as JSON in a text."""
-        try:
-            return json.loads(self.value) if isinstance(self.value, str) else self.value
-        except (ValueError, RecursionError):
-            return self.value
 
 
 def count_of(value: Any) -> int:

@@ -9,13 +9,13 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_provider_gemini_files.batches.rows import RowKind
+from airflow_provider_gemini_files.common.xcom import Entry
 from airflow_provider_gemini_files.costs.entry import (
     BATCH_KEY,
     CACHE_KEY,
     DELETED_CACHES_KEY,
     INDEXED_KEY,
     RESPONSE_KEY,
-    Entry,
     count_of,
     model_of,
     text_of,

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_gemini_files.common.times import epoch_of
-from airflow_provider_gemini_files.costs.entry import Entry, count_of, model_of, text_of
+from airflow_provider_gemini_files.common.xcom import Entry
+from airflow_provider_gemini_files.costs.entry import count_of, model_of, text_of
 
 #: The longest time between a creation and the entry that tells of it; more is an error of whoever has written it.
 _LONGEST = timedelta(days=366)

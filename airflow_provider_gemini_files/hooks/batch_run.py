@@ -67,6 +67,8 @@ class BatchRun:
         #: Whether this attempt has waited for jobs of an earlier one to appear in the list; once is enough for all.
         self.has_looked_later = False
         self._planned: set[str] = set()
+        #: The files that the planned requests name, in order.
+        self.files: dict[str, None] = {}
         #: Jobs that an earlier attempt has submitted.
         self.adopted: set[str] = set()
         #: Jobs whose tokens an earlier attempt has sent to the metrics.
@@ -89,6 +91,7 @@ class BatchRun:
         parts = parts_of(self._input.configured(requests), self._spec.max_requests)
         plans = [JobPlan(self._fingerprint(part, again), part, requests) for part in parts]
         self._planned.update(plan.fingerprint for plan in plans)
+        self.files.update(dict.fromkeys(name for plan in plans for name in plan.part.names))
         return plans
 
     def delete_sources(self) -> None:

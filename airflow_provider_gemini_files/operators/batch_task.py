@@ -38,6 +38,8 @@ from airflow_provider_gemini_files.triggers.batches import GeminiBatchPauseTrigg
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+#: Names in XCom, which is a row of Airflow's database.
+_MAX_FILES = 500
 #: Pauses before a job that was refused is submitted again: one minute at first, then up to ten.
 _REFUSED = Backoff(60.0, MAX_WAIT_PAUSE, MAX_WAIT_PAUSE)
 
@@ -349,6 +351,8 @@ class BatchTask:
             "counts": {"total": tally.total, **tally.counts},
             "usage": tally.usage,
             "output": self._output.uri,
+            # Requests that have changed name other files than those that were submitted.
+            "files": list(self._run.files)[:_MAX_FILES] if self._known else [],
             "jobs": [_account(job) for job in jobs],
         }
 

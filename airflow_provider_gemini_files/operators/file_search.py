@@ -30,6 +30,7 @@ from airflow_provider_gemini_files.file_search.resources import (
 from airflow_provider_gemini_files.file_search.state import FAILED_GRACE
 from airflow_provider_gemini_files.files.events import Event
 from airflow_provider_gemini_files.files.reference import FileLike, listed_files, names_for
+from airflow_provider_gemini_files.files.uses import IMPORTED_KEY
 from airflow_provider_gemini_files.hooks.uploads import allowed_local_paths
 from airflow_provider_gemini_files.hooks.wanted_documents import DEFAULT_CONCURRENCY, OWN_ENTRIES, Compare, SyncSpec
 from airflow_provider_gemini_files.links import GeminiFileSearchStoreLink
@@ -42,7 +43,7 @@ from airflow_provider_gemini_files.operators.base import (
     text_of,
     whole_number_of,
 )
-from airflow_provider_gemini_files.operators.document_task import DocumentTask, SyncResume, SyncSettings
+from airflow_provider_gemini_files.operators.document_task import MAX_NAMES, DocumentTask, SyncResume, SyncSettings
 from airflow_provider_gemini_files.transfer.output import Output
 from airflow_provider_gemini_files.transfer.sources import find_sources
 
@@ -332,7 +333,8 @@ class GeminiAddDocumentsOperator(_DocumentsOperator):
     """
     Add documents to a file search store, and return their names; XCom ``documents`` holds them, too.
 
-    A retry, or a later run, sends only what has changed since; the former document of a changed source is deleted once
+    XCom ``imported`` holds ``{"conn_id", "files"}``: the Gemini files that were to be copied, at most 500 names. A
+    retry, or a later run, sends only what has changed since; the former document of a changed source is deleted once
     the new one is ACTIVE.
 
     :param store: its name, ``fileSearchStores/...``, or a dict with ``name`` (templated).
@@ -354,6 +356,9 @@ class GeminiAddDocumentsOperator(_DocumentsOperator):
     def _run(self, context: Context, resume: SyncResume, names: Sequence[str] = ()) -> list[str]:
         report = self._report()
         task = self._task(context, resume, names, delete_missing=False)
+        if self._by_file:
+            imported = {"conn_id": self.gemini_conn_id, "files": self._names()[:MAX_NAMES]}
+            context["ti"].xcom_push(IMPORTED_KEY, imported)
         task.run(report)
         return task.names()
 
@@ -361,8 +366,10 @@ class GeminiAddDocumentsOperator(_DocumentsOperator):
         if not self._by_file:
             super()._want(sync)
             return
-        names = names_for(listed_files(self.file_name), self.gemini_conn_id)
-        sync.want_files(self.hook.files.active_files(names))
+        sync.want_files(self.hook.files.active_files(self._names()))
+
+    def _names(self) -> list[str]:
+        return names_for(listed_files(self.file_name), self.gemini_conn_id)
 
 
 class GeminiListDocumentsOperator(GeminiOperator):

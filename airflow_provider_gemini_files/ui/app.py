@@ -25,6 +25,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.costs.report import By
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
+from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.ui import actions, audit, cancellations, history
 from airflow_provider_gemini_files.ui.actions import CleanupOptions, CleanupRequest, Results
 from airflow_provider_gemini_files.ui.batches import JobListing
@@ -39,6 +40,7 @@ from airflow_provider_gemini_files.ui.parts import Part, Rows
 from airflow_provider_gemini_files.ui.rights import CAN_EDIT, CAN_READ, CAN_VIEW, LOGGED_IN, is_allowed
 from airflow_provider_gemini_files.ui.static_files import StaticFiles
 from airflow_provider_gemini_files.ui.stores import DocumentListing, StoreListing
+from airflow_provider_gemini_files.ui.uses import UseListing, uses_of
 
 _DISTRIBUTION = "airflow-provider-gemini-files"
 _HEADERS = {
@@ -57,6 +59,7 @@ store_listings = ListingCache("stores", StoreListing.read)
 document_listings = ListingCache("documents", DocumentListing.read)
 job_listings = ListingCache("batch jobs", JobListing.read)
 cost_listings = ListingCache("costs", CostListing.read)
+use_listings = ListingCache("uses", UseListing.read)
 
 
 @app.middleware("http")
@@ -135,12 +138,21 @@ async def files(connection_id: str, user: GetUserDep, retry: bool = False, after
 @app.get("/api/connections/{connection_id}/details", dependencies=[CAN_VIEW, CAN_READ])
 async def details(connection_id: str, name: str) -> dict[str, Any]:
     """Return what the row of a file does not have, and the batch jobs that read it as far as it is known."""
-    listing = await _listing(connection_id)
-    file = listing.get(name)
-    if file is None:
-        raise HTTPException(404, f"The file {name!r:.200} is no longer listed: it was deleted or has expired.")
+    file = await _file(connection_id, name)
     jobs = (await job_listings.snapshot(connection_id)).listing
     return await asyncio.to_thread(details_of, file, jobs.jobs if jobs else None)
+
+
+@app.get("/api/connections/{connection_id}/uses", dependencies=[CAN_VIEW, CAN_READ])
+async def uses(connection_id: str, name: str, retry: bool = False) -> dict[str, Any]:
+    """Return the task instances that have used a file, as far as Airflow's database and the batch jobs say."""
+    # Only of a file that is listed, so that a request can name none whose uses would be kept for nothing.
+    file = await _file(connection_id, name)
+    found, jobs = await asyncio.gather(
+        use_listings.snapshot(connection_id, name, file.create_time or "", retry=retry),
+        job_listings.snapshot(connection_id),
+    )
+    return await asyncio.to_thread(uses_of, file, found, jobs.listing.jobs if jobs.listing else ())
 
 
 @app.get("/api/connections/{connection_id}/history", dependencies=[CAN_VIEW, CAN_READ])
@@ -289,6 +301,13 @@ async def _listing(connection_id: str) -> FileListing:
         message = snapshot.error.message if snapshot.error else "The files are still being loaded. Try again."
         raise HTTPException(503, message)
     return snapshot.listing
+
+
+async def _file(connection_id: str, name: str) -> GeminiFile:
+    file = (await _listing(connection_id)).get(name)
+    if file is None:
+        raise HTTPException(404, f"The file {name!r:.200} is no longer listed: it was deleted or has expired.")
+    return file
 
 
 async def _change(connection_id: str, change: Callable[[], Results]) -> list[dict[str, Any]]:

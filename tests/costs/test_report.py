@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_gemini_files.costs.entry import Entry
+from airflow_provider_gemini_files.common.xcom import Entry
 from airflow_provider_gemini_files.costs.prices import read_prices
 from airflow_provider_gemini_files.costs.report import Bound, By, CostReport, report_of
 from airflow_provider_gemini_files.costs.spent import Spending

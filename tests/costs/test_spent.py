@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_gemini_files.common.xcom import Entry
 from airflow_provider_gemini_files.content.tokens import usage_of
-from airflow_provider_gemini_files.costs.entry import INDEXED_KEY, Entry
+from airflow_provider_gemini_files.costs.entry import INDEXED_KEY
 from airflow_provider_gemini_files.costs.spent import Kind, Spending, Usage, What
 
 AT = datetime(2026, 11, 30, 12, tzinfo=UTC)

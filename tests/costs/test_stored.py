@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_gemini_files.costs.entry import CACHE_KEY, DELETED_CACHES_KEY, RESPONSE_KEY, Entry
+from airflow_provider_gemini_files.common.xcom import Entry
+from airflow_provider_gemini_files.costs.entry import CACHE_KEY, DELETED_CACHES_KEY, RESPONSE_KEY
 from airflow_provider_gemini_files.costs.spent import Kind, Spending, Usage, What
 
 CREATED = datetime(2026, 11, 30, 12, tzinfo=UTC)

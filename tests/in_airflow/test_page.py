@@ -251,6 +251,46 @@ def test_details_of_a_file_open_by_keyboard(page: Page, store: Store, three: lis
     assert page.console() == []
 
 
+def test_tasks_that_have_used_a_file_load_by_themselves(
+    page: Page, store: Store, three: list[dict], airflow: LocalAirflow
+):
+    store.seed(*three)
+    run_id = airflow.trigger("reported")
+    assert airflow.wait("reported", run_id) == "success"
+    value = {"conn_id": store.conn_id, "files": ["files/alpha"]}
+    entries = f"/dags/reported/dagRuns/{run_id}/taskInstances/cleanup/xcomEntries"
+    airflow.api("POST", entries, json={"key": "response", "value": value})
+    page.login("viewer")
+    page.open(store.conn_id)
+    page.one("#files tbody tr")
+    # Their request fails, and nothing else does.
+    page.driver.execute_script(
+        "window.real = fetch; window.fetch = (url, options) =>"
+        " String(url).includes('/uses') ? Promise.reject(new TypeError()) : real(url, options)"
+    )
+    page.one("#files .toggle").click()
+    page.until(lambda: "cannot be reached" in page.one(".uses").text)
+    page.until(lambda: "SHA-256" in page.one("tr.details").text)
+    page.driver.execute_script("window.fetch = window.real")
+    page.press("Retry")
+
+    [use] = page.until(lambda: page.all(".uses li"))
+    task = "reported \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} cleanup"
+    assert use.text.startswith(f"{task} Asked a model · success ·")
+    assert use.text.endswith(f"run {run_id}")
+    assert "Not known: uses by earlier attempts" in page.one(".uses").text
+    page.driver.execute_script(browser.axe(CACHE))
+    assert violations(page) == []
+    page.driver.set_window_size(390, 900)
+    assert violations(page) == []
+    page.driver.set_window_size(1440, 900)
+    assert link_of(page, task).endswith(f"/dags/reported/runs/{quote(run_id)}/tasks/cleanup")
+    # Another file is used by nobody.
+    page.all("#files .toggle")[1].click()
+    page.until(lambda: "None that is known." in page.all(".uses")[1].text)
+    assert page.console() == []
+
+
 def test_viewer_cannot_delete_files(page: Page, store: Store, three: list[dict], airflow: LocalAirflow):
     store.seed(*three)
     page.login("viewer")
@@ -273,7 +313,7 @@ def test_every_route_requires_login_and_changes_require_same_origin(
     store.seed(*three)
     files = f"/api/connections/{store.conn_id}/files"
     listings = ("history", "stores", "documents?store=fileSearchStores/a", "batches", "costs", "overview")
-    resources = (*listings, "details?name=files/alpha")
+    resources = (*listings, "details?name=files/alpha", "uses?name=files/alpha")
     others = [f"/api/connections/{store.conn_id}/{resource}" for resource in resources]
     for path in ("/", "/docs", "/static/page.js", "/api/connections", files, *others):
         assert httpx.get(f"{airflow.url}/gemini-files{path}").status_code == 401

@@ -169,6 +169,7 @@ class TestRequests:
             "end_time": job["metadata"]["endTime"],
             "result_file": job["metadata"]["output"]["responsesFile"],
             "output": f"file://{output}",
+            "files": files,
         }
 
     def test_requests_take_the_words_of_the_operator_that_they_do_not_have(

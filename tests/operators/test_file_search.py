@@ -285,6 +285,7 @@ class TestAdding:
         [name] = add.execute(context)
 
         assert name == hook.list_documents(store)[0].name
+        assert ti.pushed["imported"] == {"conn_id": "gemini_default", "files": [file.name]}
         assert add.execute(context) == [name]
         assert len(hook.list_documents(store)) == 1
 

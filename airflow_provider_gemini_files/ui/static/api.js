@@ -1,7 +1,7 @@
 // Requests to the API server. A failed request throws an ApiError with a message for the user.
 import { airflowUrl } from "./airflow.js";
 
-/** @import { BatchesResponse, CostsResponse, Details, DocumentsResponse, FilesResponse, HistoryResponse, Owner, StoresResponse, Summary } from "./types.js" */
+/** @import { BatchesResponse, CostsResponse, Details, DocumentsResponse, FilesResponse, HistoryResponse, Owner, StoresResponse, Summary, UsesResponse } from "./types.js" */
 
 export const READ_SECONDS = 60;
 /** The API server retries a deletion that fails, so a request can take this long. */
@@ -112,6 +112,9 @@ export const getFiles = (connection, retry) => listParts(connection, "files", re
 
 /** @type {(connection: string, name: string) => Promise<Details>} */
 export const getDetails = (connection, name) => list(connection, "details", false, { name });
+
+/** @type {(connection: string, name: string, retry: boolean) => Promise<UsesResponse>} */
+export const getUses = (connection, name, retry) => list(connection, "uses", retry, { name });
 
 /** @type {(connection: string) => Promise<HistoryResponse>} */
 export const getHistory = (connection) => request(urlOf(connection, "history"));

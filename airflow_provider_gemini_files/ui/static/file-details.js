@@ -5,6 +5,7 @@ import { getDetails, getXCom, getXComKeys } from "./api.js";
 import { RUN_STATES, copyButton } from "./cells.js";
 import { messageOf } from "./dialog.js";
 import { el } from "./dom.js";
+import { fileUses } from "./file-uses.js";
 import { KINDS } from "./files.js";
 import { bytes, dateTime, timeZone } from "./format.js";
 
@@ -40,6 +41,7 @@ export function fileDetails(file, { connection, addressOf }) {
       fact("Owner", owner(file)),
     ),
     loaded,
+    el("dl", { class: "long facts" }, fact("Used by tasks", fileUses(connection, file.name))),
   );
 
   async function load() {

@@ -172,6 +172,33 @@
  * @property {string[] | null} jobs - The running batch jobs that read the file; null if the jobs are not known.
  */
 
+/** @typedef {"model" | "batch" | "maybe_batch" | "cache" | "store"} How */
+/** @typedef {[dag: string, run: string, task: string, map: number, state: string | null, at: number, how: How]} UseRow */
+
+/**
+ * A task instance that has used a file.
+ *
+ * @typedef {object} Use
+ * @property {string} dag
+ * @property {string} run
+ * @property {string} task
+ * @property {number} map - The map index; -1 if the task is not mapped.
+ * @property {string | null} state - Of the task instance; null if it is not known.
+ * @property {number} at - When the use was recorded.
+ * @property {How} how
+ */
+
+/**
+ * The response of the route `uses`; see `uses.py`.
+ *
+ * @typedef {object} UsesResponse
+ * @property {boolean} loading
+ * @property {PageError | null} error
+ * @property {UseRow[] | null} uses - The newest ones; null if they are not known yet.
+ * @property {number} more - How many others are known.
+ * @property {number | null} missing_before - The time before which nothing is known, as XCom has too many entries.
+ */
+
 /**
  * A file search store as `stores.py` encodes it.
  *
