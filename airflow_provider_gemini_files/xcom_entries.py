@@ -30,17 +30,9 @@ def read_entries(keys: Sequence[str], since: datetime, containing: str | None = 
     is_newest: Any = and_(*(column == getattr(XComModel, column.name) for column in newest.c))
     place = ("dag_id", "run_id", "task_id", "map_index")
     same_task_instance: Any = and_(*(getattr(TaskInstance, name) == getattr(XComModel, name) for name in place))
+    columns = (XComModel.key, XComModel.value, XComModel.timestamp, XComModel.dag_id, XComModel.task_id)
     statement = (
-        select(
-            XComModel.key,
-            XComModel.value,
-            XComModel.timestamp,
-            XComModel.dag_id,
-            XComModel.task_id,
-            TaskInstance.state,
-            XComModel.run_id,
-            XComModel.map_index,
-        )  # fmt: skip
+        select(*columns, TaskInstance.state, XComModel.run_id, XComModel.map_index)
         .select_from(XComModel)
         .join(newest, is_newest)
         .outerjoin(TaskInstance, same_task_instance)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
+from airflow_provider_gemini_files.common.redaction import storable
 from airflow_provider_gemini_files.content.json_text import read_json
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 #: Errors that are reported for one answer; the model needs no more to correct it.
 _MAX_ERRORS = 10
+#: Characters that are shown of a JSON schema; Airflow keeps them for the last runs of a task.
+_MAX_SHOWN = 2000
+#: What Airflow puts before the name of a Dag's file when it imports it as a module.
+_DAG_FILE = re.compile(r"\bunusual_prefix_[0-9a-f]+_")
 #: Keywords whose values are data, and keywords whose values have names of the author's choice.
 _DATA_KEYWORDS = {"const", "default", "enum", "example", "examples"}
 _NAMING_KEYWORDS = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
@@ -25,10 +32,12 @@ class Schema:
 
     :param json_schema: the JSON schema that is sent to the service.
     :param validate: returns the JSON value of a text that follows the schema, else raises ValueError.
+    :param type_name: the dotted name of the type that it was made of; None of a JSON schema.
     """
 
     json_schema: dict[str, Any]
     validate: Callable[[str], Any]
+    type_name: str | None = None
 
     @classmethod
     def of(cls, given: Any) -> Schema:
@@ -36,12 +45,20 @@ class Schema:
         Read a schema.
 
         :param given: a pydantic model class or another type that pydantic knows (``list[Invoice]``), the dotted path
-            to one, or a JSON schema as a dict.
+            to one, a JSON schema as a dict, or what was read before.
         :raises GeminiInputError: for anything else.
         """
+        if isinstance(given, Schema):
+            return given
         if isinstance(given, Mapping):
             return _of_json_schema(dict(given))
         return _of_type(_imported(given) if isinstance(given, str) else given)
+
+    def __str__(self) -> str:
+        """Return what people are shown: the name of the type and the JSON schema, cut if it is long."""
+        text = str(storable(json.dumps(self.json_schema, indent=2, ensure_ascii=False, default=str)))
+        shown = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}\n… ({len(text)} characters)"
+        return f"{self.type_name}\n{shown}" if self.type_name else shown
 
     def judge(self, text: str) -> tuple[Any, str | None]:
         """Return the JSON value of an answer and None; or None and what is wrong with it, one line for each place."""
@@ -84,7 +101,13 @@ def _of_type(kind: Any) -> Schema:
             ]
             raise ValueError("\n".join(wrong[:_MAX_ERRORS])) from None
 
-    return Schema(json_schema, validate)
+    return Schema(json_schema, validate, _name_of(kind))
+
+
+def _name_of(kind: Any) -> str:
+    """Return the dotted name of a type; Airflow imports the file of a Dag under a name that is longer than it."""
+    name = f"{kind.__module__}.{kind.__qualname__}" if isinstance(kind, type) else str(kind)
+    return _DAG_FILE.sub("", name)
 
 
 def _as_the_model_reads_it(adapter: Any, instance: Any, answered: Any) -> Any:

@@ -76,9 +76,10 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
 
     The file of answers has one JSON object on each line, in the order of the requests: ``{"key", "value", "error",
     "finish_reason", "usage", "files"}``. XCom ``batch`` holds the manifest: name, state, model, counts of rows, token
-    usage, times, the files that the requests name, and those of requests and results. XCom ``batch_name`` holds the job, or the list of jobs, as soon
-    as it is submitted. The events of the assets among the task's outlets have ``{"gemini": {"model_version",
-    "usage"}}`` in their extra, with ``cost`` and ``currency`` where the worker has prices. See ``docs/batches.md``.
+    usage, times, the files that the requests name, and those of requests and results. XCom ``batch_name`` holds the
+    job, or the list of jobs, as soon as it is submitted. The events of the assets among the task's outlets have
+    ``{"gemini": {"model_version", "usage"}}`` in their extra, with ``cost`` and ``currency`` where the worker has
+    prices. See ``docs/batches.md``.
 
     A job is submitted once, whatever fails: a retried or cleared task finds the job of the same requests.
 

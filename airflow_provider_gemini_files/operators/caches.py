@@ -23,6 +23,7 @@ from airflow_provider_gemini_files.exceptions import (
 from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import GeminiOperator, owner_of, text_of
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata, pushed_upstream
+from airflow_provider_gemini_files.operators.rendered import AskingOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,7 +35,7 @@ _KEY = "cache"
 _LONG = 24 * 3600.0
 
 
-class GeminiCreateCacheOperator(GeminiOperator):
+class GeminiCreateCacheOperator(AskingOperator):
     """
     Create a cache of files and texts, so that many requests need not send and pay them in full; return its name.
 

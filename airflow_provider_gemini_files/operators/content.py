@@ -24,10 +24,11 @@ from airflow_provider_gemini_files.hooks.cached_request import CachedRequest
 from airflow_provider_gemini_files.hooks.google_credentials import DEFAULT_GCP_CONN_ID
 from airflow_provider_gemini_files.hooks.shown_sources import SourceOptions
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import GeminiOperator, output_of, owner_of, text_of, whole_number_of
+from airflow_provider_gemini_files.operators.base import output_of, owner_of, text_of, whole_number_of
 from airflow_provider_gemini_files.operators.caches import RecordedCaches
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 from airflow_provider_gemini_files.operators.outlets import tell_outlets
+from airflow_provider_gemini_files.operators.rendered import AskingOperator
 from airflow_provider_gemini_files.operators.written_sources import count_sources, written_in_mapped
 from airflow_provider_gemini_files.transfer.output import Output
 
@@ -40,7 +41,7 @@ MAX_XCOM_BYTES = 48 * 1024
 _HEAD = 200
 
 
-class ModelOperator(GeminiOperator):
+class ModelOperator(AskingOperator):
     """The arguments that asking a model and counting tokens share."""
 
     template_fields: Sequence[str] = (
@@ -54,6 +55,8 @@ class ModelOperator(GeminiOperator):
         "gemini_conn_id",
     )
     operator_extra_links: Collection[BaseOperatorLink] = (GeminiFileLink(),)
+    cached_content: Any = None
+    _uses_cache = False
     #: The arguments that can show sources.
     source_arguments: Sequence[str] = ("files", "contents")
     template_fields_renderers = {"prompt": "md", "contents": "json", "system_instruction": "md"}  # noqa: RUF012
@@ -92,6 +95,10 @@ class ModelOperator(GeminiOperator):
         # must not decide that a worker reads a source.
         self._was_given_files = files is not None
         self._written_sources = count_sources(files) + count_sources(contents)
+
+    def _default_model(self, context: Context) -> str | None:
+        recipe = RecordedCaches(context).recipe_of(self.cached_content) if self._uses_cache else None
+        return recipe.model if recipe else super()._default_model(context)
 
     def _request(
         self, generation_config: Any = None, response_schema: Any = None, file_search: Any = None
