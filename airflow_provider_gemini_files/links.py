@@ -14,6 +14,8 @@ from airflow_provider_gemini_files.files.reference import parse_names
 
 #: A URL has a limited length.
 _MAX_NAMES = 50
+#: Airflow shows no link then. Of None, it shows a link to a page "None".
+_NO_LINK = ""
 
 
 class GeminiFileLink(BaseOperatorLink):
@@ -26,12 +28,12 @@ class GeminiFileLink(BaseOperatorLink):
 
     name = "Gemini file"
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str | None:  # type: ignore[override]
-        """Return the link; None if no file is known."""
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the link; an empty text if no file is known."""
         try:
             names = parse_names(_files_of(operator, ti_key))
         except GeminiInputError:
-            return None
+            return _NO_LINK
         return _page(conn_id=operator.gemini_conn_id, file=names[:_MAX_NAMES])
 
 
@@ -40,13 +42,13 @@ class GeminiFileSearchStoreLink(BaseOperatorLink):
 
     name = "Gemini file search store"
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str | None:  # type: ignore[override]
-        """Return the link; None if no store is known."""
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the link; an empty text if no store is known."""
         try:
             names = _stores_of(operator, ti_key)
         except GeminiInputError:
-            return None
-        return _page(conn_id=operator.gemini_conn_id, tab="stores", store=names[:_MAX_NAMES]) if names else None
+            return _NO_LINK
+        return _page(conn_id=operator.gemini_conn_id, tab="stores", store=names[:_MAX_NAMES]) if names else _NO_LINK
 
 
 class GeminiBatchLink(BaseOperatorLink):
@@ -54,14 +56,14 @@ class GeminiBatchLink(BaseOperatorLink):
 
     name = "Gemini batch"
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str | None:  # type: ignore[override]
-        """Return the link; None if no job is known."""
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the link; an empty text if no job is known."""
         has_name = hasattr(operator, "batch_name")
         batches = operator.batch_name if has_name else _pulled(ti_key, "batch_name", "return_value")
         try:
             names = parse_batch_names([one for one in batches if one] if isinstance(batches, list) else batches)
         except GeminiInputError:
-            return None
+            return _NO_LINK
         return _page(conn_id=operator.gemini_conn_id, tab="batches", batch=names[:_MAX_NAMES])
 
 

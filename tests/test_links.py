@@ -105,14 +105,14 @@ def test_an_upload_of_a_directory_links_to_its_files_though_the_directory_is_gon
     ],
 )
 def test_a_task_without_files_has_no_link(operator):
-    assert GeminiFileLink().get_link(operator, ti_key=Pushed()) is None
+    assert GeminiFileLink().get_link(operator, ti_key=Pushed()) == ""
 
 
 @pytest.mark.parametrize("pushed", ["No File!", 5.5, [None], {"name": "No File!"}, {}])
 def test_pushed_values_that_are_not_files_give_no_link(pushed):
     operator = GeminiUploadFileOperator(task_id="l", source="/a")
 
-    assert GeminiFileLink().get_link(operator, ti_key=Pushed(file=pushed)) is None
+    assert GeminiFileLink().get_link(operator, ti_key=Pushed(file=pushed)) == ""
 
 
 def test_the_link_to_many_files_stays_a_usable_url():
@@ -173,13 +173,13 @@ def test_a_task_of_file_search_links_to_its_stores(operator, returned, stores):
     ],
 )
 def test_a_task_without_a_known_store_has_no_link(operator):
-    assert GeminiFileSearchStoreLink().get_link(operator, ti_key=Pushed()) is None
+    assert GeminiFileSearchStoreLink().get_link(operator, ti_key=Pushed()) == ""
 
 
 def test_a_task_that_has_found_no_stores_has_no_link():
     operator = GeminiListFileSearchStoresOperator(task_id="q")
 
-    assert GeminiFileSearchStoreLink().get_link(operator, ti_key=Pushed(return_value=[])) is None
+    assert GeminiFileSearchStoreLink().get_link(operator, ti_key=Pushed(return_value=[])) == ""
 
 
 def test_airflow_knows_the_links():
@@ -221,4 +221,4 @@ def test_a_task_of_batches_links_to_its_jobs(operator, pushed, batches):
     ],
 )
 def test_a_task_without_a_known_job_has_no_link(operator):
-    assert GeminiBatchLink().get_link(operator, ti_key=Pushed()) is None
+    assert GeminiBatchLink().get_link(operator, ti_key=Pushed()) == ""

@@ -17,6 +17,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiInputError,
 )
 from airflow_provider_gemini_files.files.deletion import Deletion, DeletionOutcome
+from airflow_provider_gemini_files.files.naming import label_of
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, names_for
 from airflow_provider_gemini_files.files.state import FileWait, processing_failed
 from airflow_provider_gemini_files.hooks import request_log, requests
@@ -175,7 +176,7 @@ class FileCalls:
             if file.state == "FAILED":
                 raise processing_failed(file)
             if file.state != "ACTIVE":
-                label = shown_text(file.display_name or "no display name")
+                label = shown_text(label_of(file.display_name) or "no display name")
                 raise GeminiFileNotActiveError(
                     f"{file.name} ({label}) is {file.state}, not ACTIVE: put a GeminiFileStateSensor before this task, "
                     "or wait_for_active=True on its upload."

@@ -15,6 +15,7 @@ from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.labels import MapIndexLabel
+from airflow_provider_gemini_files.operators.mapped_values import read_at_once
 from airflow_provider_gemini_files.operators.url_secrets import mask_urls
 from airflow_provider_gemini_files.transfer.output import Output
 
@@ -44,6 +45,7 @@ class GeminiOperator(MapIndexLabel, BaseOperator):
         super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
         # Parts of a field are rendered by the same method.
         if parent is self:
+            read_at_once(self, template_fields)
             self._complete_fields(context)
         mask_urls(getattr(parent, name, None) for name in template_fields)
         check_rendered_connection(parent, template_fields)

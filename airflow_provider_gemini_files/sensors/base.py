@@ -30,6 +30,7 @@ from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.operators.base import check_rendered_connection, deadline_of, switch_of
 from airflow_provider_gemini_files.operators.labels import MapIndexLabel
+from airflow_provider_gemini_files.operators.mapped_values import read_at_once
 from airflow_provider_gemini_files.operators.resume import VERSION
 from airflow_provider_gemini_files.triggers.base import GeminiTrigger
 
@@ -71,6 +72,14 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
         )
         self.gemini_conn_id = gemini_conn_id
         self.deferrable = switch_of(deferrable, "deferrable")
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Any, context: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        # As in operators/base.py.
+        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
+        if parent is self:
+            read_at_once(self, template_fields)
 
     @abstractmethod
     def new_wait(self, schedule: Schedule) -> Wait[Any]:
