@@ -44,11 +44,13 @@ class GeminiOperator(MapIndexLabel, BaseOperator):
         # The only method that Airflow calls, of a mapped task's instance too, before it shows rendered fields.
         super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
         # Parts of a field are rendered by the same method.
-        if parent is self:
+        is_whole = parent is self
+        if is_whole:
             read_at_once(self, template_fields)
-            self._complete_fields(context)
         mask_urls(getattr(parent, name, None) for name in template_fields)
         check_rendered_connection(parent, template_fields)
+        if is_whole:
+            self._complete_fields(context)
 
     def _complete_fields(self, context: Context) -> None:
         """Set fields whose value is not known before the others are rendered, so that Airflow shows them."""

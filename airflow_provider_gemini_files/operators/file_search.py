@@ -352,12 +352,13 @@ class GeminiAddDocumentsOperator(_DocumentsOperator):
             raise GeminiInputError("Pass either source or file_name: what to add.")
         self.file_name = file_name
         self._by_file = file_name is not None
+        self._imported: list[str] = []
 
     def _run(self, context: Context, resume: SyncResume, names: Sequence[str] = ()) -> list[str]:
         report = self._report()
         task = self._task(context, resume, names, delete_missing=False)
-        if self._by_file:
-            imported = {"conn_id": self.gemini_conn_id, "files": self._names()[:MAX_NAMES]}
+        if self._imported:
+            imported = {"conn_id": self.gemini_conn_id, "files": self._imported[:MAX_NAMES]}
             context["ti"].xcom_push(IMPORTED_KEY, imported)
         task.run(report)
         return task.names()
@@ -366,10 +367,9 @@ class GeminiAddDocumentsOperator(_DocumentsOperator):
         if not self._by_file:
             super()._want(sync)
             return
-        sync.want_files(self.hook.files.active_files(self._names()))
-
-    def _names(self) -> list[str]:
-        return names_for(listed_files(self.file_name), self.gemini_conn_id)
+        # Read once: it can be an iterator.
+        self._imported = names_for(listed_files(self.file_name), self.gemini_conn_id)
+        sync.want_files(self.hook.files.active_files(self._imported))
 
 
 class GeminiListDocumentsOperator(GeminiOperator):

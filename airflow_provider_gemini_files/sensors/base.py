@@ -73,14 +73,6 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
         self.gemini_conn_id = gemini_conn_id
         self.deferrable = switch_of(deferrable, "deferrable")
 
-    def _do_render_template_fields(
-        self, parent: Any, template_fields: Any, context: Any, *args: Any, **kwargs: Any
-    ) -> None:
-        # As in operators/base.py.
-        super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
-        if parent is self:
-            read_at_once(self, template_fields)
-
     @abstractmethod
     def new_wait(self, schedule: Schedule) -> Wait[Any]:
         """Return the wait that the pokes continue."""
@@ -106,6 +98,8 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
         self, parent: Any, template_fields: Any, context: Any, *args: Any, **kwargs: Any
     ) -> None:
         super()._do_render_template_fields(parent, template_fields, context, *args, **kwargs)
+        if parent is self:
+            read_at_once(self, template_fields)
         check_rendered_connection(parent, template_fields)
 
     def poke(self, context: Context) -> PokeReturnValue:
