@@ -54,7 +54,8 @@ class Pricing:
     """
     The cost of what a task has paid for, where the worker has prices.
 
-    Prices that cannot be used are one warning, and never an error: what was paid for is worth more than its cost.
+    Prices that cannot be used are one warning, and never an error: what was paid for is worth more than its cost. A
+    worker need not have the file, although all parts of Airflow often share their configuration.
 
     :param log: of the task.
     """
@@ -67,7 +68,8 @@ class Pricing:
         try:
             return configured_prices()
         except Exception as error:
-            self._log.warning("There is no cost in metrics and events of assets: %s", error)
+            tell = self._log.info if isinstance(error.__cause__, FileNotFoundError) else self._log.warning
+            tell("There is no cost in metrics and events of assets: %s", error)
             return None
 
     def told(self, key: str, account: Mapping[str, Any]) -> dict[str, Any]:

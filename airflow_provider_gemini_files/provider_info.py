@@ -76,8 +76,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "prices_file": {
                         "description": "JSON file with the prices of models, from which the page and the command line "
-                        "compute what calls have cost. It is read by the API server and the command line. If empty, "
-                        "they tell tokens only.",
+                        "compute what calls have cost. It is read by the API server and the command line, and by "
+                        "workers that have it, for metrics and events of assets. If empty, only tokens are told.",
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "/etc/airflow/gemini_prices.json",

@@ -27,7 +27,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "gemini_files.cost": (
         "billionths of the currency",
-        "Cost of answers, batches and the creation of caches, where the worker has the [prices](cost.md#metrics). "
+        "Cost of answers, batches and the creation of caches, where the worker has the file of prices. "
         "The kinds are `answer`, `batch` and `cache`. 0.25 USD are 250,000,000. What has no price is not counted, and "
         "neither are the storage of caches and the documents of file search stores.",
     ),

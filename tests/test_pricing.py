@@ -24,10 +24,11 @@ ANSWER = {"model": "flash", "model_version": "flash-001", "usage": {"prompt": 10
 
 class Log:
     def __init__(self) -> None:
+        self.infos: list[str] = []
         self.warnings: list[str] = []
 
     def info(self, text: str, /, *values: object) -> None:
-        raise AssertionError(text)
+        self.infos.append(text % values)
 
     def warning(self, text: str, /, *values: object) -> None:
         self.warnings.append(text % values)
@@ -127,6 +128,16 @@ def test_prices_that_cannot_be_used_are_one_warning(path, incr):
     [warning] = log.warnings
     assert f"The prices in {path} are no valid JSON" in warning
     incr.assert_not_called()
+
+
+def test_worker_without_the_file_is_no_warning(path, incr):
+    log = Log()
+    of_task = Pricing(log)
+
+    assert of_task.told(RESPONSE_KEY, ANSWER) == of_task.told(RESPONSE_KEY, ANSWER) == {}
+    assert log.warnings == []
+    [info] = log.infos
+    assert "No such file or directory" in info
 
 
 def test_whatever_fails_while_prices_are_read_fails_no_task(mocker):

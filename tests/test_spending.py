@@ -86,6 +86,7 @@ def test_entry_in_an_object_storage_is_unreadable(dag_id):
 DAG = """
 from airflow.sdk import Asset, dag
 
+from airflow_provider_gemini_files.operators.caches import GeminiCreateCacheOperator, GeminiDeleteCacheOperator
 from airflow_provider_gemini_files.operators.content import GeminiGenerateContentOperator
 from airflow_provider_gemini_files.operators.batches import GeminiBatchGenerateContentOperator
 
@@ -97,16 +98,21 @@ def spend():
         task_id="check", prompt="what?", response_schema={"type": "integer"}, repair_answer=True
     )
     rows = GeminiBatchGenerateContentOperator(
-        task_id="rows", requests=["a", "b"], output_path="/data/rows.jsonl", trigger_rule="all_done"
+        task_id="rows",
+        requests=["a", "b"],
+        output_path="/data/rows.jsonl",
+        trigger_rule="all_done",
+        outlets=[Asset("rows")],
     )
-    ask >> check >> rows
+    cache = GeminiCreateCacheOperator(task_id="cache", contents=["some words " * 2000], model="gemini-3.5-flash")
+    ask >> cache >> GeminiDeleteCacheOperator(task_id="delete", cache=cache.output) >> check >> rows
 
 
 spend()
 """
 
 
-def test_real_tasks_are_counted_also_if_they_fail_and_events_of_assets_have_tokens(run_dag, emulator):
+def test_real_tasks_are_counted_also_if_they_fail_and_events_of_assets_have_tokens(run_dag, emulator, prices):
     from airflow.models.asset import AssetEvent
     from airflow.utils.session import create_session
     from sqlalchemy import select
@@ -121,7 +127,18 @@ def test_real_tasks_are_counted_also_if_they_fail_and_events_of_assets_have_toke
         "ask": (1, 0),
         "check": (2, 2),
         "rows": (2, 0),
+        "cache": (1, 0),
     }
+    assert (told["cache"].caches, told["cache"].usage.open_caches) == (1, 0)
+    assert told["cache"].cache_tokens == told["cache"].usage.input > 1024
     with create_session() as session:
-        [extra] = session.scalars(select(AssetEvent.extra).where(AssetEvent.source_dag_id == "spend"))
-    assert extra["gemini"]["usage"]["answer"] == told["ask"].usage.answer
+        events = session.execute(
+            select(AssetEvent.source_task_id, AssetEvent.extra).where(AssetEvent.source_dag_id == "spend")
+        )
+        extras = {task_id: extra["gemini"] for task_id, extra in events}
+    for task_id in ("ask", "rows"):
+        assert extras[task_id]["usage"]["answer"] == told[task_id].usage.answer
+        # Every token costs a millionth, in a batch half of it.
+        share = 2 if task_id == "rows" else 1
+        assert extras[task_id]["cost"] == pytest.approx(extras[task_id]["usage"]["total"] / share / 1e6)
+        assert round(extras[task_id]["cost"], 6) == told[task_id].to_dict()["cost"]

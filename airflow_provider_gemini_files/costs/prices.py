@@ -81,7 +81,7 @@ class ModelPrice(BaseModel):
 class PriceList(BaseModel):
     """Prices that are valid from a day on."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
     currency: str = Field(
         description="What amounts are in, such as `USD`.", min_length=1, max_length=12, json_schema_extra=_TEXT

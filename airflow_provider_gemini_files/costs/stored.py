@@ -20,7 +20,7 @@ class StoredCache:
     """
     A cache.
 
-    :param first: the first entry that tells of it.
+    :param first: the first entry that tells of it, without its value, which can be large.
     :param tokens: that it holds; 0 if that is not known.
     :param expires: None if that is not known.
     :param told_at: the time of the last entry that tells of it; a later attempt may have changed when it expires.
@@ -66,7 +66,13 @@ class StoredCaches:
         if created is None or not entry.at - _LONGEST < created <= entry.at:
             created = entry.at
         told = StoredCache(
-            entry, model_of(value), conn_id, count_of(value.get("tokens")), created, expires, told_at=entry.at
+            first=entry._replace(value=None),
+            model=model_of(value),
+            conn_id=conn_id,
+            tokens=count_of(value.get("tokens")),
+            created=created,
+            expires=expires,
+            told_at=entry.at,
         )
         known = self._caches.setdefault(name, told)
         first, last = (known, told) if known.first.at <= told.first.at else (told, known)

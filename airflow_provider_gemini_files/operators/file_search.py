@@ -273,8 +273,8 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
     once the new one is ACTIVE, so that a question always finds one. Documents that this task has not made are left
     alone. What was done is read from the store itself: a task that was killed goes on from there.
 
-    XCom ``documents`` holds the names of the documents, at most 500, and ``counts`` the result, also if sources have
-    failed. See ``docs/file_search.md``.
+    XCom ``documents`` holds the names of the documents, at most 500, ``counts`` the result, and ``indexed`` how many
+    documents were sent, and their size, also if sources have failed. See ``docs/file_search.md``.
 
     :param store: its name, ``fileSearchStores/...``, or a dict with ``name`` (templated).
     :param source: a path, a directory, a glob, an object storage URI or prefix, or a list of these (templated).
@@ -331,7 +331,9 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
 
 class GeminiAddDocumentsOperator(_DocumentsOperator):
     """
-    Add documents to a file search store, and return their names; XCom ``documents`` holds them, too.
+    Add documents to a file search store, and return their names.
+
+    XCom ``documents`` and ``indexed`` are as for :class:`GeminiSyncFileSearchStoreOperator`.
 
     XCom ``imported`` holds ``{"conn_id", "files"}``: the Gemini files that were to be copied, at most 500 names. A
     retry, or a later run, sends only what has changed since; the former document of a changed source is deleted once

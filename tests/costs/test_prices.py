@@ -120,7 +120,7 @@ def test_example_of_the_documentation_is_read():
 
     listed = read_prices(example, "cost.md").of_day(date(2026, 11, 1))
     assert listed
-    assert listed.price_of("gemini-3.8-flash") == ModelPrice(**FLASH)
+    assert listed.price_of("gemini-3.5-flash") == ModelPrice(**FLASH, cache_storage=1)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,7 @@ def test_example_of_the_documentation_is_read():
         ({**LIST, "valid_from": "soon"}, "valid_from must be a day like 2026-11-01; got 'soon'"),
         ({**LIST, "valid_from": 20261101}, "valid_from must be a day like 2026-11-01; got 20261101"),
         ({**LIST, "currency": 5}, "currency must be a text; got 5"),
+        ({**LIST, "currency": "  "}, "currency must be a text; got '  '"),
         ({**LIST, "per": 1000}, "per is unknown; there are currency, valid_from, source, models"),
         ({**LIST, "models": []}, "models must be an object of models and their prices"),
         ({**LIST, "models": {"a": 5}}, "models.a: must be an object with input and output; got 5"),
