@@ -38,7 +38,7 @@ class ModelPrice(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     input: Price = Field(
-        description="Tokens that are sent: prompt, files, what tools add, and what a cache is created of.",
+        description="Tokens that are sent: prompt, files, what tools add, and what a cache is created from.",
         json_schema_extra=_PRICE,
     )
     output: Price = Field(description="Tokens that are received: answer and thoughts.", json_schema_extra=_PRICE)

@@ -51,7 +51,7 @@ class Sum:
 
     :param batch_tokens: input and output of batches.
     :param caches: caches that were created.
-    :param cache_tokens: part of the input: tokens that they were created of.
+    :param cache_tokens: part of the input: tokens that they were created from.
     :param failed: calls of tasks that have failed although the calls were paid for.
     :param failed_tokens: their input and output.
     :param cost: of the calls that have a price; None if none has.
@@ -144,8 +144,8 @@ class CostReport:
 
     :param groups: the names of each group, and its sum; the most expensive first, or the newest day.
     :param prices: those that apply to some of the days; empty if there are none.
-    :param unpriced: the models of calls without a price, each with the fields that it lacks, none if it is not listed;
-        empty if there are no prices at all.
+    :param unpriced: the models of calls without a price, each with what it lacks, nothing if it is not listed; empty if
+        there are no prices at all.
     :param unreadable: see :class:`~airflow_provider_gemini_files.costs.spent.Spending`, as for ``missing_before``.
     """
 
@@ -227,7 +227,7 @@ def report_of(
         if what.day < first or conn_id not in (None, what.conn_id):
             continue
         of_day = prices.of_day(what.day) if prices else None
-        cost, lacks = of_day.cost_of(what.model, what.kind, usage) if of_day else (None, None)
+        cost, lacks = of_day.cost_of(what.model, what.kind, usage) if of_day else (None, "before the first valid_from")
         if not what.is_known:
             cost, lacks = None, "tokens are not known"
         if of_day:
@@ -256,8 +256,8 @@ def _notes_of(total: Sum) -> Iterator[str]:
     """Yield what is to be known of caches and documents."""
     if total.caches:
         told = (
-            f"Caches: {total.caches:,} created of {total.cache_tokens:,} tokens, which are part of the input. Their "
-            f"storage: {total.token_hours:,.0f} tokens x hours"
+            f"Caches: {total.caches:,} created from {total.cache_tokens:,} tokens, which are part of the input. Their "
+            f"storage: {total.token_hours:,.0f} token-hours"
         )
         if total.usage.open_caches:
             told += (

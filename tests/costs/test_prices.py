@@ -107,7 +107,7 @@ def test_tokens_of_tools_are_not_taken_for_cached_ones():
 def test_sum_of_many_small_amounts_is_exact():
     price = ModelPrice(input=0.1, output=0)
 
-    assert sum(price.cost_of(Kind.ANSWER, Usage(prompt=1)) for _ in range(100_000)) == Decimal("0.01")
+    assert sum(price.cost_of(Kind.ANSWER, Usage(prompt=1)) for _ in range(1000)) == Decimal("0.0001")
 
 
 def test_file_may_begin_with_a_byte_order_mark():

@@ -9,8 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_gemini_files.common.xcom import Entry
+from airflow_provider_gemini_files.costs.entry import KEYS
 from airflow_provider_gemini_files.costs.prices import read_prices
 from airflow_provider_gemini_files.costs.report import Bound, By, CostReport, report_of
 from airflow_provider_gemini_files.costs.spent import Spending
@@ -97,7 +100,7 @@ def test_call_without_a_price_makes_the_cost_incomplete():
 
     assert told.total.cost == 11
     assert told.total.unpriced == 2
-    assert told.unpriced == {"flash": [], "pro": []}
+    assert told.unpriced == {"flash": ["before the first valid_from"], "pro": []}
     assert [one.source for one in told.prices] == ["contract"]
 
 
@@ -116,6 +119,12 @@ def test_nothing_is_said_about_money_without_prices():
     assert (told.prices, told.unpriced) == ((), {})
 
 
+#: Fields of what tasks push, and names of caches.
+NAMES = [
+    "usage", "prompt", "answer", "cached", "tools", "thoughts", "calls", "counts", "success", "model", "model_version",
+    "conn_id", "name", "tokens", "create_time", "expire_time", "deleted", "missing", "documents", "bytes",
+    "recreated_cache", "cachedContents/a",
+]  # fmt: skip
 CACHE = {
     "name": "cachedContents/a",
     "model": "flash",
@@ -156,7 +165,7 @@ def test_cache_is_part_of_the_calls_and_the_input_and_costs_its_tokens_and_hours
     assert (told.total.cost, told.total.bound) == (Decimal("12.5"), Bound.EXACT)
     [_, note, _] = told.notes()
     assert note == (
-        "Caches: 1 created of 1,000,000 tokens, which are part of the input. Their storage: 1,000,000 tokens x hours."
+        "Caches: 1 created from 1,000,000 tokens, which are part of the input. Their storage: 1,000,000 token-hours."
     )
 
 
@@ -164,7 +173,7 @@ def test_storage_of_a_cache_that_no_task_has_deleted_is_told_as_the_most_that_it
     told = report(cache(), prices=WITH_STORAGE)
 
     assert (told.total.cost, told.total.bound) == (Decimal(2), Bound.AT_MOST)
-    assert "2,000,000 tokens x hours at most" in told.notes()[1]
+    assert "2,000,000 token-hours at most" in told.notes()[1]
     assert report(cache(), call(model="pro"), prices=WITH_STORAGE).total.bound is Bound.ABOUT
 
 
@@ -269,3 +278,20 @@ def test_notes_say_which_days_and_prices_are_meant_and_what_is_missing():
     assert unreadable.startswith("2 XCom entries have only a URI in Airflow's database")
     assert unpriced == "The cost is incomplete: 1 of 1 calls have no price. Their models: pro."
     assert "prices_file is not set" in report(call(), prices=None).notes()[-1]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=8),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=30, deadline=None, database=None)
+@given(entries=st.lists(st.tuples(st.sampled_from(KEYS), st.dictionaries(st.sampled_from(NAMES), JSON)), max_size=4))
+def test_whatever_tasks_have_pushed_makes_a_report(entries):
+    told = report(*(Entry(key, value, AT, "films", "ask", "success") for key, value in entries), prices=WITH_STORAGE)
+
+    sums = json.loads(json.dumps(told.to_dict(), allow_nan=False))["total"]
+    assert all(number >= 0 for number in sums.values() if isinstance(number, int | float))
+    assert told.notes()

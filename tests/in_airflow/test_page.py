@@ -759,7 +759,7 @@ def test_costs_are_grouped_and_link_to_their_tasks(page: Page, store: Store, air
     assert [cell.text for cell in page.all("#costs tbody td")] == cells
     totals = page.one("#costs .totals").text
     assert "Cost\nAt least 6.05 EUR\nCalls\n5" in totals
-    assert "Into caches\n1,000,000\nStored in caches\n1,000,000 tokens \N{MULTIPLICATION SIGN} hours" in totals
+    assert "Into caches\n1,000,000\nStored in caches\n1,000,000 token-hours" in totals
     notes = page.one("#costs ul").text
     assert "Prices in EUR, valid from 2020-01-01 on, from us." in notes
     assert "The cost is incomplete: 3 of 5 calls have no price. Their models: gemini-of-a-batch." in notes

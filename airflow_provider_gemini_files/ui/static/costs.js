@@ -70,7 +70,7 @@ export function part(share) {
  * @param {Costs} costs
  */
 export function storage({ cache_token_hours, open_caches }) {
-  const told = `${number(Math.round(cache_token_hours))} tokens × hours`;
+  const told = `${number(Math.round(cache_token_hours))} token-hours`;
   return open_caches ? `At most ${told}` : told;
 }
 
