@@ -1124,11 +1124,14 @@ class TestAccounting:
         in_manifest, in_metrics = tokens()
         assert in_manifest == in_metrics
 
-    def test_only_the_jobs_that_are_new_are_counted_after_a_clear(self, emulator, batch, files, context, ti, tokens):
+    @pytest.mark.parametrize("deferrable", [True, False])
+    def test_only_the_jobs_that_are_new_are_counted_after_a_clear(
+        self, emulator, batch, files, context, ti, tokens, deferrable
+    ):
         emulator.faults.add("create_batch", "rows_failed", keys=["#1"])
         batch(files=files, prompt="what?", on_row_error="keep").execute(context)
         ti.try_number = 2
-        batch(files=files, prompt="what?", retry_rows=1).execute(context)
+        finished(batch(files=files, prompt="what?", retry_rows=1, deferrable=deferrable), context)
 
         assert posted(emulator) == 2
         in_manifest, in_metrics = tokens()
