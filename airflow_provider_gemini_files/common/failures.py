@@ -54,18 +54,28 @@ _STORAGE_MARKS = ("file_storage_bytes", "FileStorageBytesPerProject")
 _STORES_FULL = re.compile(r"file_?search\w*(?:storage|bytes)", re.IGNORECASE)
 #: As in ``GenerateRequestsPerDayPerProjectPerModel-FreeTier``; quotes are escaped if the details are a text in a text.
 _DAILY = re.compile(r'quotaId\\?":\s*\\?"[^"]*PerDay')
+#: The same in the words of a response without details, as in ``generate_requests_per_model_per_day``.
+_DAILY_WORDS = re.compile(r"\bper[ _]day\b|_per_day\b", re.IGNORECASE)
 _RETRY_DELAY = re.compile(r'retryDelay\\?":\s*\\?"(\d+(?:\.\d+)?)s')
+#: The same in the words of a response without details: ``Please retry in 28.5s.``, also ``512.3ms`` and ``1h2m3s``.
+_RETRY_WORDS = re.compile(r"\b(?:retry|try again) in ((?:\d+(?:\.\d+)?(?:h|ms|m|s))+)")
+_TIME_UNITS = re.compile(r"([\d.]+)(h|ms|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 #: A quota of nothing: the key's plan does not include the model, so that no amount of time helps.
-_NO_QUOTA = re.compile(r'(?:quotaValue|quota_limit_value)\\?":\s*(?:\\?"0\\?"|0\b)|\blimit:\s*0\b(?!\.)')
+_NO_QUOTA = re.compile(
+    r'(?:quotaValue|quota_limit_value)\\?":\s*(?:\\?"0\\?"|0\b(?!\.))|\blimit:\s*0\b(?!\.)', re.IGNORECASE
+)
 _NO_FREE_TIER = re.compile(
     r"does(?:n't| not) have a free|not available (?:in|on) the free|only (?:accessible|available) to billed",
     re.IGNORECASE,
 )
 _NO_CREDITS = re.compile(
-    r"(?:credits?|balance)\b.{0,40}\b(?:depleted|exhausted|run out|too low)|run out of (?:\w+ )?credits?|spending cap"
-    r"|billing account\b.{0,60}\bdisabled",
+    r"(?:credits?|balance)\b.{0,40}\b(?:depleted|exhausted|used up|run out|too low)|out of (?:\w+ )?credits?"
+    r"|insufficient (?:\w+ )?(?:credits?|balance|funds)|spend(?:ing)? (?:cap|limit)"
+    r"|billing account\b.{0,60}\b(?:disabled|suspended|closed)",
     re.IGNORECASE,
 )
+_NOT_HERE = re.compile(r"user location is not supported|not available in your (?:country|region)", re.IGNORECASE)
 #: As in ``Cached content is too small. total_token_count=7, min_total_token_count=1024``.
 _CACHE_TOO_SMALL = re.compile(r"cached content is too small", re.IGNORECASE)
 _TOKENS = re.compile(r"\btotal_token_count\s*=\s*(\d+)")
@@ -163,6 +173,11 @@ def _error_of(
             retry_after_of(response, clock=clock),
             unanswered=by_gateway or status in _UNANSWERED_STATUSES,
         )
+    if status == 413:
+        return GeminiInputError(
+            f"{message} The request is too large for the service, or for a gateway or proxy on the way: upload files "
+            "instead of sending inline data, or raise the gateway's limit."
+        )
     if response.service_error is None and _SENT_BY not in response.headers:
         return GeminiServiceError(
             f"{message} This is not the Gemini API's own response: a gateway or proxy may have sent it, or the "
@@ -190,6 +205,8 @@ def retry_after_of(response: ApiResponse, *, clock: Clock = SYSTEM_CLOCK) -> flo
     """
     found = _RETRY_DELAY.search(response.text)
     seconds = float(found[1]) if found else _header_seconds(response, clock)
+    if seconds is None and (words := _RETRY_WORDS.search(response.text)):
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in _TIME_UNITS.findall(words[1]))
     return seconds if seconds is None or seconds <= _MAX_RETRY_DELAY else math.inf
 
 
@@ -270,7 +287,7 @@ def _too_many(response: ApiResponse, message: str, clock: Clock) -> GeminiFilesE
             )
         if permanent := _no_quota(response, message):
             return permanent
-        if _DAILY.search(text):
+        if _DAILY.search(text) or ("quotaId" not in text and _DAILY_WORDS.search(text)):
             # The delay in the response is that of the quota per minute.
             now = pendulum.from_timestamp(clock.now())
             midnight = now.in_timezone(_QUOTA_ZONE).add(days=1).start_of("day")
@@ -324,7 +341,7 @@ def _refused(response: ApiResponse, message: str, file: str | None, advice: str)
         if error.get("status") == "ABORTED":
             return GeminiServiceError(f"{message} A retry can succeed.")
         return GeminiNameTakenError(message)
-    if response.service_error is not None and status == 403 and "CachedContent not found" in said:
+    if response.service_error is not None and status in (403, 404) and "CachedContent not found" in said:
         return GeminiCacheGoneError(
             f"{message} The cache was deleted, has expired, or belongs to another project than the connection's key; "
             "the service does not say which."
@@ -342,14 +359,19 @@ def _refused(response: ApiResponse, message: str, file: str | None, advice: str)
         )
     if status == 404:
         return GeminiInputError(f"{message} Check the model's name and the connection's api_version and host.")
-    if status in (401, 403):
+    if status in (401, 402, 403):
         return GeminiAuthError(f"{message} {_OVERLOADED if 'OVERLOADED_CREDENTIALS' in response.text else advice}")
     return _bad_request(message, response.text)
 
 
 def _bad_request(message: str, text: str) -> GeminiFilesError:
-    if "API_KEY_INVALID" in text or "API key not valid" in text:
+    if "API_KEY_INVALID" in text or "API key not valid" in text or "API key expired" in text:
         return GeminiAuthError(f"{message} Put a valid API key into the connection's password (API key).")
+    if _NOT_HERE.search(text):
+        return GeminiAuthError(
+            f"{message} The service does not answer this project, or calls from this place: enable billing for the "
+            "key's project, or run the task on a worker in a supported region."
+        )
     if "not in an ACTIVE state" in text:
         return GeminiFileNotActiveError(
             f"{message} It is still PROCESSING, or has FAILED or expired: wait for it with GeminiFileStateSensor."

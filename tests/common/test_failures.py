@@ -48,7 +48,11 @@ class TestWordOfTheService:
             (400, "INVALID_ARGUMENT", "No.", [{"reason": "API_KEY_INVALID"}], e.GeminiAuthError),
             (401, "UNAUTHENTICATED", "Overloaded credentials", None, e.GeminiAuthError),
             (403, "PERMISSION_DENIED", "The caller does not have permission", None, e.GeminiAuthError),
+            (400, "INVALID_ARGUMENT", "API key expired. Please renew the API key.", None, e.GeminiAuthError),
+            (400, "FAILED_PRECONDITION", "User location is not supported for the API use.", None, e.GeminiAuthError),
+            (402, "FAILED_PRECONDITION", "Payment required", None, e.GeminiAuthError),
             (403, "PERMISSION_DENIED", "CachedContent not found (or permission denied)", None, e.GeminiCacheGoneError),
+            (404, "NOT_FOUND", "CachedContent not found", None, e.GeminiCacheGoneError),
             (404, "NOT_FOUND", "models/x is not found for API version v1", None, e.GeminiInputError),
             (400, "FAILED_PRECONDITION", "The File x is not in an ACTIVE state.", None, e.GeminiFileNotActiveError),
             (400, "INVALID_ARGUMENT", "Unsupported MIME type: bad/type", None, e.GeminiInputError),
@@ -163,6 +167,14 @@ class TestWordOfAGateway:
         assert "https://host/a" in text
 
 
+@pytest.mark.parametrize("body", ["<html>413</html>", service_error(413, "INVALID_ARGUMENT", "too large")])
+def test_request_that_is_too_large_is_permanent_whoever_says_it(body):
+    error = error_of_response(response(413, body), "ask")
+
+    assert type(error) is e.GeminiInputError
+    assert "inline data" in error.message
+
+
 class TestUploadBackEnd:
     def test_plain_text_with_an_upload_status_is_its_own(self):
         refused = response(400, "Unsupported MIME type: x/y", x_goog_upload_status="final")
@@ -196,6 +208,10 @@ class TestQuotaThatNoTimeHelps:
             ("You have run out of free credits.", None),
             ("Your project has exceeded its monthly spending cap.", None),
             ("The billing account of project 7 is disabled.", None),
+            ("You have reached your monthly spend limit.", None),
+            ("You are out of credits.", None),
+            ("Insufficient prepaid credits.", None),
+            ("Kontingent aufgebraucht, Limit: 0", None),
             ("You exceeded your quota", [{"violations": [{"quotaId": "RequestsPerMinute", "quotaValue": 0}]}]),
             ("You exceeded your quota", [{"metadata": {"quota_limit_value": "0"}}]),
         ],
@@ -219,6 +235,11 @@ class TestQuotaThatNoTimeHelps:
         error = error_of_response(response(429, service_error(429, "RESOURCE_EXHAUSTED", message)), "ask")
 
         assert type(error) is e.GeminiRateLimitError
+
+    def test_is_not_seen_in_a_fraction(self):
+        body = service_error(429, "RESOURCE_EXHAUSTED", "quota", [{"violations": [{"quotaValue": 0.5}]}])
+
+        assert type(error_of_response(response(429, body), "ask")) is e.GeminiRateLimitError
 
 
 class TestRedirect:
@@ -264,6 +285,23 @@ class TestRetryAfter:
     def test_is_found_in_a_stringified_body(self):
         assert retry_after_of(response(429, {"error": '{"details": [{"retryDelay": "3600s"}]}'})) == 3600
 
+    @pytest.mark.parametrize(
+        ("words", "seconds"),
+        [
+            ("Please retry in 28.5s.", 28.5),
+            ("Please retry in 512ms.", 0.512),
+            ("Please retry in 1h2m3.5s.", 3723.5),
+            ("Please try again in 20s.", 20.0),
+            ("Please retry in a moment.", None),
+            ("Please retry in 3 days.", None),
+        ],
+    )
+    def test_is_found_in_words_if_nothing_else_tells_it(self, words, seconds):
+        body = service_error(429, "RESOURCE_EXHAUSTED", words)
+
+        assert error_of_response(response(429, body), "ask").retry_after == seconds
+        assert error_of_response(response(429, body, retry_after="7"), "ask").retry_after == 7.0
+
     def test_date_is_compared_with_the_clock_of_the_service(self):
         headers = {"retry-after": "Wed, 25 Nov 2026 12:01:00 GMT", "date": "Wed, 25 Nov 2026 12:00:00 GMT"}
 
@@ -278,6 +316,23 @@ class TestRetryAfter:
         assert type(error) is e.GeminiRateLimitError
         # 07:00 UTC in summer.
         assert now + timedelta(seconds=error.retry_after) == datetime(2026, 7, 2, 7, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("message", "details", "is_daily"),
+        [
+            ("metric: x/generate_requests_per_model_per_day, limit: 250", None, True),
+            ("Too many requests per day", None, True),
+            ("Too many requests per minute", None, False),
+            ("No more requests per day", [{"violations": [{"quotaId": "RequestsPerMinute"}]}], False),
+        ],
+    )
+    def test_daily_quota_is_known_by_words_if_there_are_no_details(self, message, details, is_daily):
+        body = service_error(429, "RESOURCE_EXHAUSTED", message, details)
+
+        error = error_of_response(response(429, body), "ask")
+
+        assert type(error) is e.GeminiRateLimitError
+        assert ("quota of the day" in error.message) is is_daily
 
 
 class TestCombined:
