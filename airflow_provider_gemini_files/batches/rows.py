@@ -82,16 +82,12 @@ def row_of(
         return _failed(key, RowKind.MISSING, "The results have no line for this request.", files, transient=True)
     if not isinstance(result.get("response"), Mapping) or (result.get("error") and not result["response"]):
         return _error(key, result.get("error"), files, secrets)
-    answer: Answer | None = None
+    answer = Answer.from_api(result["response"])
     try:
-        answer = Answer.from_api(result["response"])
         text = answer.usable_text(keep_cut=keep_cut and schema is None, require_citations=require_citations)
     except GeminiFilesError as error:
-        kind = RowKind.CUT if answer and answer.finish_reason == CUT else RowKind.BLOCKED
-        return _failed(key, kind, error.message, files, answer=answer, text=answer.text if answer else None)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        message = f"The answer has a form that cannot be read ({type(error).__name__})."
-        return _failed(key, RowKind.ERROR, message, files, text=json.dumps(result["response"]))
+        kind = RowKind.CUT if answer.finish_reason == CUT else RowKind.BLOCKED
+        return _failed(key, kind, error.message, files, answer=answer, text=answer.text)
     return _judged(key, text, answer, schema, files)
 
 

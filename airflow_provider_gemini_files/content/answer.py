@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_gemini_files.common.redaction import shown_url
 from airflow_provider_gemini_files.content.tokens import usage_of
 from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
@@ -17,6 +19,10 @@ from airflow_provider_gemini_files.exceptions import (
 )
 from airflow_provider_gemini_files.file_search.search import citations_of
 
+#: What the service says of a prompt that it has not blocked; its SDK spells the name in another way.
+_NOT_BLOCKED = ("None", "", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED")
+#: Unicode's categories of control and format characters, and of spaces.
+_INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")
 _COMPLETE = (None, "FINISH_REASON_UNSPECIFIED", "STOP")
 CUT = "MAX_TOKENS"
 _SAFETY = "Change the prompt or the files, or safety_settings in generation_config"
@@ -79,6 +85,7 @@ class Answer:
         "metadata", "source"}``, without duplicates and without what is not known; ``source`` is the URI that a sync of
         this package wrote.
     :param usage: see :func:`~airflow_provider_gemini_files.content.tokens.usage_of`; of all candidates.
+    :param unread: URLs of the prompt that the model could not read, and why, as in ``https://a.example (PAYWALL)``.
     :param unreadable: MIME types of media that are empty or cannot be decoded; they are not in ``media``.
     """
 
@@ -94,32 +101,31 @@ class Answer:
     other_parts: tuple[str, ...] = ()
     sources: tuple[dict[str, Any], ...] = ()
     citations: tuple[dict[str, Any], ...] = ()
+    unread: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
 
     @classmethod
     def from_api(cls, response: Mapping[str, Any]) -> Answer:
-        """Read a response of the service (REST spelling)."""
-        listed = response.get("candidates")
-        candidates = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
-        candidates = candidates or [{}]
-        candidate = min(candidates, key=_rank)
-        feedback: Mapping[str, Any] = response.get("promptFeedback") or {}
+        """Read a response of the service (REST spelling); what has an odd form is left out."""
+        candidate = min(_mappings(response.get("candidates")) or [{}], key=_rank)
+        feedback = _mapping(response.get("promptFeedback"))
         parts = _parts(candidate)
         inline = [_media(part["inlineData"]) for part in parts if part.get("inlineData")]
         return cls(
             text=_text(parts) or None,
-            finish_reason=_name(candidate.get("finishReason")),
+            finish_reason=_name(candidate.get("finishReason") or None),
             finish_message=_name(candidate.get("finishMessage") or feedback.get("blockReasonMessage")),
-            blocked=_name(feedback.get("blockReason")),
-            ratings=_ratings([*(feedback.get("safetyRatings") or []), *(candidate.get("safetyRatings") or [])]),
-            calls=tuple(str(part["functionCall"].get("name")) for part in parts if part.get("functionCall")),
+            blocked=None if str(reason := feedback.get("blockReason")) in _NOT_BLOCKED else str(reason),
+            ratings=_ratings([*_mappings(feedback.get("safetyRatings")), *_mappings(candidate.get("safetyRatings"))]),
+            calls=tuple(str(_mapping(part["functionCall"]).get("name")) for part in parts if part.get("functionCall")),
             media=tuple(one for one in inline if one.data),
             other_parts=_other_parts(parts),
             unreadable=tuple(one.mime_type for one in inline if not one.data),
             sources=_sources(candidate),
+            unread=_unread(candidate),
             citations=citations_of(candidate.get("groundingMetadata")),
             model_version=_name(response.get("modelVersion")),
-            usage=usage_of(usage if isinstance(usage := response.get("usageMetadata"), Mapping) else {}),
+            usage=usage_of(_mapping(response.get("usageMetadata"))),
         )
 
     def usable_text(
@@ -139,7 +145,7 @@ class Answer:
             raise GeminiNoAnswerError(
                 f"The prompt was blocked: {self.blocked}{self._details()}. {_ADVICE.get(self.blocked, _SAFETY)}."
             )
-        text = self.text if self.text and self.text.strip() else None
+        text = self.text if _says_something(self.text) else None
         if self.finish_reason not in _COMPLETE and not (keep_cut and self.finish_reason == CUT and text):
             raise self._ended_early()
         if require_citations and not self.citations:
@@ -153,8 +159,8 @@ class Answer:
         raise self._no_text()
 
     def other_kinds(self) -> str:
-        """Return how many parts of which kinds there are besides text and calls, as in ``2 image/png``."""
-        kinds = [*(one.mime_type for one in self.media), *self.other_parts]
+        """Return how many parts of which kinds there are besides text, as in ``2 image/png``."""
+        kinds = [*(one.mime_type for one in self.media), *self.other_parts, *(f"call of {name}" for name in self.calls)]
         return ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).items())
 
     def _ended_early(self) -> GeminiFilesError:
@@ -197,7 +203,7 @@ class Answer:
 
 def _rank(candidate: Mapping[str, Any]) -> int:
     """Return how useful a candidate is, 0 for the most: complete text, cut text, complete without text, the rest."""
-    reason, has_text = candidate.get("finishReason"), bool(_text(_parts(candidate)).strip())
+    reason, has_text = candidate.get("finishReason") or None, _says_something(_text(_parts(candidate)))
     if has_text and reason in _COMPLETE:
         return 0
     if has_text and reason == CUT:
@@ -207,18 +213,29 @@ def _rank(candidate: Mapping[str, Any]) -> int:
 
 def _parts(candidate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the parts of a candidate, without the model's thoughts."""
-    content = candidate.get("content")
-    parts = content.get("parts") if isinstance(content, Mapping) else None
-    listed = parts if isinstance(parts, list) else []
-    return [part for part in listed if isinstance(part, Mapping) and not part.get("thought")]
+    return [part for part in _mappings(_mapping(candidate.get("content")).get("parts")) if not part.get("thought")]
 
 
 def _text(parts: Iterable[Mapping[str, Any]]) -> str:
     return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
 
 
+def _says_something(text: str | None) -> bool:
+    """Return whether a text has a character that can be seen, so neither a space nor a byte order mark."""
+    return any(unicodedata.category(character) not in _INVISIBLE for character in text or "")
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects of a list; what else is in its place is not worth an answer that was paid for."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
 def _media(inline: Any) -> Media:
-    given = inline if isinstance(inline, Mapping) else {}
+    given = _mapping(inline)
     return Media(_name(given.get("mimeType")) or "application/octet-stream", _decoded(given.get("data")))
 
 
@@ -244,13 +261,25 @@ def _other_parts(parts: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def _sources(candidate: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-    chunks = (candidate.get("groundingMetadata") or {}).get("groundingChunks") or []
-    pages = (candidate.get("urlContextMetadata") or {}).get("urlMetadata") or []
-    chunks = [chunk for chunk in chunks if isinstance(chunk, Mapping)]
+    chunks = _mappings(_mapping(candidate.get("groundingMetadata")).get("groundingChunks"))
+    pages = _pages(candidate)
     found = [found for chunk in chunks for found in chunk.values() if isinstance(found, Mapping)]
     found += [{"uri": page.get("retrievedUrl")} for page in pages if page.get("urlRetrievalStatus") in _RETRIEVED]
     sources = ({name: one[key] for key, name in _SOURCE_FIELDS.items() if one.get(key) is not None} for one in found)
     return tuple(unique_sources(source for source in sources if source))
+
+
+def _pages(candidate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return _mappings(_mapping(candidate.get("urlContextMetadata")).get("urlMetadata"))
+
+
+def _unread(candidate: Mapping[str, Any]) -> tuple[str, ...]:
+    unread = [page for page in _pages(candidate) if page.get("urlRetrievalStatus") not in _RETRIEVED]
+    return tuple(
+        f"{shown_url(str(page.get('retrievedUrl')))} "
+        f"({str(page['urlRetrievalStatus']).removeprefix('URL_RETRIEVAL_STATUS_')})"
+        for page in unread
+    )
 
 
 def unique_sources(sources: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -263,7 +292,6 @@ def _ratings(ratings: list[Mapping[str, Any]]) -> tuple[str, ...]:
     found = [
         f"{str(rating.get('category')).removeprefix('HARM_CATEGORY_')} {rating.get('probability')}"
         for rating in ratings
-        if isinstance(rating, Mapping)
         if rating.get("blocked") or rating.get("probability") in ("MEDIUM", "HIGH")
     ]
     return tuple(dict.fromkeys(found))

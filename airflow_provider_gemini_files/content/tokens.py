@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ _KINDS = {
     "total": ("totalTokenCount", ""),
 }
 
+_NUMBER = re.compile(r"([0-9]{1,18})(?:\.0)?")
+
 
 def usage_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """
@@ -25,15 +28,25 @@ def usage_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """
     usage: dict[str, Any] = {kind: _count(metadata.get(count)) for kind, (count, _) in _KINDS.items()}
     usage["by_modality"] = {
-        kind: {str(part.get("modality")): _count(part.get("tokenCount")) for part in split}
-        for kind, (_, details) in _KINDS.items()
-        if (split := [part for part in _list(metadata.get(details)) if isinstance(part, Mapping)])
+        kind: split for kind, (_, details) in _KINDS.items() if (split := _by_modality(metadata.get(details)))
     }
     return usage
 
 
+def _by_modality(details: Any) -> dict[str, int]:
+    """Return the counts of a list that may name a modality more than once."""
+    counts: dict[str, int] = {}
+    for part in _list(details):
+        if isinstance(part, Mapping):
+            modality = str(part.get("modality"))
+            counts[modality] = counts.get(modality, 0) + _count(part.get("tokenCount"))
+    return counts
+
+
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) else 0
+    """Return a count; JSON of a gateway may have a text or a decimal in its place."""
+    found = _NUMBER.fullmatch(str(value))
+    return int(found[1]) if found else 0
 
 
 def _list(value: Any) -> list[Any]:

@@ -310,9 +310,15 @@ class Ask:
             except Exception as error:
                 # The account is worth less than the answer, which has been paid for.
                 self._log.warning("The account of the answer could not be kept (%s): %s", type(error).__name__, error)
+        self._tell(answer)
+
+    def _tell(self, answer: Answer) -> None:
+        """Log what an answer has besides its text, and count its tokens."""
         self._log.info("%s answered (%s): %s", answer.model_version, answer.finish_reason, in_words(answer.usage))
         if answer.unreadable:
             self._log.warning("Media that cannot be decoded are left out: %s", ", ".join(answer.unreadable))
+        if answer.unread:
+            self._log.warning("The model could not read: %s", shown_text(", ".join(answer.unread)))
         if answer.citations:
             titles = (shown_text(str(citation.get("title"))) for citation in answer.citations)
             self._log.info("The answer cites %s", ", ".join(dict.fromkeys(titles)))

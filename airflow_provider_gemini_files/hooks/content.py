@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
 
 from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.common.backoff import Backoff
-from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.content.answer import Answer
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileGoneError,
     GeminiFileNotActiveError,
     GeminiInputError,
-    GeminiUnusableAnswerError,
     GeminiUrlNotFetchedError,
 )
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -86,18 +83,7 @@ class ContentCalls:
                 lambda: sdk.generate_content(self._service.client, connection, model, turns, checked), repeat_unanswered
             )
         lineage.shown(self._service.hook, self._service.conn_id, files)
-        return self._answer(response)
-
-    def _answer(self, response: dict[str, Any]) -> Answer:
-        try:
-            return Answer.from_api(response)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # It was paid for: what nobody can read any further is at least in the log.
-            self._log.warning("The response that cannot be read: %s", shown_text(json.dumps(response), limit=100_000))
-            raise GeminiUnusableAnswerError(
-                f"The model's answer has a form that cannot be read ({type(error).__name__}); it is in the log above, "
-                "and was paid for. A retry sends the prompt again."
-            ) from error
+        return Answer.from_api(response)
 
     def count_tokens(self, request: ModelRequest, files: Sequence[GeminiFile]) -> int:
         """

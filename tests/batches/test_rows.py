@@ -164,21 +164,6 @@ class TestError:
         assert one.kind is RowKind.ERROR
         assert stored(one)["error"]["message"] == message
 
-    @pytest.mark.parametrize(
-        "response",
-        [
-            {"candidates": [{"safetyRatings": 5}]},
-            {"promptFeedback": "?"},
-            {"candidates": [{"content": {"parts": [{"functionCall": 5}]}}]},
-        ],
-    )
-    def test_answer_that_cannot_be_read_is_kept_as_it_came(self, response):
-        one = row({"key": "a", "response": response})
-
-        assert (one.kind, one.is_transient) == (RowKind.ERROR, False)
-        assert stored(one)["error"]["message"].startswith("The answer has a form that cannot be read (")
-        assert json.loads(stored(one)["error"]["text"]) == response
-
 
 class TestUnusable:
     def test_answer_that_does_not_follow_the_schema_is_invalid(self):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 
 import pytest
 
@@ -37,6 +38,7 @@ def test_sources_are_listed_without_duplicates():
         {"title": "a.pdf", "store": "fileSearchStores/s", "page": 3},
         {"uri": "https://page.example"},
     )
+    assert answer.unread == ("https://paid.example (PAYWALL)",)
 
 
 @pytest.mark.parametrize("finish", ["STOP", None, "FINISH_REASON_UNSPECIFIED"])
@@ -292,7 +294,7 @@ def test_what_can_be_read_is_read_beside_what_cannot():
     assert answer.usable_text() == "good"
     assert answer.ratings == ("X HIGH",)
     assert answer.sources == ({"uri": "https://a"},)
-    assert (answer.usage["prompt"], answer.usage["answer"], answer.usage["by_modality"]) == (7, 0, {})
+    assert (answer.usage["prompt"], answer.usage["answer"], answer.usage["by_modality"]) == (7, 3, {})
     assert answer.model_version == "3"
 
 
@@ -302,3 +304,92 @@ def test_reason_of_a_wrong_type_is_quoted(reason):
         answered(finish=reason, finishMessage={"text": "because"}).usable_text()
     with pytest.raises(GeminiNoAnswerError, match="blocked"):
         Answer.from_api({"promptFeedback": {"blockReason": reason}}).usable_text()
+
+
+USUAL = {
+    "candidates": [
+        {
+            "content": {
+                "parts": [
+                    {"text": "hm", "thought": True},
+                    {"text": "paid for"},
+                    {"functionCall": {"name": "look_up"}},
+                    {"inlineData": {"mimeType": "image/png", "data": "aGk="}},
+                    {"executableCode": {"code": "1"}},
+                ]
+            },
+            "finishReason": "STOP",
+            "finishMessage": "done",
+            "safetyRatings": [{"category": "HARM_CATEGORY_X", "probability": "HIGH", "blocked": True}],
+            "groundingMetadata": {
+                "groundingChunks": [
+                    {"web": {"uri": "https://a", "title": "A"}},
+                    {
+                        "retrievedContext": {
+                            "title": "a.pdf",
+                            "fileSearchStore": "fileSearchStores/s",
+                            "pageNumber": 3,
+                            "customMetadata": [{"key": "team", "stringListValue": {"values": ["ops"]}}],
+                        }
+                    },
+                ]
+            },
+            "urlContextMetadata": {"urlMetadata": [{"retrievedUrl": "https://b", "urlRetrievalStatus": "X"}]},
+        }
+    ],
+    "promptFeedback": {"safetyRatings": [{"category": "HARM_CATEGORY_X", "probability": "LOW"}]},
+    "usageMetadata": {"promptTokenCount": 3, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 3}]},
+    "modelVersion": "m",
+}
+
+
+def places_in(value: object, path: tuple = ()):
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*path, key)
+        yield from places_in(inner, (*path, key))
+
+
+@pytest.mark.parametrize("odd", [None, True, 5, 1.5, "odd", [], {}, [None], ["odd"], {"odd": 1}, [[1]]], ids=repr)
+def test_odd_value_in_any_place_loses_nothing_else(odd):
+    for place in places_in(USUAL):
+        response = copy.deepcopy(USUAL)
+        inner = response
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = odd
+
+        answer = Answer.from_api(response)
+
+        answer.other_kinds()
+        if place not in TEXT_IS_IN:
+            assert "paid for" in str(answer.text), place
+
+
+#: The places without which there is no text.
+TEXT_IS_IN = [("candidates", 0, "content", "parts", 1, "text")[:length] for length in range(1, 7)]
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\u200b", "\ufeff", "\u00a0\u2060", "\0"])
+def test_text_that_nobody_can_see_is_no_answer(text):
+    good = {"content": {"parts": [{"text": "good"}]}, "finishReason": "STOP"}
+
+    with pytest.raises(GeminiUnusableAnswerError, match=r"answered (nothing|only whitespace)"):
+        answered({"text": text}).usable_text()
+    assert Answer.from_api({"candidates": [{"content": {"parts": [{"text": text}]}}, good]}).usable_text() == "good"
+
+
+@pytest.mark.parametrize("reason", ["BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED", "", None])
+def test_unspecified_reason_does_not_block(reason):
+    answer = Answer.from_api(
+        {"promptFeedback": {"blockReason": reason}, "candidates": [{"content": {"parts": [{"text": "good"}]}}]}
+    )
+
+    assert answer.usable_text() == "good"
+
+
+def test_calls_beside_a_text_are_counted_among_the_rest():
+    answer = answered({"text": "a"}, {"functionCall": {"name": "f"}}, {"functionCall": {"name": "f"}}, IMAGE)
+
+    assert answer.usable_text() == "a"
+    assert answer.other_kinds() == "1 image/png, 2 call of f"

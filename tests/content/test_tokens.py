@@ -38,6 +38,26 @@ def test_missing_counts_are_zero():
     assert sum_of(nothing, FULL) == FULL
 
 
+def test_counts_in_another_form_are_read_or_left_out():
+    usage = usage_of(
+        {
+            "promptTokenCount": "12",
+            "candidatesTokenCount": 7.0,
+            "thoughtsTokenCount": True,
+            "cachedContentTokenCount": -1,
+            "totalTokenCount": None,
+        }
+    )
+
+    assert [usage[kind] for kind in ("prompt", "answer", "thoughts", "cached", "total")] == [12, 7, 0, 0, 0]
+
+
+def test_counts_of_a_modality_that_comes_twice_are_added():
+    split = [{"modality": "TEXT", "tokenCount": 3}, {"modality": "TEXT", "tokenCount": 4}, None, {"modality": "AUDIO"}]
+
+    assert usage_of({"promptTokensDetails": split})["by_modality"] == {"prompt": {"TEXT": 7, "AUDIO": 0}}
+
+
 def test_usage_of_two_calls_is_their_sum():
     both = sum_of(FULL, FULL)
 

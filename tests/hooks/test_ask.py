@@ -182,6 +182,17 @@ class TestTextsThatNoDatabaseTakes:
         assert hook.ask("x").response["sources"] == [{"title": "a.pdf", "page": None}]
 
 
+def test_page_that_the_model_could_not_read_is_named(emulator, clock, mocker):
+    pages = [{"retrievedUrl": "https://a.example/x?secret", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_UNSAFE"}]
+    candidate = {"content": {"parts": [{"text": "From memory."}]}, "urlContextMetadata": {"urlMetadata": pages}}
+    emulator.answers.add(candidates=[candidate])
+    log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+
+    GeminiFilesHook(clock=clock).ask("What is at https://a.example/x?")
+
+    assert "The model could not read: https://a.example/x (UNSAFE)" in logged_by(log.warning)
+
+
 class TestMedia:
     def test_media_that_cannot_be_decoded_are_left_out_with_a_warning(self, emulator, clock, mocker):
         broken = {"inlineData": {"mimeType": "image/png", "data": "not base64!"}}

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 from google.genai import models
-from support import API_KEY, FakeClock, logged_by, sent_to_models
+from support import API_KEY, FakeClock, sent_to_models
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.content.contents import Contents
@@ -369,24 +369,6 @@ class TestPaidRequests:
         emulator.answers.add(response=body)
 
         assert hook.generate_content("x").text is None
-
-    @pytest.mark.parametrize(
-        "response",
-        [
-            {"candidates": [{"content": {"parts": [{"text": "paid for"}, {"functionCall": "f"}]}}]},
-            {"candidates": [{"content": {"parts": [{"text": "paid for"}]}, "groundingMetadata": "none"}]},
-            {"candidates": [{"content": {"parts": [{"text": "paid for"}]}, "safetyRatings": 3}]},
-            {"candidates": [{"content": {"parts": [{"text": "paid for"}]}}], "promptFeedback": "none"},
-        ],
-    )
-    def test_response_that_cannot_be_read_is_kept_in_the_log(self, emulator, clock, mocker, response):
-        emulator.answers.add(response=response)
-        log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
-
-        with pytest.raises(e.GeminiUnusableAnswerError, match=r"a form that cannot be read .*in the log above"):
-            GeminiFilesHook(clock=clock).generate_content("x")
-
-        assert f"The response that cannot be read: {json.dumps(response)}" in logged_by(log.warning)
 
     def test_broken_connection_is_named_as_such(self, hook, emulator):
         emulator.faults.add("generate", "lose_answer")
