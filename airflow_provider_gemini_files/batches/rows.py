@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_gemini_files.batches.requests import BatchRequest
 from airflow_provider_gemini_files.common.redaction import shown_text, storable
-from airflow_provider_gemini_files.content.answer import CUT, Answer
+from airflow_provider_gemini_files.content.answer import Answer
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.content.tokens import sum_of
 from airflow_provider_gemini_files.exceptions import GeminiFilesError
@@ -86,7 +86,7 @@ def row_of(
     try:
         text = answer.usable_text(keep_cut=keep_cut and schema is None, require_citations=require_citations)
     except GeminiFilesError as error:
-        kind = RowKind.CUT if answer.finish_reason == CUT else RowKind.BLOCKED
+        kind = RowKind.CUT if answer.is_cut else RowKind.BLOCKED
         return _failed(key, kind, error.message, files, answer=answer, text=answer.text)
     return _judged(key, text, answer, schema, files)
 

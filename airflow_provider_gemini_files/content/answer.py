@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_url
+from airflow_provider_gemini_files.content.pieces import CONTINUATION
 from airflow_provider_gemini_files.content.tokens import usage_of
 from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
@@ -24,11 +25,13 @@ _NOT_BLOCKED = ("None", "", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIF
 #: Unicode's categories of control and format characters, and of spaces.
 _INVISIBLE = ("Cc", "Cf", "Zs", "Zl", "Zp")
 _COMPLETE = (None, "FINISH_REASON_UNSPECIFIED", "STOP")
-CUT = "MAX_TOKENS"
+_CUT = "MAX_TOKENS"
+_CUT_REASONS = (_CUT, CONTINUATION)
 _SAFETY = "Change the prompt or the files, or safety_settings in generation_config"
 #: Advice for finish reasons that the same request would reach again.
 _ADVICE = {
-    CUT: "Raise max_output_tokens (thoughts count, too: thinking_config), or ask for less",
+    CONTINUATION: "Further pieces of the answer were not asked for, or did not come",
+    _CUT: "Raise max_output_tokens (thoughts count, too: thinking_config), or ask for less",
     "SAFETY": _SAFETY,
     "IMAGE_SAFETY": _SAFETY,
     "LANGUAGE": "The model does not support this language: choose another model",
@@ -146,7 +149,7 @@ class Answer:
                 f"The prompt was blocked: {self.blocked}{self._details()}. {_ADVICE.get(self.blocked, _SAFETY)}."
             )
         text = self.text if _says_something(self.text) else None
-        if self.finish_reason not in _COMPLETE and not (keep_cut and self.finish_reason == CUT and text):
+        if self.finish_reason not in _COMPLETE and not (keep_cut and self.is_cut and text):
             raise self._ended_early()
         if require_citations and not self.citations:
             raise GeminiNoAnswerError(
@@ -157,6 +160,11 @@ class Answer:
         if text or (media_suffice and self.media):
             return text or ""
         raise self._no_text()
+
+    @property
+    def is_cut(self) -> bool:
+        """Return whether there is more to the answer than its text."""
+        return self.finish_reason in _CUT_REASONS
 
     def other_kinds(self) -> str:
         """Return how many parts of which kinds there are besides text, as in ``2 image/png``."""
@@ -206,7 +214,7 @@ def _rank(candidate: Mapping[str, Any]) -> int:
     reason, has_text = candidate.get("finishReason") or None, _says_something(_text(_parts(candidate)))
     if has_text and reason in _COMPLETE:
         return 0
-    if has_text and reason == CUT:
+    if has_text and reason in _CUT_REASONS:
         return 1
     return 2 if reason in _COMPLETE and _parts(candidate) else 3
 

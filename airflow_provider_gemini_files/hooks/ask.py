@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_gemini_files.common.redaction import shown_text, storable
-from airflow_provider_gemini_files.content.answer import CUT, Answer, Media, unique_sources
+from airflow_provider_gemini_files.content.answer import Answer, Media, unique_sources
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.request import ModelRequest, UsedCache
 from airflow_provider_gemini_files.content.schema import Schema
@@ -283,7 +283,7 @@ class Ask:
             require_citations=self._options.require_citations,
         )
         self._media = answer.media
-        if answer.finish_reason == CUT:
+        if answer.is_cut:
             self._log.warning("The answer was cut at its limit of tokens; the text so far is kept.")
         return text
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tenacity
 
 from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.common.backoff import Backoff
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.content.answer import Answer
+from airflow_provider_gemini_files.content.pieces import joined, token_of
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileGoneError,
     GeminiFileNotActiveError,
+    GeminiFilesError,
     GeminiInputError,
     GeminiUrlNotFetchedError,
 )
@@ -31,6 +34,8 @@ _JUST_ACTIVE_ATTEMPTS = 5
 _JUST_ACTIVE_BACKOFF = Backoff(initial=2.0, maximum=8.0)
 #: Attempts before a URL counts as one that the service cannot fetch: users report that it comes and goes.
 _FETCH_ATTEMPTS = 3
+#: Pieces of one answer, the most: each is a request that is paid for.
+_MAX_PIECES = 100
 #: All that the service says about many requests that it does not accept.
 _NO_REASON = "Request contains an invalid argument"
 
@@ -78,12 +83,39 @@ class ContentCalls:
         model = request.model or self._service.connection.model
         turns = request.turns(files)
         connection = self._service.connection
-        with _suspects_named(request, files):
-            response = self.once_readable(
-                lambda: sdk.generate_content(self._service.client, connection, model, turns, checked), repeat_unanswered
+
+        def send(config: types.GenerateContentConfig) -> dict[str, Any]:
+            return self.once_readable(
+                lambda: sdk.generate_content(self._service.client, connection, model, turns, config), repeat_unanswered
             )
+
+        with _suspects_named(request, files):
+            response = send(checked)
+            if sdk.can_continue(checked):
+                response = self._complete(response, lambda token: send(sdk.continued(checked, token)))
         lineage.shown(self._service.hook, self._service.conn_id, files)
         return Answer.from_api(response)
+
+    def _complete(self, piece: dict[str, Any], next_piece: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+        """
+        Return the response with all pieces of an answer that the model returns in pieces.
+
+        :param piece: the first, and mostly the only one.
+        :param next_piece: asks for the next one, by the token of the last one.
+        """
+        response, number = piece, 1
+        while number < _MAX_PIECES and (token := token_of(piece)):
+            number += 1
+            self._log.info("The answer comes in pieces: asking for piece %d", number)
+            try:
+                piece = next_piece(token)
+            except GeminiFilesError:
+                text = Answer.from_api(response).text or ""
+                # Paid for, and perhaps of use to a person.
+                self._log.warning("The answer so far: %s", shown_text(text, limit=100_000))
+                raise
+            response = joined(response, piece)
+        return response
 
     def count_tokens(self, request: ModelRequest, files: Sequence[GeminiFile]) -> int:
         """

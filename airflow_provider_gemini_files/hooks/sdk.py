@@ -228,6 +228,17 @@ def content_config(
     return _checked(types.GenerateContentConfig, fields, "generation_config")
 
 
+def can_continue(config: types.GenerateContentConfig) -> bool:
+    """Return whether the rest of an answer that comes in pieces may be asked for, and this SDK can ask for it."""
+    is_known = "continuation_token" in type(config).model_fields
+    return is_known and getattr(config, "automatic_continuation", None) is not False
+
+
+def continued(config: types.GenerateContentConfig, token: str) -> types.GenerateContentConfig:
+    """Return the configuration of the request for the next piece of an answer; the token is sent as it came."""
+    return config.model_copy(update={"continuation_token": token})
+
+
 def _checked(kind: type[_Model], fields: Mapping[str, Any], what: str) -> _Model:
     try:
         return kind.model_validate(fields)

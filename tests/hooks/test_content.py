@@ -12,8 +12,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from google.genai import models
-from support import API_KEY, FakeClock, sent_to_models
+from google.genai import models, types
+from support import API_KEY, FakeClock, logged_by, sent_to_models
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.content.contents import Contents
@@ -547,3 +547,61 @@ def test_repetition_is_logged(hook, emulator, slept, capsys):
     hook.generate_content("x")
 
     assert "Asking again in 2 s." in capsys.readouterr().out
+
+
+def piece(text: str, token: str | None = None) -> dict:
+    finish = {"finishReason": "CONTINUATION", "continuationToken": token} if token else {"finishReason": "STOP"}
+    return {"content": {"parts": [{"text": text}], "role": "model"}, **finish}
+
+
+@pytest.mark.skipif(
+    "continuation_token" not in types.GenerateContentConfig.model_fields, reason="this SDK knows no pieces"
+)
+class TestAnswerInPieces:
+    def test_pieces_are_asked_for_and_joined(self, hook, emulator):
+        for one in (piece("Once ", "dG9r"), piece("upon ", "ZW4+"), piece("a time.")):
+            emulator.answers.add(candidates=[one])
+
+        answer = hook.generate_content("Tell a story", generation_config={"temperature": 0})
+
+        first, *rest = sent_to_models(emulator)
+        assert answer.usable_text() == "Once upon a time."
+        assert answer.usage["prompt"] == 3 * hook.count_tokens("Tell a story")
+        assert [one.pop("continuationToken") for one in rest] == ["dG9r", "ZW4+"]
+        assert rest == [first, first]
+
+    def test_end_is_that_of_the_last_piece(self, hook, emulator):
+        emulator.answers.add(candidates=[piece("Once ", "dG9r")])
+        emulator.answers.add(finish_reason="SAFETY")
+
+        with pytest.raises(e.GeminiNoAnswerError, match=r"ended with SAFETY after 5 characters.* begins: 'Once '"):
+            hook.generate_content("Tell a story").usable_text()
+
+    def test_pieces_that_were_paid_for_are_logged_if_the_next_fails(self, emulator, clock, mocker):
+        emulator.answers.add(candidates=[piece("Once upon", "dG9r")])
+        emulator.faults.add("generate", "no_quota", nth=2)
+        log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+
+        with pytest.raises(e.GeminiAuthError):
+            GeminiFilesHook(clock=clock).generate_content("Tell a story")
+
+        assert "The answer so far: Once upon" in logged_by(log.warning)
+
+    def test_number_of_pieces_is_bounded(self, hook, emulator, mocker):
+        mocker.patch("airflow_provider_gemini_files.hooks.content._MAX_PIECES", 3)
+        for _ in range(4):
+            emulator.answers.add(candidates=[piece("on and ", "dG9r")])
+
+        answer = hook.generate_content("Tell a story")
+
+        assert answer.text == "on and on and on and "
+        with pytest.raises(e.GeminiNoAnswerError, match=r"ended with CONTINUATION .*Further pieces"):
+            answer.usable_text()
+
+    def test_first_piece_is_returned_if_no_more_are_wanted(self, hook, emulator):
+        emulator.answers.add(candidates=[piece("Once ", "dG9r")])
+
+        answer = hook.generate_content("Tell a story", generation_config={"automatic_continuation": False})
+
+        assert answer.usable_text(keep_cut=True) == "Once "
+        assert len(sent_to_models(emulator)) == 1
