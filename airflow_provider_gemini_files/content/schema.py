@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import isroutine
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
@@ -20,6 +21,8 @@ _MAX_ERRORS = 10
 _MAX_SHOWN = 2000
 #: What Airflow puts before the name of a Dag's file when it imports it as a module.
 _DAG_FILE = re.compile(r"\bunusual_prefix_[0-9a-f]+_")
+#: Characters of one of them.
+_MAX_MESSAGE = 500
 #: Keywords whose values are data, and keywords whose values have names of the author's choice.
 _DATA_KEYWORDS = {"const", "default", "enum", "example", "examples"}
 _NAMING_KEYWORDS = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
@@ -66,6 +69,9 @@ class Schema:
             return self.validate(text), None
         except ValueError as error:
             return None, str(error)
+        except Exception as error:
+            # Of the author's validators, which pydantic lets through: the answer is paid for, and others follow.
+            return None, f"a validator raised {type(error).__name__}: {_cut(str(error))}"
 
 
 def _imported(path: str) -> Any:
@@ -74,13 +80,18 @@ def _imported(path: str) -> Any:
         raise GeminiInputError(f"response_schema is the dotted path to a pydantic model, got {path!r}.")
     try:
         return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise GeminiInputError(f"response_schema {path!r} cannot be imported on this worker: {error}.") from error
+    except Exception as error:
+        raise GeminiInputError(
+            f"response_schema {path!r} cannot be imported on this worker ({type(error).__name__}): {error}."
+        ) from error
 
 
 def _of_type(kind: Any) -> Schema:
     import pydantic
 
+    if isroutine(kind):
+        # Pydantic would call it with what the model answers.
+        raise GeminiInputError(f"response_schema is a pydantic model or another type; {kind!r} is a function.")
     try:
         adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(kind)
         json_schema = adapter.json_schema()
@@ -120,8 +131,9 @@ def _as_the_model_reads_it(adapter: Any, instance: Any, answered: Any) -> Any:
     for by_alias in (True, False):
         try:
             written = adapter.dump_json(instance, by_alias=by_alias)
-            read_back = adapter.validate_json(written)
-            if adapter.dump_json(read_back, by_alias=by_alias) == written:
+            # Compared as Python values: those of secrets are masked in JSON.
+            plain = [adapter.dump_python(one, by_alias=by_alias) for one in (adapter.validate_json(written), instance)]
+            if plain[0] == plain[1]:
                 return read_json(written.decode())[0]
         except ValueError:
             continue
@@ -132,11 +144,18 @@ def _of_json_schema(json_schema: dict[str, Any]) -> Schema:
     import jsonschema
 
     kind = jsonschema.Draft202012Validator
+    json_schema = _plain(json_schema)
     try:
         kind.check_schema(json_schema)
         # Only once, however often it is referred to.
         for referred in {id(one): one for one in _referred(json_schema)}.values():
             kind.check_schema(referred)
+        # Any value will do to find references that only lead to each other.
+        list(kind(json_schema).iter_errors(None))
+    except RecursionError:
+        raise GeminiInputError(
+            "response_schema refers to itself without end, or is nested too deep to check an answer against it."
+        ) from None
     except jsonschema.SchemaError as error:
         raise GeminiInputError(
             f"response_schema is not a valid JSON schema: {_line(error.path, error.message)}. Types are written in "
@@ -154,6 +173,19 @@ def _of_json_schema(json_schema: dict[str, Any]) -> Schema:
         return value
 
     return Schema(json_schema, validate)
+
+
+def _plain(json_schema: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return a schema as it is sent, in which tuples are lists and all keys are texts.
+
+    :raises GeminiInputError: if it cannot be written as JSON.
+    """
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(json_schema, allow_nan=False, ensure_ascii=False).encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise GeminiInputError(f"response_schema cannot be written as JSON: {error}.") from error
+    return plain
 
 
 def _referred(json_schema: Mapping[str, Any]) -> Iterator[Any]:
@@ -220,4 +252,9 @@ def _at(documents: Mapping[str, Any], uri: str) -> Any:
 
 def _line(path: Any, message: str) -> str:
     where = ".".join(map(str, path))
-    return f"{where}: {message}" if where else message
+    return f"{where}: {_cut(message)}" if where else _cut(message)
+
+
+def _cut(message: str) -> str:
+    """Return the beginning of a message, which can quote the whole answer."""
+    return message if len(message) <= _MAX_MESSAGE else f"{message[: _MAX_MESSAGE - 1]}…"

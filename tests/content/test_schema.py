@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 import re
 import sys
 from types import SimpleNamespace
 
 import pytest
-from pydantic import BaseModel, Field, computed_field, field_validator
+from pydantic import BaseModel, Field, SecretStr, computed_field, field_validator
 
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.exceptions import GeminiInputError
@@ -129,6 +130,13 @@ def test_at_most_ten_errors_are_reported():
     assert len(problem.splitlines()) == 10
 
 
+NESTED: dict = {}
+for _ in range(5000):
+    NESTED = {"items": NESTED}
+CIRCULAR: dict = {"type": "object"}
+CIRCULAR["properties"] = {"a": CIRCULAR}
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -148,11 +156,28 @@ def test_at_most_ten_errors_are_reported():
         ({"$ref": "#/title", "title": "no schema"}, "not a valid JSON schema"),
         ({"$ref": "#/components/Line", "components": {"Line": {"type": "OBJECT"}}}, "not a valid JSON schema"),
         ({"properties": {"$ref": {"$ref": "#/nowhere"}}}, "'#/nowhere'"),
+        ({"$ref": "#"}, "refers to itself without end"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}, "without end"),
+        (NESTED, "cannot be written as JSON|nested too deep"),
+        (CIRCULAR, "cannot be written as JSON: Circular reference"),
+        ({"minimum": float("nan")}, "cannot be written as JSON"),
+        ({"enum": {"a"}}, "cannot be written as JSON: Object of type set"),
+        ({"title": "\ud800"}, "cannot be written as JSON"),
+        (len, "is a function"),
+        ("os.path.join", "is a function"),
     ],
 )
 def test_invalid_schema_is_refused(given, message):
     with pytest.raises(GeminiInputError, match=message):
         Schema.of(given)
+
+
+def test_module_that_cannot_be_imported_is_an_input_error(tmp_path, monkeypatch):
+    (tmp_path / "broken_models.py").write_text("raise RuntimeError('no licence')")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(GeminiInputError, match=r"cannot be imported on this worker \(RuntimeError\): no licence"):
+        Schema.of("broken_models.Invoice")
 
 
 @pytest.mark.parametrize("given", [Invoice, JSON_SCHEMA])
@@ -175,8 +200,48 @@ def test_json_that_cannot_be_stored_is_refused(given, text, wrong):
     assert Schema.of(given).judge(text)[1].startswith(wrong)
 
 
-def test_schema_that_refers_to_itself_without_end_is_an_error():
-    assert Schema.of({"$ref": "#"}).judge("{}") == (None, "nested too deep to be checked against the schema")
+def test_part_that_refers_to_itself_without_end_is_an_error():
+    schema = Schema.of({"properties": {"a": {"$ref": "#/properties/a"}}})
+
+    assert schema.judge("{}") == ({}, None)
+    assert schema.judge('{"a": 1}') == (None, "nested too deep to be checked against the schema")
+
+
+class Faulty(BaseModel):
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def look_up(cls, name: str) -> str:
+        return {"known": name}[name]
+
+
+def test_error_of_a_validator_is_what_is_wrong_with_the_answer():
+    assert Schema.of(Faulty).judge('{"name": "other"}') == (None, "a validator raised KeyError: 'other'")
+
+
+class Account(BaseModel):
+    owner: str
+    number: SecretStr
+
+
+def test_secret_is_not_masked():
+    assert Schema.of(Account).judge('{"owner": "a", "number": "7"}') == ({"owner": "a", "number": "7"}, None)
+
+
+@pytest.mark.parametrize("given", [{"type": "object", "additionalProperties": False}, {"type": "array"}])
+def test_long_answer_is_not_quoted_in_full(given):
+    _, problem = Schema.of(given).judge(json.dumps({f"key {at}": at for at in range(1000)}))
+
+    assert len(problem) == 500
+    assert problem.endswith("…")
+
+
+def test_tuples_are_lists():
+    schema = Schema.of({"enum": ("a", "b")})
+
+    assert schema.json_schema == {"enum": ["a", "b"]}
+    assert schema.judge('"a"') == ("a", None)
 
 
 TREE = {
