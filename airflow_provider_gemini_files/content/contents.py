@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -201,7 +201,15 @@ class _Reader:
 
 
 def flattened(given: Any) -> Iterator[Any]:
-    """Yield single items, also from nested lists: a task that uploads many files returns a list."""
+    """
+    Yield single items, also from nested lists: a task that uploads many files returns a list.
+
+    :raises GeminiInputError: for a set, whose order differs in each process.
+    """
+    if isinstance(given, Set):
+        raise GeminiInputError(
+            f"The order of files and texts counts: pass a list, not a set; got {given!r:.200}."
+        )
     if is_many_files(given) and isinstance(given, Iterable) and not isinstance(given, bytes):
         for item in given:
             yield from flattened(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ _SET_BY_SCHEMA = {
     "response_mime_type", "response_schema", "response_json_schema",
     "responseMimeType", "responseSchema", "responseJsonSchema",
 }  # fmt: skip
+#: What does not change the path or the query of a URL; gateways have names like ``google/gemini-3.8-flash:free``.
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*")
 #: A configuration can come from whoever triggers a run, who must not send the key to another host.
 _SET_BY_CONNECTION = {"http_options", "httpOptions", "should_return_http_response", "shouldReturnHttpResponse"}
 
@@ -106,6 +109,8 @@ class ModelRequest:
         for name, text in (("model", self.model), ("system_instruction", self.system_instruction)):
             if text is not None and not isinstance(text, str):
                 raise GeminiInputError(f"{name} must be a text; got {text!r} ({type(text).__name__}).")
+        if self.model is not None and not _MODEL.fullmatch(self.model):
+            raise GeminiInputError(f"model must be a name like 'gemini-3.8-flash'; got {self.model!r}.")
         _check_config(self.generation_config, self.schema)
         if self.file_search:
             self.file_search.tools(self.generation_config)

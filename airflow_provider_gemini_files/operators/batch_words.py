@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,7 +79,7 @@ class BatchWords:
         if self.requests is not None and self.source is not None:
             raise GeminiInputError("requests and source both say what is asked: leave one of them out.")
         if self.requests is not None:
-            if isinstance(self.requests, str | Mapping) or not isinstance(self.requests, Iterable):
+            if isinstance(self.requests, str | Mapping | Set) or not isinstance(self.requests, Iterable):
                 shown = shown_text(repr(self.requests), limit=200)
                 raise GeminiInputError(f"requests must be a list of prompts or dicts; got {shown}.")
             return from_list(list(self.requests))

@@ -361,7 +361,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             # A null Param in a template is the text "None".
             contents=None if self.contents in ("", "None") else self.contents,
             system_instruction=text_of(self.system_instruction, "system_instruction"),
-            generation_config=self.generation_config,
+            generation_config=None if str(self.generation_config) == "None" else self.generation_config,
             response_schema=self.response_schema,
             file_search=self.file_search,
             model=text_of(self.model, "model"),
@@ -379,7 +379,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
 
         :raises GeminiInputError: naming the argument.
         """
-        if self._was_given_files and self.files is None:
+        if self._was_given_files and self.files in (None, "None"):
             raise GeminiInputError("files is None: the task that it comes from has pushed nothing.")
         for name in self._was_given:
             if getattr(self, name) in (None, "", "None"):

@@ -104,7 +104,6 @@ class ModelOperator(AskingOperator):
         self, generation_config: Any = None, response_schema: Any = None, file_search: Any = None
     ) -> ModelRequest:
         """Read the arguments; nothing is sent."""
-        # A null Param in a template is the text "None".
         if self._was_given_files and self.files in (None, "None"):
             raise GeminiInputError("files is None: the task that it comes from has pushed nothing.")
         request = ModelRequest.of(
@@ -113,7 +112,8 @@ class ModelOperator(AskingOperator):
             contents=None if self.contents in ("", "None") else self.contents,
             model=text_of(self.model, "model"),
             system_instruction=text_of(self.system_instruction, "system_instruction"),
-            generation_config=generation_config,
+            # A null Param in a template is the text "None".
+            generation_config=None if str(generation_config) == "None" else generation_config,
             response_schema=response_schema,
             file_search=file_search,
         )

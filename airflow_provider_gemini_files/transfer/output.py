@@ -161,7 +161,11 @@ class Output:
             raise GeminiInputError(f"{place}: there is no {bucket!r} in this storage.")
 
     def _check_name(self, path: str) -> None:
-        if "\0" in path or len(os.fsencode(os.path.basename(path))) > _MAX_NAME_BYTES:
+        try:
+            is_name = "\0" not in path and len(os.fsencode(os.path.basename(path))) <= _MAX_NAME_BYTES
+        except UnicodeEncodeError:
+            is_name = False
+        if not is_name:
             raise GeminiInputError(f"output_path {self.uri[:80]!r}... is not a valid file name.")
         if os.path.lexists(path) and not os.path.isfile(path):
             raise GeminiInputError(f"output_path {self.uri!r} is a directory or a device, not a file.")

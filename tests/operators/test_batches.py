@@ -204,6 +204,11 @@ class TestRequests:
 
         assert [(row["key"], row["files"]) for row in rows(output)] == [("a", []), ("b", [files[0]])]
 
+    def test_configuration_of_a_null_param_counts_as_not_set(self, emulator, batch, context):
+        batch(requests=["x"], generation_config="None").execute(context)
+
+        assert [set(one) for one in sent(emulator)] == [{"contents"}]
+
     def test_files_of_the_same_name_have_different_keys(self, hook, batch, tmp_path, output, context):
         names = []
         for folder in ("one", "two"):
@@ -225,6 +230,9 @@ class TestRequests:
             ({"files": [], "prompt": "x"}, "no requests"),
             ({"requests": []}, "no requests"),
             ({"requests": "x"}, "must be a list"),
+            ({"requests": {"x", "y"}}, "must be a list"),
+            ({"files": {"files/a", "files/b"}, "prompt": "x"}, "pass a list, not a set"),
+            ({"files": "None", "prompt": "x"}, "files is None"),
             ({"requests": ["x"], "source": "/a.jsonl"}, "leave one of them out"),
             (
                 {"requests": [{"key": "a", "prompt": "x"}, {"key": "a", "prompt": "y"}]},

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 
 import pytest
 from airflow.providers.common.compat.sdk import Stats
@@ -549,7 +550,7 @@ def test_output_path_that_renders_to_nothing_is_refused_before_anything_is_sent(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("field", ["model", "system_instruction", "max_input_tokens", "contents"])
+@pytest.mark.parametrize("field", ["model", "system_instruction", "max_input_tokens", "contents", "generation_config"])
 def test_template_of_a_null_param_counts_as_not_set(emulator, context, field):
     operator = ask(prompt="x", **{field: "{{ params.nothing }}"})
     operator.render_template_fields({"params": {"nothing": None}})
@@ -754,3 +755,32 @@ class TestSources:
 
         assert counting.execute(context) > 0
         assert hook.list_files() == []
+
+
+class TestValuesOfNativeTemplates:
+    def test_number_is_the_id_of_a_connection(self, emulator, context, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_2026", os.environ["AIRFLOW_CONN_GEMINI_DEFAULT"])
+
+        ask(prompt="x", gemini_conn_id=2026).execute(context)
+
+        assert len(sent_to_models(emulator)) == 1
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            ({"gemini_conn_id": None}, "gemini_conn_id is empty"),
+            ({"gemini_conn_id": "None"}, "gemini_conn_id is empty"),
+            ({"gemini_conn_id": ["a"]}, r"gemini_conn_id must be a text; got \['a'\]"),
+            ({"model": " "}, "model must be a name .* got ' '"),
+            ({"model": "gemini-3.8-flash?key=x"}, "model must be a name"),
+            ({"model": "gemini\0"}, "model must be a name"),
+            ({"files": {"files/a", "files/b"}}, "pass a list, not a set"),
+            ({"contents": {"a"}}, "pass a list, not a set"),
+            ({"output_path": "\ud800.txt"}, "not a valid file name"),
+        ],
+    )
+    def test_anything_else_is_refused_before_anything_is_sent(self, emulator, context, arguments, told):
+        with pytest.raises(e.GeminiInputError, match=told):
+            ask(prompt="x", **arguments).execute(context)
+
+        assert emulator.journal == []
