@@ -18,6 +18,10 @@ from airflow_provider_gemini_files.exceptions import GeminiFilesError
 
 #: Codes of errors that a further job may not have, as google.rpc.Code or as HTTP status.
 _TRANSIENT = {4, 8, 10, 13, 14, 408, 409, 429, 499, 500, 502, 503, 504}
+#: The same in words, for an error without a code.
+_NAMES = ("DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "INTERNAL", "UNAVAILABLE")
+#: Characters that JSON may have in a text, and at which many readers of lines begin a new one.
+_LINE_ENDS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 #: Keys of rows that a message names.
 _NAMED = 5
 
@@ -52,7 +56,10 @@ class Row:
 
     def line(self) -> bytes:
         """Return the line of the output file."""
-        return json.dumps(self.record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        line = json.dumps(self.record, ensure_ascii=False, allow_nan=False)
+        for character, escaped in _LINE_ENDS.items():
+            line = line.replace(character, escaped)
+        return line.encode() + b"\n"
 
 
 def row_of(
@@ -106,7 +113,7 @@ def _error(key: str, told: Any, files: list[str], secrets: Sequence[str]) -> Row
     code = error.get("code")
     code = int(code) if isinstance(code, str) and re.fullmatch("[0-9]{1,3}", code) else code
     message = shown_text(error.get("message") or "The service gave no reason.", secrets, limit=2000)
-    transient = isinstance(code, int) and code in _TRANSIENT
+    transient = code in _TRANSIENT if isinstance(code, int) else code is None and error.get("status") in _NAMES
     told_code = code if isinstance(code, int | str) else None
     return _failed(key, RowKind.ERROR, message, files, transient=transient, code=told_code)
 

@@ -131,6 +131,14 @@ class TestError:
         assert (one.kind, one.is_transient) == (RowKind.ERROR, False)
         assert stored(one)["error"].get("code") == (code if isinstance(code, int | str) else None)
 
+    @pytest.mark.parametrize(
+        ("status", "is_transient"), [("UNAVAILABLE", True), ("INTERNAL", True), ("NOT_FOUND", False)]
+    )
+    def test_error_without_a_code_is_known_by_its_name(self, status, is_transient):
+        one = row({"key": "a", "error": {"status": status, "message": "no"}})
+
+        assert (one.kind, one.is_transient) == (RowKind.ERROR, is_transient)
+
     def test_error_beside_an_empty_answer_is_the_reason(self):
         one = row({**error(503, "overloaded"), "response": {}})
 
@@ -252,7 +260,16 @@ class TestLine:
         assert (told["error"] is None) is (one.kind is RowKind.SUCCESS)
         assert told["error"] is None or (told["value"] is None and told["error"]["kind"] == one.kind)
         assert "\0" not in json.dumps(told)
+        # However a reader finds the ends of lines.
+        assert len(one.line().decode().splitlines()) == 1
         [*Tally().add([one])]
+
+    @pytest.mark.parametrize("end", ["\u0085", "\u2028", "\u2029"])
+    def test_text_with_a_line_end_of_unicode_is_one_line(self, end):
+        one = row(answer(f"one{end}two"))
+
+        assert one.line().decode().count(end) == 0
+        assert stored(one)["value"] == f"one{end}two"
 
 
 class TestTally:
