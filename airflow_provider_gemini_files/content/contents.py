@@ -207,9 +207,7 @@ def flattened(given: Any) -> Iterator[Any]:
     :raises GeminiInputError: for a set, whose order differs in each process.
     """
     if isinstance(given, Set):
-        raise GeminiInputError(
-            f"The order of files and texts counts: pass a list, not a set; got {given!r:.200}."
-        )
+        raise GeminiInputError(f"The order of files and texts counts: pass a list, not a set; got {given!r:.200}.")
     if is_many_files(given) and isinstance(given, Iterable) and not isinstance(given, bytes):
         for item in given:
             yield from flattened(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ _SET_BY_SCHEMA = {
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*")
 #: A configuration can come from whoever triggers a run, who must not send the key to another host.
 _SET_BY_CONNECTION = {"http_options", "httpOptions", "should_return_http_response", "shouldReturnHttpResponse"}
-
+#: What ``system_instruction`` sets.
+_INSTRUCTION = {"system_instruction", "systemInstruction"}
 
 #: What the service refuses beside a cache, even if the cache holds the same; in both spellings.
 _NOT_BESIDE_CACHE = {
@@ -112,6 +114,8 @@ class ModelRequest:
         if self.model is not None and not _MODEL.fullmatch(self.model):
             raise GeminiInputError(f"model must be a name like 'gemini-3.8-flash'; got {self.model!r}.")
         _check_config(self.generation_config, self.schema)
+        if self.system_instruction is not None and _INSTRUCTION & set(self.generation_config or {}):
+            raise GeminiInputError("system_instruction is in generation_config, too: leave one of them out.")
         if self.file_search:
             self.file_search.tools(self.generation_config)
         if self.cache:
@@ -204,6 +208,15 @@ def _nodes(value: Any, depth: int = 1) -> Iterator[tuple[Mapping[str, Any], int]
             yield from _nodes(inner, depth)
 
 
+def _is_finite(value: Any) -> bool:
+    """Return whether all numbers within a value are finite; the SDK would send others as texts."""
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def _check_config(generation_config: Any, schema: Schema | None) -> None:
     if generation_config is None:
         return
@@ -211,6 +224,8 @@ def _check_config(generation_config: Any, schema: Schema | None) -> None:
         raise GeminiInputError(
             f"generation_config must be a dict of fields of GenerateContentConfig; got {generation_config!r}."
         )
+    if not _is_finite(generation_config):
+        raise GeminiInputError(f"generation_config has a number that JSON does not have: {dict(generation_config)!r}.")
     given = set(generation_config)
     if wrong := sorted(given & _SET_BY_CONNECTION):
         raise GeminiInputError(

@@ -225,7 +225,12 @@ def content_config(
         fields["system_instruction"] = system_instruction
     if json_schema is not None:
         fields |= {"response_mime_type": "application/json", "response_json_schema": json_schema}
-    return _checked(types.GenerateContentConfig, fields, "generation_config")
+    config = _checked(types.GenerateContentConfig, fields, "generation_config")
+    if odd := [tool for tool in config.tools or () if not isinstance(tool, types.Tool)]:
+        raise GeminiInputError(
+            f"generation_config cannot be written as JSON: {odd[0]!r} is no tool. Declare functions as JSON."
+        )
+    return config
 
 
 def can_continue(config: types.GenerateContentConfig) -> bool:

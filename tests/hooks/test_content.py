@@ -141,11 +141,22 @@ def test_view_options_are_fields_of_the_sdks_types():
         ({"http_options": {"base_url": "https://elsewhere"}}, "the connection decides how"),
         ({"httpOptions": {}}, "the connection decides how"),
         ("temperature=1", "must be a dict of fields"),
+        ({"temperature": float("nan")}, "a number that JSON does not have"),
+        ({"safety_settings": [{"x": (1, float("inf"))}]}, "a number that JSON does not have"),
+        ({"tools": [len]}, "<built-in function len> is no tool"),
     ],
 )
 def test_wrong_configuration_is_refused_before_anything_is_sent(hook, emulator, config, told):
     with pytest.raises(e.GeminiInputError, match=told):
         hook.generate_content("x", generation_config=config)
+
+    assert emulator.journal == []
+
+
+@pytest.mark.parametrize("field", ["system_instruction", "systemInstruction"])
+def test_system_instruction_is_given_once(hook, emulator, field):
+    with pytest.raises(e.GeminiInputError, match="system_instruction is in generation_config, too"):
+        hook.generate_content("x", system_instruction="Be brief.", generation_config={field: "Be kind."})
 
     assert emulator.journal == []
 
