@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
@@ -58,10 +58,19 @@ class _GeminiDecoratedOperator(DecoratedOperator, GeminiGenerateContentOperator)
         returned = self.python_callable(*self.op_args, **kwargs)
         if inspect.iscoroutine(returned):
             returned = asyncio.run(returned)
+        elif inspect.isasyncgen(returned):
+            returned = asyncio.run(_items_of(returned))
+        elif isinstance(returned, Iterator):
+            # Read once: the sources are counted, and the contents are read.
+            returned = list(returned)
         # What the function builds is the Dag's own.
         self._returned_sources = count_sources(returned)
         self.prompt, self.contents = (returned, None) if isinstance(returned, str) else (None, returned)
         return GeminiGenerateContentOperator.execute(self, context)
+
+
+async def _items_of(generator: AsyncIterator[Any]) -> list[Any]:
+    return [item async for item in generator]
 
 
 def gemini_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:

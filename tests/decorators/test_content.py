@@ -43,6 +43,19 @@ def test_async_function_is_awaited(emulator, context):
     assert task_of(question).execute(context).endswith("I was asked: what is awaited?")
 
 
+def test_generators_yield_the_contents(emulator, context, text_file):
+    def question():
+        yield {"source": str(text_file)}
+        yield "what is it?"
+
+    async def question_later():
+        for text in ("what", "is it?"):
+            yield text
+
+    assert "inline text/plain" in task_of(question).execute(context)
+    assert task_of(question_later).execute(context).endswith("I was asked: what\nis it?")
+
+
 def test_function_receives_context_values_by_name(emulator, context, ti):
     def question(*, run_id, **_):
         return f"run {run_id}?"
