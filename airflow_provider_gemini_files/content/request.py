@@ -181,6 +181,7 @@ class ModelRequest:
             "inline data of type": ", ".join(sorted(inline)),
             "URLs": ", ".join(urls),
             "generation_config": ", ".join(sorted(self.generation_config or {})),
+            "file_search in": ", ".join(self.file_search.stores) if self.file_search else "",
             "model": self.model or "",
             "cached_content": self.cache.name if self.cache else "",
         }

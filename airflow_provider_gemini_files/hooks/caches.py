@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.caches.cache import CacheLike, GeminiCache, parse_cache
 from airflow_provider_gemini_files.caches.spec import CacheSpec
+from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.exceptions import (
     GeminiCacheGoneError,
     GeminiFilesError,
@@ -15,7 +16,7 @@ from airflow_provider_gemini_files.exceptions import (
 )
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks import cache_requests as requests
-from airflow_provider_gemini_files.hooks.content import ContentCalls
+from airflow_provider_gemini_files.hooks.content import ContentCalls, suspects_named
 from airflow_provider_gemini_files.hooks.polling import LIST_LAG_SECONDS, Polling
 from airflow_provider_gemini_files.hooks.service import GeminiService
 
@@ -154,7 +155,8 @@ class CacheCalls:
         client = self._service.files_client
         try:
             # Not repeated if it may have been carried out: a second cache would be billed, too.
-            resource = self._content.once_readable(lambda: client.send(request), repeat_unanswered=False)
+            with suspects_named(ModelRequest(spec.contents, spec.model, spec.system_instruction), files):
+                resource = self._content.once_readable(lambda: client.send(request), repeat_unanswered=False)
         except GeminiServiceError as error:
             if not error.unanswered:
                 raise

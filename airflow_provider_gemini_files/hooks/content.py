@@ -89,7 +89,7 @@ class ContentCalls:
                 lambda: sdk.generate_content(self._service.client, connection, model, turns, config), repeat_unanswered
             )
 
-        with _suspects_named(request, files):
+        with suspects_named(request, files):
             response = send(checked)
             if sdk.can_continue(checked):
                 response = self._complete(response, lambda token: send(sdk.continued(checked, token)))
@@ -131,7 +131,7 @@ class ContentCalls:
         turns = request.turns(files)
         if request.system_instruction:
             turns = [{"role": "user", "parts": [{"text": request.system_instruction}]}, *turns]
-        with _suspects_named(request, files):
+        with suspects_named(request, files):
             return self.once_readable(lambda: sdk.count_tokens(self._service.client, connection, model, turns), True)
 
     def once_readable(self, function: Callable[[], T], repeat_unanswered: bool) -> T:
@@ -168,7 +168,7 @@ def _is_last_attempt(state: tenacity.RetryCallState) -> bool:
 
 
 @contextmanager
-def _suspects_named(request: ModelRequest, files: Sequence[GeminiFile]) -> Iterator[None]:
+def suspects_named(request: ModelRequest, files: Sequence[GeminiFile]) -> Iterator[None]:
     """Add to an error without a reason what in the request could be it."""
     try:
         yield

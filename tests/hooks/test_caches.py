@@ -130,6 +130,14 @@ class TestCreation:
 
         assert calls(emulator).count("create_cache") == 2
 
+    def test_refusal_without_a_reason_names_what_could_be_the_cause(self, emulator, hook, text_file):
+        file = hook.upload_file(text_file)
+        error = {"code": 400, "status": "INVALID_ARGUMENT", "message": "Request contains an invalid argument."}
+        emulator.faults.add("create_cache", "status", status=400, body={"error": error})
+
+        with pytest.raises(e.GeminiInputError, match=f"files of type text/plain; model {MODEL}"):
+            hook.create_cache(contents=[TEXT, file.name], model=MODEL, owner=OWNER)
+
     def test_too_small_contents_are_an_error_with_their_tokens(self, emulator, hook):
         with pytest.raises(e.GeminiCacheTooSmallError) as raised:
             create(hook, "x" * 4092)
