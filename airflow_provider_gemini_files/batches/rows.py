@@ -20,6 +20,8 @@ from airflow_provider_gemini_files.exceptions import GeminiFilesError
 _TRANSIENT = {4, 8, 10, 13, 14, 408, 409, 429, 499, 500, 502, 503, 504}
 #: The same in words, for an error without a code.
 _NAMES = ("DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "INTERNAL", "UNAVAILABLE")
+#: Errors that pass although their code does not say it: of a URL, and of a file that has just become ACTIVE.
+_PASSING = ("Cannot fetch content from the provided URL", "not in an ACTIVE state")
 #: Characters that JSON may have in a text, and at which many readers of lines begin a new one.
 _LINE_ENDS = {"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 #: Keys of rows that a message names.
@@ -114,6 +116,7 @@ def _error(key: str, told: Any, files: list[str], secrets: Sequence[str]) -> Row
     code = int(code) if isinstance(code, str) and re.fullmatch("[0-9]{1,3}", code) else code
     message = shown_text(error.get("message") or "The service gave no reason.", secrets, limit=2000)
     transient = code in _TRANSIENT if isinstance(code, int) else code is None and error.get("status") in _NAMES
+    transient = transient or any(words in message for words in _PASSING)
     told_code = code if isinstance(code, int | str) else None
     return _failed(key, RowKind.ERROR, message, files, transient=transient, code=told_code)
 

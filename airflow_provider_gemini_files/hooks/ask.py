@@ -37,6 +37,8 @@ OnMaxTokens = Literal["fail", "keep"]
 #: Finds the metadata of a file that is gone, by its name; None if it is not known.
 FindUpload = Callable[[str], GeminiFile | None]
 
+#: What the service says of some PDFs that it has fetched from a URL, and that it reads once they are uploaded.
+_NO_PAGES = "document has no pages"
 #: Characters of an answer that an error repeats.
 _HEAD = 200
 _REPAIR = (
@@ -218,8 +220,9 @@ class Ask:
         """Call with the files; look up all once more if one has gone, and upload what cannot be fetched from URLs."""
         try:
             return call(self._shown)
-        except GeminiUrlNotFetchedError:
-            if not self._sources.fall_back():
+        except (GeminiUrlNotFetchedError, GeminiInputError) as error:
+            is_of_url = isinstance(error, GeminiUrlNotFetchedError) or _NO_PAGES in str(error)
+            if not is_of_url or not self._sources.fall_back():
                 raise
             self._show_sources()
         except GeminiFileGoneError:

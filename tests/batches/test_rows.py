@@ -139,6 +139,12 @@ class TestError:
 
         assert (one.kind, one.is_transient) == (RowKind.ERROR, is_transient)
 
+    @pytest.mark.parametrize(
+        "message", ["Cannot fetch content from the provided URL.", "The File files/a is not in an ACTIVE state."]
+    )
+    def test_url_and_file_may_be_readable_for_another_job(self, message):
+        assert row(error(400, message)).is_transient
+
     def test_error_beside_an_empty_answer_is_the_reason(self):
         one = row({**error(503, "overloaded"), "response": {}})
 

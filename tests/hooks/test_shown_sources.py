@@ -240,6 +240,16 @@ class TestUrl:
         assert response["files"]
         assert hook.list_files() == []
 
+    def test_pdf_of_which_a_url_shows_no_pages_is_uploaded(self, emulator, ask, on_the_web):
+        on_the_web(9 * MIB)
+        body = {"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "The document has no pages."}}
+        emulator.faults.add("generate", "status", status=400, body=body)
+
+        response = ask({"source": URL})
+
+        assert calls(emulator).count("generate") == 2
+        assert response["files"]
+
     def test_url_that_is_fetched_at_the_second_request_is_not_uploaded(self, emulator, ask, on_the_web):
         on_the_web(9 * MIB)
         emulator.faults.add("generate", "url_unfetchable", times=1)
