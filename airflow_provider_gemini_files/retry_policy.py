@@ -55,7 +55,7 @@ class GeminiRetryPolicy(RetryPolicy):
         if isinstance(exception, GeminiStorageFullError):
             return _after(_STORAGE_FULL.total_seconds(), "the storage is full")
         asked = exception.retry_after if isinstance(exception, GeminiFilesError) else None
-        if asked is None or not math.isfinite(asked):
+        if not asked or not math.isfinite(asked):
             return RetryDecision.default()
         return _after(asked, "the service asks for this delay")
 

@@ -24,6 +24,7 @@ def after(error: e.GeminiFilesError, seconds: float | None) -> e.GeminiFilesErro
         (e.GeminiRateLimitError("slow down", 28), "retry", 28),
         (e.GeminiRateLimitError("the day's quota", 20 * 3600), "retry", 20 * 3600),
         (e.GeminiRateLimitError("no delay"), "default", None),
+        (e.GeminiRateLimitError("a delay of nothing", 0.0), "default", None),
         (e.GeminiRateLimitError("int64's maximum", math.inf), "default", None),
         (after(e.GeminiServiceError("busy"), 9), "retry", 9),
         (e.GeminiServiceError("failed"), "default", None),

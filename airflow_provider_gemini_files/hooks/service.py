@@ -129,7 +129,8 @@ class GeminiService:
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, GeminiFilesError) else None
+        # A delay of nothing is no advice: all attempts would be over at once.
+        asked = error.retry_after or None if isinstance(error, GeminiFilesError) else None
         return _BACKOFF.pause(state.attempt_number, self.clock.uniform, asked)
 
     def _before_sleep(self, state: tenacity.RetryCallState) -> None:

@@ -227,7 +227,9 @@ class BatchTask:
                 f"row). {error}"
             ) from error
         resume.refusals += 1
-        pause = _REFUSED.pause(resume.refusals, self._clock.uniform, error.retry_after)
+        # The delay in the response is that of a quota per minute; jobs make room much later.
+        asked = min(error.retry_after or 0.0, _REFUSED.maximum)
+        pause = max(_REFUSED.pause(resume.refusals, self._clock.uniform), asked)
         not_before = min(now + pause, resume.quota_deadline)
         self._log.info("%s No job was submitted; the next attempt is in %.0f s.", error, not_before - now)
         if self._settings.deferrable:

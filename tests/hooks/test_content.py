@@ -267,6 +267,13 @@ def test_delay_that_the_service_asks_for_is_followed(hook, emulator, slept):
     assert slept == [7.0]
 
 
+def test_delay_of_nothing_is_no_advice(hook, emulator, slept):
+    emulator.faults.add("generate", "status", status=429, body=quota_error("GenerateRequestsPerMinute", "0s"))
+
+    assert hook.generate_content("x").text
+    assert slept == [1.0]
+
+
 @pytest.mark.parametrize(("seconds", "retry_after"), [(3600, 3600.0), (2**63 - 1, math.inf)])
 def test_delay_of_more_than_a_minute_ends_the_attempt_with_retry_after(hook, emulator, slept, seconds, retry_after):
     emulator.faults.add("generate", "status", status=429, body=quota_error("GenerateRequestsPerMinute", f"{seconds}s"))

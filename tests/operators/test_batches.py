@@ -615,6 +615,16 @@ class TestLimits:
         assert len(rows(output)) == 3
         assert clock.slept[:3] == [60, 120, 240]
 
+    @pytest.mark.parametrize(("asked", "slept"), [(0, [60, 120]), (28, [60, 120]), (300, [300, 300])])
+    def test_short_delay_of_the_service_does_not_shorten_the_pauses(
+        self, emulator, batch, output, context, clock, asked, slept
+    ):
+        emulator.faults.add("create_batch", "rate_limit", times=2, seconds=asked)
+
+        batch(requests=["x"]).execute(context)
+
+        assert clock.slept[:2] == slept
+
     def test_refused_job_waits_in_the_triggerer(self, emulator, batch, files, output, context):
         emulator.faults.add("create_batch", "batches_full")
         operator = batch(files=files, prompt="what?", deferrable=True)
