@@ -235,6 +235,7 @@ class _Reader:
         own_schema = "response_schema" in own
         request = ModelRequest(
             self._contents(words),
+            model=self._words.model or None,
             system_instruction=words["system_instruction"] or None,
             generation_config=words["generation_config"] or None,
             schema=_schema(words["response_schema"]) if own_schema else self._schema,

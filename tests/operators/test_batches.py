@@ -231,6 +231,7 @@ class TestRequests:
             ({"requests": []}, "no requests"),
             ({"requests": "x"}, "must be a list"),
             ({"requests": {"x", "y"}}, "must be a list"),
+            ({"requests": ["x"], "model": "gemini-3.8-flash?a=b"}, "model must be a name"),
             ({"files": {"files/a", "files/b"}, "prompt": "x"}, "pass a list, not a set"),
             ({"files": "None", "prompt": "x"}, "files is None"),
             ({"requests": ["x"], "source": "/a.jsonl"}, "leave one of them out"),
