@@ -131,6 +131,14 @@ class ApiResponse:
             return None
         return error if error.get("status") in _RPC_CODES else None
 
+    def as_error(self) -> ApiResponse:
+        """Return a response without a result as the error that it is, whatever its status: the service's, or 502."""
+        error = self.data.get("error") if isinstance(self.data, dict) else None
+        code = error.get("code") if isinstance(error, dict) else None
+        inner = ApiResponse(code if isinstance(code, int) else 0, self.headers, self.body)
+        is_error = 400 <= inner.status < 600 and inner.service_error is not None
+        return inner if is_error else ApiResponse(502, self.headers, self.body)
+
 
 def error_of_response(
     response: ApiResponse,

@@ -156,7 +156,7 @@ def read_response(response: ApiResponse, request: ApiRequest, connection: Gemini
         return dict(response.data)
     if is_success:
         # A login page or a gateway's text is no result, whatever its status says.
-        response = ApiResponse(502, response.headers, response.body)
+        response = response.as_error()
     error = error_of_response(
         response, request.doing, file=request.about, secrets=request.secrets(connection), advice=request.advice
     )

@@ -176,8 +176,11 @@ def generate_content(
             lambda: client.models.generate_content(model=model, contents=contents, config=raw),
         )
         body = response.sdk_http_response.body if response.sdk_http_response else None
-        data = json.loads(body or "null")
+        data = json.loads((body or "null").removeprefix("\ufeff"))
     if not isinstance(data, dict) or not _RESULTS & data.keys():
+        error = ApiResponse(200, {}, (body or "").encode()).as_error()
+        if error.service_error is not None:
+            raise error_of_response(error, doing, secrets=(connection.api_key,))
         words = shown_text(body or "nothing", (connection.api_key,))
         raise GeminiServiceError(
             f"Cannot {doing}: the response is not the Gemini API's: {words}. A gateway may have sent it; a retry can "

@@ -175,6 +175,30 @@ def test_request_that_is_too_large_is_permanent_whoever_says_it(body):
     assert "inline data" in error.message
 
 
+class TestErrorWithAnotherStatus:
+    def test_word_of_the_service_decides(self):
+        body = service_error(403, "PERMISSION_DENIED", "no")
+
+        assert type(error_of_response(response(200, body).as_error(), "ask")) is e.GeminiAuthError
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "<html>login</html>",
+            [],
+            {"error": "no"},
+            {"error": {"code": 403, "message": "no status"}},
+            {"error": {"code": 200, "status": "UNKNOWN"}},
+            {"error": {"code": "403", "status": "PERMISSION_DENIED"}},
+        ],
+    )
+    def test_anything_else_is_of_a_gateway(self, body):
+        error = error_of_response(response(200, body).as_error(), "ask")
+
+        assert type(error) is e.GeminiServiceError
+        assert error.http_status == 502
+
+
 class TestUploadBackEnd:
     def test_plain_text_with_an_upload_status_is_its_own(self):
         refused = response(400, "Unsupported MIME type: x/y", x_goog_upload_status="final")

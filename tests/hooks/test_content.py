@@ -380,6 +380,19 @@ class TestPaidRequests:
         ):
             hook.generate_content("x")
 
+    def test_byte_order_mark_of_a_gateway_loses_no_answer(self, hook, emulator):
+        body = "\ufeff" + json.dumps({"candidates": [{"content": {"parts": [{"text": "paid for"}]}}]})
+        emulator.faults.add("generate", "status", status=200, body=body, content_type="application/json")
+
+        assert hook.generate_content("x").text == "paid for"
+
+    def test_error_of_the_service_that_a_gateway_passes_on_with_200_is_what_it_says(self, hook, emulator, slept):
+        error = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "slow down"}
+        emulator.faults.add("generate", "status", status=200, body={"error": error})
+
+        assert hook.generate_content("x").text
+        assert len(slept) == 1
+
     @pytest.mark.parametrize(
         "body", [{"usageMetadata": {}}, {"modelVersion": "m"}, {"candidates": []}, {"promptFeedback": {}, "error": "x"}]
     )
