@@ -58,12 +58,7 @@ class GeminiOperator(MapIndexLabel, BaseOperator):
     @cached_property
     def hook(self) -> GeminiFilesHook:
         """Return the hook."""
-        # Of digits, a native template has made a number.
-        conn_id = text_of(self.gemini_conn_id, "gemini_conn_id")
-        if conn_id is None:
-            raise GeminiInputError(f"gemini_conn_id is empty after its template was rendered: {self.gemini_conn_id!r}.")
-        self.gemini_conn_id = conn_id
-        return GeminiFilesHook(conn_id, clock=self.clock)
+        return GeminiFilesHook(self.gemini_conn_id, clock=self.clock)
 
 
 def owner_of(context: Context) -> Owner:
