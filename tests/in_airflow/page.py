@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -110,6 +111,24 @@ class Page:
         """Return the names of what the table of a section shows, in order."""
         script = "return [...document.querySelectorAll(`#${arguments[0]} tbody tr`)].map(row => row.id)"
         return self.driver.execute_script(script, section)
+
+    @contextlib.contextmanager
+    def sized(self, width: int, height: int = 800) -> Iterator[None]:
+        """Give the page itself a size for a while; windows can't be as narrow as a phone."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        yield
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    def overflow(self) -> list[str]:
+        """Return the elements that make the page scroll sideways, with their right edges."""
+        script = """
+            const width = document.documentElement.clientWidth;
+            if (document.documentElement.scrollWidth <= width) return [];
+            return [...document.querySelectorAll("main *, dialog *")]
+                .map((part) => [part.tagName, part.id, part.className, Math.ceil(part.getBoundingClientRect().right)])
+                .filter((part) => part.at(-1) > width).map(String)"""
+        return self.driver.execute_script(script)
 
     def console(self) -> list[str]:
         """Return the errors in the browser's console since the last call."""

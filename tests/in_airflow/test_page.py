@@ -571,9 +571,11 @@ def test_history_is_shown_as_a_chart_and_as_a_table(page: Page, store: Store, th
     page.open(store.conn_id)
     plot = page.one("#history .plot")
     assert "at most 3.0 GiB (15.0% of the quota)" in plot.get_attribute("aria-label")
-    assert page.one("#history .words").text == "Full in about 34 hours at this rate."
-    legend = [item.text for item in page.all("#history .legend li")]
-    assert legend == ["Finished runs", "Shared by all runs", "Other tools", "Owner not recorded", "Cleanup"]
+    assert page.one("#history .forecast").text == "Full in about 34 hours at this rate."
+    # The legend of the present usage, which is beside the chart, has the other entries.
+    assert [item.text for item in page.all("#history .legend li")] == ["Owner not recorded", "Cleanup"]
+    present = [item.text.partition("\n")[0] for item in page.all("#usage .legend li")]
+    assert present == ["Finished runs", "Shared by all runs", "Other tools"]
     titles = "[...document.querySelectorAll('#history title')].map(({textContent}) => textContent)"
     told = page.driver.execute_script(f"return {titles}")
     assert sum("Cleanup, 12 files, 2.0 GiB" in title for title in told) == 1
@@ -581,17 +583,26 @@ def test_history_is_shown_as_a_chart_and_as_a_table(page: Page, store: Store, th
     page.press("30 days")
     assert "at most 15.0 GiB (75.0% of the quota)" in page.one("#history .plot").get_attribute("aria-label")
     assert "Eviction" in page.one("#history .legend").text
-    page.one("#history summary").click()
-    days = [row.text for row in page.all("#history tbody tr")]
+    page.driver.execute_script(browser.axe(CACHE))
+    page.press("Show as a table")
+    days = [row.text for row in page.all("dialog tbody tr")]
     assert "3.0 GiB (15.0%)" in days[0]
     assert days[-1].endswith("15.0 GiB (75.0%) \N{EN DASH} 3 files, 1.0 GiB")
-    page.driver.execute_script(browser.axe(CACHE))
-    for width in (390, 1280, 1920):
-        page.driver.set_window_size(width, 900)
+    assert violations(page) == []
+    page.press("Close")
+    assert page.driver.switch_to.active_element.text == "Show as a table"
+    for width in (1920, 1280, 1000):
+        with page.sized(width):
+            assert violations(page) == []
+            assert page.overflow() == []
+    with page.sized(390):
+        # On a narrow screen, the chart is behind a button, but not the forecast.
+        assert page.all("#history .plot") == []
+        assert page.one("#history .forecast")
+        page.press("Expiration and storage over time")
+        assert page.one("#history .plot")
         assert violations(page) == []
-        parts = "[...document.querySelectorAll('#history *')].map((part) => part.getBoundingClientRect().right)"
-        assert page.driver.execute_script(f"return Math.max(...{parts})") <= width
-    page.driver.set_window_size(1440, 900)
+        assert page.overflow() == []
     page.driver.execute_script("localStorage.theme = 'dark'")
     page.open(store.conn_id)
     page.one("#history .plot")

@@ -1,5 +1,6 @@
-// The card of the storage's history: a chart of some days, when the storage is full, and a table of the days.
+// The card of the storage's history: a chart of some days, when the storage is full, and a dialog with the days.
 import { getHistory } from "./api.js";
+import { openDialog } from "./dialog.js";
 import { el, svg } from "./dom.js";
 import { bytes, count, dateTime, percent } from "./format.js";
 import { PARTS, daysOf, periodOf } from "./history.js";
@@ -33,15 +34,19 @@ export function historyCard(section, connection) {
   const buttons = PERIODS.map((period) =>
     el("button", { type: "button", class: "chip", onclick: () => choose(period) }, `${period} days`),
   );
-  const [forecast, chart, table] = [el("p", { class: "words" }), el("div"), el("div")];
-  const details = el("details", {}, el("summary", {}, "Show as a table"), table);
+  /** @type {Period | undefined} What the chart shows. */
+  let period;
+  const [forecast, chart] = [el("p", { class: "words forecast" }), el("div", { class: "chart" })];
+  const legend = el("ul", { class: "legend" });
+  const asTable = el("button", { type: "button", class: "text", onclick: openTable }, "Show as a table");
+  const foot = el("div", { class: "foot" }, legend, asTable);
   const title = el(
     "div",
     { class: "title" },
     el("h2", {}, "Storage over time"),
     el("div", { class: "periods" }, buttons),
   );
-  section.replaceChildren(el("div", { class: "card" }, title, forecast, chart, details));
+  section.replaceChildren(title, forecast, chart, foot);
   return {
     load,
     /** @param {Shown} latest */
@@ -57,10 +62,18 @@ export function historyCard(section, connection) {
     history = await getHistory(connection).catch(() => history);
   }
 
-  /** @param {number} period */
-  function choose(period) {
-    days = period;
+  /** @param {number} chosen */
+  function choose(chosen) {
+    days = chosen;
     render();
+  }
+
+  function openTable() {
+    if (!period) return;
+    const close = el("button", { type: "button", onclick: () => dialog.close() }, "Close");
+    const table = el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Days" }, tableOf(period));
+    const dialog = openDialog(`Storage in the last ${period.days} days`, table, el("footer", {}, close));
+    close.focus();
   }
 
   function render() {
@@ -74,11 +87,11 @@ export function historyCard(section, connection) {
     const words = forecastOf(history.full_in_hours);
     forecast.textContent = words;
     forecast.hidden = !words;
-    details.hidden = !hasBegun;
+    foot.hidden = !hasBegun;
     if (hasBegun) {
-      const period = periodOf(history, shown, days);
+      period = periodOf(history, shown, days);
       chart.replaceChildren(...chartOf(period));
-      table.replaceChildren(tableOf(period));
+      legend.replaceChildren(...legendOf(period));
     } else {
       chart.replaceChildren(el("p", { class: "words" }, BEGUN));
     }
@@ -102,7 +115,7 @@ function chartOf(period) {
   const x = (/** @type {number} */ at) => (WIDTH * (at - start)) / (end - start);
   const y = (/** @type {number} */ size) => HEIGHT * (1 - size / top);
   const limit = `at most ${bytes(peak)} (${percent(peak / quota)} of the quota)`;
-  const label = `Storage used in the last ${days} days: ${limit}. The table below has the numbers of each day.`;
+  const label = `Storage used in the last ${days} days: ${limit}. "Show as a table" has the numbers of each day.`;
   const plot = svg(
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label, class: "plot" },
@@ -122,13 +135,7 @@ function chartOf(period) {
     period.cleanups.map((one) => markOf("cleanup", one, x)),
     period.evictions.map((one) => markOf("eviction", one, x)),
   );
-  return [
-    el("p", { class: "top" }, top >= quota ? `Quota: ${bytes(quota)}` : bytes(top)),
-    plot,
-    lane,
-    axisOf(period),
-    legendOf(period),
-  ];
+  return [el("p", { class: "top" }, top >= quota ? `Quota: ${bytes(quota)}` : bytes(top)), plot, lane, axisOf(period)];
 }
 
 /**
@@ -181,31 +188,34 @@ function axisOf({ days, start, end }) {
   );
 }
 
-/** @param {Period} period */
+/**
+ * Return the entries that the legend of the present usage, which is beside the chart, does not have.
+ *
+ * @param {Period} period
+ */
 function legendOf({ bars, cleanups, evictions }) {
-  const parts = Object.entries(PARTS).filter((_, index) => bars.some(({ sizes }) => sizes[index]));
+  const present = bars.at(-1)?.sizes ?? [];
+  const parts = Object.entries(PARTS).filter((_, index) => !present[index] && bars.some(({ sizes }) => sizes[index]));
   const marks = Object.entries(MARKS).filter(([kind]) => (kind === "cleanup" ? cleanups : evictions).length);
-  return el(
-    "ul",
-    { class: "legend" },
-    [...parts, ...marks].map(([kind, name]) => el("li", { class: kind }, name)),
-  );
+  return [...parts, ...marks].map(([kind, name]) => el("li", { class: kind }, name));
 }
 
 /** @param {Period} period */
 function tableOf(period) {
-  const headings = ["Day", "Most used", "Cleanups", "Evictions"].map((name) => el("th", { scope: "col" }, name));
+  const headings = ["Day", "Most used", "Cleanups", "Evictions"].map((name, index) =>
+    el("th", { scope: "col", class: index ? "number" : null }, name),
+  );
   const deleted = (/** @type {[number, number]} */ [files, size]) =>
-    el("td", {}, files ? `${count(files, "file")}, ${bytes(size)}` : "–");
+    el("td", { class: "number" }, files ? `${count(files, "file")}, ${bytes(size)}` : "–");
   const rows = daysOf(period).map(({ at, peak, cleanups, evictions }) =>
     el(
       "tr",
       {},
       el("th", { scope: "row" }, new Date(at * 1000).toLocaleDateString(undefined, MONTH_DAY)),
-      el("td", {}, peak === null ? "–" : `${bytes(peak)} (${percent(peak / period.quota)})`),
+      el("td", { class: "number" }, peak === null ? "–" : `${bytes(peak)} (${percent(peak / period.quota)})`),
       deleted(cleanups),
       deleted(evictions),
     ),
   );
-  return el("table", { class: "reasons" }, el("thead", {}, el("tr", {}, headings)), el("tbody", {}, rows));
+  return el("table", { class: "file-list" }, el("thead", {}, el("tr", {}, headings)), el("tbody", {}, rows));
 }

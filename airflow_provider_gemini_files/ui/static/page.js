@@ -140,7 +140,7 @@ function showConnections(ids, current) {
     },
     ids.map((id) => el("option", { value: id, selected: id === current }, id)),
   );
-  byId("connection").replaceChildren("Connection ", select);
+  byId("connection").replaceChildren(el("span", {}, "Connection"), select);
 }
 
 async function refresh({ retry = false } = {}) {

@@ -1,5 +1,5 @@
 // The cards above the table: how much of the quota is used, by whom, and when files expire.
-import { el, svg } from "./dom.js";
+import { byId, el, svg } from "./dom.js";
 import { KINDS, total } from "./files.js";
 import { bytes, count, duration, percent } from "./format.js";
 
@@ -8,7 +8,6 @@ import { bytes, count, duration, percent } from "./format.js";
 /** A file expires 48 hours after its upload. */
 const HOURS = 48;
 const HEIGHT = 64;
-const SWEPT = "By default, a cleanup deletes old files of finished runs only.";
 
 /**
  * @param {HTMLElement} section
@@ -16,11 +15,15 @@ const SWEPT = "By default, a cleanup deletes old files of finished runs only.";
  */
 export function showStorage(section, shown) {
   section.hidden = false;
-  section.replaceChildren(usageCard(shown), expirationCard(shown));
+  showUsage(byId("usage"), shown);
+  showExpiration(byId("expiration"), shown);
 }
 
-/** @param {Shown} shown */
-function usageCard({ usage, policy: { low_watermark: low, high_watermark: high }, files }) {
+/**
+ * @param {HTMLElement} card
+ * @param {Shown} shown
+ */
+function showUsage(card, { usage, policy: { low_watermark: low, high_watermark: high }, files }) {
   const { used_bytes, quota_bytes, free_bytes, share } = usage;
   const level = share >= high ? "high" : share >= low ? "low" : "fine";
   const [lowMark, highMark] = [low, high].map((mark) => `${Math.round(100 * mark)}%`);
@@ -44,9 +47,10 @@ function usageCard({ usage, policy: { low_watermark: low, high_watermark: high }
     const part = el("span", { class: `part ${kind}`, title: `${name}: ${bytes(total(owned))}` });
     part.style.width = `${(100 * total(owned)) / quota_bytes}%`;
     meter.append(part);
+    if (owned.length === 0) continue;
     const size = el("b", {}, bytes(total(owned)));
     legend.append(
-      el("li", { class: kind }, el("span", {}, name), " ", size, el("small", {}, count(owned.length, "file"))),
+      el("li", { class: kind }, el("span", {}, name), " ", size, " ", el("small", {}, count(owned.length, "file"))),
     );
   }
   for (const mark of [low, high]) {
@@ -54,27 +58,26 @@ function usageCard({ usage, policy: { low_watermark: low, high_watermark: high }
     tick.style.left = `${100 * mark}%`;
     meter.append(tick);
   }
-  return el(
-    "div",
-    { class: `card used ${level}` },
-    el("h2", {}, "Storage"),
+  card.replaceChildren(
+    el("div", { class: "title" }, el("h2", {}, "Storage"), el("span", { class: "note" }, `${bytes(free_bytes)} free`)),
     el(
       "p",
       { class: "figure" },
       el("b", {}, bytes(used_bytes)),
       ` of ${bytes(quota_bytes)} used `,
-      el("span", { class: "share" }, percent(share)),
-      el("span", { class: "free" }, `${bytes(free_bytes)} free`),
+      el("span", { class: `share ${level}` }, percent(share)),
     ),
     meter,
     el("p", { class: "words" }, words),
     legend,
-    el("p", { class: "words" }, SWEPT),
   );
 }
 
-/** @param {Shown} shown */
-function expirationCard({ files, now }) {
+/**
+ * @param {HTMLElement} card
+ * @param {Shown} shown
+ */
+function showExpiration(card, { files, now }) {
   const expiring = files.flatMap(({ expires, counted }) =>
     expires !== null && counted > 0 ? [{ expires, counted }] : [],
   );
@@ -86,14 +89,13 @@ function expirationCard({ files, now }) {
   }
   const next = Math.min(...expiring.map(({ expires }) => expires));
   const note = expiring.length ? `Next in ${duration(next - now)}` : "No file expires";
-  const within = [6, 12, 24, 48].map((limit) => ({
+  // All that expires does so within 48 hours.
+  const within = [6, 12, 24].map((limit) => ({
     limit: `${limit} h`,
     size: bytes(hours.slice(0, limit).reduce((sum, size) => sum + size, 0)),
   }));
   const summary = within.map(({ limit, size }) => `Within ${limit}: ${size}.`).join(" ");
-  return el(
-    "div",
-    { class: "card expiration" },
+  card.replaceChildren(
     el("div", { class: "title" }, el("h2", {}, "Expiration"), el("span", { class: "note" }, note)),
     chart(hours, `Bytes that expire in each of the next ${HOURS} hours. ${summary}`),
     el(
@@ -125,3 +127,9 @@ function chart(sizes, label) {
   const viewBox = `0 0 ${sizes.length * 10} ${HEIGHT}`;
   return svg("svg", { viewBox, preserveAspectRatio: "none", role: "img", "aria-label": label }, bars);
 }
+
+// On a narrow screen, only the usage is above the files until the user asks for the other cards.
+byId("more-cards").addEventListener("click", ({ currentTarget }) => {
+  const isOpen = byId("storage").classList.toggle("unfolded");
+  if (currentTarget instanceof HTMLElement) currentTarget.setAttribute("aria-expanded", String(isOpen));
+});
