@@ -27,6 +27,8 @@ _FLAGS = (
     "--hide-scrollbars",
     "--no-first-run",
 )
+#: The values of Blink for a pointer that is fine and can hover.
+_MOUSE = "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"
 
 
 def missing() -> list[str]:
@@ -35,12 +37,17 @@ def missing() -> list[str]:
 
 
 @contextlib.contextmanager
-def chromium(width: int = 1440, height: int = 900) -> Iterator[webdriver.Chrome]:
-    """Yield a browser with an empty profile; its console log can be read."""
+def chromium(width: int = 1440, height: int = 900, *, mouse: bool = False) -> Iterator[webdriver.Chrome]:
+    """
+    Yield a browser with an empty profile; its console log can be read.
+
+    :param mouse: whether pages find a mouse, with which they hide what appears when it is over an element.
+    """
     with tempfile.TemporaryDirectory(prefix="gemini-files-chromium-", ignore_cleanup_errors=True) as profile:
         options = Options()
         options.binary_location = str(shutil.which("chromium"))
-        for flag in (*_FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
+        flags = (*_FLAGS, *([_MOUSE] if mouse else []))
+        for flag in (*flags, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         # With an explicit path, Selenium does not search for or download a driver.

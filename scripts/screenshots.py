@@ -97,7 +97,7 @@ def main() -> int:
             prices = Path(folder) / "prices.json"
             prices.write_text(json.dumps(PRICES))
             env["AIRFLOW__GEMINI_FILES__PRICES_FILE"] = str(prices)
-            with LocalAirflow(Path(folder) / "home", dags, env) as airflow, chromium(1280, 860) as driver:
+            with LocalAirflow(Path(folder) / "home", dags, env) as airflow, chromium(1280, 860, mouse=True) as driver:
                 run_id = airflow.trigger("gemini_files_quickstart")
                 airflow.wait("gemini_files_quickstart", run_id)
                 # The uploads of the quickstart have created it.

@@ -117,8 +117,10 @@ class Page:
         """Give the page itself a size for a while; windows can't be as narrow as a phone."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        yield
-        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
     def overflow(self) -> list[str]:
         """Return the elements that make the page scroll sideways, with their right edges."""
@@ -128,6 +130,16 @@ class Page:
             return [...document.querySelectorAll("main *, dialog *")]
                 .map((part) => [part.tagName, part.id, part.className, Math.ceil(part.getBoundingClientRect().right)])
                 .filter((part) => part.at(-1) > width).map(String)"""
+        return self.driver.execute_script(script)
+
+    def small_targets(self) -> list[str]:
+        """Return the controls that are hard to hit with a finger (WCAG 2.5.8); buttons within a text are exempt."""
+        script = """
+            return [...document.querySelectorAll("main :is(button:not(.text), input, select)")]
+                .filter((part) => part.checkVisibility())
+                .map((part) => [part.outerHTML.slice(0, 80), part.getBoundingClientRect()])
+                .filter(([, {width, height}]) => Math.min(width, height) < 24 && innerWidth <= 700)
+                .map(([html, {width, height}]) => `${width}x${height}: ${html}`)"""
         return self.driver.execute_script(script)
 
     def console(self) -> list[str]:

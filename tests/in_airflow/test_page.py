@@ -416,6 +416,9 @@ def test_page_is_fast_with_5000_files(page: Page, store: Store):
     )
     assert [url for url in page.driver.execute_script(sent) if "/static/" in url] == []
 
+    # The head of the table stays visible.
+    page.driver.execute_script("scrollTo(0, 1500)")
+    assert page.driver.execute_script("return document.querySelector('#files th').getBoundingClientRect().top") == 0
     page.press("File")
     assert page.files()[0] == "files/f0"
     page.press("Next")
@@ -546,10 +549,46 @@ def test_page_and_dialogs_have_no_accessibility_violations(page: Page, store: St
         page.driver.find_element(By.PARTIAL_LINK_TEXT, tab).click()
         page.one(":is(#overview, #batches, #stores, #documents) tbody tr")
         assert violations(page) == []
-    # Rows are cards.
-    page.driver.set_window_size(390, 900)
-    assert violations(page) == []
-    page.driver.set_window_size(1440, 900)
+    with page.sized(390):
+        # Rows are cards.
+        assert violations(page) == []
+
+
+def test_files_are_in_the_first_screen_and_no_tab_scrolls_sideways(
+    page: Page, store: Store, three: list[dict], airflow: LocalAirflow, deployment: str
+):
+    long = replace(OWNER, dag_id="dag_" * 40, task_id="task_" * 30, map_index=1234, deployment=deployment)
+    names = ("\N{CJK UNIFIED IDEOGRAPH-6587}" * 60, "no-spaces-" * 12, "words " * 30)
+    store.seed(
+        *three,
+        *({"name": f"files/long{n}", "display_name": display_name_for(name, long)} for n, name in enumerate(names)),
+        {"name": "files/elsewhere", "display_name": display_name_for("e", replace(OWNER, deployment="another"))},
+        {"name": f"fileSearchStores/{'long' * 9}/documents/a"},
+        {"name": "batches/a"},
+    )
+    # A forecast and the marks of the history need the most space.
+    now, gib = int(time.time()), 1 << 30
+    samples = tuple(Sample(now - hour * 3600, 1, 3 * gib - hour * gib // 2) for hour in range(5, 0, -1))
+    history = History(samples, (Deleted(now - 9000, 1, gib),), (Deleted(now - 9000, 1, gib),)).to_json()
+    airflow.api("POST", "/variables", json={"key": f"{PREFIX}{store.conn_id}", "value": history})
+    with page.sized(1280, 800):
+        page.open(store.conn_id)
+        page.one("#history .forecast")
+        third = page.all("#files tbody tr")[2]
+        assert third.rect["y"] + third.rect["height"] < 800
+        third.find_element(By.TAG_NAME, "input").click()
+        # What is selected is shown at the lower edge: no row moves under the pointer.
+        assert third.rect == page.all("#files tbody tr")[2].rect
+        bar = page.one(".selection").rect
+        assert 700 < bar["y"] + bar["height"] <= 800
+    for tab in ("files", "stores", "batches", "costs", "overview"):
+        for width in (390, 768, 1280):
+            with page.sized(width):
+                page.open(store.conn_id, tab=tab)
+                page.one(f"#{tab} :is(tbody tr, .state)")
+                assert page.overflow() == []
+                assert page.small_targets() == []
+    airflow.api("DELETE", f"/variables/{PREFIX}{store.conn_id}")
 
 
 def test_history_is_shown_as_a_chart_and_as_a_table(page: Page, store: Store, three: list[dict], airflow: LocalAirflow):
@@ -626,8 +665,7 @@ def test_empty_project_and_missing_permissions_are_explained(page: Page, store: 
     page.driver.find_element(By.LINK_TEXT, "Costs").click()
     assert page.one("#costs .state").text.startswith("No calls")
     page.open("no_such_connection")
-    error = page.one(".notice.error")
-    assert "Connection not found" in error.text
+    assert "Connection not found" in page.one(".notice").text
     assert link_of(page, "Add connection").endswith("/connections?name_pattern=no_such_connection")
     assert "AIRFLOW_CONN_NO_SUCH_CONNECTION=" in page.one("#first-use").text
     page.driver.execute_script(browser.axe(CACHE))
@@ -788,9 +826,8 @@ def test_costs_are_grouped_and_link_to_their_tasks(page: Page, store: Store, air
     page.until(lambda: "days=1" in page.driver.current_url and "by=model" in page.driver.current_url)
     page.driver.execute_script(browser.axe(CACHE))
     assert violations(page) == []
-    page.driver.set_window_size(390, 900)
-    assert violations(page) == []
-    page.driver.set_window_size(1440, 900)
+    with page.sized(390):
+        assert violations(page) == []
     assert page.console() == []
 
 

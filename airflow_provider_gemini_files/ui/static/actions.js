@@ -1,5 +1,4 @@
-// The buttons beside the search of the files, for users who may edit the connection: clean up, and delete the selected
-// files.
+// The buttons of the files, for users who may edit the connection: clean up, and delete the selected files.
 import { post } from "./api.js";
 import { ownerCell } from "./cells.js";
 import { openCleanup } from "./cleanup.js";
@@ -25,17 +24,24 @@ const OUTCOMES = {
  * Return the content of the toolbar's right side.
  *
  * @param {Shown} shown
+ * @param {string} connection
+ * @param {() => void} refresh - Called after files have been deleted.
+ */
+export function actions(shown, connection, refresh) {
+  if (!shown.can_edit) return [readOnly("Deleting files")];
+  const clean = () => openCleanup(shown, connection, deletionList, refresh);
+  return [el("button", { type: "button", onclick: clean }, "Clean up")];
+}
+
+/**
+ * Return the button for the selected files.
+ *
  * @param {GeminiFile[]} selected
  * @param {string} connection
  * @param {() => void} refresh - Called after files have been deleted.
  */
-export function actions(shown, selected, connection, refresh) {
-  if (!shown.can_edit) return [readOnly("Deleting files")];
-  const clean = () => openCleanup(shown, connection, deletionList, refresh);
-  return [
-    el("button", { type: "button", onclick: clean }, "Clean up"),
-    selectionButton("Delete selected", selected.length, () => openDelete(selected, connection, refresh)),
-  ];
+export function deleteButton(selected, connection, refresh) {
+  return selectionButton("Delete selected", selected.length, () => openDelete(selected, connection, refresh));
 }
 
 /**
@@ -56,8 +62,7 @@ export function readOnly(change) {
  * @param {() => void} onclick
  */
 export function selectionButton(text, selected, onclick) {
-  const number = selected ? ` (${selected.toLocaleString("en")})` : "";
-  return el("button", { type: "button", disabled: selected === 0, onclick }, `${text}${number}`);
+  return el("button", { type: "button", onclick }, `${text} (${selected.toLocaleString("en")})`);
 }
 
 /**

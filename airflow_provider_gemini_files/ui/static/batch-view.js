@@ -63,10 +63,10 @@ export function batchView({ connection, refresh, addressOf, onChange }) {
     sort: "created",
     searched: "name, display name, Dag, run, task, state, model and files",
     empty: "A batch job appears here within 30 seconds after a task has submitted it.",
-    actions: (selected) =>
-      canEdit
-        ? [selectionButton("Cancel selected", selected.length, () => openCancel(selected, connection, refresh))]
-        : [readOnly("Cancelling jobs")],
+    actions: () => (canEdit ? [] : [readOnly("Cancelling jobs")]),
+    selectionActions: (selected) => [
+      selectionButton("Cancel selected", selected.length, () => openCancel(selected, connection, refresh)),
+    ],
     canSelect: ({ hasEnded }) => !hasEnded,
     onChange,
   });
@@ -136,7 +136,7 @@ function openCancel(jobs, connection, refresh) {
       "cancelled, and a task that waits for it fails.",
     warning: null,
     action: `Cancel ${count(jobs.length, "job")}`,
-    dismiss: "Keep the jobs",
+    dismiss: jobs.length === 1 ? "Keep the job" : "Keep the jobs",
     list,
     send: (names) => post(connection, "cancel-batches", { names }),
     done: refresh,

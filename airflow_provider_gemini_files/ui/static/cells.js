@@ -24,7 +24,7 @@ export const RUN_STATES = {
 export function nameCell({ label, name }, { wrap = (shown) => shown, short = name } = {}) {
   return [
     el("span", { class: "name", title: label || name }, wrap(label || "No display name")),
-    el("code", {}, short),
+    el("code", { title: name }, short),
     copyButton(name),
   ];
 }
@@ -64,10 +64,12 @@ export function ownerCell({ owner, shared, kind }) {
     const text = !shared ? "Other tool" : kind === "elsewhere" ? "Another deployment" : "Shared by all runs";
     return el("span", { class: "no-owner" }, text);
   }
-  const { dag, run, task, map, state } = owner;
-  const text = `${dag} › ${task}${index(map)}`;
+  const { run, state } = owner;
+  const parts = taskParts(owner);
   return [
-    state === "elsewhere" ? el("small", { class: "no-owner", title: text }, text) : titled(link(taskUrl(owner), text)),
+    state === "elsewhere"
+      ? titled(el("span", { class: "task no-owner" }, parts))
+      : titled(link(taskUrl(owner), ...parts)),
     el("small", { class: `run ${state}`, title: `${run}: ${RUN_STATES[state]}` }, `${RUN_STATES[state]} · ${run}`),
   ];
 }
@@ -88,21 +90,32 @@ export function ownerOrder({ owner, shared }) {
  */
 export function taskOwner(owner) {
   if (!owner) return el("span", { class: "no-owner" }, "Other tool");
-  const { dag, task, map, isHere } = owner;
-  const text = `${dag} › ${task}${index(map)}`;
-  if (!isHere) return el("span", { class: "no-owner", title: `Another deployment: ${text}` }, text);
+  const { dag, task, isHere } = owner;
+  const parts = taskParts(owner);
+  if (!isHere) return titled(el("span", { class: "task no-owner" }, parts), "Another deployment: ");
   const [d, t] = [dag, task].map(encodeURIComponent);
-  return titled(link(airflowUrl(`dags/${d}/tasks/${t}`), text));
+  return titled(link(airflowUrl(`dags/${d}/tasks/${t}`), ...parts));
 }
 
 /**
- * Let a link show its text on hover, because a narrow column cuts it.
+ * Return the name of a task in two parts: a narrow column cuts the first one, and never the map index.
  *
- * @param {HTMLAnchorElement} anchor
+ * @param {{dag: string, task: string, map: number}} task
  */
-function titled(anchor) {
-  anchor.title = anchor.textContent ?? "";
-  return anchor;
+function taskParts({ dag, task, map }) {
+  return [el("span", { class: "cut-end" }, `${dag} › ${task}`), map < 0 ? "" : el("span", {}, ` [${map}]`)];
+}
+
+/**
+ * Let an element show its text on hover, because a narrow column cuts it.
+ *
+ * @template {HTMLElement} E
+ * @param {E} element
+ * @param {string} [before] - What precedes the text.
+ */
+function titled(element, before = "") {
+  element.title = before + element.textContent;
+  return element;
 }
 
 /**
@@ -129,9 +142,4 @@ export function stateCell(state, reason) {
     el("span", { class: `badge ${state.toLowerCase()}` }, state),
     reason && el("small", { class: "reason" }, reason),
   ];
-}
-
-/** @param {number} map */
-function index(map) {
-  return map < 0 ? "" : ` [${map}]`;
 }

@@ -16,8 +16,8 @@ import { reasonTable } from "./report.js";
  * @type {[name: "max_age_finished" | "max_age" | "high_watermark" | "low_watermark", string, number, object][]}
  */
 const NUMBERS = [
-  ["max_age_finished", "Max age, finished runs (hours, optional)", 1, { min: 0, step: "any" }],
-  ["max_age", "Max age, all files (hours)", 1, { min: 0, step: "any" }],
+  ["max_age_finished", "Max age, finished runs (h)", 1, { min: 0, step: "any", placeholder: "No limit of its own" }],
+  ["max_age", "Max age, all files (h)", 1, { min: 0, step: "any" }],
   ["high_watermark", "High watermark (%)", 100, { min: 1, max: 100, step: "any" }],
   ["low_watermark", "Low watermark (%)", 100, { min: 1, max: 100, step: "any" }],
 ];

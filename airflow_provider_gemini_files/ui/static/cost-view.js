@@ -1,7 +1,7 @@
 // What the calls of a connection have spent: the sums, and a table by Dag, task, model or day.
 import { airflowUrl, link } from "./airflow.js";
 import { getCosts } from "./api.js";
-import { STATES, batchShare, cachedShare, itemOf, money, number, part, storage } from "./costs.js";
+import { STATES, batchShare, cachedShare, decimals, itemOf, money, number, part, storage } from "./costs.js";
 import { byId, el } from "./dom.js";
 import { count } from "./format.js";
 import { Table } from "./table.js";
@@ -65,6 +65,7 @@ export function costView({ connection, refresh, onChange }) {
   let shown = { ...FIRST };
   /** @type {string | null} */
   let currency = null;
+  let digits = 2;
   const days = choice("Days", "days", DAYS);
   const by = choice("Group by", "by", BY);
   const [totals, list, empty] = [el("dl", { class: "totals card" }), el("div"), el("div", { class: "state" })];
@@ -88,7 +89,7 @@ export function costView({ connection, refresh, onChange }) {
         key: "cost",
         heading: "Cost",
         order: ({ row }) => row.cost ?? -1,
-        cell: ({ row }) => (currency ? money(row, currency) : "–"),
+        cell: ({ row }) => (currency ? money(row, currency, digits) : "–"),
       },
     ],
     // The order of the response: what is most expensive, or the newest day, comes first.
@@ -130,6 +131,7 @@ export function costView({ connection, refresh, onChange }) {
   function show(report, now) {
     section.hidden = false;
     currency = report.currency;
+    digits = decimals(report.groups);
     [days.value, by.value] = [shown.days, shown.by];
     const isEmpty = report.groups.length === 0;
     totals.hidden = list.hidden = isEmpty;
@@ -166,7 +168,7 @@ function sums({ total, currency }) {
   const { calls, input_tokens, output_tokens, thoughts_tokens, caches, failed_calls, failed_tokens } = total;
   const failed = failed_calls && `${count(failed_calls, "call")}, ${count(failed_tokens, "token")}`;
   const all = {
-    Cost: currency && money(total, currency),
+    Cost: currency && money(total, currency, decimals([total])),
     Calls: number(calls),
     "Tokens in": number(input_tokens),
     "Into caches": caches && number(total.cache_tokens),

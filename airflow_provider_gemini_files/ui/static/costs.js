@@ -75,13 +75,24 @@ export function storage({ cache_token_hours, open_caches }) {
 }
 
 /**
+ * Return with how many decimals costs are shown below each other: so many that the least of them is not zero.
+ *
+ * @param {Costs[]} all
+ */
+export function decimals(all) {
+  const least = Math.min(...all.flatMap(({ cost }) => cost || []));
+  return least >= 1 ? 2 : least >= 0.001 ? 4 : 6;
+}
+
+/**
  * Return what calls have cost.
  *
  * @param {Costs} costs
  * @param {string} currency
+ * @param {number} decimals
  */
-export function money({ cost, cost_is, unpriced_calls }, currency) {
+export function money({ cost, cost_is, unpriced_calls }, currency, decimals) {
   if (cost === null) return unpriced_calls ? "No price" : "Not known";
-  const digits = { minimumFractionDigits: 2, maximumFractionDigits: cost >= 1 ? 2 : cost >= 0.01 ? 4 : 6 };
+  const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
   return `${BOUNDS[cost_is]}${cost.toLocaleString("en", digits)} ${currency}`;
 }

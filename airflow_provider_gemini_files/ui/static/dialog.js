@@ -13,7 +13,7 @@ const MAX_ROWS = 200;
 const MAX_UNTYPED = 50;
 
 /**
- * Open a dialog. Closing it returns the focus to the element that had it, or to the search if that element is gone.
+ * Open a dialog. Closing it returns the focus to the element that had it, or if that is gone, to the search or the tab.
  *
  * @param {string} title
  * @param {...Child} content
@@ -28,7 +28,9 @@ export function openDialog(title, ...content) {
 
   function onClose() {
     dialog.remove();
-    const target = opener?.isConnected ? opener : document.querySelector("section:not([hidden]) input[type=search]");
+    const others = ["section:not([hidden]) input[type=search]", "#tabs [aria-current]"];
+    const targets = [opener, ...others.map((css) => document.querySelector(css))];
+    const target = targets.find((element) => element?.isConnected && element.checkVisibility());
     if (target instanceof HTMLElement) target.focus();
   }
 }
@@ -61,7 +63,7 @@ export function openQuestion({ title, words, warning, action, dismiss, list, sen
     typed,
     el("footer", {}, list.progress, cancel, confirm),
   );
-  cancel.focus();
+  cancel.focus({ preventScroll: true });
 
   async function onConfirm() {
     confirm.remove();
@@ -157,7 +159,7 @@ export class ChangeList {
     this.element = el(
       "div",
       { class: "scroll", tabIndex: 0, role: "region", "aria-label": label },
-      el("table", { class: "file-list" }, el("thead", {}, el("tr", {}, headings)), this.body),
+      el("table", { class: "file-list without-results" }, el("thead", {}, el("tr", {}, headings)), this.body),
     );
   }
 
@@ -185,6 +187,7 @@ export class ChangeList {
    */
   async run(send) {
     this.progress.hidden = false;
+    this.element.querySelector("table")?.classList.remove("without-results");
     /** @type {Record<string, number>} */
     const counts = {};
     for (let start = 0; start < this.items.length; start += BATCH_SIZE) {

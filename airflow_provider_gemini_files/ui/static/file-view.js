@@ -1,5 +1,5 @@
 // The files of a connection: the storage cards, the table, and the report of a cleanup.
-import { actions } from "./actions.js";
+import { actions, deleteButton } from "./actions.js";
 import { pageLink } from "./address.js";
 import { getFiles } from "./api.js";
 import { nameCell, ownerCell, ownerOrder, stateCell, timeCell } from "./cells.js";
@@ -96,10 +96,8 @@ export function fileView({ connection, refresh, addressOf, onChange }) {
     accepts: (file) => !by || !group || groupOf(file, by) === group,
     onClear: () => group && regroup(null, ""),
     tools: [select],
-    actions: (selected) => [
-      ...(group ? [groupChip()] : []),
-      ...(shown ? actions(shown, selected, connection, refresh) : []),
-    ],
+    actions: () => [...(group ? [groupChip()] : []), ...(shown ? actions(shown, connection, refresh) : [])],
+    selectionActions: (selected) => [deleteButton(selected, connection, refresh)],
     onChange,
   });
   return {

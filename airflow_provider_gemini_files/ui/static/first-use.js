@@ -47,6 +47,7 @@ export function firstConnection(id) {
   return el(
     "div",
     { class: "first-use" },
+    el("h2", {}, "Add a connection"),
     el("p", {}, "Create an API key in Google AI Studio, and ", link(connectionUrl(null), "add a connection"), ":"),
     el(
       "ul",

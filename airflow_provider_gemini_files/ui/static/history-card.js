@@ -217,5 +217,5 @@ function tableOf(period) {
       deleted(evictions),
     ),
   );
-  return el("table", { class: "file-list" }, el("thead", {}, el("tr", {}, headings)), el("tbody", {}, rows));
+  return el("table", { class: "file-list days" }, el("thead", {}, el("tr", {}, headings)), el("tbody", {}, rows));
 }

@@ -46,7 +46,9 @@ export function notice(kind, title, ...content) {
  */
 export function errorNotice(error, otherTitle, hint, connection, retry) {
   const [title, actions] = errorParts(error, otherTitle, connection, retry);
-  const element = notice("error", title, hint ? `${error.message} ${hint}` : error.message);
+  // A connection that is missing is the first step of a new user.
+  const element = notice(error.kind === "missing_connection" ? "" : "error", title, error.message);
+  if (hint) element.append(el("p", {}, hint));
   element.append(el("p", { class: "notice-actions" }, actions));
   return element;
 }

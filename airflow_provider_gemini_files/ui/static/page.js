@@ -120,7 +120,6 @@ function showTabs() {
     pageLink(() => addressOf(tab), { "aria-current": view?.tab === tab ? "page" : null }, name),
   );
   keepFocus(byId("tabs"), () => byId("tabs").replaceChildren(...links));
-  byId("tabs").hidden = false;
 }
 
 function focusTab() {

@@ -62,8 +62,8 @@ import { count } from "./format.js";
  * @property {(item: T) => HTMLElement} [details] - What is shown below the row of an item when it is opened.
  * @property {Child | Child[]} empty - When items appear, for a table without any.
  * @property {(items: T[]) => string} [summary] - Of the matching items, beside the pages.
- * @property {(selected: T[]) => Node[]} [actions] - The content of the toolbar's right side; called whenever the
- *   selection changes.
+ * @property {() => Node[]} [actions] - The content of the toolbar's right side.
+ * @property {(selected: T[]) => Node[]} [selectionActions] - The buttons of the bar that says what is selected.
  * @property {(item: T) => boolean} [accepts] - A further filter.
  * @property {() => void} [onClear] - Called when the user clears the filters, to clear the further one, too.
  * @property {(item: T) => boolean} [canSelect] - Whether an item can be selected; all can by default.
@@ -128,6 +128,7 @@ export class Table {
     });
     const clear = { type: "button", class: "text", hidden: true, onclick: () => this.clearFilter() };
     this.clear = el("button", clear, "Clear filters");
+    this.fold = el("button", { type: "button", class: "fold", "aria-expanded": false, onclick: () => this.unfold() });
     this.actionBar = el("div", { class: "actions" });
     this.selectAll = el("input", {
       type: "checkbox",
@@ -148,12 +149,14 @@ export class Table {
     this.exporter = el("p", { class: "words", hidden: true });
     this.status = el("p", { class: "visually-hidden", role: "status" });
     const find = el("div", { class: "find" }, this.search, ...tools);
-    const toolbar = el("div", { class: "toolbar" }, this.states, find, this.actionBar);
+    this.toolbar = el("div", { class: "toolbar" }, this.states, find, this.fold, this.actionBar);
     const selects = this.filters.map(({ select }) => select);
     this.bar = el("div", { class: "filters", role: "group", "aria-label": "Filters" }, ...selects, this.clear);
-    this.selection = el("p", { class: "selection", hidden: true });
-    const below = [this.pager, this.more, this.exporter, this.status];
-    section.replaceChildren(toolbar, this.bar, this.selection, this.scroll, this.empty, ...below);
+    this.selectedWords = el("span", { role: "status" });
+    this.selectionButtons = el("span", { class: "selection-actions" });
+    this.selection = el("div", { class: "selection", hidden: true }, this.selectedWords, this.selectionButtons);
+    const below = [this.pager, this.more, this.exporter, this.status, this.selection];
+    section.replaceChildren(this.toolbar, this.bar, this.scroll, this.empty, ...below);
   }
 
   /**
@@ -243,6 +246,12 @@ export class Table {
   choose(key, value) {
     this.chosen[key] = value;
     this.setFilter({});
+  }
+
+  /** Show or hide the filters on a narrow screen; on others, they are always shown. */
+  unfold() {
+    const isOpen = this.bar.classList.toggle("unfolded");
+    this.fold.setAttribute("aria-expanded", String(isOpen));
   }
 
   clearFilter() {
@@ -373,8 +382,9 @@ export class Table {
 
   renderActions() {
     const { items, matching } = this;
-    const selected = (items ?? []).filter((item) => this.selected.has(item.name));
-    this.actionBar.replaceChildren(...(this.options.actions?.(selected) ?? []));
+    const chosenItems = (items ?? []).filter((item) => this.selected.has(item.name));
+    const selected = this.sorted(chosenItems, this.options.columns);
+    this.actionBar.replaceChildren(...(this.options.actions?.() ?? []));
     const selectable = matching.filter((item) => this.canSelect(item));
     const chosen = selectable.filter((item) => this.selected.has(item.name)).length;
     this.selectAll.disabled = selectable.length === 0;
@@ -391,7 +401,7 @@ export class Table {
    * @param {number} chosen - How many of these are selected.
    */
   renderSelection(selected, selectable, chosen) {
-    const { noun, summary } = this.options;
+    const { noun, summary, selectionActions } = this.options;
     this.selection.hidden = selected.length === 0;
     const pages = Math.ceil(this.listed.length / this.pageSize);
     const isAll = pages > 1 && chosen === selectable.length;
@@ -404,11 +414,11 @@ export class Table {
     const ofPage = this.visible.filter((item) => this.canSelect(item));
     const button = (/** @type {string} */ text, /** @type {T[]} */ items) =>
       el("button", { type: "button", class: "text", onclick: () => this.selectOnly(items) }, text);
-    this.selection.replaceChildren(
-      `${words.join(", ")}${summary ? ` (${summary(selected)})` : ""}. `,
+    this.selectedWords.textContent = `${words.join(", ")}${summary ? ` (${summary(selected)})` : ""}.`;
+    this.selectionButtons.replaceChildren(
       isAll ? button(`Select only the ${ofPage.length} on this page`, ofPage) : "",
-      " ",
       button("Clear selection", []),
+      ...(selectionActions?.(selected) ?? []),
     );
   }
 
@@ -416,7 +426,7 @@ export class Table {
   selectOnly(items) {
     this.selected.clear();
     this.select(items, true);
-    this.selectAll.focus();
+    this.selectAll.focus({ preventScroll: true });
   }
 
   /** @param {T[]} items */
@@ -434,7 +444,10 @@ export class Table {
       select.value = value;
       select.classList.toggle("chosen", value !== "");
     }
-    this.clear.hidden = !this.filter.text && !this.filter.state && !Object.values(this.chosen).some(Boolean);
+    const chosen = Object.values(this.chosen).filter(Boolean).length;
+    this.clear.hidden = !this.filter.text && !this.filter.state && !chosen;
+    this.fold.hidden = this.bar.hidden;
+    this.fold.textContent = chosen ? `Filters (${chosen})` : "Filters";
   }
 
   /** @param {T[]} items */
@@ -457,6 +470,8 @@ export class Table {
         name,
         el("b", {}, number.toLocaleString("en")),
       );
+    // One state alone excludes nothing.
+    this.states.hidden = numbers.size < 2 && !this.filter.state;
     this.states.replaceChildren(
       chip("", "All", items.length),
       ...[...numbers].sort().map(([state, number]) => chip(state, stateName(state), number)),
@@ -481,8 +496,9 @@ export class Table {
   rows(row) {
     const details = this.opened.get(row.name);
     if (!details) return [this.row(row)];
-    const colSpan = this.layout.columns.length + (this.selects ? 1 : 0);
-    return [this.row(row), el("tr", { role: "row", class: "details" }, el("td", { role: "cell", colSpan }, details))];
+    const cell = el("td", { role: "cell", colSpan: this.layout.columns.length }, details);
+    const box = this.selects && el("td", { role: "cell", class: "select" });
+    return [this.row(row), el("tr", { role: "row", class: "details" }, box, cell)];
   }
 
   /** @param {T} item */
@@ -532,6 +548,7 @@ export class Table {
   /** @param {T[]} items */
   renderEmpty(items) {
     const { noun, empty } = this.options;
+    this.toolbar.hidden = items.length === 0;
     this.scroll.hidden = this.matching.length === 0;
     this.empty.hidden = this.matching.length > 0;
     if (this.matching.length) return;
