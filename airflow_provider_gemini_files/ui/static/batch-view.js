@@ -3,7 +3,7 @@ import { readOnly, selectionButton } from "./actions.js";
 import { pageLink } from "./address.js";
 import { getBatches, post } from "./api.js";
 import { decodePart } from "./batches.js";
-import { nameCell, ownerCell, ownerOrder, stateCell, timeCell } from "./cells.js";
+import { agoCell, nameCell, ownerCell, ownerOrder, stateCell, timeCell } from "./cells.js";
 import { ChangeList, openQuestion } from "./dialog.js";
 import { byId, el } from "./dom.js";
 import { count } from "./format.js";
@@ -47,7 +47,7 @@ export function batchView({ connection, refresh, addressOf, onChange }) {
       key: "ended",
       heading: "Ended",
       order: ({ ended }) => -(ended ?? Infinity),
-      cell: ({ ended }, now) => (ended === null ? "–" : [timeCell(ended, (time) => now - time), " ago"]),
+      cell: ({ ended }, now) => agoCell(ended, now),
     },
     {
       key: "files",

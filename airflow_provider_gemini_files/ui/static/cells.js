@@ -132,6 +132,18 @@ export function timeCell(time, distance, soon = -Infinity) {
 }
 
 /**
+ * Return how long ago a time is.
+ *
+ * @param {number | null} time
+ * @param {number} now
+ */
+export function agoCell(time, now) {
+  if (time === null) return "–";
+  if (now - time < 3) return el("span", { title: dateTime(time) }, "Just now");
+  return [timeCell(time, (then) => now - then), " ago"];
+}
+
+/**
  * Return a state, and why it is so.
  *
  * @param {string} state

@@ -1,7 +1,7 @@
 // All connections, one row each. Each row loads by itself, so that a slow connection does not delay the others.
 import { pageLink } from "./address.js";
 import { getConnections, getSummary } from "./api.js";
-import { timeCell } from "./cells.js";
+import { agoCell } from "./cells.js";
 import { byId, el } from "./dom.js";
 import { bytes, count, percent } from "./format.js";
 import { errorParts, requestError } from "./notices.js";
@@ -71,8 +71,7 @@ export function overview({ onChange }) {
       key: "read",
       heading: "Last read",
       order: (item) => -(item.summary?.listed_at ?? 0),
-      cell: ({ summary }) =>
-        summary?.listed_at ? [timeCell(summary.listed_at, (time) => summary.now - time), " ago"] : "–",
+      cell: ({ summary }) => agoCell(summary?.listed_at ?? null, summary?.now ?? 0),
     },
   ];
   /** @type {Table<ConnectionItem>} */

@@ -1,7 +1,7 @@
 // The file search stores of a connection, and the documents of one of them.
 import { pageLink } from "./address.js";
 import { getDocuments, getStores } from "./api.js";
-import { nameCell, stateCell, taskOwner, timeCell } from "./cells.js";
+import { agoCell, nameCell, stateCell, taskOwner, timeCell } from "./cells.js";
 import { byId, el, keepFocus } from "./dom.js";
 import { bytes, count } from "./format.js";
 import { STORE_STATES, decodeDocument, decodeStore } from "./stores.js";
@@ -189,12 +189,4 @@ function ownersCell({ owners }) {
 /** @param {Store} store */
 function ownerOrder({ owners: [first] }) {
   return first ? `${first.dag}\n${first.task}` : first === null ? "\uffff1" : "\uffff2";
-}
-
-/**
- * @param {number | null} time
- * @param {number} now
- */
-function agoCell(time, now) {
-  return time === null ? "–" : [timeCell(time, (then) => now - then), " ago"];
 }

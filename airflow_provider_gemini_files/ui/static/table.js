@@ -154,7 +154,8 @@ export class Table {
     this.bar = el("div", { class: "filters", role: "group", "aria-label": "Filters" }, ...selects, this.clear);
     this.selectedWords = el("span", { role: "status" });
     this.selectionButtons = el("span", { class: "selection-actions" });
-    this.selection = el("div", { class: "selection", hidden: true }, this.selectedWords, this.selectionButtons);
+    const bar = { class: "selection", role: "region", "aria-label": `Selected ${noun}s`, hidden: true };
+    this.selection = el("div", bar, this.selectedWords, this.selectionButtons);
     const below = [this.pager, this.more, this.exporter, this.status, this.selection];
     section.replaceChildren(this.toolbar, this.bar, this.scroll, this.empty, ...below);
   }
