@@ -279,7 +279,9 @@ def take_cleanup(driver: Chrome, airflow: LocalAirflow) -> None:
     report = lambda run_id: airflow.xcom(dag_id, run_id, "cleanup_gemini_default") or {}  # noqa: E731
     run_id = wait(driver, lambda: [run_id for run_id in runs() if report(run_id).get("deleted_files")])[0]
     path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/cleanup_gemini_default/links"
-    driver.get(f"{airflow.url}/{airflow.api('GET', path)['extra_links']['Cleanup report']}")
+    # The task writes its links after its result.
+    link = wait(driver, lambda: airflow.api("GET", path)["extra_links"]["Cleanup report"])
+    driver.get(f"{airflow.url}/{link}")
     # The first listing may be older than the cleanup.
     inside(driver, lambda: find(driver, "#report .reasons") and wait(driver, lambda: is_fresh(driver)))
     shoot(driver, "report")
