@@ -53,6 +53,9 @@ _HEADERS = {
 #: Of a file whose address has the version of its content; only logged-in users get it.
 _FOREVER = "private, max-age=31536000, immutable"
 
+#: An id can have slashes.
+_CONNECTION = "/api/connections/{connection_id:path}"
+
 app = FastAPI(title="Gemini Files", docs_url=None, redoc_url=None, openapi_url=None)
 file_listings = ListingCache("files", history.read_files)
 store_listings = ListingCache("stores", StoreListing.read)
@@ -116,7 +119,7 @@ def connections() -> list[str]:
     return connection_ids()
 
 
-@app.get("/api/connections/{connection_id}/files", dependencies=[CAN_VIEW, CAN_READ])
+@app.get(f"{_CONNECTION}/files", dependencies=[CAN_VIEW, CAN_READ])
 async def files(connection_id: str, user: GetUserDep, retry: bool = False, after: str = "") -> Response:
     """
     Return files of a connection and its storage usage; at most 30 seconds old while the service responds.
@@ -135,7 +138,7 @@ async def files(connection_id: str, user: GetUserDep, retry: bool = False, after
     return _response(snapshot, fields, owners=part.owners, files=part.rows)
 
 
-@app.get("/api/connections/{connection_id}/details", dependencies=[CAN_VIEW, CAN_READ])
+@app.get(f"{_CONNECTION}/details", dependencies=[CAN_VIEW, CAN_READ])
 async def details(connection_id: str, name: str) -> dict[str, Any]:
     """Return what the row of a file does not have, and the batch jobs that read it as far as it is known."""
     file = await _file(connection_id, name)
@@ -143,7 +146,7 @@ async def details(connection_id: str, name: str) -> dict[str, Any]:
     return await asyncio.to_thread(details_of, file, jobs.jobs if jobs else None)
 
 
-@app.get("/api/connections/{connection_id}/uses", dependencies=[CAN_VIEW, CAN_READ])
+@app.get(f"{_CONNECTION}/uses", dependencies=[CAN_VIEW, CAN_READ])
 async def uses(connection_id: str, name: str, retry: bool = False) -> dict[str, Any]:
     """Return the task instances that have used a file, as far as Airflow's database and the batch jobs say."""
     # Only of a file that is listed, so that a request can name none whose uses would be kept for nothing.
@@ -155,20 +158,20 @@ async def uses(connection_id: str, name: str, retry: bool = False) -> dict[str, 
     return await asyncio.to_thread(uses_of, file, found, jobs.listing.jobs if jobs.listing else ())
 
 
-@app.get("/api/connections/{connection_id}/history", dependencies=[CAN_VIEW, CAN_READ])
+@app.get(f"{_CONNECTION}/history", dependencies=[CAN_VIEW, CAN_READ])
 async def usage_history(connection_id: str) -> dict[str, Any]:
     """Return how full the storage of a connection was, and when it will be full."""
     listing = (await file_listings.snapshot(connection_id)).listing
     return await asyncio.to_thread(history.history_of, connection_id, listing)
 
 
-@app.get("/api/connections/{connection_id}/stores", dependencies=[CAN_VIEW, CAN_READ])
+@app.get(f"{_CONNECTION}/stores", dependencies=[CAN_VIEW, CAN_READ])
 async def stores(connection_id: str, retry: bool = False) -> Response:
     """Return the file search stores of a connection, as :func:`files` does."""
     return await _respond(await store_listings.snapshot(connection_id, retry=retry), {}, "stores")
 
 
-@app.get("/api/connections/{connection_id}/documents", dependencies=[CAN_VIEW, CAN_READ])
+@app.get(f"{_CONNECTION}/documents", dependencies=[CAN_VIEW, CAN_READ])
 async def documents(connection_id: str, store: str, retry: bool = False) -> Response:
     """Return a file search store and its first documents, as :func:`files` does."""
     of_project = await store_listings.snapshot(connection_id, retry=retry)
@@ -183,7 +186,7 @@ async def documents(connection_id: str, store: str, retry: bool = False) -> Resp
     return await _respond(snapshot, {"store": of_project.listing.row(listed), "more": more}, "documents")
 
 
-@app.get("/api/connections/{connection_id}/batches", dependencies=[CAN_VIEW, CAN_READ])
+@app.get(f"{_CONNECTION}/batches", dependencies=[CAN_VIEW, CAN_READ])
 async def batches(connection_id: str, user: GetUserDep, retry: bool = False, after: str = "") -> Response:
     """Return batch jobs of a connection, as :func:`files` does."""
     snapshot = await job_listings.snapshot(connection_id, retry=retry)
@@ -196,7 +199,7 @@ async def batches(connection_id: str, user: GetUserDep, retry: bool = False, aft
     return _response(snapshot, fields, owners=part.owners, batches=part.rows)
 
 
-@app.get("/api/connections/{connection_id}/overview", dependencies=[CAN_VIEW, CAN_READ])
+@app.get(f"{_CONNECTION}/overview", dependencies=[CAN_VIEW, CAN_READ])
 async def overview(connection_id: str, retry: bool = False) -> dict[str, Any]:
     """Return the summary of a connection; what the service has not responded with in time is left out."""
     listed_files, listed_jobs = await asyncio.gather(
@@ -205,7 +208,7 @@ async def overview(connection_id: str, retry: bool = False) -> dict[str, Any]:
     return await asyncio.to_thread(summary_of, listed_files, listed_jobs)
 
 
-@app.get("/api/connections/{connection_id}/costs", dependencies=[CAN_VIEW, CAN_READ])
+@app.get(f"{_CONNECTION}/costs", dependencies=[CAN_VIEW, CAN_READ])
 async def costs(
     connection_id: str, days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = 7, by: By = By.DAG, retry: bool = False
 ) -> dict[str, Any]:
@@ -251,25 +254,21 @@ def _response(snapshot: Snapshot[Any], fields: dict[str, Any], **encoded: bytes)
     return Response(content, media_type="application/json")
 
 
-@app.post("/api/connections/{connection_id}/dry-run", dependencies=CAN_EDIT)
+@app.post(f"{_CONNECTION}/dry-run", dependencies=CAN_EDIT)
 async def dry_run(connection_id: str, options: CleanupOptions) -> dict[str, Any]:
     """Return what a cleanup would delete and keep."""
     listing = await _listing(connection_id)
     return await asyncio.to_thread(actions.dry_run, listing, options)
 
 
-@app.post(
-    "/api/connections/{connection_id}/delete", dependencies=[*CAN_EDIT, Depends(action_logging(audit.DELETE_EVENT))]
-)
+@app.post(f"{_CONNECTION}/delete", dependencies=[*CAN_EDIT, Depends(action_logging(audit.DELETE_EVENT))])
 async def delete(connection_id: str, selected: Selected, user: GetUserDep) -> list[dict[str, Any]]:
     """Delete the selected files; return the outcome of each."""
     listing = (await file_listings.snapshot(connection_id)).listing
     return await _change(connection_id, lambda: actions.delete(connection_id, listing, selected.names, user.get_name()))
 
 
-@app.post(
-    "/api/connections/{connection_id}/cleanup", dependencies=[*CAN_EDIT, Depends(action_logging(audit.CLEANUP_EVENT))]
-)
+@app.post(f"{_CONNECTION}/cleanup", dependencies=[*CAN_EDIT, Depends(action_logging(audit.CLEANUP_EVENT))])
 async def cleanup(connection_id: str, request: CleanupRequest, user: GetUserDep) -> list[dict[str, Any]]:
     """Delete the files from a dry run that the policy still selects; return the outcome of each."""
     listing = await _listing(connection_id)
@@ -283,7 +282,7 @@ async def cleanup(connection_id: str, request: CleanupRequest, user: GetUserDep)
 
 
 @app.post(
-    "/api/connections/{connection_id}/cancel-batches",
+    f"{_CONNECTION}/cancel-batches",
     dependencies=[*CAN_EDIT, Depends(action_logging(audit.CANCEL_EVENT))],
 )
 async def cancel_batches(connection_id: str, selected: Selected, user: GetUserDep) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import browser
 import httpx
@@ -630,6 +631,15 @@ def test_history_is_shown_as_a_chart_and_as_a_table(page: Page, store: Store, th
     assert violations(page) == []
     page.press("Close")
     assert page.driver.switch_to.active_element.text == "Show as a table"
+    # The days are those of the time zone of Airflow's UI; in one of these, it is another day than here.
+    for zone in ("Pacific/Kiritimati", "Etc/GMT+12"):
+        page.driver.execute_script("localStorage.timezone = JSON.stringify(arguments[0])", zone)
+        page.press("30 days")
+        page.press("Show as a table")
+        today = datetime.now(ZoneInfo(zone))
+        assert page.one("dialog tbody th").text == f"{today:%b} {today.day}"
+        page.press("Close")
+    page.driver.execute_script("localStorage.removeItem('timezone')")
     for width in (1920, 1280, 1000):
         with page.sized(width):
             assert violations(page) == []
@@ -750,6 +760,95 @@ def test_unreachable_service_is_named_with_retry_and_link_to_connection(page: Pa
     airflow.api("DELETE", "/connections/unreachable")
 
 
+@pytest.mark.parametrize(
+    ("address", "section"),
+    [
+        ("conn_id={}&tab=constructor&sort=constructor", "files"),
+        ("conn_id={}&tab=documents", "files"),
+        ("conn_id={}&size=constructor&age=&by=constructor&group=a", "files"),
+        ("conn_id={}&tab=stores&documents=&state=constructor", "stores"),
+        ("conn_id={}&tab=costs&days=constructor&by=constructor", "costs"),
+        ("conn_id=", "files"),
+    ],
+)
+def test_address_that_means_nothing_shows_a_page_without_errors(page: Page, store: Store, address: str, section: str):
+    page.driver.get(f"{page.url}/gemini-files/?{address.format(store.conn_id)}")
+
+    page.one(f"#{section}")
+    # An address without a connection is that of the first one, and not loaded again and again.
+    page.driver.execute_script("window.isLoaded = true")
+    page.until(lambda: page.one("#age").text.startswith("Updated"))
+    assert page.driver.execute_script("return window.isLoaded")
+    assert page.all(".notice.error") == []
+    assert "native code" not in page.one("main").text
+    assert page.console() == []
+
+
+def test_user_who_is_logged_out_in_the_meantime_can_log_in_and_go_on(
+    page: Page, store: Store, three: list[dict], airflow: LocalAirflow
+):
+    store.seed(*three)
+    page.open(store.conn_id, kind="foreign")
+    page.one("input[value='files/beta']").click()
+    page.driver.delete_all_cookies()
+    page.press(r"Delete selected \(1\)")
+    page.press("Delete 1 file")
+    page.until(lambda: "Failed: Your session has expired." in page.one("dialog").text)
+    page.press("Close")
+
+    page.until(lambda: "You are logged out" in page.one(".notice.error").text)
+    shown = quote(page.driver.current_url, safe="")
+    assert link_of(page, "Log in") == f"{airflow.url}/api/v2/auth/login?next={shown}"
+    # What was listed stays.
+    assert page.files() == ["files/beta"]
+    # Another user, who may not delete, logs in in another tab.
+    page.driver.add_cookie({"name": "_token", "value": airflow.token("viewer")})
+    page.press(r"Delete selected \(1\)")
+    page.press("Delete 1 file")
+    page.until(lambda: "Failed: Changes require permission to edit the connection" in page.one("dialog").text)
+    page.press("Close")
+    page.until(lambda: page.all(".notice") == [] and page.one("#files .actions").text == "Read only")
+    assert len(store.names()) == 3
+
+
+def test_page_goes_on_by_itself_once_the_api_server_responds_again(page: Page, store: Store, three: list[dict]):
+    store.seed(*three)
+    page.open(store.conn_id)
+    page.one("#files tbody tr")
+    # The next try is after half a second instead of 30.
+    page.driver.execute_script(
+        "const [later, own] = [setTimeout, fetch];"
+        "window.setTimeout = (callback, time) => later(callback, time === 30_000 ? 500 : time);"
+        "window.answers = [() => { throw new TypeError() }, () => new Response('<!doctype html>')];"
+        "window.fetch = async (...request) => (window.answers[0] ?? own)(...request);"
+    )
+    page.press("Refresh")
+    page.until(lambda: "cannot be reached." in page.one(".notice.error").text)
+    assert len(page.files()) == 3
+    page.driver.execute_script("window.answers.shift()")
+    # Such as the page on which a proxy asks the user to log in.
+    page.until(lambda: "responded with a page instead of data." in page.one(".notice.error").text)
+    page.driver.execute_script("window.answers.shift()")
+    page.until(lambda: page.all(".notice") == [])
+
+
+def test_deletion_of_many_files_can_be_stopped(page: Page, store: Store, service: GeminiEmulator):
+    store.seed(*({"name": f"files/f{number}"} for number in range(60)))
+    service.faults.add("delete", "stall", seconds=2, api_key=store.key)
+    page.open(store.conn_id)
+    page.one("#files thead input").click()
+    page.press(r"Delete selected \(60\)")
+    page.one("dialog input").send_keys("60")
+    page.press("Delete 60 files")
+    page.press("Stop")
+
+    # What was sent is finished.
+    page.until(lambda: "50 deleted. Stopped: 10 files not processed." in page.one("dialog").text)
+    page.press("Close")
+    page.until(lambda: len(page.files()) == 10)
+    assert len(store.names()) == 10
+
+
 def test_overview_has_a_row_for_each_connection_and_waits_for_none(
     page: Page, store: Store, three: list[dict], airflow: LocalAirflow, service: GeminiEmulator
 ):
@@ -824,6 +923,21 @@ def test_costs_are_grouped_and_link_to_their_tasks(page: Page, store: Store, air
     assert page.all("#costs tbody tr")[-1].text.split("\n")[-1].endswith("Not known")
     page.one("#costs select[aria-label='Days']").send_keys("Today")
     page.until(lambda: "days=1" in page.driver.current_url and "by=model" in page.driver.current_url)
+    # A response that is later than the next one is not shown.
+    page.driver.execute_script(
+        "const own = fetch;"
+        "window.fetch = async (url, ...options) => {"
+        "  const response = await own(url, ...options);"
+        "  if (url.includes('by=dag')) await new Promise((done) => { window.late = done });"
+        "  return response;"
+        "};"
+    )
+    Select(page.one("#costs select[aria-label='Group by']")).select_by_visible_text("By Dag")
+    page.until(lambda: page.driver.execute_script("return Boolean(window.late)"))
+    Select(page.one("#costs select[aria-label='Group by']")).select_by_visible_text("By task")
+    page.until(lambda: len(page.rows("costs")) == 1)
+    page.driver.execute_async_script("window.late(); setTimeout(arguments[0], 200)")
+    assert page.rows("costs")[0] == "costs of reported \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} cleanup"
     page.driver.execute_script(browser.axe(CACHE))
     assert violations(page) == []
     with page.sized(390):

@@ -26,6 +26,13 @@ def test_connections_of_database_and_environment_are_listed_default_first(in_dat
     assert connection_ids() == ["gemini_default", "a_gemini", "b_gemini"]
 
 
+def test_page_of_a_connection_whose_id_has_slashes_is_found(page_of):
+    error = page_of("op").get("/api/connections/team/gemini/files").json()["error"]
+
+    assert error["kind"] == "missing_connection"
+    assert "There is no connection 'team/gemini'" in error["message"]
+
+
 def test_default_is_listed_if_no_connection_is_found(airflow_db, monkeypatch):
     monkeypatch.delenv("AIRFLOW_CONN_GEMINI_DEFAULT", raising=False)
 

@@ -3,27 +3,12 @@ from __future__ import annotations
 import os
 import re
 
-import pytest
-from airflow.api_fastapi.app import create_auth_manager
-from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-from airflow.api_fastapi.core_api.security import get_user
-from fastapi.testclient import TestClient
-
 from airflow_provider_gemini_files.ui import static_files
-from airflow_provider_gemini_files.ui.app import app
 from airflow_provider_gemini_files.ui.static_files import StaticFiles
 
 
-@pytest.fixture
-def page(monkeypatch):
-    """Return the page for a user who may view it."""
-    create_auth_manager()
-    user = SimpleAuthManagerUser(username="someone", role="viewer")
-    monkeypatch.setitem(app.dependency_overrides, get_user, lambda: user)
-    return TestClient(app)
-
-
-def test_browser_keeps_the_files_but_not_the_page(page):
+def test_browser_keeps_the_files_but_not_the_page(page_of):
+    page = page_of("viewer")
     html = page.get("/")
     linked = re.findall(r'(?:src|href)="(static/[^"]+)"', html.text)
 
@@ -35,7 +20,8 @@ def test_browser_keeps_the_files_but_not_the_page(page):
     assert page.get(linked[-1]).headers["content-type"].startswith("text/javascript")
 
 
-def test_file_of_another_version_is_not_kept(page):
+def test_file_of_another_version_is_not_kept(page_of):
+    page = page_of("viewer")
     # Such as the icons in Airflow's menu, and while API servers of two versions run during an upgrade.
     for path in ("/static/icon.svg", "/static/0123456789abcdef/page.js"):
         assert page.get(path).headers["cache-control"] == "no-cache"

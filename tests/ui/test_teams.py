@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from airflow.api_fastapi.app import create_auth_manager
-from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-from airflow.api_fastapi.core_api.security import get_user
 from airflow.models import Connection
 from airflow.utils.session import create_session
-from fastapi.testclient import TestClient
 from support import API_KEY, seed
 
 from airflow_provider_gemini_files.hooks.server import GeminiServerHook, team_of
-from airflow_provider_gemini_files.ui.app import app, file_listings
 from airflow_provider_gemini_files.ui.connections import connection_ids
-from airflow_provider_gemini_files.ui.rights import OWN_HEADER
 
 pytestmark = pytest.mark.skipif(not hasattr(Connection, "team_name"), reason="Airflow 3.2 is the first with teams")
 FILES = "/api/connections/gemini_films/files"
@@ -39,44 +33,30 @@ def of_films(gemini_emulator, airflow_db, monkeypatch):
         session.query(Team).filter_by(name="films").delete()
 
 
-@pytest.fixture
-def page(of_films, monkeypatch):
-    """Return a function that returns the page for a user of some teams; it has listed nothing yet."""
-    create_auth_manager()
-    monkeypatch.setattr(file_listings, "_entries", {})
-
-    def of(role: str, *teams: str) -> TestClient:
-        user = SimpleAuthManagerUser(username="someone", role=role, teams=list(teams))
-        monkeypatch.setitem(app.dependency_overrides, get_user, lambda: user)
-        return TestClient(app, headers={OWN_HEADER: "1"})
-
-    return of
-
-
-def test_user_of_the_team_sees_the_files_and_deletes_them(page, of_films):
+def test_user_of_the_team_sees_the_files_and_deletes_them(page_of, of_films):
     assert "gemini_films" in connection_ids()
 
-    listed = page("op", "films").get(FILES).json()
+    listed = page_of("op", "films").get(FILES).json()
     assert (listed["usage"]["files"], listed["error"], listed["can_edit"]) == (2, None, True)
 
-    assert page("op", "films").post(DELETE, json={"names": ["files/a"]}).json()[0]["outcome"] == "deleted"
+    assert page_of("op", "films").post(DELETE, json={"names": ["files/a"]}).json()[0]["outcome"] == "deleted"
     assert of_films.usage()["files"] == 1
 
 
 @pytest.mark.parametrize(("role", "teams"), [("op", ()), ("op", ("music",)), ("viewer", ("films",))])
-def test_others_are_refused(page, of_films, role, teams):
-    refused = page(role, *teams).get(FILES)
+def test_others_are_refused(page_of, of_films, role, teams):
+    refused = page_of(role, *teams).get(FILES)
     assert refused.status_code == 403
     assert "permission to read the connection 'gemini_films'" in refused.json()["detail"]
 
-    assert page(role, *teams).post(DELETE, json={"names": ["files/a"]}).status_code == 403
+    assert page_of(role, *teams).post(DELETE, json={"names": ["files/a"]}).status_code == 403
     assert of_films.usage()["files"] == 2
 
 
-def test_connection_without_a_team_stays_that_of_all(page, emulator):
+def test_connection_without_a_team_stays_that_of_all(page_of, of_films, emulator):
     assert team_of("gemini_default") is None
 
-    listed = page("op").get("/api/connections/gemini_default/files").json()
+    listed = page_of("op").get("/api/connections/gemini_default/files").json()
     assert (listed["error"], listed["can_edit"]) == (None, True)
 
 

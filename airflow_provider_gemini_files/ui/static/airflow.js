@@ -13,6 +13,12 @@ export function airflowUrl(path) {
   return new URL(path, ROOT).href;
 }
 
+/** Return the URL of Airflow's login, which leads back to what is shown. */
+export function loginUrl() {
+  const shown = isFramed ? window.parent.location : location;
+  return airflowUrl(`api/v2/auth/login?${new URLSearchParams({ next: shown.href })}`);
+}
+
 /**
  * Return the URL of a task instance.
  *

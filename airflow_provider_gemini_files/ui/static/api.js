@@ -27,11 +27,29 @@ export class ApiError extends Error {
  */
 async function request(url, options = {}, seconds = READ_SECONDS) {
   const { ok, status, body } = await respond(url, options, seconds);
-  if (ok) return JSON.parse(body);
-  if (status === 401) throw new ApiError(401, "Your session has expired.");
-  const { detail } = parsed(body);
-  const message = typeof detail === "string" ? detail : detail?.reason;
-  throw new ApiError(status, message ?? `Airflow's API server responded with HTTP ${status}.`);
+  const content = parsed(body);
+  if (!ok) throw new ApiError(status, reasonOf(status, content));
+  // A proxy that asks the user to log in responds with a page.
+  if (content === undefined) {
+    throw new ApiError(
+      0,
+      `${location.origin} responded with a page instead of data. Reload this page to log in again.`,
+    );
+  }
+  return content;
+}
+
+/**
+ * Return why a request failed.
+ *
+ * @param {number} status
+ * @param {any} content - Of the response; undefined if it is no JSON.
+ */
+function reasonOf(status, content) {
+  if (status === 401) return "Your session has expired.";
+  const { detail } = content ?? {};
+  const reason = typeof detail === "string" ? detail : detail?.reason;
+  return reason ?? `Airflow's API server responded with HTTP ${status}.`;
 }
 
 /**
@@ -51,7 +69,7 @@ async function respond(url, options, seconds) {
 }
 
 /**
- * Return the object of a response that failed; a proxy responds with HTML.
+ * Return the content of a response; undefined if it is no JSON, as that of a proxy.
  *
  * @param {string} body
  */
@@ -59,7 +77,7 @@ function parsed(body) {
   try {
     return JSON.parse(body);
   } catch {
-    return {};
+    return undefined;
   }
 }
 

@@ -95,7 +95,7 @@ export function costView({ connection, refresh, onChange }) {
     // The order of the response: what is most expensive, or the newest day, comes first.
     sort: "",
     searched: "Dag, task, model and day",
-    stateName: (state) => STATES[/** @type {keyof typeof STATES} */ (state)] ?? state,
+    stateNames: STATES,
     empty: "",
     record: ({ row }) => ({ ...row, currency }),
     onChange,
@@ -201,5 +201,5 @@ function urlOf({ dag_id, task_id }) {
  * @param {Record<string, string>} names
  */
 function valid(value, names) {
-  return value !== null && value in names ? value : null;
+  return value !== null && Object.hasOwn(names, value) ? value : null;
 }

@@ -83,15 +83,17 @@ export function typedNumber(number, button) {
   if (number <= MAX_UNTYPED) return null;
   button.disabled = true;
   const input = el("input", { type: "text", inputMode: "numeric", autocomplete: "off", oninput });
-  return el("label", { class: "typed" }, `Type ${number} to confirm `, input);
+  return el("label", { class: "typed" }, `Type ${number.toLocaleString("en")} to confirm `, input);
 
   function oninput() {
-    button.disabled = input.value.trim() !== String(number);
+    // People write 5000 as 5,000, 5.000 or 5 000.
+    button.disabled = input.value.replaceAll(/[\s,.]/g, "") !== String(number);
   }
 }
 
 /**
- * Change the items of a list. The dialog stays open until the user closes it, so that the results can be read.
+ * Change the items of a list. The user can stop after the batch that was sent. The dialog stays open until the
+ * user closes it, so that the results can be read.
  *
  * @template {{name: string, label: string}} T
  * @param {ChangeList<T>} list
@@ -102,13 +104,22 @@ export function typedNumber(number, button) {
 export async function run(list, dialog, closeButton, send) {
   // Closing the dialog with Escape would hide a change that is still running.
   const stayOpen = (/** @type {Event} */ event) => event.preventDefault();
-  closeButton.disabled = true;
+  const stop = el("button", { type: "button", onclick: onStop }, "Stop");
+  closeButton.hidden = true;
+  closeButton.before(stop);
   dialog.addEventListener("cancel", stayOpen);
   await list.run(send);
   dialog.removeEventListener("cancel", stayOpen);
-  closeButton.disabled = false;
+  stop.remove();
+  closeButton.hidden = false;
   closeButton.textContent = "Close";
   closeButton.focus();
+
+  function onStop() {
+    list.isStopped = true;
+    stop.disabled = true;
+    stop.textContent = "Stopping…";
+  }
 }
 
 /**
@@ -140,6 +151,8 @@ export class ChangeList {
     const { noun, label, columns } = options;
     /** @type {Map<string, HTMLElement>} */
     this.resultCells = new Map();
+    /** Whether the user wants no further batch to be sent. */
+    this.isStopped = false;
     this.body = el("tbody");
     for (const item of items.slice(0, MAX_ROWS)) this.addRow(item);
     const hidden = Math.max(0, items.length - MAX_ROWS);
@@ -190,14 +203,16 @@ export class ChangeList {
     this.element.querySelector("table")?.classList.remove("without-results");
     /** @type {Record<string, number>} */
     const counts = {};
-    for (let start = 0; start < this.items.length; start += BATCH_SIZE) {
+    for (let start = 0; start < this.items.length && !this.isStopped; start += BATCH_SIZE) {
       const names = this.items.slice(start, start + BATCH_SIZE).map((item) => item.name);
       for (const result of await sendBatch(send, names)) {
         counts[result.outcome] = (counts[result.outcome] ?? 0) + 1;
         this.show(result);
       }
       this.progress.value = start + names.length;
-      this.status.textContent = this.summary(counts);
+      const left = this.items.length - this.progress.value;
+      const stopped = this.isStopped && left ? ` Stopped: ${count(left, this.options.noun)} not processed.` : "";
+      this.status.textContent = `${this.summary(counts)}${stopped}`;
     }
   }
 

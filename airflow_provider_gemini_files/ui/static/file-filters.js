@@ -75,12 +75,13 @@ export const FILTERS = [
  * @returns {Filter<GeminiFile>}
  */
 function steps(key, label, all, choices, of) {
+  const known = new Map(Object.entries(choices));
   return {
     key,
     label,
     all,
-    choices: () => Object.entries(choices).map(([value, [name]]) => [value, name]),
-    accepts: (file, value, now) => choices[value]?.[1](of(file, now)) ?? false,
+    choices: () => [...known].map(([value, [name]]) => [value, name]),
+    accepts: (file, value, now) => known.get(value)?.[1](of(file, now)) ?? false,
   };
 }
 

@@ -45,6 +45,16 @@ export function dateTime(seconds) {
   return dateFormat().format(seconds * 1000);
 }
 
+/**
+ * Return parts of a date in the user's format and time zone.
+ *
+ * @param {number} seconds - Since the epoch.
+ * @param {Intl.DateTimeFormatOptions} parts
+ */
+export function date(seconds, parts) {
+  return new Date(seconds * 1000).toLocaleDateString(undefined, { ...parts, timeZone: timeZone() });
+}
+
 /** @type {Map<string | null, Intl.DateTimeFormat>} By the setting of the time zone: creating one takes long. */
 const dateFormats = new Map();
 

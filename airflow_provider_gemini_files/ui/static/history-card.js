@@ -2,7 +2,7 @@
 import { getHistory } from "./api.js";
 import { openDialog } from "./dialog.js";
 import { el, svg } from "./dom.js";
-import { bytes, count, dateTime, percent } from "./format.js";
+import { bytes, count, date, dateTime, percent } from "./format.js";
 import { PARTS, daysOf, periodOf } from "./history.js";
 
 /** @import { Bar, Deletion, HistoryResponse, Period, Shown } from "./types.js" */
@@ -180,7 +180,7 @@ function markOf(kind, [at, files, size], x) {
 function axisOf({ days, start, end }) {
   const [number, format] = days > 7 ? [5, MONTH_DAY] : [7, WEEKDAY];
   const times = Array.from({ length: number }, (_, index) => start + ((end - start) * index) / number);
-  const texts = times.map((at) => new Date(at * 1000).toLocaleDateString(undefined, format));
+  const texts = times.map((at) => date(at, format));
   return el(
     "div",
     { class: "axis", "aria-hidden": "true" },
@@ -211,7 +211,7 @@ function tableOf(period) {
     el(
       "tr",
       {},
-      el("th", { scope: "row" }, new Date(at * 1000).toLocaleDateString(undefined, MONTH_DAY)),
+      el("th", { scope: "row" }, date(at, MONTH_DAY)),
       el("td", { class: "number" }, peak === null ? "–" : `${bytes(peak)} (${percent(peak / period.quota)})`),
       deleted(cleanups),
       deleted(evictions),

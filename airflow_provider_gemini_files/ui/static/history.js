@@ -1,5 +1,6 @@
 // The history of a storage as data: what of it a chart of some days shows.
 import { KINDS, total } from "./files.js";
+import { date } from "./format.js";
 
 /** @import { Bar, Day, Deletion, HistoryResponse, HistorySample, Period, Shown } from "./types.js" */
 
@@ -41,7 +42,7 @@ export function daysOf({ bars, cleanups, evictions }) {
   /** @type {Map<string, Day>} */
   const days = new Map();
   const dayOf = (/** @type {number} */ at) => {
-    const key = new Date(at * 1000).toDateString();
+    const key = date(at, { dateStyle: "short" });
     const day = days.get(key) ?? { at, peak: null, cleanups: [0, 0], evictions: [0, 0] };
     days.set(key, day);
     return day;

@@ -1,5 +1,5 @@
 // The notices above the storage cards. Here, and only here, an error gets its title and the actions that help.
-import { airflowUrl, connectionUrl, link } from "./airflow.js";
+import { connectionUrl, link, loginUrl } from "./airflow.js";
 import { ApiError } from "./api.js";
 import { messageOf } from "./dialog.js";
 import { el } from "./dom.js";
@@ -68,7 +68,7 @@ export function errorParts({ kind }, otherTitle, connection, retry) {
     retry: () => retryButton(retry),
     connection: () =>
       link(connectionUrl(connection), kind === "missing_connection" ? "Add connection" : "Open connection"),
-    login: () => link(airflowUrl(""), "Log in"),
+    login: () => link(loginUrl(), "Log in"),
   };
   return [title, names.map((name) => buttons[name]())];
 }

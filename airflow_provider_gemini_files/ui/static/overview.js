@@ -80,7 +80,7 @@ export function overview({ onChange }) {
     columns,
     sort: "label",
     searched: "the id",
-    stateName: (state) => STATES[/** @type {keyof typeof STATES} */ (state)],
+    stateNames: STATES,
     empty: "There is no connection of the type gemini.",
     onChange,
   });

@@ -15,6 +15,10 @@ import { documentView, storeView } from "./store-view.js";
 /** @import { ListingResponse, Page, View } from "./types.js" */
 
 const MIN_PAUSE_SECONDS = 2;
+/** After a request that failed. */
+const FAILED_PAUSE_SECONDS = 30;
+/** Errors that no later request mends: the user is logged out, has no permission, or what is asked for is gone. */
+const FINAL_ERRORS = ["logged_out", "forbidden", "missing"];
 /** A request that takes longer is named. The API server itself waits up to five seconds for the Gemini API. */
 const NAMED_SECONDS = 7;
 const DEFAULT_CONNECTION = "gemini_default";
@@ -38,8 +42,10 @@ let response;
 let arrivedAt = 0;
 /** @type {number | undefined} */
 let timer;
-/** How often something was opened: what arrives for an earlier address is not shown. */
-let openings = 0;
+/** @type {number | undefined} Until the page says what it waits for. */
+let slow;
+/** How often something was loaded: only the response to the latest request is shown. */
+let loads = 0;
 
 async function start() {
   try {
@@ -67,11 +73,10 @@ async function start() {
 /** Show what the address names. */
 async function open() {
   const parameters = query();
-  if ((parameters.get("conn_id") ?? connection) !== connection) {
+  if ((parameters.get("conn_id") || connection) !== connection) {
     location.reload();
     return;
   }
-  openings += 1;
   const opened = viewOf(parameters);
   if (opened !== view) {
     view?.hide();
@@ -92,9 +97,9 @@ async function open() {
 
 /** @param {URLSearchParams} parameters */
 function viewOf(parameters) {
-  const tab = parameters.get("tab") ?? FIRST_TAB;
-  const name = tab === "stores" && parameters.has("documents") ? "documents" : tab;
-  return /** @type {View} */ (views[name] ?? views[FIRST_TAB]);
+  const given = parameters.get("tab") ?? "";
+  const tab = Object.hasOwn(TABS, given) ? given : FIRST_TAB;
+  return /** @type {View} */ (views[tab === "stores" && parameters.get("documents") ? "documents" : tab]);
 }
 
 /**
@@ -144,11 +149,12 @@ function showConnections(ids, current) {
 
 async function refresh({ retry = false } = {}) {
   clearTimeout(timer);
-  const opening = openings;
   if (!view) return;
+  loads += 1;
+  const load = loads;
   try {
     const loaded = await named(view.load(retry));
-    if (opening !== openings) return;
+    if (load !== loads) return;
     response = loaded;
     arrivedAt = Date.now();
     show(view, loaded);
@@ -156,7 +162,11 @@ async function refresh({ retry = false } = {}) {
     const pause = loading ? MIN_PAUSE_SECONDS : Math.max(MIN_PAUSE_SECONDS, next_listing_at - now);
     timer = setTimeout(refreshWhenVisible, 1000 * pause);
   } catch (error) {
-    if (opening === openings) showRequestError(error, refresh);
+    if (load !== loads) return;
+    showRequestError(error, refresh);
+    if (!FINAL_ERRORS.includes(requestError(error).kind)) {
+      timer = setTimeout(refreshWhenVisible, 1000 * FAILED_PAUSE_SECONDS);
+    }
   }
 }
 
@@ -167,14 +177,16 @@ async function refresh({ retry = false } = {}) {
  * @param {Promise<T>} answer
  */
 async function named(answer) {
-  const slow = setTimeout(() => {
+  clearTimeout(slow);
+  const own = setTimeout(() => {
     const words = `The page waits for Airflow's API server at ${location.origin}, for up to ${READ_SECONDS} seconds.`;
     replaceNotices([notice("", "Waiting", words)]);
   }, 1000 * NAMED_SECONDS);
+  slow = own;
   try {
     return await answer;
   } finally {
-    clearTimeout(slow);
+    clearTimeout(own);
   }
 }
 

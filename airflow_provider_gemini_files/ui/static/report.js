@@ -113,7 +113,11 @@ function columns(report) {
       el("p", {}, `Before: ${usage(before)}`),
       el("p", {}, `After: ${usage(after)}`),
       problems.length > 0 &&
-        el("p", { class: "warning" }, problems.map(([number, words]) => `${number} ${words}`).join(", ")),
+        el(
+          "p",
+          { class: "warning" },
+          problems.map(([number, words]) => `${number?.toLocaleString("en")} ${words}`).join(", "),
+        ),
       errors.map((error) => el("p", {}, el("small", {}, error))),
     ),
   ];

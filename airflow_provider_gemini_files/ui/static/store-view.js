@@ -52,7 +52,7 @@ export function storeView({ connection, addressOf, onChange }) {
     columns,
     sort: "label",
     searched: "name, display name, model, Dag and task",
-    stateName: (state) => STORE_STATES[/** @type {keyof typeof STORE_STATES} */ (state)] ?? state,
+    stateNames: STORE_STATES,
     empty: "A file search store appears here within 30 seconds after a task has created it.",
     summary: (stores) => bytes(stores.reduce((sum, { size }) => sum + size, 0)),
     onChange,

@@ -57,7 +57,7 @@ import { count } from "./format.js";
  * @property {string} sort - The key of the column that the table is sorted by at first; a leading "-" is descending.
  * @property {string} searched - What the search looks at: "name and Dag".
  * @property {Node[]} [tools] - What else is beside the search.
- * @property {(state: string) => string} [stateName] - The name of a state in the filter; the state itself by default.
+ * @property {Record<string, string>} [stateNames] - The names of states in the filter; by default, the states themselves.
  * @property {Filter<T>[]} [filters] - Besides the search and the state.
  * @property {(item: T) => HTMLElement} [details] - What is shown below the row of an item when it is opened.
  * @property {Child | Child[]} empty - When items appear, for a table without any.
@@ -453,7 +453,7 @@ export class Table {
 
   /** @param {T[]} items */
   renderStates(items) {
-    const { stateName = (/** @type {string} */ state) => state } = this.options;
+    const names = new Map(Object.entries(this.options.stateNames ?? {}));
     /** @type {Map<string, number>} */
     const numbers = new Map();
     for (const { state } of items) numbers.set(state, (numbers.get(state) ?? 0) + 1);
@@ -475,7 +475,7 @@ export class Table {
     this.states.hidden = numbers.size < 2 && !this.filter.state;
     this.states.replaceChildren(
       chip("", "All", items.length),
-      ...[...numbers].sort().map(([state, number]) => chip(state, stateName(state), number)),
+      ...[...numbers].sort().map(([state, number]) => chip(state, names.get(state) ?? state, number)),
     );
   }
 
