@@ -259,6 +259,11 @@ class GeminiGenerateContentOperator(ModelOperator):
         ti = context["ti"]
         cached = self._cached(context, request)
         request = cached.to_send() if cached else request
+
+        def account(response: dict[str, Any]) -> None:
+            self.display_names = {one["name"]: one["display_name"] for one in response["shown"]}
+            ti.xcom_push("response", response)
+
         options = self._options(
             context,
             on_cache_gone=cached.recreated if cached else None,
@@ -267,7 +272,7 @@ class GeminiGenerateContentOperator(ModelOperator):
             max_input_tokens=self._most_tokens(),
             repeat_unanswered=self.repeat_unanswered,
             require_citations=self.require_citations,
-            on_response=lambda response: ti.xcom_push("response", response),
+            on_response=account,
             media_suffice=output is not None,
         )
         with self.hook.asking(request, options) as asking:

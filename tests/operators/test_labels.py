@@ -78,12 +78,20 @@ def test_a_prompt_follows_the_files():
     assert GeminiGenerateContentOperator(task_id="e", prompt="Why?").map_index_label() == "Why?"
 
 
+def test_a_task_that_has_asked_is_labelled_by_the_display_names_of_its_files(hook, text_file, context):
+    a, b = (hook.upload_file(text_file, display_name=name).name for name in ("a.txt", "b.txt"))
+    operator = GeminiGenerateContentOperator(task_id="g", prompt="Why?", files=[a, {"file": b}])
+    assert operator.map_index_label() == f"{a} and 1 more · Why?"
+    operator.execute(context)
+
+    assert operator.map_index_label() == "./a.txt and 1 more · Why?"
+
+
 def test_a_label_does_not_use_up_what_it_names():
-    given = iter(["/in/a.pdf"])
+    operator = GeminiUploadFileOperator(task_id="a", source=iter(["/in/a.pdf"]))
 
-    GeminiUploadFileOperator(task_id="a", source=given).map_index_label()
-
-    assert list(given) == ["/in/a.pdf"]
+    assert operator.map_index_label() == operator.map_index_label() == "in/a.pdf"
+    assert operator.source == ["/in/a.pdf"]
 
 
 @pytest.mark.parametrize(
