@@ -76,7 +76,7 @@ def test_file_that_cannot_be_read_is_an_error_that_says_why(path, monkeypatch):
     path.write_bytes(b" " * (1024**2 + 1))
     assert error() == f"{where} (it has more than 1,048,576 bytes)."
     path.write_bytes(b"\xff")
-    assert "no valid JSON" in error()
+    assert "not valid JSON" in error()
     monkeypatch.setattr(pricing.conf, "get", lambda *_, **__: "a\0b")
     assert "cannot be read (" in error()
 
@@ -126,7 +126,7 @@ def test_prices_that_cannot_be_used_are_one_warning(path, incr):
         of_task.count(RESPONSE_KEY, ANSWER)
         assert of_task.told(RESPONSE_KEY, ANSWER) == {}
     [warning] = log.warnings
-    assert f"The prices in {path} are no valid JSON" in warning
+    assert f"The prices in {path} are not valid JSON" in warning
     incr.assert_not_called()
 
 

@@ -170,7 +170,7 @@ def parse_state(state: str | None) -> str | None:
     name = _PREFIX.sub("", state.strip().upper())
     known = {"PENDING", "RUNNING", *ENDED}
     if name not in known:
-        raise GeminiInputError(f"{state!r} is not a state of a batch job; there are {', '.join(sorted(known))}.")
+        raise GeminiInputError(f"{state!r} is not a state of a batch job; expected one of {', '.join(sorted(known))}.")
     return name
 
 

@@ -112,8 +112,8 @@ class BatchRequests:
             # Other keys than the sent ones are names of files, which are different already.
             if one.sent_key in places:
                 raise GeminiInputError(
-                    f"{item.place} has the key {one.key!r}, as has {places[one.sent_key]}: a key joins one answer to "
-                    "one request, so each must be different."
+                    f"{item.place} has the key {one.key!r}, as has {places[one.sent_key]}: a key links an answer to "
+                    "its request, so each must be unique."
                 )
             places[one.sent_key] = item.place
             if self.keys is None or one.key in self.keys:
@@ -258,7 +258,7 @@ def _key(given: Any) -> str | None:
         return None
     key = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
     if not isinstance(key, str) or not key.strip() or _UNUSABLE.search(key):
-        raise GeminiInputError(f"key must be a text without control characters that is not empty; got {given!r:.200}.")
+        raise GeminiInputError(f"key must be a non-empty text without control characters; got {given!r:.200}.")
     return key
 
 

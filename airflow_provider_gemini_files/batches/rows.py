@@ -199,7 +199,7 @@ class Tally:
 
     def described(self) -> str:
         """Return the counts in words: ``98 of 100 rows are a success; 2 error; the first: a.pdf, b.pdf``."""
-        told = f"{self.counts[str(RowKind.SUCCESS)]} of {self.total} rows are a success"
+        told = f"{self.counts[str(RowKind.SUCCESS)]} of {self.total} rows succeeded"
         others = [f"{count} {kind}" for kind, count in self.counts.items() if count and kind != str(RowKind.SUCCESS)]
         if not others:
             return told

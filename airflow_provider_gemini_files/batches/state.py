@@ -46,7 +46,8 @@ class BatchWait(Wait[BatchJob]):
             return True
         if seen.state in SUCCEEDED and now - self._succeeded_since(seen, now) >= RESULTS_LATE_SECONDS:
             return GeminiBatchInterruptedError(
-                f"{seen.name} has SUCCEEDED, but names no results after {RESULTS_LATE_SECONDS / 60:g} minutes. A retry "
+                f"{seen.name} has SUCCEEDED, but has no result file after {RESULTS_LATE_SECONDS / 60:g} minutes. A "
+                "retry "
                 "submits a new job."
             )
         return ended_badly(seen) or False
@@ -94,8 +95,8 @@ def _failed(job: BatchJob) -> GeminiFilesError:
     told = f" (code {code})" if code else ""
     message = f"The service ended {job.name} as FAILED: {reason}{told}."
     if isinstance(code, int) and code in _TRANSIENT:
-        return GeminiBatchInterruptedError(f"{message} The failure may pass: a retry submits a new job.")
-    return GeminiBatchFailedError(f"{message} Mend what it names, then clear the task: it submits a new job.")
+        return GeminiBatchInterruptedError(f"{message} The failure may be transient: a retry submits a new job.")
+    return GeminiBatchFailedError(f"{message} Fix the cause, then clear the task to submit a new job.")
 
 
 def _expired(job: BatchJob) -> GeminiFilesError:

@@ -104,7 +104,7 @@ def check_model(model: str) -> None:
     found = _MAJOR_VERSION.match(model)
     if found and int(found[1]) >= _FIRST_WITHOUT:
         raise GeminiInputError(
-            f"{model} has no caches: Google offers them for models before Gemini {_FIRST_WITHOUT} only. Later models "
-            "recognise by themselves that requests begin with the same contents (implicit caching). Leave out the "
-            "cache, or choose an earlier model."
+            f"{model} has no caches: Google offers them only for models before Gemini {_FIRST_WITHOUT}. Later models "
+            "automatically recognize requests that begin with the same contents (implicit caching). Remove the cache, "
+            "or choose an earlier model."
         )

@@ -22,7 +22,7 @@ def model_for(recipe: CacheRecipe, model: str | None) -> str | None:
     if model.removeprefix("models/") != recipe.model:
         raise GeminiInputError(
             f"The request is for {model}, and {recipe.name or 'its cache'} was created for {recipe.model}: a cache can "
-            "only be used by its own model. Leave out the model of the request."
+            "only be used by its own model. Do not set a model for the request."
         )
     return model
 
@@ -40,7 +40,7 @@ def with_cache(request: ModelRequest, recipe: CacheRecipe) -> ModelRequest:
     used = replace(request, model=model_for(recipe, request.model), cache=cache).checked()
     contents = request.contents.without_files_of(held) if held else request.contents
     if not contents.by_name():
-        raise GeminiInputError(f"The request has nothing beside what {name} holds: pass prompt or contents.")
+        raise GeminiInputError(f"The request has nothing but what {name} holds: pass prompt or contents.")
     if recipe.name:
         return replace(used, contents=contents)
     skipped = recipe.spec()

@@ -122,8 +122,8 @@ class CacheRecipe:
         if self.name is None or self.contents is not None:
             return None
         return (
-            f"It is not known what {self.name} holds, so requests send all of their files. Any that it holds are "
-            "billed twice."
+            f"The contents of {self.name} are unknown, so requests send all of their files. Files that it already "
+            "holds are billed twice."
         )
 
     def spec(self) -> CacheSpec:
@@ -180,7 +180,7 @@ def _obstacle(turns: Sequence[Mapping[str, Any]], system_instruction: str | None
     """Return why contents cannot be in XCom; None if they can."""
     parts = [part for turn in turns for part in turn["parts"]]
     if any("inlineData" in part for part in parts):
-        return "It holds inline data, which is not kept in XCom."
+        return "It holds inline data, which is not stored in XCom."
     urls = [part["fileData"]["fileUri"] for part in parts if "fileData" in part]
     if secret := next((url for url in urls if shown_url(url) != url), None):
         return f"It holds {shown_url(secret)} with a user, query or fragment, which may be secret."

@@ -120,5 +120,5 @@ def _dumped(value: Any, **options: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, **options).encode()
     except UnicodeEncodeError as error:
         raise GeminiInputError(
-            f"The contents have half of a character (a lone surrogate), which cannot be sent: {error}."
+            f"The contents contain a lone surrogate (half of a character), which cannot be sent: {error}."
         ) from error

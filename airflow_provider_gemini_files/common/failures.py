@@ -39,7 +39,7 @@ from airflow_provider_gemini_files.exceptions import (
 )
 
 #: What to do if the sender of a request lacks the right to send it.
-CHECK_API_KEY = "Check the connection's API key, and its project's rights and billing."
+CHECK_API_KEY = "Check the connection's API key, and the permissions and billing of its project."
 #: The names of google.rpc.Code, one of which is in every error of the service.
 _RPC_CODES = frozenset(
     {
@@ -251,7 +251,7 @@ def _redirected(response: ApiResponse, doing: str) -> GeminiFilesError:
     # A proxy's login page redirects for a while; only the permanent forms name a new address of the service.
     if response.status in (301, 308):
         message += " If that is the service's address, put it into the connection's host."
-    return GeminiServiceError(f"{message} Check the connection's host if a retry fails, too.")
+    return GeminiServiceError(f"{message} If a retry also fails, check the connection's host.")
 
 
 def _reason(response: ApiResponse, secrets: Sequence[str]) -> str:
@@ -300,7 +300,7 @@ def _too_many(response: ApiResponse, message: str, clock: Clock) -> GeminiFilesE
             now = pendulum.from_timestamp(clock.now())
             midnight = now.in_timezone(_QUOTA_ZONE).add(days=1).start_of("day")
             return GeminiRateLimitError(
-                f"{message} The quota of the day is used up; the next day begins at {midnight.in_timezone('UTC')}.",
+                f"{message} The daily quota is used up; it resets at {midnight.in_timezone('UTC')}.",
                 (midnight - now).total_seconds(),
             )
     asked = f" The service asks to wait {delay:.0f} s." if delay is not None and math.isfinite(delay) else ""
@@ -386,7 +386,8 @@ def _bad_request(message: str, text: str) -> GeminiFilesError:
         )
     if "Cannot fetch content from the provided URL" in text:
         return GeminiUrlNotFetchedError(
-            f"{message} A retry often succeeds; else check that the URL is public and has not expired, or upload the "
+            f"{message} A retry often succeeds; if not, check that the URL is public and has not expired, or upload "
+            "the "
             "file."
         )
     if _CACHE_TOO_SMALL.search(text):

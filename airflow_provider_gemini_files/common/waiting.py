@@ -88,7 +88,7 @@ class Wait(Generic[Seen]):
     #: What is waited for, for the log line: ``Waited 7 s for {items} to become ACTIVE``.
     goal = "to become ready"
     #: What the caller can do after a timeout.
-    advice = "A retry continues to wait; or raise the timeout."
+    advice = "A retry continues to wait. Or raise the timeout."
 
     def __init__(self, names: Iterable[str], schedule: Schedule) -> None:
         self.schedule = schedule

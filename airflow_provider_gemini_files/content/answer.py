@@ -153,8 +153,8 @@ class Answer:
             raise self._ended_early()
         if require_citations and not self.citations:
             raise GeminiNoAnswerError(
-                "The answer cites no document of the file search stores: nothing in them was found, and the model "
-                f"answered from its own knowledge. It begins: {(text or '')[:_HEAD]!r}. Check the prompt and "
+                "The answer cites no document of the file search stores: nothing was found in them, and the model "
+                "answered from its own knowledge. It begins: {(text or '')[:_HEAD]!r}. Check the prompt and "
                 "metadata_filter, and that the stores have ACTIVE documents."
             )
         if text or (media_suffice and self.media):
@@ -185,8 +185,9 @@ class Answer:
     def _no_text(self) -> GeminiFilesError:
         if self.calls:
             return GeminiNoAnswerError(
-                f"The model wants {', '.join(self.calls)} to be called instead of answering. Functions are not called "
-                "here: leave function_declarations out of generation_config's tools, or set tool_config's mode to NONE."
+                f"The model wants {', '.join(self.calls)} to be called instead of answering. The task does not call "
+                "functions: remove function_declarations from generation_config's tools, or set tool_config's mode to "
+                "NONE."
             )
         if kinds := self.other_kinds():
             return GeminiNoAnswerError(

@@ -186,7 +186,7 @@ class ModelRequest:
             "cached_content": self.cache.name if self.cache else "",
         }
         told = "; ".join(f"{name} {value}" for name, value in found.items() if value)
-        return f"What was sent and could be the cause: {told or 'only texts'}."
+        return f"Possible causes in the request: {told or 'only texts'}."
 
 
 def _size_of(json_schema: Mapping[str, Any]) -> str:

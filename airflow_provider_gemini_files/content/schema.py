@@ -167,7 +167,7 @@ def _of_json_schema(json_schema: dict[str, Any]) -> Schema:
         try:
             errors = sorted(kind(json_schema).iter_errors(value), key=lambda error: list(map(str, error.path)))
         except RecursionError:
-            raise ValueError("nested too deep to be checked against the schema") from None
+            raise ValueError("nested too deeply to be checked against the schema") from None
         if errors:
             raise ValueError("\n".join(_line(error.path, error.message) for error in errors[:_MAX_ERRORS]))
         return value

@@ -77,8 +77,8 @@ def source_from_data(where: str) -> GeminiInputError:
     What a run's data says must not decide what a worker reads.
     """
     return GeminiInputError(
-        f"{where} shows a source that a template, an XCom or a file has named. Write the dict in the Dag, and only its "
-        "source as a template or an XCom: files=[{'source': paths.output}]."
+        f"{where} is a source that comes from a template, an XCom or a file. Write the dict in the Dag file, and only "
+        "its 'source' as a template or an XCom: files=[{'source': paths.output}]."
     )
 
 
@@ -86,7 +86,7 @@ def advice_for(text: str) -> str:
     """Return how to show a text that is no Gemini file, if it looks like a source; else an empty text."""
     if "/" not in text and "\\" not in text:
         return ""
-    advice = f" To show a file that is not uploaded yet, pass {{'source': {shown_url(text)!r}}}."
+    advice = f" To send a file that is not uploaded yet, pass {{'source': {shown_url(text)!r}}}."
     return f"{advice} A URL that the service fetches itself is {{'url': 'https://...'}}." if "://" in text else advice
 
 

@@ -157,7 +157,7 @@ def read_prices(text: str | bytes, path: str) -> Prices:
     try:
         given = json.loads(text, object_pairs_hook=lambda pairs: _without_repetition(pairs, path))
     except (ValueError, RecursionError) as error:
-        raise GeminiInputError(f"The prices in {path} are no valid JSON: {error}.") from error
+        raise GeminiInputError(f"The prices in {path} are not valid JSON: {error}.") from error
     lists = given if isinstance(given, list) else [given]
     if not lists or not all(isinstance(one, dict) for one in lists):
         raise GeminiInputError(f"The prices in {path} must be an object with the prices, or an array of such objects.")
@@ -166,7 +166,7 @@ def read_prices(text: str | bytes, path: str) -> Prices:
         currencies = ", ".join(sorted({one.currency for one in dated}))
         raise GeminiInputError(f"The prices in {path} must be in one currency; got {currencies}.")
     if len({one.valid_from for one in dated}) < len(dated):
-        raise GeminiInputError(f"The prices in {path} have two lists with the same valid_from.")
+        raise GeminiInputError(f"The prices in {path} have two entries with the same valid_from.")
     return Prices(dated)
 
 

@@ -180,7 +180,9 @@ def store_of(documents: Iterable[str]) -> str:
     """
     stores = {document.partition("/documents/")[0] for document in documents}
     if len(stores) != 1:
-        raise GeminiInputError(f"The documents are of several stores: {', '.join(sorted(stores))}. Take one at a time.")
+        raise GeminiInputError(
+            f"The documents belong to several stores: {', '.join(sorted(stores))}. Pass those of one store at a time."
+        )
     return stores.pop()
 
 

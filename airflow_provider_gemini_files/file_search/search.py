@@ -92,7 +92,7 @@ class FileSearch:
         :raises GeminiInputError: naming the model.
         """
         if _WITHOUT.match(model):
-            raise GeminiInputError(f"{model} has no file search: choose a model of Gemini 3 or later.")
+            raise GeminiInputError(f"{model} does not support file search: choose a model from Gemini 3 on.")
 
 
 def _stores(given: Any) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ class DocumentWait(Wait[Document]):
     """
 
     goal = "to become ACTIVE"
-    advice = "The documents are still there: a retry continues to wait; or raise the timeout."
+    advice = "The documents still exist: a retry continues to wait. Or raise the timeout."
 
     def __init__(self, names: Iterable[str], schedule: Schedule, failed_grace: float = FAILED_GRACE) -> None:
         super().__init__(names, schedule)
@@ -58,7 +58,7 @@ def document_failed(document: Document) -> GeminiDocumentFailedError:
     label = shown_text(document.display_name or "no display name")
     mime_type = shown_text(document.mime_type or "no MIME type")
     return GeminiDocumentFailedError(
-        f"The service could not index {document.name} ({label}, {mime_type}), and gives no reason. Check that "
-        "the source opens and has text; audio and video are not supported. Many uploads at once make documents fail, "
-        "too: then add it again."
+        f"The service could not index {document.name} ({label}, {mime_type}), and gives no reason. Check that the "
+        "source opens and contains text; audio and video are not supported. Many uploads at once can also make "
+        "documents fail: if so, add it again."
     )

@@ -37,6 +37,6 @@ def document_type_of(name: str, given: str | None, head: Callable[[], bytes]) ->
     mime_type = office or mime_type_of(name, given, head)
     if mime_type.lower().startswith(_REFUSED):
         raise GeminiInputError(
-            f"{name!r} is {mime_type}: file search takes neither audio nor video. Add a transcript instead."
+            f"{name!r} is {mime_type}: file search supports neither audio nor video. Add a transcript instead."
         )
     return mime_type

@@ -268,25 +268,23 @@ def _not_utf8(name: str, suffix: str, content: bytes) -> GeminiInputError:
     """Return the error of content that is neither a known format nor UTF-8."""
     if encoding := text_encoding(content):
         return GeminiInputError(
-            f"{name!r} looks like text in {encoding}, and the API reads UTF-8: convert it to UTF-8, or pass mime_type "
-            "to upload it all the same."
+            f"{name!r} looks like text in {encoding}, and the API reads UTF-8: convert it to UTF-8, or set mime_type "
+            "to upload it anyway."
         )
     if suffix in _BY_SUFFIX:
         return GeminiInputError(
-            f"{name!r} is not UTF-8 text, as its name says: convert it to UTF-8, or pass mime_type to upload it all "
-            "the same."
+            f"{name!r} is not UTF-8 text, although its name says so: convert it to UTF-8, or set mime_type to "
+            "upload it anyway."
         )
     return _unknown(name)
 
 
 def _unreadable(name: str, kind: str) -> GeminiInputError:
     plural, advice = _UNREADABLE[kind]
-    return GeminiInputError(
-        f"{name!r}: models do not read {plural}; {advice}, or pass mime_type to upload it all the same."
-    )
+    return GeminiInputError(f"{name!r}: models do not read {plural}; {advice}, or set mime_type to upload it anyway.")
 
 
 def _unknown(name: str) -> GeminiInputError:
     return GeminiInputError(
-        f"The MIME type of {name!r} cannot be detected, neither from its name nor from its content; pass mime_type."
+        f"The MIME type of {name!r} cannot be detected, neither from its name nor from its content; set mime_type."
     )

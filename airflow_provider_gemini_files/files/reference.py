@@ -172,7 +172,7 @@ def parse_name(file: FileLike) -> str:
         given = str(given)
     if not isinstance(given, str):
         raise GeminiInputError(
-            f"A Gemini file is given as 'files/<id>', '<id>', its URI or its metadata dict with a 'name'; got {file!r}."
+            f"A Gemini file must be 'files/<id>', '<id>', its URI or its metadata dict with a 'name'; got {file!r}."
         )
     file_id = _id_of_uri(given) if "://" in given else given.removeprefix("files/")
     if not _ID.fullmatch(file_id):

@@ -24,7 +24,7 @@ class FileWait(Wait[GeminiFile]):
     """The wait for files to become ACTIVE; their names are ``files/...``."""
 
     goal = "to become ACTIVE"
-    advice = "The files are still there: a retry continues to wait, or raise the timeout."
+    advice = "The files still exist: a retry continues to wait. Or raise the timeout."
 
     def judge(self, seen: GeminiFile, now: float) -> bool | GeminiFilesError:
         """Return whether a file is ACTIVE, or the error of one that never will be."""
@@ -36,7 +36,7 @@ class FileWait(Wait[GeminiFile]):
         if expires is None or now < expires:
             return False
         return GeminiFileGoneError(
-            f"{seen.name} expired at {seen.expiration_time}, still {seen.state}. Upload it again."
+            f"{seen.name} expired at {seen.expiration_time} while it was still {seen.state}. Upload it again."
         )
 
     def state_of(self, seen: GeminiFile) -> str:

@@ -211,8 +211,8 @@ class Ask:
             raise error
         if gone is None:
             raise GeminiFileGoneError(
-                f"{error} No upload task of this run has recorded where it came from, so it cannot be uploaded again "
-                "from here: clear the task that uploaded it."
+                f"{error} No upload task of this run has recorded its source, so this task cannot upload it again: "
+                "clear the task that uploaded it."
             ) from error
         return self._reupload(gone)
 
@@ -241,8 +241,8 @@ class Ask:
         tokens = self._count()
         if tokens > most:
             raise GeminiInputError(
-                f"The request has {tokens} tokens, and max_input_tokens is {most}: no model was asked, nothing spent. "
-                "Show less, cut a video with start, end or fps, lower media_resolution, or raise the limit."
+                f"The request has {tokens} tokens, and max_input_tokens is {most}: no model was asked, and nothing was "
+                "billed. Send less, limit a video with start, end or fps, lower media_resolution, or raise the limit."
             )
         self._log.info("The request has %d tokens of at most %d", tokens, most)
 
@@ -287,7 +287,7 @@ class Ask:
         )
         self._media = answer.media
         if answer.is_cut:
-            self._log.warning("The answer was cut at its limit of tokens; the text so far is kept.")
+            self._log.warning("The answer was truncated at the token limit; the text so far is kept.")
         return text
 
     def _account(self, answer: Answer) -> None:

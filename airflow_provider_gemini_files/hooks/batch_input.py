@@ -153,7 +153,7 @@ class BatchInput:
         known = find(name) if find else None
         if known is None:
             advice = (
-                "No upload task of this run has recorded where it came from: clear the task that uploaded it."
+                "No upload task of this run has recorded its source: clear the task that uploaded it."
                 if find
                 else "Upload it again, or set reupload_expired=True."
             )
@@ -180,9 +180,7 @@ class BatchInput:
                     "the service takes: set max_requests to split them into several jobs."
                 )
         if digest.hexdigest() != part.digest:
-            raise GeminiIntegrityError(
-                "The requests have changed while they were read. A retry submits them as they are then."
-            )
+            raise GeminiIntegrityError("The requests changed while they were read. A retry reads them again.")
 
     def _requests_of(self, plan: JobPlan) -> Iterator[BatchRequest]:
         """
@@ -265,7 +263,7 @@ def _encoded(line: Mapping[str, Any]) -> bytes:
         return json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     except UnicodeEncodeError as error:
         raise GeminiInputError(
-            f"Request {line['key']!r} has half of a character (a lone surrogate), which cannot be sent: {error}."
+            f"Request {line['key']!r} contains a lone surrogate (half of a character), which cannot be sent: {error}."
         ) from error
     except ValueError as error:
         raise GeminiInputError(f"Request {line['key']!r} has a number that JSON does not have: {error}.") from error

@@ -138,7 +138,7 @@ class BatchRun:
         return job
 
     def _adopted(self, job: BatchJob, submission: Submission, remembered: Remembered) -> BatchJob:
-        self._log.info("%s has been submitted before (%s): it is used.", job.name, job.progress())
+        self._log.info("Using %s, which was submitted before (%s).", job.name, job.progress())
         # Without a record, an earlier attempt may have written the answers of a job that has ended.
         known = remembered.is_counted if remembered.name == job.name else None
         is_counted = job.has_ended if known is None else known
@@ -164,7 +164,7 @@ class BatchRun:
             file.seek(0)
             results.add(file, is_counted=job.name in self.counted)
         if results.odd_lines:
-            self._log.warning("%d lines of the results are no results, or repeat a key.", results.odd_lines)
+            self._log.warning("%d lines of the results are not results, or repeat a key.", results.odd_lines)
 
     def write(self, results: Results, output: Output, *, known: bool = True) -> Tally:
         """
@@ -226,7 +226,7 @@ class BatchRun:
             if job.has_ended or mark is None or mark.owner != self._spec.owner or mark.fingerprint in self._planned:
                 continue
             self._log.warning(
-                "%s still works on other requests of this task. If they are not needed any more, cancel it with "
+                "%s is still processing other requests of this task. If you no longer need them, cancel it with "
                 "GeminiCancelBatchOperator or GeminiFilesHook.cancel_batch.",
                 job.name,
             )
@@ -265,7 +265,7 @@ class BatchRun:
         for job in jobs:
             if job.has_ended:
                 continue
-            self._log.info("%s has not ended in its time: it is cancelled.", job.name)
+            self._log.info("%s has not ended in time: cancelling it.", job.name)
             if not self._batches.cancel_batch(job.name) and (now := self._usable(job.name)):
                 return now
         return None
@@ -298,7 +298,7 @@ class BatchRun:
         try:
             self._batches.result_file(job)
         except GeminiFileGoneError:
-            self._log.warning("The results of %s do not exist any more: submitting the requests again.", job.name)
+            self._log.warning("The results of %s no longer exist: submitting the requests again.", job.name)
             return True
         return False
 
@@ -307,7 +307,7 @@ class BatchRun:
         try:
             return self._batches.submit(self.model, mark.display_name(label), str(mark.input))
         except GeminiServiceError as error:
-            self._log.warning("%s The job may have been created all the same: looking for it.", error)
+            self._log.warning("%s The job may have been created nevertheless: looking for it.", error)
             self._listed = None
             job = self._find(plan) or self._find_later(plan)
             if job is None:

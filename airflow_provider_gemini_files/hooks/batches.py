@@ -193,7 +193,7 @@ class BatchCalls:
             return self._files.get_file(job.output_file)
         except GeminiInputError as error:
             # The id of a result file is longer than the service permits, so that one that is gone is an invalid name.
-            raise GeminiFileGoneError(f"The results of {job.name} do not exist any more: {error}") from error
+            raise GeminiFileGoneError(f"The results of {job.name} no longer exist: {error}") from error
 
     def download_results(self, job: BatchJob, into: BinaryIO) -> int:
         """

@@ -76,10 +76,10 @@ class CachedRequest:
                 "recreate_cache is False." if not self._recreate else recipe.reason or "It is not known what it held."
             )
             raise GeminiCacheGoneError(
-                f"{error} It cannot be recreated from here: {reason} Clear the task that created it, then this one."
+                f"{error} This task cannot recreate it: {reason} Clear the task that created it, then this one."
             ) from error
         spec = recipe.spec()
-        self._log.warning("%s It is created again.", error)
+        self._log.warning("%s Recreating it.", error)
         self._service.clock.sleep(self._service.clock.uniform(0.0, _SPREAD))
         cache = None
         try:

@@ -123,9 +123,7 @@ class CacheCalls:
                 extended = self._extended(cache, spec.ttl)
             except GeminiCacheGoneError:
                 continue
-            self._log.info(
-                "%s has been created before: it is used, and expires at %s.", cache.name, extended.expire_time
-            )
+            self._log.info("Using %s, which was created before and expires at %s.", cache.name, extended.expire_time)
             return extended
         return None
 
@@ -160,7 +158,7 @@ class CacheCalls:
         except GeminiServiceError as error:
             if not error.unanswered:
                 raise
-            self._log.warning("%s The cache may have been created all the same: looking for it.", error)
+            self._log.warning("%s The cache may have been created nevertheless: looking for it.", error)
             found = self._find(spec, gone) or self._find_later(spec, gone)
             if found is None:
                 raise
@@ -180,7 +178,7 @@ class CacheCalls:
         # The new cache may not be in the list yet.
         if not twins or twins[0].name == created.name:
             return created
-        self._log.info("%s is older than %s, which is deleted.", twins[0].name, created.name)
+        self._log.info("Using %s, which is older; deleting %s.", twins[0].name, created.name)
         try:
             self.delete_cache(created.name)
         except GeminiFilesError as error:

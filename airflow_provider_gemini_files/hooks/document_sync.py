@@ -96,7 +96,7 @@ class DocumentSync:
                 continue
             if former is not source:
                 # URLs that differ only in a query, which can be a secret and is not kept.
-                told = f"Two sources are {shown_text(source.uri)}: give each another path."
+                told = f"Two sources have the URI {shown_text(source.uri)}: give each a path of its own."
                 self._fail(source.uri, GeminiInputError(told))
                 continue
             try:
@@ -133,8 +133,8 @@ class DocumentSync:
         )
         if planned.gone and not fingerprints and not kept and not self._spec.allow_empty:
             raise GeminiInputError(
-                f"The source has nothing, and {self._spec.store} has {planned.gone} documents of it, which would all "
-                "be deleted. Check the source; if it is empty on purpose, set allow_empty=True."
+                f"The source is empty, but {self._spec.store} has {planned.gone} documents of it, which would all be "
+                "deleted. Check the source; if it is empty on purpose, set allow_empty=True."
             )
         names = {document.name for document in documents}
         unlisted = {uri for uri in planned.uploads if self._is_unlisted(uri, names)}
@@ -170,7 +170,7 @@ class DocumentSync:
 
     def _fail(self, uri: str, error: GeminiFilesError) -> None:
         self.failures[uri] = error
-        self._log.warning("%s stays out of the store: %s", shown_text(uri), error)
+        self._log.warning("%s is not added to the store: %s", shown_text(uri), error)
 
     def _check_imports(self, uris: Collection[str]) -> None:
         """Count files as failed whose import has ended with an error: their documents will never be listed."""

@@ -65,11 +65,11 @@ class FileSearchCalls:
         if found is None:
             found = self._new_store(display_name, embedding_model)
         else:
-            self._log.info("%s exists already: it is used.", found.name)
+            self._log.info("Using %s, which already exists.", found.name)
         if embedding_model and _model(found.embedding_model) != _model(embedding_model):
             raise GeminiInputError(
                 f"The store {display_name!r} exists as {found.name} with the embedding model {found.embedding_model}, "
-                f"not {embedding_model}: a store cannot change it. Take another display_name."
+                f"not {embedding_model}: a store cannot change it. Choose another display_name."
             )
         return found
 
@@ -175,7 +175,7 @@ class FileSearchCalls:
         first = self._oldest(display_name)
         if first is None or first.name == created.name:
             return created
-        self._log.info("%s is older: the new store, which is empty, is deleted.", first.name)
+        self._log.info("Using %s, which is older; deleting the new store, which is empty.", first.name)
         try:
             self.delete_store(created.name)
         except GeminiFilesError as error:

@@ -105,8 +105,8 @@ class FileCalls:
 
         if file.source not in (None, "GENERATED"):
             raise GeminiInputError(
-                f"{file.name} was {file.source.lower()}: the service gives back only files that it has generated, such "
-                "as the results of a batch. Read the source itself."
+                f"{file.name} was {file.source.lower()}: only files that the service has generated can be downloaded, "
+                "such as the results of a batch. Read the source itself."
             )
         connection = self._service.connection
         origin = Origin(
@@ -179,7 +179,7 @@ class FileCalls:
                 label = shown_text(label_of(file.display_name) or "no display name")
                 raise GeminiFileNotActiveError(
                     f"{file.name} ({label}) is {file.state}, not ACTIVE: put a GeminiFileStateSensor before this task, "
-                    "or wait_for_active=True on its upload."
+                    "or set wait_for_active=True on its upload."
                 )
         return files
 

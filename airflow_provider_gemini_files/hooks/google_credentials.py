@@ -95,7 +95,7 @@ class GoogleCredentials:
         try:
             self._credentials.refresh(Request())
         except GoogleAuthError as error:
-            told = f"Google gives no token for the credentials of {self.described}: {shown_text(error)}."
+            told = f"Google issues no token for the credentials of {self.described}: {shown_text(error)}."
             # The metadata server of a machine is asked inside of a refresh.
             if error.retryable or isinstance(error, TransportError) or isinstance(error.__cause__, TransportError):
                 raise GeminiServiceError(f"{told} A retry can succeed.", unreachable=True) from error
@@ -136,7 +136,7 @@ def find_credentials(identity: GoogleIdentity, log: Log) -> GoogleCredentials:
         log.info("Using the application default credentials of this worker: there is no Google connection to use.")
         credentials, described = _of_environment(identity), "this worker's environment (application default)"
     if isinstance(credentials, AnonymousCredentials):
-        raise GeminiAuthError(f"The credentials of {described} are anonymous, and Google accepts none of these here.")
+        raise GeminiAuthError(f"The credentials of {described} are anonymous, which Google does not accept here.")
     if isinstance(credentials, Scoped):
         credentials = _with_both_scopes(credentials)
     return GoogleCredentials(credentials, identity.quota_project, described)

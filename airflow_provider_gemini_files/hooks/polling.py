@@ -37,8 +37,8 @@ class Polling(Generic[T]):
             items += self.read_page(listing)
         if listing.unreadable:
             self._service.log.warning(
-                "%d %s of the project cannot be read. They are not in the list: nothing is done to them, and no usage "
-                "or report has them.",
+                "%d %s of the project cannot be read. They are left out of the list, the usage and all reports, and "
+                "are not changed.",
                 listing.unreadable, self._resource.plural,
             )  # fmt: skip
         return items

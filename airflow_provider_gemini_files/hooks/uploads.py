@@ -140,14 +140,14 @@ class UploadCalls:
         if origin is None:
             raise GeminiFileGoneError(_cannot_reupload(gone, "its source is not known"))
         if not origin.complete:
-            reason = f"it came from {uri!r}, of which the user, the query or an unreadable name were not kept"
+            reason = f"it was uploaded from {uri!r}, whose user, query or unreadable name was not stored"
             raise GeminiFileGoneError(_cannot_reupload(gone, reason))
         try:
             source = find_source(origin.uri, origin.conn_id, roots=allowed_local_paths())
         except GeminiInputError as error:
             reason = f"its source cannot be read again: {shown_text(error.message).rstrip('.')}"
             raise GeminiFileGoneError(_cannot_reupload(gone, reason)) from error
-        self._log.warning("%s cannot be used any more: uploading %s again.", gone.name, uri)
+        self._log.warning("%s can no longer be used: uploading %s again.", gone.name, uri)
         upload = Upload(
             source,
             mime_type=gone.mime_type,
@@ -227,13 +227,13 @@ class UploadCalls:
     def _warn_of_changes(self, gone: GeminiFile, uploaded: GeminiFile, uri: str) -> None:
         if gone.sha256 and uploaded.sha256 != gone.sha256:
             self._log.warning(
-                "%s has changed since %s was uploaded from it: sha256 was %s, is %s. The model sees it as it is now.",
+                "%s has changed since %s was uploaded from it: sha256 was %s, is %s. The model gets the new version.",
                 uri, gone.name, gone.sha256, uploaded.sha256,
             )  # fmt: skip
         if uploaded.name != gone.name:
             self._log.warning(
-                "%s takes the place of %s, whose name could not be used again. A task that deletes the file by name "
-                "does not find it: it lives until a cleanup finds it by its owner, or for 48 hours.",
+                "%s replaces %s, whose name could not be used again. A task that deletes the file by name will not "
+                "find it: it stays until a cleanup deletes it, or until it expires.",
                 uploaded.name, gone.name,
             )  # fmt: skip
 

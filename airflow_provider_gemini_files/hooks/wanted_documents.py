@@ -169,8 +169,8 @@ class WantedDocuments:
         try:
             if uploaded.size_bytes != source.size:
                 raise GeminiIntegrityError(
-                    f"{source.uri} has {source.size} bytes, and {uploaded.name}, which was made of it, "
-                    f"{uploaded.size_bytes}: it is deleted."
+                    f"{source.uri} has {source.size} bytes, but {uploaded.name}, which was added from it, has "
+                    f"{uploaded.size_bytes}: the document is deleted."
                 )
             _check_unchanged(source)
         except GeminiIntegrityError:
@@ -188,7 +188,7 @@ class WantedDocuments:
             self._calls.delete_document(name)
         except GeminiFilesError as error:
             self.spoiled.add(name)
-            self._log.warning("%s is not what its source is, and stays until the next attempt: %s", name, error)
+            self._log.warning("%s differs from its source, and stays until the next attempt: %s", name, error)
 
     def of_file(self, file: GeminiFile) -> Wanted:
         """
@@ -271,9 +271,7 @@ def _state_of(source: Source) -> tuple[str, ...] | None:
     try:
         return source.current()
     except Exception as error:
-        raise GeminiIntegrityError(
-            f"{source.uri} was found, and cannot be read any more ({type(error).__name__})."
-        ) from error
+        raise GeminiIntegrityError(f"{source.uri} can no longer be read ({type(error).__name__}).") from error
 
 
 def _check_size(what: str, size: int) -> None:

@@ -90,7 +90,7 @@ class GeminiStorageAlert(BaseNotifier):
             return usage_history.of_task.load(self.gemini_conn_id)
         except Exception as error:
             # Told too often is better than never.
-            self.log.warning("Airflow does not say when this alert was last given (%s).", type(error).__name__)
+            self.log.warning("Cannot read when this alert was last sent (%s).", type(error).__name__)
             return History()
 
     def _tell(self, context: Context, usage: StorageUsage, history: History, now: float) -> set[str]:
@@ -104,7 +104,7 @@ class GeminiStorageAlert(BaseNotifier):
                 # A copy, as rendering replaces the templates of a notifier.
                 copy(notifier)(cast("Context", {**context, "gemini_storage": storage}))
             except Exception:
-                self.log.warning("%s could not tell: %s", _name_of(notifier), storage["message"], exc_info=True)
+                self.log.warning("%s failed: %s", _name_of(notifier), storage["message"], exc_info=True)
             else:
                 told.add(key)
         return told
@@ -121,7 +121,7 @@ class GeminiStorageAlert(BaseNotifier):
         try:
             usage_history.of_task.change(self.gemini_conn_id, changed)
         except Exception as error:
-            self.log.warning("It could not be kept that this alert was given (%s).", type(error).__name__)
+            self.log.warning("Cannot record that this alert was sent (%s).", type(error).__name__)
 
 
 def _facts(conn_id: str, usage: StorageUsage, history: History, now: float) -> dict[str, Any]:

@@ -128,11 +128,11 @@ class BatchTask:
 
     def _asked_again(self, keys: list[str], again: int) -> list[BatchJob]:
         """Return the jobs that answer some rows once more; none if they end badly: the rows keep their errors."""
-        self._log.warning("%d rows failed with a passing error: asking them again.", len(keys))
+        self._log.warning("%d rows failed with a transient error: repeating their requests.", len(keys))
         try:
             return self._round(keys, again)
         except GeminiFilesError as error:
-            self._log.warning("%s The rows that were to be asked again keep their errors.", error)
+            self._log.warning("%s These rows keep their errors.", error)
             return []
 
     def _round(self, keys: list[str] | None, again: int) -> list[BatchJob]:
@@ -143,7 +143,7 @@ class BatchTask:
         except GeminiBatchCancelledError as error:
             if not self._drops_adopted(again):
                 raise
-            self._log.warning("%s An earlier attempt, or whoever ended it, has cancelled it: submitting again.", error)
+            self._log.warning("%s An earlier attempt, or someone else, has cancelled it: submitting again.", error)
         self._submit(keys, again)
         return self._ended(again)
 
@@ -197,8 +197,8 @@ class BatchTask:
     def _has_changed(self, why: str) -> None:
         self._known = False
         self._log.warning(
-            "%s The answers that were paid for come in the order of the results. Clear the task to ask the new "
-            "requests.",
+            "%s The answers to the submitted requests are written in the order of the results. Clear the task to "
+            "submit the new requests.",
             why,
         )
 
@@ -223,7 +223,7 @@ class BatchTask:
         now, resume = self._clock.now(), self._resume
         if now >= resume.quota_deadline:
             raise GeminiRateLimitError(
-                f"The service has taken no further job until quota_timeout had passed ({resume.refusals} attempts in a "
+                f"The service accepted no further job before quota_timeout had passed ({resume.refusals} attempts in a "
                 f"row). {error}"
             ) from error
         resume.refusals += 1
@@ -332,12 +332,13 @@ class BatchTask:
         if not self._known and submitted < (self._resume.parts or 0):
             raise GeminiInputError(
                 f"The requests changed after {submitted} of {self._resume.parts} jobs were submitted. The answers of "
-                f"these are in {self._output.uri}. Clear the task to ask the new requests."
+                f"these are in {self._output.uri}. Clear the task to submit the new requests."
             )
         if tally.unsuccessful and self._settings.on_row_error == "fail":
             raise GeminiBatchRowsError(
                 f"{tally.described()}. All rows are in {self._output.uri}, with the error of each. on_row_error='keep' "
-                "lets the task succeed, and retry_rows asks rows with a passing error again. A cleared task writes the "
+                "lets the task succeed, and retry_rows repeats requests with a transient error. A cleared task writes "
+                "the "
                 f"same answers again; to send all requests, delete {', '.join(job.name for job in jobs[:3])} first."
             )
         tell_outlets(self._task, self._context, BATCH_KEY, manifest)
@@ -380,7 +381,7 @@ def cancel_late(hook: GeminiFilesHook, log: Log, names: Sequence[str], after: fl
             job = hook.get_batch(name)
             if is_past_its_time(job, after or 0.0, hook.server_now()):
                 hook.cancel_batch(name)
-                log.warning("%s is %s after its timeout: it is being cancelled.", name, job.state)
+                log.warning("%s is %s after its timeout: cancelling it.", name, job.state)
         except GeminiFilesError as error:
             log.warning("%s was not cancelled: %s", name, error)
 

@@ -59,7 +59,7 @@ class BatchWords:
             return requests
         if self.source is not None:
             raise GeminiInputError(
-                "files and contents cannot show sources if the requests are read from a file (source): upload them "
+                "files and contents cannot contain sources if the requests are read from a file (source): upload them "
                 "with GeminiUploadFileOperator, or pass the requests as a list."
             )
         # All are found before anything is sent, and how often each is shown decides its way.
@@ -77,7 +77,7 @@ class BatchWords:
 
     def _reader(self) -> Callable[[], Iterable[Item]]:
         if self.requests is not None and self.source is not None:
-            raise GeminiInputError("requests and source both say what is asked: leave one of them out.")
+            raise GeminiInputError("requests and source both define the requests: omit one of them.")
         if self.requests is not None:
             if isinstance(self.requests, str | Mapping | Set) or not isinstance(self.requests, Iterable):
                 shown = shown_text(repr(self.requests), limit=200)

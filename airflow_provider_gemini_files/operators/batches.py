@@ -247,15 +247,15 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             state = self._airflow_state()
         except Exception as error:
             # A job that goes on costs nothing more; one that is cancelled has to be paid for again.
-            self.log.warning("The task's state cannot be read (%s): %s goes on.", error, ", ".join(names))
+            self.log.warning("The task's state cannot be read (%s): %s continues.", error, ", ".join(names))
             return
         if state not in _ENDED_IN_AIRFLOW:
-            self.log.info("The task is %s: %s goes on.", state or "not known to have ended", ", ".join(names))
+            self.log.info("The task is %s: %s continues.", state or "not known to have ended", ", ".join(names))
             return
         for name in names:
             try:
                 if self.hook.cancel_batch(name):
-                    self.log.info("The task was marked as %s: %s is being cancelled.", state, name)
+                    self.log.info("The task was marked as %s: cancelling %s.", state, name)
             except GeminiFilesError as error:
                 self.log.warning("%s was not cancelled: %s", name, error)
 

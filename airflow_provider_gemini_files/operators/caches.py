@@ -130,7 +130,8 @@ class GeminiCreateCacheOperator(AskingOperator):
                 error.minimum,
             ) from error
         self.log.warning(
-            "The contents have %s tokens, and a cache has at least %s: no cache was created. Requests that use it send "
+            "The contents have %s tokens, and a cache needs at least %s: no cache was created. Requests that use it "
+            "send "
             "everything themselves.",
             "too few" if error.tokens is None else error.tokens,
             "more" if error.minimum is None else error.minimum,
@@ -143,8 +144,8 @@ class GeminiCreateCacheOperator(AskingOperator):
         if self.ttl > _LONG:
             hours = self.ttl / 3600
             self.log.warning(
-                "%s is to live for %g hours. Its storage is billed by tokens and hours: %s tokens x %g hours = %.0f. "
-                "Delete it with GeminiDeleteCacheOperator as soon as it is not needed any more.",
+                "%s will live for %g hours. Its storage is billed by tokens and hours: %s tokens x %g hours = %.0f. "
+                "Delete it with GeminiDeleteCacheOperator as soon as you no longer need it.",
                 cache.name, hours, cache.tokens, hours, (cache.tokens or 0) * hours,
             )  # fmt: skip
 

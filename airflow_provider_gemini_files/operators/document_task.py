@@ -213,7 +213,7 @@ class DocumentTask:
         if self._clock.now() >= self._resume.deadline:
             raise GeminiServiceError(
                 f"{self._settings.store} is not in step with its source after "
-                f"{self._clock.now() - self._resume.began:.0f} s (timeout). A retry goes on from here."
+                f"{self._clock.now() - self._resume.began:.0f} s (timeout). A retry continues from there."
             )
 
     def _wait(self, names: Sequence[str]) -> None:

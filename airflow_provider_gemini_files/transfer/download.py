@@ -137,31 +137,35 @@ class Download:
             response.close()
             url = self._redirected(url, response.headers["location"])
             self._hide(url.partition("?")[0])
-        raise GeminiServiceError(f"Cannot {self._doing}: it is redirected more than {_MAX_REDIRECTS} times.")
+        raise GeminiServiceError(f"Cannot {self._doing}: it was redirected more than {_MAX_REDIRECTS} times.")
 
     def _redirected(self, url: str, location: str) -> str:
         try:
             return urljoin(url, location)
         except ValueError as error:
-            raise GeminiServiceError(f"Cannot {self._doing}: it is redirected to an invalid URL ({error}).") from error
+            raise GeminiServiceError(f"Cannot {self._doing}: it was redirected to an invalid URL ({error}).") from error
 
     def _write(self, response: httpx.Response) -> None:
         if response.status_code == 416:
             # Nothing is left to send, or what has been written is not the beginning of this file.
             self._restart()
-            raise GeminiServiceError(f"Cannot {self._doing}: the service has no such rest; downloading from the start.")
+            raise GeminiServiceError(
+                f"Cannot {self._doing}: the service does not have the requested range; downloading from the start."
+            )
         if response.status_code not in (200, 206):
             raise self._refusal(response)
         is_page = response.headers.get("content-type", "").lower().startswith("text/html")
         if is_page and self._file.mime_type != "text/html":
             # The login page of a proxy; the file itself may have no size or hash that would tell.
-            raise GeminiServiceError(f"Cannot {self._doing}: {self._origin.address} sent a web page instead of it.")
+            raise GeminiServiceError(
+                f"Cannot {self._doing}: {self._origin.address} sent a web page instead of the file."
+            )
         if response.headers.get("content-encoding", "identity") != "identity":
             raise GeminiServiceError(f"Cannot {self._doing}: the response is compressed although it must not be.")
         if response.status_code == 200 or _start_of(response.headers) != self._offset:
             self._restart()
             if response.status_code == 206:
-                raise GeminiServiceError(f"Cannot {self._doing}: another part was sent than the one asked for.")
+                raise GeminiServiceError(f"Cannot {self._doing}: the response is not the requested range.")
         # As they arrive: larger blocks would be lost, in part, with a connection that breaks.
         for block in response.iter_bytes():
             self._into.write(block)

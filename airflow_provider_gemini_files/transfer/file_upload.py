@@ -117,8 +117,8 @@ class FileUpload:
             if result is not None:
                 return replace(result, file=replace(result.file, uploaded_from=self._source.origin))
         raise GeminiIntegrityError(
-            f"{self._source.uri} changed each of the {_MAX_READS} times it was read; nothing of it is left in the "
-            "service. Upload it when nothing writes to it."
+            f"{self._source.uri} changed each of the {_MAX_READS} times it was read; no file of it is left. Upload it "
+            "when no other process writes to it."
         )
 
     def _unless_changed(self, reuse: Reuse) -> Result | None:
@@ -162,7 +162,7 @@ class FileUpload:
             # Another task was faster, the response of our own upload was lost, or an invisible file has the name.
             existing, _ = reuse.find([name])
         if existing:
-            self._log.info("%s was meanwhile uploaded as %s.", self._uri, name)
+            self._log.info("%s was uploaded as %s in the meantime.", self._uri, name)
             return self._reused(existing)
         self._log.info("The name %s is taken by a file that cannot be used: the service chooses one.", name)
         return self._send(None)
@@ -188,7 +188,7 @@ class FileUpload:
             current = self._source.current()
         except Exception as error:
             # One that is gone has not become another one.
-            self._log.info("%s cannot be looked at again (%s).", self._uri, type(error).__name__)
+            self._log.info("%s cannot be checked for changes (%s).", self._uri, type(error).__name__)
             return False
         if current == self._source.fingerprint:
             return False
@@ -216,7 +216,7 @@ class FileUpload:
         source, tools, destination = self._source, self._tools, self._destination
         if url:
             tools.hide(url, source.size)
-            self._log.info("%s: an earlier attempt has begun; asking how far it got.", self._name)
+            self._log.info("%s: an earlier attempt has started the upload; asking how far it got.", self._name)
         session = UploadSession(
             start_url=destination.upload_url,
             api_key=destination.api_key,

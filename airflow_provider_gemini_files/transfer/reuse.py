@@ -102,7 +102,7 @@ class Reuse:
             elif self._remaining_seconds(existing) >= self._upload.min_remaining_ttl:
                 return Found(existing, None)
             else:
-                self._log.info("%s expires at %s: it is left alone.", name, existing.expiration_time)
+                self._log.info("%s expires at %s: it is not reused.", name, existing.expiration_time)
         return Found(None, free)
 
     def _is_ours(self, existing: GeminiFile) -> bool:

@@ -292,7 +292,7 @@ def _find_objects(where: str, conn_id: str | None, refused: Refused | None) -> F
     fs, key = path.fs, path.path
     if isinstance(fs.protocol, str | tuple) and "file" in fs.protocol:
         # Whatever its scheme is called: local files are found by the rules for local files only.
-        raise GeminiInputError(f"Source {shown_url(where)!r} is on the local disk: write its path.")
+        raise GeminiInputError(f"Source {shown_url(where)!r} is on the local disk: pass its path.")
     with storage_errors(where, conn_id=conn_id):
         # What another process has changed since this one looked last has to be seen.
         fs.invalidate_cache()

@@ -117,7 +117,7 @@ def read_all(source: Source) -> bytes:
         raise GeminiServiceError(f"Source {source.uri!r} cannot be read: {error}. A retry reads it again.") from error
     if source.current is not None and source.current() != source.fingerprint:
         raise GeminiInputError(
-            f"Source {source.uri!r} has changed while it was read: clear the task to show the new version."
+            f"Source {source.uri!r} changed while it was read: clear the task to send the new version."
         )
     return data
 

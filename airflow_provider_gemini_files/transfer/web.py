@@ -34,7 +34,7 @@ def find(url: str, *, allow_private: bool) -> Source:
     Return the source at a URL. Its bytes are requested when they are sent.
 
     :param allow_private: accept addresses that are not public.
-    :raises GeminiInputError: if the server refuses it, does not give its size, compresses it, or returns a page of HTML
+    :raises GeminiInputError: if the server refuses it, does not give its size, compresses it, or returns an HTML page
         or a message for a name like ``report.pdf``; or if it leads to an address that is not allowed.
     :raises GeminiServiceError: if its server fails.
     """
@@ -45,7 +45,7 @@ def find(url: str, *, allow_private: bool) -> Source:
         size = "" if "transfer-encoding" in headers else headers.get("content-length", "")
         if not size.isdigit():
             raise GeminiInputError(
-                f"Source {shown!r} comes without its size (Content-Length), which an upload needs: download it, and "
+                f"Source {shown!r} is sent without its size (Content-Length), which an upload needs: download it, and "
                 "upload the local file."
             )
         if not may_be_html(name):
@@ -104,7 +104,7 @@ class _Opened:
                 return self._accepted(response)
             response.close()
             url = self._joined(url, response.headers["location"])
-        raise GeminiInputError(f"Source {self._shown!r} is redirected more than {MAX_REDIRECTS} times.")
+        raise GeminiInputError(f"Source {self._shown!r} was redirected more than {MAX_REDIRECTS} times.")
 
     def _joined(self, url: str, location: str) -> str:
         try:
@@ -139,13 +139,14 @@ class _Opened:
         # It is not decoded, since the upload has to state the decoded size before the first byte.
         if encoding.strip().lower() not in ("", "identity"):
             raise GeminiInputError(
-                f"Source {self._shown!r} comes compressed (Content-Encoding: {encoding}) although the server was asked "
+                f"Source {self._shown!r} is sent compressed (Content-Encoding: {encoding}) although the server was "
+                "asked "
                 "not to: download it, and upload the local file."
             )
 
     def refuse_message(self, *, is_media: bool) -> None:
         """
-        Raise an error if the response is a page of HTML, mostly a login page behind a redirect, or tells of an error.
+        Raise an error if the response is an HTML page, mostly a login page behind a redirect, or tells of an error.
 
         :param is_media: also if both the response's type and its bytes are text.
         """
@@ -156,7 +157,7 @@ class _Opened:
         content_type = self.response.headers.get("content-type", "")
         kind = content_type.partition(";")[0].strip().lower()
         if is_html(head) or (kind in _HTML_TYPES and is_text(head)):
-            what = "a page of HTML"
+            what = "an HTML page"
         elif is_media and head and is_text(head) and _TEXT_TYPE.fullmatch(kind):
             what = "text"
         else:
@@ -179,7 +180,7 @@ class _Opened:
             is_part = headers.get("content-length", "") == str(size)
         if not is_part or (headers.get("etag") or headers.get("last-modified") or "") != version:
             raise GeminiInputError(
-                f"Source {self._shown!r} has changed while it was read: clear the task to upload the new version."
+                f"Source {self._shown!r} changed while it was read: clear the task to upload the new version."
             )
 
     def read(self, size: int, /) -> bytes:

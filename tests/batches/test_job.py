@@ -267,7 +267,9 @@ class TestStateOfAFilter:
 
     @pytest.mark.parametrize("state", ["RUNING", "", "None", "JOB_STATE_"])
     def test_state_that_does_not_exist_is_refused_with_those_that_do(self, state):
-        with pytest.raises(GeminiInputError, match=r"is not a state of a batch job; there are CANCELLED, EXPIRED"):
+        with pytest.raises(
+            GeminiInputError, match=r"is not a state of a batch job; expected one of CANCELLED, EXPIRED"
+        ):
             parse_state(state)
 
 

@@ -210,12 +210,12 @@ class TestRefusedRequests:
             ({"system_instruction": 5}, "requests[1]: system_instruction must be a text"),
             ({"response_schema": {"type": "OBJECT"}}, "requests[1]: response_schema is not a valid JSON schema"),
             ({"generation_config": {"http_options": {}}}, "requests[1]: generation_config has http_options"),
-            ({"key": ""}, "requests[1]: key must be a text without control characters"),
-            ({"key": " "}, "requests[1]: key must be a text without control characters"),
-            ({"key": "a\nb"}, "requests[1]: key must be a text without control characters"),
-            ({"key": "\ud800"}, "requests[1]: key must be a text without control characters"),
-            ({"key": True}, "requests[1]: key must be a text without control characters"),
-            ({"key": 1.5}, "requests[1]: key must be a text without control characters"),
+            ({"key": ""}, "requests[1]: key must be a non-empty text without control characters"),
+            ({"key": " "}, "requests[1]: key must be a non-empty text without control characters"),
+            ({"key": "a\nb"}, "requests[1]: key must be a non-empty text without control characters"),
+            ({"key": "\ud800"}, "requests[1]: key must be a non-empty text without control characters"),
+            ({"key": True}, "requests[1]: key must be a non-empty text without control characters"),
+            ({"key": 1.5}, "requests[1]: key must be a non-empty text without control characters"),
         ],
     )
     def test_request_that_cannot_be_used_is_named(self, given, words):
@@ -255,7 +255,7 @@ class TestKeys:
     @pytest.mark.parametrize(
         ("requests", "words"),
         [
-            ([{"key": "a"}, {"key": "a"}], "requests[1] has the key 'a', as has requests[0]: a key joins one answer"),
+            ([{"key": "a"}, {"key": "a"}], "requests[1] has the key 'a', as has requests[0]: a key links an answer"),
             (["x", "y", {"key": "1"}], "requests[2] has the key '1', as has requests[1]"),
             ([{"key": 1}, "y"], "requests[1] has the key '1', as has requests[0]"),
         ],

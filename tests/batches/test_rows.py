@@ -302,14 +302,14 @@ class TestTally:
         assert (tally.total, tally.unsuccessful, tally.transient) == (7, 6, ["1", "6"])
         assert (tally.usage["prompt"], tally.usage["total"]) == (40, 60)
         assert tally.described() == (
-            "1 of 7 rows are a success; 2 error, 1 invalid, 1 blocked, 1 cut, 1 missing; the first: 1, 2, 3, 4, 5"
+            "1 of 7 rows succeeded; 2 error, 1 invalid, 1 blocked, 1 cut, 1 missing; the first: 1, 2, 3, 4, 5"
         )
 
     def test_successes_alone_need_no_more_words(self):
         tally = Tally()
         list(tally.add([row(answer())]))
 
-        assert tally.described() == "1 of 1 rows are a success"
+        assert tally.described() == "1 of 1 rows succeeded"
 
     def test_no_rows_have_no_usage(self):
         assert (Tally().usage, Tally().total) == (None, 0)

@@ -55,11 +55,11 @@ class TestDecision:
         [
             (job("EXPIRED"), e.GeminiBatchExpiredError, "batches/a has EXPIRED: the service did not finish it in time"),
             (job("CANCELLED"), e.GeminiBatchCancelledError, "batches/a was CANCELLED, and there are no results"),
-            (job("FAILED"), e.GeminiBatchFailedError, "ended batches/a as FAILED: it gave no reason. Mend"),
+            (job("FAILED"), e.GeminiBatchFailedError, "ended batches/a as FAILED: it gave no reason. Fix"),
             (
                 job("FAILED", error={"code": 3, "message": "Row 5 is no request."}),
                 e.GeminiBatchFailedError,
-                "as FAILED: Row 5 is no request (code 3). Mend what it names",
+                "as FAILED: Row 5 is no request (code 3). Fix the cause",
             ),
             (job("FAILED", error={"code": "13", "message": ""}), e.GeminiBatchFailedError, "(code 13)"),
         ],
@@ -77,7 +77,7 @@ class TestDecision:
 
         assert type(error) is e.GeminiBatchInterruptedError
         assert not isinstance(error, e.GeminiPermanentError)
-        assert f"Internal error (code {code}). The failure may pass" in str(error)
+        assert f"Internal error (code {code}). The failure may be transient" in str(error)
 
     @pytest.mark.parametrize("code", [1, 2, 3, 5, 7, 9, 11, 16, None, [], "INTERNAL"])
     def test_any_other_failure_is_permanent(self, code):
@@ -111,7 +111,9 @@ class TestLateResults:
         wait.see(NAME, job(state), 1000)
         wait.see(NAME, job(state), 1000 + RESULTS_LATE_SECONDS)
 
-        with pytest.raises(e.GeminiBatchInterruptedError, match=r"names no results after 60 minutes\. A retry submits"):
+        with pytest.raises(
+            e.GeminiBatchInterruptedError, match=r"has no result file after 60 minutes\. A retry submits"
+        ):
             wait.check(1000 + RESULTS_LATE_SECONDS)
 
     @pytest.mark.parametrize(("seconds", "is_late"), [(RESULTS_LATE_SECONDS - 1, False), (RESULTS_LATE_SECONDS, True)])
@@ -120,7 +122,7 @@ class TestLateResults:
         wait.see(NAME, job("SUCCEEDED", end_time=CREATED), NOON + seconds)
 
         if is_late:
-            with pytest.raises(e.GeminiBatchInterruptedError, match="names no results after 60 minutes"):
+            with pytest.raises(e.GeminiBatchInterruptedError, match="has no result file after 60 minutes"):
                 wait.check(NOON + seconds)
         else:
             assert not wait.check(NOON + seconds)

@@ -73,7 +73,7 @@ class TestRequestWithCache:
         assert (request.model, request.cache.name) == (None, CACHE.name)
 
     def test_must_have_something_of_its_own(self):
-        with pytest.raises(e.GeminiInputError, match="nothing beside what cachedContents/abc holds"):
+        with pytest.raises(e.GeminiInputError, match="nothing but what cachedContents/abc holds"):
             with_cache(ModelRequest.of(contents=["files/video"]), VIDEO)
 
 

@@ -107,7 +107,7 @@ class TestWhatXComMustNotHold:
 
         assert recipe.contents is None
         assert len(json.dumps(as_pushed(recipe))) < 2_000
-        assert "not known what cachedContents/abc holds" in recipe.doubt()
+        assert "contents of cachedContents/abc are unknown" in recipe.doubt()
 
     def test_is_bounded(self):
         assert len(json.dumps(as_pushed(recipe_of("x" * (MAX_RECIPE_BYTES - 100))))) < MAX_RECIPE_BYTES + 2_000

@@ -119,5 +119,5 @@ def test_source_is_refused():
 
 @pytest.mark.parametrize("fields", [{"contents": "half \ud800"}, {"system_instruction": "half \ud800"}])
 def test_half_of_a_character_is_refused(fields):
-    with pytest.raises(e.GeminiInputError, match="half of a character"):
+    with pytest.raises(e.GeminiInputError, match="a lone surrogate"):
         spec(**fields)

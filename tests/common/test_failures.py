@@ -273,7 +273,7 @@ class TestRedirect:
             (301, "https://user:secret@right.example:8080/v1?secret", "to https://right.example:8080 (HTTP 301)"),
             (308, "/elsewhere?secret", "redirects (HTTP 308)"),
             (302, "http://[::1", "redirects (HTTP 302)"),
-            (307, None, "Check the connection's host"),
+            (307, None, "check the connection's host"),
         ],
     )
     def test_names_only_the_origin(self, status, location, says):

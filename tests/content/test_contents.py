@@ -142,7 +142,7 @@ def test_inline_bytes_over_the_limit_are_refused():
         ({"prompt": "?", "files": []}, "files is an empty list"),
         ({"prompt": "?", "files": [None]}, r"files\[0\] is None"),
         ({"prompt": "?", "files": "no file"}, "is not a Gemini file"),
-        ({"prompt": "?", "files": {"file": None}}, "A Gemini file is given as"),
+        ({"prompt": "?", "files": {"file": None}}, "A Gemini file must be"),
         ({"prompt": "?", "files": {}}, r"files\[0\] is an empty dict"),
         ({"contents": ["a", 5]}, r"contents\[1\] is 5"),
         ({"contents": b"bytes"}, r"contents\[0\] is b'bytes'"),
@@ -165,7 +165,7 @@ def test_inline_bytes_over_the_limit_are_refused():
         ({"contents": {"url": None}}, "must begin with https:// or gs://"),
         ({"contents": {"data": "no base64!"}}, "this text is not base64"),
         ({"contents": {"data": b""}}, "not empty"),
-        ({"contents": {"data": b"\x00\x01"}}, r"'contents\[0\]' cannot be detected.*pass mime_type"),
+        ({"contents": {"data": b"\x00\x01"}}, r"'contents\[0\]' cannot be detected.*set mime_type"),
         ({"prompt": "?", "files": "https://user:x@youtu.be/abc?t=1"}, "'https://youtu.be/abc' is not .*'url'"),
     ],
 )  # fmt: skip

@@ -83,7 +83,7 @@ class TestReading:
 
 class TestSuspects:
     def test_request_of_texts_has_none(self):
-        assert ModelRequest.of(prompt="x").suspects([]) == "What was sent and could be the cause: only texts."
+        assert ModelRequest.of(prompt="x").suspects([]) == "Possible causes in the request: only texts."
 
     def test_bounds_of_a_pydantic_model_are_those_that_are_sent(self):
         class Table(BaseModel):
@@ -110,7 +110,7 @@ class TestSuspects:
         )
 
         assert request.suspects([FILE]) == (
-            "What was sent and could be the cause: files of type image/heic; inline data of type application/json; "
+            "Possible causes in the request: files of type image/heic; inline data of type application/json; "
             "URLs https://example.com/page, gs://bucket/film.mp4; generation_config temperature, top_k; "
             "model gemini-x."
         )

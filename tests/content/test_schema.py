@@ -204,7 +204,7 @@ def test_part_that_refers_to_itself_without_end_is_an_error():
     schema = Schema.of({"properties": {"a": {"$ref": "#/properties/a"}}})
 
     assert schema.judge("{}") == ({}, None)
-    assert schema.judge('{"a": 1}') == (None, "nested too deep to be checked against the schema")
+    assert schema.judge('{"a": 1}') == (None, "nested too deeply to be checked against the schema")
 
 
 class Faulty(BaseModel):

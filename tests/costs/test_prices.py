@@ -126,7 +126,7 @@ def test_example_of_the_documentation_is_read():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("{", "The prices in /prices.json are no valid JSON: "),
+        ("{", "The prices in /prices.json are not valid JSON: "),
         ("[]", "must be an object with the prices, or an array of such objects"),
         ("[5]", "must be an object with the prices, or an array of such objects"),
         ({**LIST, "valid_from": "soon"}, "valid_from must be a day like 2026-11-01; got 'soon'"),
@@ -147,11 +147,11 @@ def test_example_of_the_documentation_is_read():
         ({**LIST, "models": {"": FLASH}}, "'' is no model"),
         ({**LIST, "models": {"a": FLASH, "models/a": FLASH}}, "have 'a' twice, with and without models/"),
         ('{"models": {"a": 1, "a": 2}}', "have 'a' twice in the same object"),
-        ("[" * 100_000, "are no valid JSON"),
+        ("[" * 100_000, "are not valid JSON"),
         ({**LIST, "models": {"a": {**FLASH, "batch_share": 50}}}, "models.a: batch_share must be a number from 0 to 1"),
         ({**LIST, "models": {"a": {"input": 1}}}, "models.a: output must be a number from 0 to 1,000,000,000"),
         ([LIST, {**LIST, "valid_from": "2026-12-01", "currency": "EUR"}], "must be in one currency; got EUR, USD"),
-        ([LIST, LIST], "two lists with the same valid_from"),
+        ([LIST, LIST], "two entries with the same valid_from"),
     ],
 )  # fmt: skip
 def test_error_names_the_file_and_the_field(given, message):

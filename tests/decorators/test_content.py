@@ -100,5 +100,5 @@ def test_source_that_data_names_beside_the_function_is_refused(emulator, context
     operator = task_of(question, files="{{ ti.xcom_pull('made') }}")
     operator.files = [{"source": str(text_file)}]
 
-    with pytest.raises(GeminiInputError, match="shows a source that a template"):
+    with pytest.raises(GeminiInputError, match="is a source that comes from a template"):
         operator.execute(context)

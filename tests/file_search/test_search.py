@@ -95,7 +95,7 @@ class TestModels:
         "model", ["gemini-2.5-pro", "models/gemini-2.0-flash", "gemini-1.5-pro-002", "gemini-2-flash", "gemini-1"]
     )
     def test_model_before_gemini_3_is_refused(self, model):
-        with pytest.raises(GeminiInputError, match=f"{model} has no file search"):
+        with pytest.raises(GeminiInputError, match=f"{model} does not support file search"):
             FileSearch.check_model(model)
 
     @pytest.mark.parametrize(

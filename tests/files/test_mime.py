@@ -91,7 +91,7 @@ def test_given_type_of_another_form_is_refused(given):
 
 @pytest.mark.parametrize("name", ["data", "a.unknownending", ".hidden"])
 def test_unknown_suffix_without_content_is_an_error(name):
-    with pytest.raises(GeminiInputError, match="pass mime_type"):
+    with pytest.raises(GeminiInputError, match="set mime_type"):
         mime_type_of(name)
 
 
@@ -206,14 +206,14 @@ def test_program_text_is_plain_text(name):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.docx", ZIP, "models do not read Word files; convert it to PDF or text, or pass mime_type to upload it"),
+        ("a.docx", ZIP, "models do not read Word files; convert it to PDF or text, or set mime_type to upload it"),
         ("data", ZIP + b"word/document.xml", "models do not read Word files"),
         ("a.doc", OLE, "models do not read Word files"),
         ("data", OLE, "models do not read old Microsoft Office files"),
         ("a.xlsx", ZIP, "models do not read Excel files; export it as CSV or PDF"),
         ("a.pptx", ZIP, "models do not read PowerPoint files"),
         ("a.odt", ZIP, "models do not read OpenDocument files"),
-        ("a.pages", ZIP, "models do not read Pages, Numbers and Keynote files; export it as PDF, or pass mime_type"),
+        ("a.pages", ZIP, "models do not read Pages, Numbers and Keynote files; export it as PDF, or set mime_type"),
         ("a.numbers", ZIP, "models do not read Pages, Numbers and Keynote files"),
         ("a.key", ZIP + b"Data/photo.jpg", "models do not read Pages, Numbers and Keynote files"),
         ("data", ZIP + b"Index/Document.iwa", "models do not read Pages, Numbers and Keynote files"),
@@ -277,7 +277,7 @@ def test_text_that_is_not_utf_8_only_later_is_refused_with_its_encoding(name, at
 def test_text_that_turns_into_binary_data_is_refused():
     content = b"#!/bin/sh\n" * 1000 + b"\x80\x81\0" * 5000
 
-    with pytest.raises(GeminiInputError, match="is not UTF-8 text, as its name says"):
+    with pytest.raises(GeminiInputError, match="is not UTF-8 text, although its name says so"):
         detected("install.sh", content)
     with pytest.raises(GeminiInputError, match="neither from its name nor from its content"):
         detected("install", content)
@@ -294,9 +294,9 @@ def test_later_bytes_of_a_media_file_do_not_matter():
 
 @pytest.mark.parametrize("content", [bytes(100), b"\x80\x81" * 50])
 def test_content_of_an_unknown_format_is_an_error(content):
-    with pytest.raises(GeminiInputError, match="neither from its name nor from its content; pass mime_type"):
+    with pytest.raises(GeminiInputError, match="neither from its name nor from its content; set mime_type"):
         detected("data", content)
-    with pytest.raises(GeminiInputError, match="is not UTF-8 text, as its name says"):
+    with pytest.raises(GeminiInputError, match="is not UTF-8 text, although its name says so"):
         detected("data.txt", content)
 
 

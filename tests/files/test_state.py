@@ -150,7 +150,7 @@ def test_expired_file_ends_the_wait():
     wait = wait_for(A)
     assert not polled(wait, {A: late}, now=99)
 
-    with pytest.raises(GeminiFileGoneError, match="expired at 1970-01-01T00:01:40Z, still PROCESSING"):
+    with pytest.raises(GeminiFileGoneError, match="expired at 1970-01-01T00:01:40Z while it was still PROCESSING"):
         polled(wait, {A: late}, now=100)
 
 

@@ -53,7 +53,7 @@ class TestAdoption:
 
         run.submit(run.plan()[0])
 
-        assert logged_by(info) == [f"{job.name} has been submitted before ({job.progress()}): it is used."]
+        assert logged_by(info) == [f"Using {job.name}, which was submitted before ({job.progress()})."]
 
     @pytest.mark.parametrize("action", ["batch_failed", "batch_expired", "cancel"])
     @pytest.mark.parametrize("remembered", [True, False])
@@ -266,7 +266,7 @@ class TestFormerRequests:
         run.submit(run.plan()[0])
 
         [line] = logged_by(warning)
-        assert line.startswith(f"{former.name} still works on other requests of this task. If they are not needed")
+        assert line.startswith(f"{former.name} is still processing other requests of this task. If you no longer need")
 
     @pytest.mark.parametrize("fields", [{}, {"owner": Owner("dag", "another run", "ask", deployment="here")}])
     def test_other_jobs_are_not_named(self, attempt, new_run, clock, mocker, fields):

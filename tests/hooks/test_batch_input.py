@@ -102,7 +102,7 @@ class TestFiles:
         hook.delete_file(asked.name)
         emulator.clear_journal()
 
-        with pytest.raises(e.GeminiFileGoneError, match="No upload task of this run has recorded where it came from"):
+        with pytest.raises(e.GeminiFileGoneError, match="No upload task of this run has recorded its source"):
             attempt({"files": asked.name, "prompt": "x"}, find_upload={}.get)
 
         assert calls(emulator, "start", "create_batch") == []
@@ -151,13 +151,13 @@ class TestInput:
         [plan] = run.plan()
         prompts[1] = "three"
 
-        with pytest.raises(e.GeminiIntegrityError, match="The requests have changed while they were read"):
+        with pytest.raises(e.GeminiIntegrityError, match="The requests changed while they were read"):
             run.submit(plan)
 
         assert calls(emulator, "start", "create_batch") == []
 
     def test_text_that_cannot_be_sent_is_refused_with_its_key(self, attempt, emulator):
-        with pytest.raises(e.GeminiInputError, match=r"Request 'b' has half of a character"):
+        with pytest.raises(e.GeminiInputError, match=r"Request 'b' contains a lone surrogate"):
             attempt("x", {"key": "b", "prompt": "\ud800"})
 
         assert calls(emulator, "start", "create_batch") == []

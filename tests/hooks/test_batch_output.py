@@ -141,7 +141,7 @@ class TestOutput:
 
         land(run, job)
 
-        assert logged_by(warning) == ["2 lines of the results are no results, or repeat a key."]
+        assert logged_by(warning) == ["2 lines of the results are not results, or repeat a key."]
 
     def test_rows_are_counted_by_kind(self, attempt, new_run, land, mocker):
         submitted = attempt("a", "b")

@@ -473,7 +473,7 @@ class TestResults:
 
         [line] = logged_by(warning)
         assert line.startswith(f"Cannot download {ended.output_file}")
-        assert line.endswith("The download goes on in 1.0 s.")
+        assert line.endswith("The download resumes in 1.0 s.")
 
     def test_url_that_a_download_is_redirected_to_is_not_logged(self, hook, ended, emulator):
         # Its query can be a secret that authorises anyone who has it.
@@ -495,7 +495,7 @@ class TestResults:
     def test_results_that_have_expired_are_gone(self, hook, ended, clock):
         clock.advance(49 * 3600)
 
-        with pytest.raises(e.GeminiFileGoneError, match=f"The results of {ended.name} do not exist any more"):
+        with pytest.raises(e.GeminiFileGoneError, match=f"The results of {ended.name} no longer exist"):
             hook.batches.download_results(ended, io.BytesIO())
 
     def test_job_with_its_results_in_itself_has_no_file(self, hook):

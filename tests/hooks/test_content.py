@@ -529,7 +529,7 @@ class TestReasonlessRefusal:
     def test_counting_names_them_too(self, hook, emulator):
         emulator.faults.add("count_tokens", "status", status=400, body=REASONLESS)
 
-        with pytest.raises(e.GeminiInputError, match="could be the cause: model gemini-x"):
+        with pytest.raises(e.GeminiInputError, match="Possible causes in the request: model gemini-x"):
             hook.count_tokens("x", model="gemini-x")
 
 

@@ -89,7 +89,7 @@ class TestList:
         GeminiFilesHook(clock=clock).list_files()
 
         [line] = logged_by(log.warning)
-        assert line.startswith("1 files of the project cannot be read. They are not in the list")
+        assert line.startswith("1 files of the project cannot be read. They are left out of the list")
 
     def test_repeated_page_token_ends_with_an_error(self, hook, emulator):
         create_files(emulator.base_url, 101)

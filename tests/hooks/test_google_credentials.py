@@ -167,7 +167,7 @@ class TestToken:
     def test_a_refusal_is_permanent(self, google):
         google.failure = 400, {"error": "invalid_grant", "error_description": "account not found"}
 
-        with pytest.raises(e.GeminiAuthError, match=r"gives no token for the credentials of .*account not found"):
+        with pytest.raises(e.GeminiAuthError, match=r"issues no token for the credentials of .*account not found"):
             find_credentials(identity(), log).bearer()
 
     def test_a_failure_of_google_may_pass(self, google, mocker):
@@ -183,7 +183,7 @@ class TestToken:
             accounts.Credentials.from_service_account_info(key, scopes=SCOPES), None, "a test"
         )
 
-        with pytest.raises(e.GeminiServiceError, match="gives no token for the credentials of a test"):
+        with pytest.raises(e.GeminiServiceError, match="issues no token for the credentials of a test"):
             found.bearer()
 
 

@@ -109,7 +109,7 @@ def test_reupload_logs_new_name_if_old_one_is_taken(logged, emulator, clock, gon
 
     assert created.name != gone.name
     assert created.owner == OWNER
-    assert any(f"{created.name} takes the place of {gone.name}" in line for line in logged)
+    assert any(f"{created.name} replaces {gone.name}" in line for line in logged)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_reupload_logs_new_name_if_old_one_is_taken(logged, emulator, clock, gon
         (None, "its source is not known"),
         (UploadedFrom("/no/such/file.txt"), "its source cannot be read again: Source '/no/such/file.txt'"),
         (UploadedFrom("hdfs://bucket/a.txt", "a_connection"), "no file system for hdfs://"),
-        (UploadedFrom("https://host/a.txt", complete=False), "it came from 'https://host/a.txt', of which the user"),
+        (UploadedFrom("https://host/a.txt", complete=False), "it was uploaded from 'https://host/a.txt', whose user"),
         (UploadedFrom("http://127.0.0.1:9/a.txt"), "not a public address"),
         (UploadedFrom("/etc/"), "is a directory"),
     ],

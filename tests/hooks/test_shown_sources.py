@@ -80,7 +80,7 @@ class TestInline:
         # After it was found, before it is read.
         mocker.patch.object(shown_sources, "choose", autospec=True, side_effect=_growing(text_file))
 
-        with pytest.raises(e.GeminiInputError, match="has changed while it was read"):
+        with pytest.raises(e.GeminiInputError, match="changed while it was read"):
             ask({"source": str(text_file)})
 
         assert calls(emulator) == []

@@ -38,4 +38,4 @@ def test_a_cleared_generate_task_uploads_its_expired_file_again_from_its_source(
     assert airflow.xcom("cleared", run_id, "ask", "response", map_index=1)["files"] == [files[1]]
     assert service.usage()["files"] == 1
     [log] = airflow.home.glob(f"logs/dag_id=cleared/run_id={run_id}/task_id=ask/map_index=1/attempt=2.log")
-    assert f"{files[1]} cannot be used any more: uploading {sources[1]} again." in log.read_text()
+    assert f"{files[1]} can no longer be used: uploading {sources[1]} again." in log.read_text()

@@ -165,7 +165,7 @@ def test_notifier_that_fails_stops_no_other_and_is_called_again(context, fill, w
     give(context, notifier=[sometimes, Mail("well")])
     assert told == ["well"]
     [warning] = warnings()
-    assert "sometimes could not tell: The storage of gemini_default is 95.0 % full" in warning
+    assert "sometimes failed: The storage of gemini_default is 95.0 % full" in warning
     give(context, notifier=[sometimes, Mail("well")])
 
     assert len(told) == 2
@@ -187,8 +187,8 @@ def test_alert_is_given_although_airflow_cannot_keep_that_it_was(context, fill, 
 
     assert len(told) == 1
     assert warnings() == [
-        "Airflow does not say when this alert was last given (ConnectionError).",
-        "It could not be kept that this alert was given (ConnectionError).",
+        "Cannot read when this alert was last sent (ConnectionError).",
+        "Cannot record that this alert was sent (ConnectionError).",
     ]
 
 

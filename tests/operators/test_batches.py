@@ -234,7 +234,7 @@ class TestRequests:
             ({"requests": ["x"], "model": "gemini-3.8-flash?a=b"}, "model must be a name"),
             ({"files": {"files/a", "files/b"}, "prompt": "x"}, "pass a list, not a set"),
             ({"files": "None", "prompt": "x"}, "files is None"),
-            ({"requests": ["x"], "source": "/a.jsonl"}, "leave one of them out"),
+            ({"requests": ["x"], "source": "/a.jsonl"}, "omit one of them"),
             (
                 {"requests": [{"key": "a", "prompt": "x"}, {"key": "a", "prompt": "y"}]},
                 r"requests\[1\] has the key 'a'",
@@ -310,7 +310,7 @@ class TestWaiting:
         self, emulator, batch, files, output, context, clock
     ):
         emulator.faults.add("create_batch", "batch_output_late", seconds=10**6)
-        with pytest.raises(e.GeminiBatchInterruptedError, match="names no results after 60 minutes"):
+        with pytest.raises(e.GeminiBatchInterruptedError, match="has no result file after 60 minutes"):
             batch(files=files, prompt="what?").execute(context)
         clock.advance(60)
 
@@ -497,7 +497,7 @@ class TestRows:
         emulator.answers.add('{"boxes": 3}', prompt="second")
         operator = batch(requests=["first", "second"], response_schema=Count)
 
-        with pytest.raises(e.GeminiBatchRowsError, match="1 of 2 rows are a success; 1 invalid; the first: 1"):
+        with pytest.raises(e.GeminiBatchRowsError, match="1 of 2 rows succeeded; 1 invalid; the first: 1"):
             operator.execute(context)
 
         good, bad = rows(output)
@@ -706,7 +706,7 @@ class TestLimits:
 
         operator.execute(context)
 
-        assert any(line.startswith(f"{job['name']} still works on other requests") for line in logged_by(warning))
+        assert any(line.startswith(f"{job['name']} is still processing other requests") for line in logged_by(warning))
 
 
 class TestFiles:
@@ -966,7 +966,7 @@ class TestNothingPaidIsLost:
             operator.execute(context)
         source.write_text('{"key": "c", "prompt": "third?"}')
 
-        with pytest.raises(e.GeminiBatchRowsError, match="1 of 2 rows are a success; 1 missing"):
+        with pytest.raises(e.GeminiBatchRowsError, match="1 of 2 rows succeeded; 1 missing"):
             resumed_by(operator, deferred.value, context)
 
     def test_requests_that_change_before_all_jobs_are_submitted_fail_the_task_after_the_answers_are_written(

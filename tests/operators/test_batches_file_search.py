@@ -169,7 +169,7 @@ class TestRequests:
             ({"file_search": {"store": "x"}}, "unknown store"),
             ({"requests": [{"prompt": "x", "file_search": {"stores": []}}]}, r"requests\[0\]: .*stores is empty"),
             ({"generation_config": {"tools": [{"google_search": {}}]}}, "cannot be combined with google_search"),
-            ({"model": "gemini-2.5-flash-lite"}, "has no file search"),
+            ({"model": "gemini-2.5-flash-lite"}, "does not support file search"),
         ],
     )
     def test_bad_search_is_refused_before_anything_is_sent(self, emulator, batch, context, arguments, told):

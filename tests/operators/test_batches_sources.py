@@ -116,7 +116,7 @@ def test_source_that_data_names_is_refused(emulator, batch, context, tmp_path, a
         operator.requests = requests
 
     with pytest.raises(
-        e.GeminiInputError, match=r"(files\[0\]|requests) shows a source that a template, an XCom or a file has named"
+        e.GeminiInputError, match=r"(files\[0\]|requests) is a source that comes from a template, an XCom or a file"
     ):
         operator.execute(context)
 
@@ -153,7 +153,7 @@ def test_sources_beside_a_file_of_requests_are_refused(emulator, batch, context,
     lines = tmp_path / "requests.jsonl"
     lines.write_text('{"prompt": "what?"}')
 
-    with pytest.raises(e.GeminiInputError, match="cannot show sources if the requests are read from a file"):
+    with pytest.raises(e.GeminiInputError, match="cannot contain sources if the requests are read from a file"):
         batch(source=str(lines), contents=[{"source": str(folder / "a.txt")}]).execute(context)
 
 

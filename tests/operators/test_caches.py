@@ -200,7 +200,7 @@ class TestCreate:
     def test_log_says_what_a_skipped_cache_lacks_and_what_follows(self, context, mocker):
         [line] = warnings_of(mocker, context, contents=["x" * 28])
 
-        assert "have 7 tokens, and a cache has at least 1024" in line
+        assert "have 7 tokens, and a cache needs at least 1024" in line
         assert "send everything themselves" in line
 
     def test_too_small_contents_are_an_error_if_asked_for(self, create):

@@ -475,7 +475,7 @@ def test_file_that_is_gone_is_uploaded_again_from_its_record(cleared, ti, capsys
     assert f"{file.name} text/plain, 20 bytes" in ask(prompt="x", files=file.name).execute(context)
 
     assert ti.pushed["response"]["files"] == [file.name]
-    assert f"{file.name} cannot be used any more: uploading {file.uploaded_from.uri} again" in capsys.readouterr().out
+    assert f"{file.name} can no longer be used: uploading {file.uploaded_from.uri} again" in capsys.readouterr().out
 
 
 def test_file_is_uploaded_again_to_be_counted(cleared, ti):
@@ -729,7 +729,7 @@ class TestSources:
         operator.files = [{"source": str(text_file)}]
 
         with pytest.raises(
-            e.GeminiInputError, match=r"files\[0\] shows a source that a template, an XCom or a file has"
+            e.GeminiInputError, match=r"files\[0\] is a source that comes from a template, an XCom or a file"
         ):
             operator.execute(context)
 

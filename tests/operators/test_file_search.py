@@ -415,7 +415,7 @@ class TestAsking:
             ({"file_search": {"stores": ["x y"]}}, "not the name of a file search store"),
             ({"file_search": "None"}, "file_search is empty"),
             ({"file_search": {"store": "x"}}, "unknown store"),
-            ({"model": "gemini-2.5-pro"}, "has no file search"),
+            ({"model": "gemini-2.5-pro"}, "does not support file search"),
             ({"generation_config": {"tools": [{"google_search": {}}]}}, "cannot be combined with google_search"),
         ],
     )

@@ -584,7 +584,7 @@ class TestDownload:
     def test_uploaded_file_is_refused_before_anything_is_downloaded(self, emulator, hook, context, text_file, tmp_path):
         name = hook.upload_file(text_file).name
 
-        with pytest.raises(e.GeminiInputError, match="was uploaded: the service gives back only"):
+        with pytest.raises(e.GeminiInputError, match="was uploaded: only files that the service has generated"):
             self.download(name, str(tmp_path / "a")).execute(context)
 
         assert not (tmp_path / "a").exists()

@@ -65,7 +65,7 @@ def test_data_cannot_add_a_source_to_those_of_the_dag(emulator, context, text_fi
     )
     operator.contents = [{"source": "/etc/passwd"}]
 
-    with pytest.raises(e.GeminiInputError, match="shows a source that a template, an XCom or a file has named"):
+    with pytest.raises(e.GeminiInputError, match="is a source that comes from a template, an XCom or a file"):
         operator.execute(context)
 
     assert emulator.journal == []
@@ -76,7 +76,7 @@ def test_instance_of_a_mapped_task_cannot_be_given_a_source_by_data(emulator, co
         {"files": [{"source": "/etc/passwd"}]}
     )
 
-    with pytest.raises(e.GeminiInputError, match="shows a source that a template, an XCom or a file has named"):
+    with pytest.raises(e.GeminiInputError, match="is a source that comes from a template, an XCom or a file"):
         operator.execute(context)
 
     assert emulator.journal == []

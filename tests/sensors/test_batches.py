@@ -250,7 +250,7 @@ class TestJobsWithoutResults:
         assert not sensor(job.name, mode=mode).poke(context).is_done
         clock.advance(20)
 
-        with pytest.raises(e.GeminiBatchInterruptedError, match="names no results after 60 minutes"):
+        with pytest.raises(e.GeminiBatchInterruptedError, match="has no result file after 60 minutes"):
             sensor(job.name, mode=mode).poke(context)
 
     def test_job_that_is_gone_is_an_error_after_five_minutes(self, outcome, clock):

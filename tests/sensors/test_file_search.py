@@ -120,7 +120,7 @@ def test_gone_document_fails_at_once(documents, context, deferrable):
         ([], "the list is empty"),
         (None, "not the name of a document"),
         (f"{STORE}/upload/operations/a", "not the name of a document"),
-        ([f"{STORE}/documents/a", "fileSearchStores/b/documents/a"], "of several stores"),
+        ([f"{STORE}/documents/a", "fileSearchStores/b/documents/a"], "belong to several stores"),
     ],
 )
 def test_anything_but_documents_of_one_store_is_refused_before_anything_is_sent(emulator, context, document, told):

@@ -235,7 +235,7 @@ class TestRedirects:
         path = f"{emulator.base_url}/v1beta/{FILE.name}:download?alt=media"
         emulator.faults.add("download", "status", status=302, headers={"Location": path}, times=None)
 
-        with pytest.raises(e.GeminiServiceError, match="it is redirected more than 5 times"):
+        with pytest.raises(e.GeminiServiceError, match="it was redirected more than 5 times"):
             download()
 
     @pytest.mark.parametrize("location", ["file:///etc/passwd", "http://[bad", "ftp://host/file", "http://"])

@@ -319,7 +319,7 @@ def test_exhausted_daily_quota_ends_the_attempt():
     details = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}], "retryDelay": "3s"}]
     body = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "quota", "details": details}}
 
-    with pytest.raises(e.GeminiRateLimitError, match="next day begins") as failed:
+    with pytest.raises(e.GeminiRateLimitError, match="it resets at") as failed:
         new_session().answered(response(429, body))
 
     assert failed.value.retry_after > 60
