@@ -154,7 +154,7 @@ def _of_json_schema(json_schema: dict[str, Any]) -> Schema:
         list(kind(json_schema).iter_errors(None))
     except RecursionError:
         raise GeminiInputError(
-            "response_schema refers to itself without end, or is nested too deep to check an answer against it."
+            "response_schema refers to itself without end, or is nested too deeply to check an answer against it."
         ) from None
     except jsonschema.SchemaError as error:
         raise GeminiInputError(

@@ -314,6 +314,7 @@ class Ask:
                 # The account is worth less than the answer, which has been paid for.
                 self._log.warning("The account of the answer could not be kept (%s): %s", type(error).__name__, error)
         self._tell(answer)
+        self._service.pricing.count(RESPONSE_KEY, {**response, "calls": 1, "usage": answer.usage})
 
     def _tell(self, answer: Answer) -> None:
         """Log what an answer has besides its text, and count its tokens."""
@@ -330,7 +331,6 @@ class Ask:
         for kind, modality, count in counts(answer.usage):
             tags = {"model": str(answer.model_version), "modality": modality}
             Stats.incr(f"gemini_files.generate.{kind}_tokens", count, tags=tags)
-        self._service.pricing.count(RESPONSE_KEY, {**response, "calls": 1, "usage": answer.usage})
 
 
 def _told_of(cache: UsedCache) -> dict[str, Any]:

@@ -158,7 +158,7 @@ CIRCULAR["properties"] = {"a": CIRCULAR}
         ({"properties": {"$ref": {"$ref": "#/nowhere"}}}, "'#/nowhere'"),
         ({"$ref": "#"}, "refers to itself without end"),
         ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}, "without end"),
-        (NESTED, "cannot be written as JSON|nested too deep"),
+        (NESTED, "cannot be written as JSON|nested too deeply"),
         (CIRCULAR, "cannot be written as JSON: Circular reference"),
         ({"minimum": float("nan")}, "cannot be written as JSON"),
         ({"enum": {"a"}}, "cannot be written as JSON: Object of type set"),
