@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import logging
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 _READ_BLOCK = 8 * 1024**2
 #: The keys by which file systems tell one version of an object from another.
 _VERSION_KEYS = ("etag", "ETag", "generation", "md5Hash", "mtime", "last_modified", "LastModified", "created")
+_SCHEME = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*)(?=://)")
 _LOCAL_SCHEMES = ("file://", "local://")
 
 Refused = dict[str, GeminiFilesError]
@@ -115,6 +117,10 @@ def _location(source: Any) -> str:
     if not _without_local_scheme(where).strip():
         # The empty path would be the directory that the worker happens to run in.
         raise GeminiInputError(f"source is empty: expected a path, a URI or a URL; got {where!r}.")
+    if scheme := _SCHEME.match(where):
+        # A template of several lines leaves white space around it.
+        where = scheme[1].lower() + where[scheme.end(1) :]
+        return where.rstrip() if is_url(where) else where
     return where
 
 

@@ -235,6 +235,14 @@ def test_directory_with_glob_characters_in_its_name_is_found(tmp_path):
     assert names(tmp_path / "in[1]" / "*.txt") == ["a.txt"]
 
 
+@pytest.mark.parametrize("uri", ["\n  {}", "{}", "MEMORY{}"])
+def test_scheme_is_found_in_any_case_and_after_white_space(storage, uri):
+    here = storage.uri("in/a.txt")
+    where = uri.format(here.removeprefix("memory") if uri.startswith("MEMORY") else here)
+
+    assert find_source(where).uri == find_source(here).uri
+
+
 @pytest.mark.parametrize("key", ["in/report#1.txt", "in/what?.txt"])
 def test_object_name_with_url_characters_is_kept(storage, key):
     storage.put(**{key: b"x"})

@@ -105,6 +105,12 @@ def test_url_is_a_source(site):
     assert read(source) == CONTENT
 
 
+def test_white_space_around_a_url_is_not_part_of_it(site):
+    source = find(f"\n  {site['url']}/a.txt\n")
+
+    assert (source.uri, read(source)) == (f"{site['url']}/a.txt", CONTENT)
+
+
 @pytest.mark.parametrize("ranges", [True, False])
 def test_url_is_read_from_an_offset_with_and_without_ranges(site, ranges):
     site["ranges"] = ranges
