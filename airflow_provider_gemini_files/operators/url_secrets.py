@@ -36,7 +36,7 @@ def mask_urls(values: Iterable[Any]) -> None:
 
 
 def _secrets_of(text: str) -> list[str]:
-    found = _URL.fullmatch(text)
+    found = _URL.fullmatch(text.strip())
     given = found.group("user", "query", "fragment") if found else ()
     return [secret for secret in given if secret and not _OPEN_QUERY.fullmatch(secret)]
 
@@ -53,7 +53,7 @@ def _first(texts: Iterator[str], most: int) -> Iterator[str]:
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         yield from _texts(list(value.values()))
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple | set | frozenset):
         for one in value:
             yield from _texts(one)
     elif text := location(value):

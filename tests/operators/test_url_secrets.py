@@ -30,6 +30,13 @@ def test_query_of_a_url_is_masked_where_it_is_rendered(masked, files):
     assert masked == ["X-Amz-Signature=0123456789abcdef"]
 
 
+@pytest.mark.parametrize("source", [{SIGNED}, frozenset({SIGNED}), f"\n  {SIGNED}\n"])
+def test_query_in_a_set_or_between_white_space_is_masked(masked, source):
+    GeminiUploadFileOperator(task_id="up", source=source).render_template_fields({})
+
+    assert masked == ["X-Amz-Signature=0123456789abcdef"]
+
+
 def test_password_and_query_of_an_upload_are_masked(masked):
     operator = GeminiUploadFileOperator(task_id="up", source="HTTPS://ann:pass%20word@example.com/a?token=secret#top")
 
