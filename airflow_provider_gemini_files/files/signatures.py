@@ -23,6 +23,8 @@ _STARTS = {
     b"GIF89a": "gif",
     b"II*\0": "tiff",
     b"MM\0*": "tiff",
+    b"II+\0": "tiff",
+    b"MM\0+": "tiff",
     b"\x1f\x8b\x08": "gzip",
     b"BZh": "archive",
     b"\xfd7zXZ\0": "archive",
@@ -135,6 +137,9 @@ def _iso_media(head: bytes) -> str | None:
     if head[4:8] != b"ftyp":
         return None
     brand = head[8:12]
+    if brand in (b"mif1", b"msf1") and b"avif" in head[16 : int.from_bytes(head[:4])]:
+        # Only the other brands of some AVIF images tell them from HEIF.
+        return "avif"
     return "video/3gpp" if brand.startswith(b"3g") else _BRANDS.get(brand, "video/mp4")
 
 

@@ -233,6 +233,9 @@ def test_program_text_is_plain_text(name):
         ("a.gif", b"GIF89a\x01\0\x01\0", "models do not read GIF images"),
         ("a.tif", b"II*\0\x08\0\0\0", "models do not read TIFF images"),
         ("a.avif", b"\0\0\0\x1cftypavif" + bytes(50), "models do not read AVIF images"),
+        ("a.avif", b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf" + bytes(50), "models do not read AVIF images"),
+        ("a.heif", b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif" + bytes(50), "models do not read AVIF images"),
+        ("a.svs", b"II+\0\x08\0\0\0" + bytes(50), "models do not read TIFF images"),
     ],
 )
 def test_format_that_models_do_not_read_is_refused(name, content, message):
