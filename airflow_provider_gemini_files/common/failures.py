@@ -48,7 +48,7 @@ _RPC_CODES = frozenset(
         "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
     }
 )  # fmt: skip
-#: One of these is in the text of every storage error seen; one variant hides it in a stringified message.
+#: One of these is in the text of every storage error seen; one variant hides it in the message of another error.
 _STORAGE_MARKS = ("file_storage_bytes", "FileStorageBytesPerProject")
 #: The same of file search stores. The exact name is not known: a quota of this kind counts bytes, not requests.
 _STORES_FULL = re.compile(r"file_?search\w*(?:storage|bytes)", re.IGNORECASE)
@@ -171,6 +171,12 @@ def _error_of(
         return _redirected(response, doing)
     reason = _reason(response, secrets)
     message = f"Cannot {doing}: {reason} (HTTP {status})."
+    if _is_own(response) and any(mark in response.text for mark in _STORAGE_MARKS):
+        return GeminiStorageFullError(
+            f"{message} The storage of the key's project is full. Waiting does not free it: delete files, or let them "
+            "expire (48 hours after their upload), then retry.",
+            retry_after=retry_after_of(response, clock=clock),
+        )
     if status == 429:
         return _too_many(response, message, clock)
     if status in (408, 499) or status >= 500:
@@ -186,13 +192,18 @@ def _error_of(
             f"{message} The request is too large for the service, or for a gateway or proxy on the way: upload files "
             "instead of sending inline data, or raise the gateway's limit."
         )
-    if response.service_error is None and _SENT_BY not in response.headers:
+    if not _is_own(response):
         return GeminiServiceError(
             f"{message} This is not the Gemini API's own response: a gateway or proxy may have sent it, or the "
             "connection's host or api_version is wrong. Nothing was changed because of it; a retry can succeed.",
             retry_after_of(response, clock=clock),
         )
     return _refused(response, message, file, advice)
+
+
+def _is_own(response: ApiResponse) -> bool:
+    """Return whether the service itself has answered: its uploads do so in plain text, too."""
+    return response.service_error is not None or _SENT_BY in response.headers
 
 
 def unreachable(error: Exception, doing: str, where: str, secrets: Sequence[str] = ()) -> GeminiServiceError:
@@ -281,12 +292,6 @@ def _too_many(response: ApiResponse, message: str, clock: Clock) -> GeminiFilesE
     delay = retry_after_of(response, clock=clock)
     if response.service_error is not None:
         text = response.text
-        if any(mark in text for mark in _STORAGE_MARKS):
-            return GeminiStorageFullError(
-                f"{message} The storage of the key's project is full. Waiting does not free it: delete files, or let "
-                "them expire (48 hours after their upload), then retry.",
-                retry_after=delay,
-            )
         if _STORES_FULL.search(text):
             return GeminiStorageFullError(
                 f"{message} The file search stores of the key's project are full. Documents do not expire: delete "

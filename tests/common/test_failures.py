@@ -67,6 +67,9 @@ class TestWordOfTheService:
                 None,
                 e.GeminiStorageFullError,
             ),
+            # The same text has come within another error.
+            (400, "INVALID_ARGUMENT", "[proto='[] {metric: file_storage_bytes}']", None, e.GeminiStorageFullError),
+            (500, "INTERNAL", "[proto='[] {FileStorageBytesPerProject}']", None, e.GeminiStorageFullError),
             (429, "RESOURCE_EXHAUSTED", "metric: x/file_search_storage_bytes", None, e.GeminiStorageFullError),
             (429, "RESOURCE_EXHAUSTED", "quota FileSearchStorageBytesPerProject", None, e.GeminiStorageFullError),
             (429, "RESOURCE_EXHAUSTED", "metric: x/file_search_requests", None, e.GeminiRateLimitError),
@@ -200,6 +203,12 @@ class TestErrorWithAnotherStatus:
 
 
 class TestUploadBackEnd:
+    @pytest.mark.parametrize("status", [400, 429, 503])
+    def test_tells_of_full_storage_in_plain_text(self, status):
+        upload = response(status, "Quota exceeded for file_storage_bytes", x_goog_upload_status="final")
+
+        assert type(error_of_response(upload, "ask")) is e.GeminiStorageFullError
+
     def test_plain_text_with_an_upload_status_is_its_own(self):
         refused = response(400, "Unsupported MIME type: x/y", x_goog_upload_status="final")
 
