@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,9 @@ from airflow_provider_gemini_files.files.policy import (
     DEFAULT_MAX_AGE,
     RetentionPolicy,
 )
+from airflow_provider_gemini_files.files.reference import in_order
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
+from airflow_provider_gemini_files.operators.base import switch_of, whole_number_of
 from airflow_provider_gemini_files.operators.storage import GeminiCleanupFilesOperator
 
 _DOC = """### Gemini files: cleanup
@@ -67,10 +70,9 @@ def build_cleanup_dag(
         ``keep`` or ``max_deletions``; the rest is passed to the Dag. ``default_args`` are added to those that it has.
     :raises GeminiInputError: for a value that cannot be used, when the Dag is parsed.
     """
-    if isinstance(gemini_conn_ids, str) or not gemini_conn_ids:
-        raise GeminiInputError(
-            f"gemini_conn_ids must be a list of at least one connection id; got {gemini_conn_ids!r}."
-        )
+    conn_ids = _conn_ids(gemini_conn_ids)
+    if approve_above is not None:
+        approve_above = whole_number_of(approve_above, "approve_above")
     own_fields = set(RetentionPolicy.model_fields) & set(kwargs)
     policy = RetentionPolicy(
         max_age=max_age,
@@ -85,14 +87,21 @@ def build_cleanup_dag(
         "max_active_runs": 1,
         "tags": ["gemini", "maintenance"],
         "description": "Deletes Gemini files that are no longer needed",
-        "doc_md": _DOC.format(connections=", ".join(f"`{conn_id}`" for conn_id in gemini_conn_ids)),
+        "doc_md": _DOC.format(connections=", ".join(f"`{conn_id}`" for conn_id in conn_ids)),
         "default_args": {"retries": 2, "retry_delay": timedelta(minutes=1)} | kwargs.pop("default_args", {}),
     }
-    params = _params(policy, dry_run=dry_run) | kwargs.pop("params", {})
+    params = _params(policy, dry_run=switch_of(dry_run, "dry_run")) | kwargs.pop("params", {})
     with DAG(dag_id, schedule=schedule, params=params, **{**defaults, **kwargs}) as dag:
-        for conn_id in gemini_conn_ids:
+        for conn_id in conn_ids:
             _add_cleanup(conn_id, _templated(policy), approve_above)
     return dag
+
+
+def _conn_ids(given: Any) -> list[str]:
+    conn_ids = [] if isinstance(given, str) or not isinstance(given, Iterable) else in_order(given)
+    if not conn_ids or not all(isinstance(conn_id, str) and conn_id for conn_id in conn_ids):
+        raise GeminiInputError(f"gemini_conn_ids must be a list of at least one connection id; got {given!r}.")
+    return list(dict.fromkeys(conn_ids))
 
 
 def _params(policy: RetentionPolicy, *, dry_run: bool) -> dict[str, Param]:
@@ -124,8 +133,10 @@ def _plain(value: Any) -> Any:
 
 
 def _add_cleanup(conn_id: str, policy: dict[str, Any], approve_above: int | None) -> None:
+    # A connection can be called what a task cannot, such as team/gemini.
+    name = re.sub(r"[^\w.-]", "_", conn_id, flags=re.ASCII)
     cleanup = GeminiCleanupFilesOperator(
-        task_id=f"cleanup_{conn_id}",
+        task_id=f"cleanup_{name}",
         gemini_conn_id=conn_id,
         policy=policy,
         dry_run="{{ params.dry_run }}",
@@ -133,12 +144,12 @@ def _add_cleanup(conn_id: str, policy: dict[str, Any], approve_above: int | None
     )
     if approve_above is not None:
         planned = GeminiCleanupFilesOperator(
-            task_id=f"plan_{conn_id}", gemini_conn_id=conn_id, policy=policy, dry_run=True
+            task_id=f"plan_{name}", gemini_conn_id=conn_id, policy=policy, dry_run=True
         )
-        planned >> _approval(conn_id, planned, approve_above) >> cleanup
+        planned >> _approval(name, planned, approve_above) >> cleanup
 
 
-def _approval(conn_id: str, planned: BaseOperator, above: int) -> BaseOperator:
+def _approval(name: str, planned: BaseOperator, above: int) -> BaseOperator:
     try:
         from airflow.providers.standard.operators.hitl import ApprovalOperator  # noqa: F401
     except ImportError as error:
@@ -147,4 +158,4 @@ def _approval(conn_id: str, planned: BaseOperator, above: int) -> BaseOperator:
         ) from error
     from airflow_provider_gemini_files.operators.approval import GeminiApproveCleanupOperator
 
-    return GeminiApproveCleanupOperator(task_id=f"approve_{conn_id}", report=planned.output, above=above)
+    return GeminiApproveCleanupOperator(task_id=f"approve_{name}", report=planned.output, above=above)

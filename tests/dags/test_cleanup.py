@@ -68,11 +68,34 @@ def test_default_args_are_added_to_those_of_the_dag():
         ({"max_age": 24}, "max_age must be a duration.*got 24"),
         ({"gemini_conn_ids": "gemini_default"}, "gemini_conn_ids must be a list"),
         ({"gemini_conn_ids": []}, "gemini_conn_ids must be a list"),
+        ({"gemini_conn_ids": iter(())}, "gemini_conn_ids must be a list"),
+        ({"gemini_conn_ids": ["a", None]}, r"gemini_conn_ids must be a list .*got \['a', None\]"),
+        ({"gemini_conn_ids": 5}, "gemini_conn_ids must be a list .*got 5"),
+        ({"dry_run": "no"}, "dry_run must be true or false; got 'no'"),
+        ({"approve_above": -1}, "approve_above must be a whole number, at least 0; got -1"),
+        ({"approve_above": True}, "approve_above must be a whole number"),
     ],
 )
 def test_invalid_argument_is_refused_when_the_dag_is_parsed(wrong, message):
     with pytest.raises(GeminiInputError, match=message):
         build_cleanup_dag(**wrong)
+
+
+@pytest.mark.parametrize("conn_ids", [["b", "a"], ("b", "a", "b"), iter(["b", "a"])])
+def test_each_connection_has_one_task_however_they_are_given(conn_ids):
+    dag = build_cleanup_dag(gemini_conn_ids=conn_ids)
+
+    assert list(dag.task_dict) == ["cleanup_b", "cleanup_a"]
+    assert "`b`, `a`" in dag.doc_md
+
+
+def test_connection_with_a_name_that_no_task_can_have_is_cleaned_up():
+    dag = build_cleanup_dag(gemini_conn_ids=["team/gemini:1"], approve_above="5", dry_run="False")
+
+    assert sorted(dag.task_dict) == ["approve_team_gemini_1", "cleanup_team_gemini_1", "plan_team_gemini_1"]
+    assert dag.get_task("cleanup_team_gemini_1").gemini_conn_id == "team/gemini:1"
+    assert dag.get_task("approve_team_gemini_1").above == 5
+    assert dag.params["dry_run"] is False
 
 
 def test_approval_without_the_standard_provider_names_what_is_missing(mocker):
