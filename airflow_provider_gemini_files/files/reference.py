@@ -102,7 +102,7 @@ class GeminiFile:
             name=parse_name(resource["name"]),
             uri=resource.get("uri"),
             mime_type=resource.get("mimeType"),
-            size_bytes=None if size is None else int(size),
+            size_bytes=None if size is None else _size(size),
             sha256=_hex_sha256(resource.get("sha256Hash")),
             state=resource.get("state") or "STATE_UNSPECIFIED",
             create_time=_rfc3339(resource.get("createTime")),
@@ -258,6 +258,14 @@ def _error(error: Any) -> dict[str, Any]:
     if isinstance(error, Mapping):
         return {key: storable(error[key]) for key in ("code", "message") if key in error}
     return {"message": storable(str(error))}
+
+
+def _size(value: Any) -> int:
+    """Return a number of bytes; less than none would make room in the storage that is not there."""
+    size = int(value)
+    if isinstance(value, bool) or size < 0:
+        raise ValueError(f"sizeBytes is {value!r}")
+    return size
 
 
 def _hex_sha256(encoded: str | None) -> str | None:

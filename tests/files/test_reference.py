@@ -148,6 +148,12 @@ def test_a_hash_in_no_known_form_is_none(encoded):
     assert GeminiFile.from_api({"name": "files/a", "sha256Hash": encoded}).sha256 is None
 
 
+@pytest.mark.parametrize("size", [-1, "-5", True, "5.0", "1e3"])
+def test_size_that_cannot_be_is_refused(size):
+    with pytest.raises(ValueError, match=r"sizeBytes is|invalid literal"):
+        GeminiFile.from_api({"name": "files/a", "sizeBytes": size})
+
+
 def test_texts_that_no_database_takes_are_made_storable():
     error = {"code": 3, "message": "bad\0frame"}
     file = GeminiFile.from_api({"name": "files/a", "displayName": "a\0\ud800", "error": error})
