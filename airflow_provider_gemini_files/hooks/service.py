@@ -16,6 +16,7 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_gemini_files.common.backoff import Backoff
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
     GeminiInputError,
@@ -61,12 +62,13 @@ class GeminiService:
 
         :raises GeminiInputError: if it does not exist or has a setting that cannot be used.
         :raises GeminiAuthError: if it has no key.
+        :raises GeminiServiceError: if Airflow cannot read it.
         """
         if self._connection is None:
             try:
                 conn = (self.hook or BaseHook).get_connection(self.conn_id)
-            except AirflowNotFoundException as error:
-                raise self._no_connection() from error
+            except Exception as error:
+                raise self._not_given(error) from error
             self._connection = self._read(conn)
         return self._connection
 
@@ -95,8 +97,8 @@ class GeminiService:
             if self._connection is None:
                 try:
                     conn = await BaseHook.aget_connection(self.conn_id)
-                except AirflowNotFoundException as error:
-                    raise self._no_connection() from error
+                except Exception as error:
+                    raise self._not_given(error) from error
                 self._connection = self._read(conn)
             self._async_client = await asyncio.to_thread(self._new_async_client, self._connection)
         return self._async_client
@@ -144,6 +146,15 @@ class GeminiService:
         seconds = self._paused_until - self.clock.monotonic()
         if state.attempt_number == 1 and seconds > 0:
             self.clock.sleep(seconds)
+
+    def _not_given(self, error: Exception) -> GeminiFilesError:
+        """Return the error of a connection that Airflow has not given: there is none, or it cannot be read just now."""
+        if isinstance(error, AirflowNotFoundException):
+            return self._no_connection()
+        return GeminiServiceError(
+            f"Airflow cannot read connection {self.conn_id!r} ({type(error).__name__}: {shown_text(error)}). A retry "
+            "can succeed."
+        )
 
     def _no_connection(self) -> GeminiInputError:
         variable = f"AIRFLOW_CONN_{self.conn_id.upper()}"

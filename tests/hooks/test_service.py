@@ -53,6 +53,17 @@ class TestReadingTheConnection:
             use("nope")
 
     @BLOCKING_OR_IN_LOOP
+    def test_connection_that_airflow_cannot_read_is_not_one_that_is_missing(self, mocker, use):
+        failure = ConnectionError("https://:s3cret@vault is down")
+        for method in ("get_connection", "aget_connection"):
+            mocker.patch.object(service_module.BaseHook, method, autospec=True, side_effect=failure)
+
+        with pytest.raises(e.GeminiServiceError, match=r"cannot read connection 'nope' .* down") as told:
+            use("nope")
+
+        assert "s3cret" not in str(told.value)
+
+    @BLOCKING_OR_IN_LOOP
     @pytest.mark.parametrize(
         "value", ["gemini://:s3cret#with/odd%characters@host", "gemini://:s3cret@host:port", '{"conn_type": "gemini"']
     )
