@@ -91,6 +91,9 @@ def display_name_for(label: str, owner: Owner | None, *, shared: bool = False, d
     :raises GeminiInputError: if the label is longer.
     """
     label = escaped(label)
+    # The owners of another file whose display name was taken over do not own this one.
+    while (unmarked := label_of(label)) != label:
+        label = unmarked
     if len(label) > MAX_DISPLAY_NAME:
         raise GeminiInputError(
             f"A display name has at most {MAX_DISPLAY_NAME} characters, got {len(label)}: {label[:60]!r}..."

@@ -70,6 +70,14 @@ def test_label_that_no_database_takes_is_escaped(label, shown):
     assert run_file_name("c", OWNER, (label,)) != run_file_name("c", OWNER, (shown, ""))
 
 
+@pytest.mark.parametrize("owner", [OWNER, None, Owner("d" * 600, "r", "t")])
+def test_label_that_has_the_mark_of_another_file_takes_over_no_owner(owner):
+    taken = "a.pdf" + Owner("first", "run", "task").mark() + Owner("other", "run", "task", deployment="x").mark()
+
+    assert display_name_for(taken, owner) == display_name_for("a.pdf", owner)
+    assert not is_shared(display_name_for(display_name_for("a.pdf", None, shared=True), owner))
+
+
 def test_shared_file_has_no_owner():
     name = display_name_for("a.pdf", OWNER, shared=True)
 
