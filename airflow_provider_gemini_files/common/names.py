@@ -11,3 +11,13 @@ def name_in(given: Any, kind: type) -> Any:
     if isinstance(given, kind):
         return getattr(given, "name", None)
     return given.get("name") if isinstance(given, Mapping) else given
+
+
+def hint_of_text(given: str) -> str:
+    """Return what to do about a text that was a list or dict until a template rendered it; an empty text for others."""
+    if not (given.strip()[:1] in ("[", "{") and given.strip()[-1:] in ("]", "}")):
+        return ""
+    return (
+        " A template has made a text of a list or dict: pass the task's output itself, or set "
+        "render_template_as_native_obj=True on the Dag."
+    )

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_gemini_files.common.limits import MAX_ID
-from airflow_provider_gemini_files.common.names import name_in
+from airflow_provider_gemini_files.common.names import hint_of_text, name_in
 from airflow_provider_gemini_files.common.redaction import shown_url, storable
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner
@@ -178,7 +178,7 @@ def parse_name(file: FileLike) -> str:
     if not _ID.fullmatch(file_id):
         raise GeminiInputError(
             f"{shown_url(given)!r} is not a Gemini file: expected 'files/<id>', '<id>' or a URI that ends with one; an "
-            f"id is up to {MAX_ID} lower-case letters, digits and inner dashes."
+            f"id is up to {MAX_ID} lower-case letters, digits and inner dashes.{hint_of_text(given)}"
         )
     return f"files/{file_id}"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
+from airflow_provider_gemini_files.common.names import hint_of_text
 from airflow_provider_gemini_files.common.redaction import escaped, shown_text, shown_url
 from airflow_provider_gemini_files.exceptions import GeminiFilesError, GeminiInputError
 from airflow_provider_gemini_files.files.reference import UploadedFrom
@@ -82,7 +83,8 @@ def find_sources(
     sources = [one for each in found for one in each.sources]
     if not sources and not allow_none and not refused:
         shown = [shown_url(item) for item in given]
-        raise GeminiInputError(f"No file matches source {shown if is_list else shown[0]!r}.")
+        hint = "" if is_list else hint_of_text(given[0])
+        raise GeminiInputError(f"No file matches source {shown if is_list else shown[0]!r}.{hint}")
     return Found(sources, is_list or found[0].many)
 
 
@@ -298,7 +300,7 @@ def _find_objects(where: str, conn_id: str | None, refused: Refused | None) -> F
     fs, key = path.fs, path.path
     if isinstance(fs.protocol, str | tuple) and "file" in fs.protocol:
         # Whatever its scheme is called: local files are found by the rules for local files only.
-        raise GeminiInputError(f"Source {shown_url(where)!r} is on the local disk: pass its path.")
+        raise GeminiInputError(f"Source {shown_url(where)!r} is on the local disk: pass its path.{hint_of_text(where)}")
     with storage_errors(where, conn_id=conn_id):
         # What another process has changed since this one looked last has to be seen.
         fs.invalidate_cache()

@@ -231,6 +231,12 @@ def test_a_list_keeps_its_order_and_loses_repetition():
     assert parse_names("a") == ["files/a"]
 
 
+@pytest.mark.parametrize("given", ["['files/a', 'files/b']", "{'name': 'files/a'}", '{"name": "files/a"}\n'])
+def test_text_of_a_list_or_dict_is_told_how_to_stay_one(given):
+    with pytest.raises(GeminiInputError, match="set render_template_as_native_obj=True on the Dag"):
+        parse_name(given)
+
+
 def test_an_iterator_and_a_set_are_lists():
     assert names_for(iter(["b", "a"]), "any") == ["files/b", "files/a"]
     assert names_for({"b", "c", "a"}, "any") == ["files/a", "files/b", "files/c"]

@@ -171,6 +171,14 @@ def test_directory_or_glob_is_not_one_source(folder, source):
         find_source(source.format(folder))
 
 
+@pytest.mark.parametrize("source", ["['/a.txt', '/b.txt']", "['https://example.com/a.txt?sig=secret']"])
+def test_text_of_a_list_is_told_how_to_stay_a_list(source):
+    with pytest.raises(GeminiInputError, match="render_template_as_native_obj=True") as told:
+        find_sources(source)
+
+    assert "secret" not in str(told.value)
+
+
 def test_hidden_and_empty_files_of_a_directory_are_skipped_with_a_line_in_the_log(folder, caplog):
     with caplog.at_level(logging.INFO):
         names(folder)
