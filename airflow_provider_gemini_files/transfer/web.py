@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
@@ -21,7 +22,10 @@ from airflow_provider_gemini_files.transfer.source import Readable, Source, skip
 MAX_REDIRECTS = 5
 _TIMEOUT_SECONDS = 60
 _REDIRECTS = {301, 302, 303, 307, 308}
-_BLOCK = 256 * 1024
+#: Seconds of waiting for bytes after which the least rate, in bytes per second, is asked for: the timeout above starts
+#: again with each byte.
+_PATIENCE_SECONDS = 60.0
+_LEAST_RATE = 100
 _HTML_TYPES = {"text/html", "application/xhtml+xml"}
 _TEXT_TYPE = re.compile(r"text/.+|application/(?:.+\+)?(?:json|xml)")
 _CONTENT_RANGE = re.compile(r"bytes +(\d+)-\d+/(\d+)", re.ASCII | re.IGNORECASE)
@@ -83,6 +87,8 @@ class _Opened:
             ) from error
         self._client = httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=certificates)
         self._left = b""
+        self._received = 0
+        self._waited = 0.0
         try:
             self.response = self._follow(url, allow_private, offset)
         except httpx.TransportError as error:
@@ -94,7 +100,7 @@ class _Opened:
         except BaseException:
             self.close()
             raise
-        self._blocks: Iterator[bytes] = self.response.iter_raw(_BLOCK)
+        self._blocks: Iterator[bytes] = self.response.iter_raw()
 
     def _follow(self, url: str, allow_private: bool, offset: int) -> httpx.Response:
         for _ in range(MAX_REDIRECTS + 1):
@@ -151,7 +157,7 @@ class _Opened:
         :param is_media: also if both the response's type and its bytes are text.
         """
         try:
-            head = self.read(HEAD_BYTES)
+            head = self._head()
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         content_type = self.response.headers.get("content-type", "")
@@ -166,6 +172,12 @@ class _Opened:
             f"Source {self._shown!r} returns {what} (Content-Type: {content_type[:100] or 'none'}) instead of the "
             "file. The server may want a login: use a URL that needs none."
         )
+
+    def _head(self) -> bytes:
+        head = b""
+        while len(head) < HEAD_BYTES and (data := self.read(HEAD_BYTES - len(head))):
+            head += data
+        return head
 
     def _unreachable(self, error: httpx.TransportError) -> GeminiServiceError:
         return GeminiServiceError(f"Source {self._shown!r} cannot be reached ({type(error).__name__}).")
@@ -184,11 +196,26 @@ class _Opened:
             )
 
     def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes; none at the end."""
+        """
+        Return at most ``size`` bytes; none at the end.
+
+        :raises GeminiServiceError: if they come so slowly that they might never end.
+        """
         if not self._left:
-            self._left = next(self._blocks, b"")
+            self._left = self._next_block()
         data, self._left = self._left[:size], self._left[size:]
         return data
+
+    def _next_block(self) -> bytes:
+        began = time.monotonic()
+        block = next(self._blocks, b"")
+        self._waited += time.monotonic() - began
+        self._received += len(block)
+        if block and self._waited > _PATIENCE_SECONDS and self._received < _LEAST_RATE * self._waited:
+            raise GeminiServiceError(
+                f"Source {self._shown!r} has sent {self._received} bytes in {self._waited:.0f} s; a retry may succeed."
+            )
+        return block
 
     def close(self) -> None:
         """Close the connection."""

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -48,6 +49,8 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"a\r\n0123456789\r\n0\r\n\r\n")
             return None
+        if self.path.startswith("/drip"):
+            return self.drip(site["content"][:50])
         if self.path.startswith("/encoded/"):
             return self.answer(200, site["content"], **{"Content-Encoding": self.path.rpartition("/")[2]})
         if self.path.startswith("/status/"):
@@ -58,6 +61,15 @@ class Handler(BaseHTTPRequestHandler):
             span = f"bytes {start}-{len(content) - 1}/{len(content)}"
             return self.answer(206, content[start:], ETag=site["etag"], **{"Content-Range": span})
         return self.answer(200, content, ETag=site["etag"])
+
+    def drip(self, content: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            for byte in content:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.001)
 
     def answer(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
@@ -149,6 +161,19 @@ def test_source_without_size_is_refused(site):
 
     with pytest.raises(e.GeminiInputError, match=r"without its size \(Content-Length\)"):
         find(f"{site['url']}/a.txt")
+
+
+def test_source_that_drips_is_read_as_long_as_it_is_fast_enough(site, monkeypatch):
+    source = find(f"{site['url']}/drip.txt")
+    assert read(source) == CONTENT[:50]
+    assert find(f"{site['url']}/drip.pdf").size == 50
+
+    monkeypatch.setattr(web, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(web, "_LEAST_RATE", 10**6)
+    with pytest.raises(e.GeminiServiceError, match=r"drip.txt' has sent \d+ bytes in 0 s; a retry may succeed"):
+        read(source)
+    with pytest.raises(e.GeminiServiceError, match=r"drip.pdf' has sent"):
+        find(f"{site['url']}/drip.pdf")
 
 
 def test_size_beside_chunks_is_not_trusted(site):
