@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from airflow_provider_gemini_files.common.backoff import Backoff
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
@@ -20,6 +20,7 @@ from airflow_provider_gemini_files.common.failures import ApiResponse, error_of_
 from airflow_provider_gemini_files.common.redaction import origin_of, shown_text
 from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
+    GeminiInputError,
     GeminiRateLimitError,
     GeminiServiceError,
     GeminiStorageFullError,
@@ -235,7 +236,15 @@ class UploadSession:
                 self._error("the response has no x-goog-upload-url; does a proxy or gateway remove response headers?")
             )
             return
+        # Some gateways name a path only.
+        url = url if "://" in url else urljoin(self._start.url, url)
         self.url = self._rewritten(url) if self._via_host else url
+        if self._start.url.startswith("https:") and self.url.lower().startswith("http:"):
+            raise GeminiInputError(
+                f"Cannot {self._doing}: the service has named {origin_of(self.url)} for the bytes, which is not "
+                "encrypted as the connection's host is: nothing was sent. Behind a gateway, set the connection's extra "
+                "upload_via_host."
+            )
         self._offset = 0
         self._send()
 

@@ -498,6 +498,22 @@ def test_upload_via_host_keeps_a_path_that_the_gateway_has_rewritten():
     assert upload_url("https://gateway/gemini", rewritten, via_host=True) == rewritten
 
 
+def test_upload_goes_to_a_path_of_the_connections_host():
+    assert upload_url("https://gateway", "/upload/v1beta/files?id=1", via_host=False).startswith(
+        "https://gateway/upload"
+    )
+
+
+def test_bytes_are_not_sent_in_clear_text_if_the_connection_is_encrypted():
+    clear = "http://gateway/upload/v1beta/files?upload_id=1"
+
+    assert upload_url("http://gateway", clear, via_host=False) == clear
+    assert upload_url("https://gateway", clear, via_host=True) == clear.replace("http:", "https:")
+    with pytest.raises(e.GeminiInputError, match=r"http://gateway for the bytes.*set .*upload_via_host") as failed:
+        upload_url("https://gateway", clear, via_host=False)
+    assert "upload_id" not in str(failed.value)
+
+
 def test_unreachable_upload_host_is_named_with_upload_via_host():
     session = new_session(max_failures=0)
     session.answered(response(x_goog_upload_status="active", x_goog_upload_url="https://inner.test/u?upload_id=1"))
