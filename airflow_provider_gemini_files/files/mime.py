@@ -180,7 +180,7 @@ def mime_type_of(name: str, given: str | None = None, head: Callable[[], bytes] 
         UTF-8, and a ``given`` that is not a MIME type.
     """
     if given is not None and given != "":
-        return _checked(given)
+        return checked_mime_type(given)
     suffix = PurePosixPath(name).suffix.lower()
     if head is None:
         return _by_name(name, suffix)
@@ -207,7 +207,12 @@ def is_media(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in _MEDIA_TYPES
 
 
-def _checked(given: object) -> str:
+def checked_mime_type(given: object) -> str:
+    """
+    Return a MIME type that a user has chosen.
+
+    :raises GeminiInputError: if it is none.
+    """
     if not isinstance(given, str) or not _MIME_TYPE.fullmatch(given):
         raise GeminiInputError(
             f"mime_type is a type like 'application/pdf', without spaces or control characters; got {given!r}."

@@ -22,6 +22,7 @@ from airflow_provider_gemini_files.exceptions import (
 from airflow_provider_gemini_files.files.deletion import DeletionOutcome
 from airflow_provider_gemini_files.files.events import Event, files_of, usage_of
 from airflow_provider_gemini_files.files.in_use import FilesInUse
+from airflow_provider_gemini_files.files.mime import checked_mime_type
 from airflow_provider_gemini_files.files.naming import Owner, run_file_name
 from airflow_provider_gemini_files.files.reference import FileLike, GeminiFile, in_order, listed_files, names_for
 from airflow_provider_gemini_files.files.selection import FileFilter, checked_state
@@ -112,6 +113,9 @@ class GeminiUploadFileOperator(UploadWaits):
             raise GeminiInputError(f"reuse must be one of {', '.join(get_args(Reuse))}; got {reuse!r}.")
         if on_quota not in get_args(OnQuota):
             raise GeminiInputError(f"on_quota must be one of {', '.join(get_args(OnQuota))}; got {on_quota!r}.")
+        if isinstance(mime_type, str) and "{" not in mime_type and text_of(mime_type, "mime_type"):
+            # No template: what is wrong is known when the Dag is parsed.
+            checked_mime_type(mime_type)
         self.source = lasting(source)
         self.source_conn_id = source_conn_id
         self.mime_type = mime_type

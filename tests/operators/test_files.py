@@ -464,6 +464,15 @@ def test_list_is_logged_without_lines_or_folds_of_others(emulator, context, mock
     assert "::" not in line
 
 
+@pytest.mark.parametrize("mime_type", ["pdf", "text/plain\n", "text/plain; charset=utf-8"])
+def test_wrong_type_is_refused_when_the_dag_is_parsed_unless_a_template_may_give_it(mime_type):
+    with pytest.raises(e.GeminiInputError, match="mime_type is a type like"):
+        upload("/a.txt", mime_type=mime_type)
+
+    for given in ("{{ params.type }}", "", None, "None"):
+        assert upload("/a.txt", mime_type=given).mime_type == given
+
+
 # --- delete --------------------------------------------------------------------------------------------------------
 
 
