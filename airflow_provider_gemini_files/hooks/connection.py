@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -126,5 +127,13 @@ def _is_base_url(url: str) -> bool:
 
 
 def _extras(conn: Connection, where: str) -> ConnectionExtras:
-    given: dict[str, Any] = {key: value for key, value in conn.extra_dejson.items() if value not in (None, "")}
+    try:
+        # Not extra_dejson, for which an extra that cannot be read is an empty one.
+        extra = json.loads(conn.extra or "null") or {}
+    except ValueError:
+        extra = conn.extra
+    if not isinstance(extra, dict):
+        # It is not shown, as somebody may have put the key there.
+        raise GeminiInputError(f'{where}: the extra must be a JSON object, such as {{"timeout": 600}}, and is none.')
+    given = {key: value for key, value in extra.items() if value not in (None, "")}
     return read_settings(ConnectionExtras, given, f"{where}: extra")

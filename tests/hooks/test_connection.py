@@ -74,6 +74,23 @@ def test_unusable_extra_is_named_with_what_is_expected_and_what_was_given(extra,
         read(extra=extra)
 
 
+@pytest.mark.parametrize("extra", ['{"quota_bytes": 5', "timeout=600", "[1]", "5", '"secret"'])
+def test_extra_that_is_no_json_object_is_refused_without_being_shown(extra):
+    conn = Connection(conn_id="c", conn_type="gemini", password="key", extra=extra)
+
+    with pytest.raises(GeminiInputError, match="Connection 'c': the extra must be a JSON object") as refused:
+        GeminiConnection.from_airflow(conn, {})
+
+    assert extra not in str(refused.value)
+
+
+@pytest.mark.parametrize("extra", [None, "", "{}", "null"])
+def test_empty_extra_sets_nothing(extra):
+    conn = Connection(conn_id="c", conn_type="gemini", password="key", extra=extra)
+
+    assert GeminiConnection.from_airflow(conn, {}) == read()
+
+
 def test_every_unusable_extra_is_named_at_once():
     with pytest.raises(GeminiInputError, match=r"timeout must be .*; max_retries must be .*; modell is unknown"):
         read(extra={"timeout": "soon", "max_retries": -1, "modell": "x"})
