@@ -365,7 +365,7 @@ class TestRetryAfter:
         error = error_of_response(response(429, body), "ask")
 
         assert type(error) is e.GeminiRateLimitError
-        assert ("quota of the day" in error.message) is is_daily
+        assert ("daily quota" in error.message) is is_daily
 
 
 class TestCombined:
