@@ -47,6 +47,7 @@ from airflow_provider_gemini_files.operators.batch_task import BatchSettings, Ba
 from airflow_provider_gemini_files.operators.batch_words import BatchWords
 from airflow_provider_gemini_files.operators.caches import RecordedCaches
 from airflow_provider_gemini_files.operators.content import ModelOperator, check_citations
+from airflow_provider_gemini_files.operators.mapped_outputs import check_own_output
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 from airflow_provider_gemini_files.operators.written_sources import count_sources
 from airflow_provider_gemini_files.transfer.object_storage import location
@@ -182,6 +183,8 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         if requests is None and source is None:
             check_citations(file_search, require_citations)
         self.output_path = output_path
+        # As it is before its template is rendered.
+        self._written_output = output_path
         self.requests = requests
         self.source = source
         self.source_conn_id = source_conn_id
@@ -269,7 +272,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         """Read the arguments; nothing is sent but what names files."""
         uploaded = UploadedMetadata(context).of
         run_after = getattr(context.get("dag_run"), "run_after", None)
-        output = self._output()
+        output = self._output(context["ti"].map_index)
         options = self._source_options(context, in_batch=True, min_remaining_ttl=self.min_remaining_ttl)
         allowed = self._allowed_sources()
         sources = self.hook.shown_sources(options) if allowed else None
@@ -385,7 +388,8 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
             if getattr(self, name) in (None, "", "None"):
                 raise GeminiInputError(f"{name} is empty: the task or template that it comes from gave nothing.")
 
-    def _output(self) -> Output:
+    def _output(self, map_index: int | None) -> Output:
+        check_own_output(self, self._written_output, map_index)
         output = output_of(self.output_path, self.output_conn_id)
         if location(self.source) == output.uri or location(self.source) == location(self.output_path):
             raise GeminiInputError("output_path is source: the answers would replace the requests.")

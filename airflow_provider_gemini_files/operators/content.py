@@ -26,6 +26,7 @@ from airflow_provider_gemini_files.hooks.shown_sources import SourceOptions
 from airflow_provider_gemini_files.links import GeminiFileLink
 from airflow_provider_gemini_files.operators.base import output_of, owner_of, text_of, whole_number_of
 from airflow_provider_gemini_files.operators.caches import RecordedCaches
+from airflow_provider_gemini_files.operators.mapped_outputs import check_own_output
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
 from airflow_provider_gemini_files.operators.outlets import tell_outlets
 from airflow_provider_gemini_files.operators.rendered import AskingOperator
@@ -248,15 +249,16 @@ class GeminiGenerateContentOperator(ModelOperator):
         self.output_conn_id = output_conn_id
         self.repeat_unanswered = repeat_unanswered
         self.with_source = with_source
-        self._has_output_path = output_path is not None
+        # As it is before its template is rendered.
+        self._written_output = output_path
 
     def execute(self, context: Context) -> Any:
         """Ask, and return the answer or write it."""
         # Everything that can be refused is refused before anything is sent.
         refuse_empty_search(self.file_search, was_given=self._searches)
         request = self._request(self.generation_config, self.response_schema, self.file_search)
-        output = self._output()
         ti = context["ti"]
+        output = self._output(ti.map_index)
         cached = self._cached(context, request)
         request = cached.to_send() if cached else request
 
@@ -334,8 +336,11 @@ class GeminiGenerateContentOperator(ModelOperator):
         reasons = " ".join(dict.fromkeys(str(error) for error in failed.values()))
         return combined(list(failed.values()), f"{reasons} Written: {written}.{in_log}")
 
-    def _output(self) -> Output | None:
-        return output_of(self.output_path, self.output_conn_id) if self._has_output_path else None
+    def _output(self, map_index: int | None) -> Output | None:
+        if self._written_output is None:
+            return None
+        check_own_output(self, self._written_output, map_index)
+        return output_of(self.output_path, self.output_conn_id)
 
     def _most_tokens(self) -> int | None:
         # An empty template sets no limit.
