@@ -122,8 +122,9 @@ class GeminiDeleteFileSearchStoreOperator(GeminiOperator):
     def __init__(self, *, store: StoreLike, force: bool = False, ignore_missing: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.store = store
-        self.force = force
-        self.ignore_missing = ignore_missing
+        # The text "False", as of a mapped argument, must not delete what is there.
+        self.force = switch_of(force, "force")
+        self.ignore_missing = switch_of(ignore_missing, "ignore_missing")
 
     def execute(self, context: Context) -> bool:
         """Delete the store."""
@@ -191,7 +192,7 @@ class _DocumentsOperator(GeminiOperator):
         self.report_path = report_path
         self.report_conn_id = report_conn_id
         self.timeout = seconds_of(timeout, "timeout", least=1.0)
-        self.deferrable = deferrable
+        self.deferrable = switch_of(deferrable, "deferrable")
         self.poll_interval = seconds_of(poll_interval, "poll_interval", least=0.1)
         self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=0.1)
         Chunking(max_tokens_per_chunk, max_overlap_tokens)
@@ -313,8 +314,8 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(source=source, **kwargs)
-        self.delete_missing = delete_missing
-        self.allow_empty = allow_empty
+        self.delete_missing = switch_of(delete_missing, "delete_missing")
+        self.allow_empty = switch_of(allow_empty, "allow_empty")
         # The same name as the argument, as mapped tasks need it; nothing of Airflow calls its method of this name.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
 
@@ -423,7 +424,7 @@ class GeminiDeleteDocumentsOperator(GeminiOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.document = document
-        self.ignore_missing = ignore_missing
+        self.ignore_missing = switch_of(ignore_missing, "ignore_missing")
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Delete the documents."""

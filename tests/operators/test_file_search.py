@@ -227,6 +227,12 @@ class TestSync:
 
         assert emulator.journal == []
 
+    @pytest.mark.parametrize("name", ["delete_missing", "allow_empty", "deferrable"])
+    @pytest.mark.parametrize("value", ["{{ params.switch }}", None, 2])
+    def test_switch_is_true_or_false_when_the_dag_is_parsed(self, sync, name, value):
+        with pytest.raises(e.GeminiInputError, match=f"{name} must be true or false"):
+            sync(**{name: value})
+
     def test_chunking_is_checked_when_the_dag_is_parsed(self, sync):
         with pytest.raises(e.GeminiInputError, match="max_tokens_per_chunk"):
             sync(max_tokens_per_chunk=513)
@@ -338,6 +344,15 @@ class TestStores:
         assert GeminiDeleteFileSearchStoreOperator(task_id="delete", store=store).execute(context) is False
         with pytest.raises(e.GeminiStoreGoneError):
             hook.list_documents(store)
+
+    @pytest.mark.parametrize("force", ["False", "false", False])
+    def test_store_with_documents_stays_if_force_is_the_text_of_false(self, sync, store, context, hook, force):
+        sync().execute(context)
+
+        with pytest.raises(e.GeminiInputError, match="non-empty"):
+            GeminiDeleteFileSearchStoreOperator(task_id="delete", store=store, force=force).execute(context)
+
+        assert len(hook.list_documents(store)) == 2
 
     def test_lists_filter(self, sync, store, context):
         sync().execute(context)
