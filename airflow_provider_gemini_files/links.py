@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_gemini_files.batches.job import parse_batch_names
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.file_search.resources import parse_documents, parse_store
+from airflow_provider_gemini_files.file_search.resources import listed_documents, parse_documents, parse_store
 from airflow_provider_gemini_files.files.reference import parse_names
 
 #: A URL has a limited length.
@@ -97,8 +97,7 @@ def _stores_of(operator: Any, ti: Any) -> list[str]:
     if hasattr(operator, "store"):
         return [parse_store(operator.store)]
     if hasattr(operator, "document"):
-        given = operator.document
-        documents = parse_documents([one for one in (given if isinstance(given, list) else [given]) if one])
+        documents = parse_documents([one for one in listed_documents(operator.document) if one])
         return list(dict.fromkeys(document.partition("/documents/")[0] for document in documents))
     returned = _pulled(ti, "return_value")
     return [parse_store(store) for store in (returned if isinstance(returned, list) else [returned])]

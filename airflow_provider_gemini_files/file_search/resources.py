@@ -13,6 +13,7 @@ from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.file_search.metadata import Origin, from_api
 
 _STORE = re.compile(r"fileSearchStores/[a-z0-9][a-z0-9-]*")
+_STATES = ("PENDING", "ACTIVE", "FAILED")
 _DOCUMENT = re.compile(rf"({_STORE.pattern})/documents/[a-z0-9][a-z0-9-]*")
 
 
@@ -165,11 +166,34 @@ def parse_documents(documents: Any) -> list[str]:
 
     :raises GeminiInputError: if there is none, or one cannot be read.
     """
-    is_one = not isinstance(documents, Iterable) or isinstance(documents, str | Mapping)
-    names = [parse_document(one) for one in ([documents] if is_one else list(documents))]
+    names = [parse_document(one) for one in listed_documents(documents)]
     if not names:
         raise GeminiInputError("There is no document: the list is empty.")
     return list(dict.fromkeys(names))
+
+
+def listed_documents(documents: Any) -> list[Any]:
+    """Return a list of documents: of one or of several; they are not checked."""
+    return list(documents) if is_many_documents(documents) else [documents]
+
+
+def is_many_documents(documents: Any) -> bool:
+    """Return whether several documents were given, so that several names are returned."""
+    return isinstance(documents, Iterable) and not isinstance(documents, str | bytes | Mapping)
+
+
+def parse_state(state: str | None) -> str | None:
+    """
+    Return a state of documents, in the service's spelling or ours; None for any state.
+
+    :raises GeminiInputError: for a state that no document has, which would select none.
+    """
+    if state is None:
+        return None
+    parsed = state.strip().upper().removeprefix("STATE_")
+    if parsed not in _STATES:
+        raise GeminiInputError(f"state must be one of {', '.join(_STATES)}; got {state!r}.")
+    return parsed
 
 
 def store_of(documents: Iterable[str]) -> str:

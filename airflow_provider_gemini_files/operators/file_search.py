@@ -21,10 +21,11 @@ from airflow_provider_gemini_files.file_search.chunking import Chunking
 from airflow_provider_gemini_files.file_search.events import documents_of_event
 from airflow_provider_gemini_files.file_search.metadata import TaskOwner, check_metadata
 from airflow_provider_gemini_files.file_search.resources import (
-    Document,
     DocumentLike,
     StoreLike,
+    listed_documents,
     parse_documents,
+    parse_state,
     parse_store,
 )
 from airflow_provider_gemini_files.file_search.state import FAILED_GRACE
@@ -393,9 +394,8 @@ class GeminiListDocumentsOperator(GeminiOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Read every page of the list, and filter."""
-        state = text_of(self.state, "state")
-        listed = self.hook.list_documents(parse_store(self.store))
-        documents = [document for document in listed if state is None or document.state == state.upper()]
+        store, state = parse_store(self.store), parse_state(text_of(self.state, "state"))
+        documents = [one for one in self.hook.list_documents(store) if state in (None, one.state)]
         self.log.info("::group::%d documents", len(documents))
         for document in documents:
             size, label = human_bytes(document.size_bytes or 0), shown_text(document.display_name or "")
@@ -428,8 +428,7 @@ class GeminiDeleteDocumentsOperator(GeminiOperator):
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Delete the documents."""
-        given = [self.document] if isinstance(self.document, str | Mapping | Document) else list(self.document or [])
-        present = [one for one in given if one not in (None, "", "None")]
+        present = [one for one in listed_documents(self.document) if one not in (None, "", "None")]
         result: dict[str, list[str]] = {"deleted": [], "missing": []}
         for name in parse_documents(present) if present else []:
             was_there = self.hook.delete_document(name)

@@ -10,7 +10,12 @@ from airflow.sdk import PokeReturnValue
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.waiting import Schedule
 from airflow_provider_gemini_files.file_search.events import documents_of_event
-from airflow_provider_gemini_files.file_search.resources import DocumentLike, parse_documents, store_of
+from airflow_provider_gemini_files.file_search.resources import (
+    DocumentLike,
+    is_many_documents,
+    parse_documents,
+    store_of,
+)
 from airflow_provider_gemini_files.file_search.state import FAILED_GRACE, DocumentWait
 from airflow_provider_gemini_files.files.events import Event
 from airflow_provider_gemini_files.links import GeminiFileSearchStoreLink
@@ -72,4 +77,4 @@ class GeminiDocumentStateSensor(GeminiSensor):
 
     def _result(self) -> str | list[str]:
         names = self._names()
-        return names[0] if isinstance(self.document, str | dict) else names
+        return names if is_many_documents(self.document) else names[0]

@@ -361,6 +361,27 @@ class TestStores:
         assert GeminiListFileSearchStoresOperator(task_id="list", display_name="x").execute(context) == []
         assert len(GeminiListDocumentsOperator(task_id="list", store=store, state="active").execute(context)) == 2
 
+    @pytest.mark.parametrize(("state", "count"), [("STATE_ACTIVE", 2), (" active", 2), ("failed", 0), ("None", 2)])
+    def test_state_is_taken_in_the_services_spelling_too(self, sync, store, context, state, count):
+        sync().execute(context)
+
+        assert len(GeminiListDocumentsOperator(task_id="list", store=store, state=state).execute(context)) == count
+
+    def test_state_that_no_document_has_is_refused_before_anything_is_sent(self, emulator, store, context):
+        emulator.clear_journal()
+
+        with pytest.raises(e.GeminiInputError, match="state must be one of PENDING, ACTIVE, FAILED; got 'actve'"):
+            GeminiListDocumentsOperator(task_id="list", store=store, state="actve").execute(context)
+
+        assert emulator.journal == []
+
+    @pytest.mark.parametrize("document", [5, 1.5, True, b"documents"])
+    def test_anything_but_documents_is_not_deleted(self, emulator, context, document):
+        with pytest.raises(e.GeminiInputError, match="is not the name of a document"):
+            GeminiDeleteDocumentsOperator(task_id="delete", document=document).execute(context)
+
+        assert emulator.journal == []
+
     def test_documents_are_deleted(self, sync, store, context, ti):
         sync().execute(context)
         first, _ = ti.pushed["documents"]

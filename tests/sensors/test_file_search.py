@@ -57,6 +57,12 @@ def test_active_documents_are_returned_at_once_one_for_one_and_a_list_for_a_list
     assert sensor([{"name": name}], deferrable=deferrable).execute(context) == [name]
 
 
+def test_one_document_as_an_object_is_returned_as_one_name(documents, hook, context):
+    [name] = documents(1)
+
+    assert sensor(hook.file_search.get_document(name)).execute(context) == name
+
+
 def test_documents_are_waited_for_in_the_worker(documents, context, clock):
     names = documents(3, pending=60)
 
