@@ -83,7 +83,7 @@ class ApiRequest:
             return not data
         if any(key in data for key in self.results):
             return True
-        if self.about is None and self.method == "GET":
+        if self.results == _LIST_KEYS:
             # An empty list has no key at all.
             return not data
         return not _ERROR_KEYS & {str(key).lower() for key in data}
@@ -289,7 +289,8 @@ class Listing(Generic[T]):
         :raises GeminiServiceError: if the service repeats a page token or its pages, so that the list would never end.
         """
         doing = f"Cannot list {self._resource.plural}"
-        listed, token = page.get(self._resource.key) or [], page.get("nextPageToken") or None
+        listed, token = page.get(self._resource.key), page.get("nextPageToken") or None
+        listed = [] if listed is None else listed
         if not isinstance(listed, list) or not isinstance(token, str | None):
             raise GeminiServiceError(f"{doing}: the service returned a page that cannot be read.")
         items = {item.name: item for resource in listed if (item := self._item(resource))}

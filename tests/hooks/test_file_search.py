@@ -167,6 +167,14 @@ class TestLists:
         with pytest.raises(e.GeminiServiceError, match="same page token twice"):
             hook.list_documents("s")
 
+    @pytest.mark.parametrize("page", [{"status": "ok"}, {"items": []}, {"documents": {}}, {"documents": ""}])
+    def test_page_of_a_gateway_is_no_empty_list_of_documents(self, emulator, hook, page):
+        seed(emulator.base_url, {"name": "fileSearchStores/s/documents/d"})
+        emulator.faults.add("list_documents", "status", status=200, body=page, times=2)
+
+        with pytest.raises(e.GeminiServiceError, match="Cannot list fileSearchStores/s/documents"):
+            hook.list_documents("s")
+
     def test_documents_that_cannot_be_read_are_left_out_and_reported(self, emulator, hook, mocker):
         page = {"documents": [{"name": "x"}, "y", {"name": "fileSearchStores/s/documents/d"}]}
         emulator.faults.add("list_documents", "status", status=200, body=page)
