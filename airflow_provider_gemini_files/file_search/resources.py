@@ -9,12 +9,15 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_gemini_files.common.names import name_in
+from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.file_search.metadata import Origin, from_api
 
-_STORE = re.compile(r"fileSearchStores/[a-z0-9][a-z0-9-]*")
+#: Wider than the ids that the service makes today: a document that cannot be read would be added again by each sync.
+_STORE = re.compile(r"fileSearchStores/[A-Za-z0-9][A-Za-z0-9._-]*")
+_STORE_ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 _STATES = ("PENDING", "ACTIVE", "FAILED")
-_DOCUMENT = re.compile(rf"({_STORE.pattern})/documents/[a-z0-9][a-z0-9-]*")
+_DOCUMENT = re.compile(rf"({_STORE.pattern})/documents/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,12 @@ class FileSearchStore:
         counts = {state: _number(resource.get(f"{state}DocumentsCount")) for state in ("active", "pending", "failed")}
         return cls(
             name=parse_store(resource.get("name")),
-            display_name=resource.get("displayName"),
-            embedding_model=resource.get("embeddingModel"),
-            create_time=resource.get("createTime"),
+            display_name=_text(resource.get("displayName")),
+            embedding_model=_text(resource.get("embeddingModel")),
+            create_time=_text(resource.get("createTime")),
             documents=counts,
             size_bytes=_number(resource.get("sizeBytes")),
-            update_time=resource.get("updateTime"),
+            update_time=_text(resource.get("updateTime")),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,11 +104,11 @@ class Document:
         return cls(
             name=parse_document(resource.get("name")),
             state=str(resource.get("state") or "STATE_UNSPECIFIED").removeprefix("STATE_"),
-            display_name=resource.get("displayName"),
-            mime_type=resource.get("mimeType"),
+            display_name=_text(resource.get("displayName")),
+            mime_type=_text(resource.get("mimeType")),
             size_bytes=None if size is None else _number(size),
-            create_time=resource.get("createTime"),
-            update_time=resource.get("updateTime"),
+            create_time=_text(resource.get("createTime")),
+            update_time=_text(resource.get("updateTime")),
             metadata=from_api(resource.get("customMetadata")),
         )
 
@@ -140,9 +143,11 @@ def parse_store(store: Any) -> str:
     """
     given = name_in(store, FileSearchStore)
     text = given.strip() if isinstance(given, str) else ""
-    name = text if "/" in text else f"fileSearchStores/{text}"
+    name = f"fileSearchStores/{text}" if _STORE_ID.fullmatch(text) else text
     if not _STORE.fullmatch(name):
-        raise GeminiInputError(f"{store!r} is not the name of a file search store; expected 'fileSearchStores/...'.")
+        raise GeminiInputError(
+            f"{shown_text(repr(store))} is not the name of a file search store; expected 'fileSearchStores/...'."
+        )
     return name
 
 
@@ -155,7 +160,8 @@ def parse_document(document: Any) -> str:
     given = name_in(document, Document)
     if not isinstance(given, str) or not _DOCUMENT.fullmatch(given.strip()):
         raise GeminiInputError(
-            f"{document!r} is not the name of a document; expected 'fileSearchStores/.../documents/...'."
+            f"{shown_text(repr(document))} is not the name of a document; expected "
+            "'fileSearchStores/.../documents/...'."
         )
     return given.strip()
 
@@ -208,6 +214,10 @@ def store_of(documents: Iterable[str]) -> str:
             f"The documents belong to several stores: {', '.join(sorted(stores))}. Pass those of one store at a time."
         )
     return stores.pop()
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _number(value: Any) -> int:

@@ -40,6 +40,14 @@ class TestStore:
         assert json.loads(json.dumps(store.to_dict())) == store.to_dict()
         assert (store.display_name, store.embedding_model) == ("Handbook", "models/x")
 
+    @pytest.mark.parametrize("value", [5, {"a": 1}, ["a"], True])
+    def test_field_that_is_no_text_is_unknown(self, value):
+        fields = dict.fromkeys(("displayName", "embeddingModel", "createTime", "updateTime"), value)
+        store = FileSearchStore.from_api({"name": STORE, **fields})
+
+        assert (store.display_name, store.embedding_model) == (None, None)
+        assert (store.created_at(), store.updated_at()) == (None, None)
+
     @pytest.mark.parametrize("name", [None, "", "files/a", DOCUMENT, 1])
     def test_resource_of_another_kind_is_refused(self, name):
         with pytest.raises(ValueError, match="not the name of a file search store"):
@@ -78,6 +86,20 @@ class TestDocument:
 
         assert (document.created_at(), document.changed_at()) == (None, None)
 
+    @pytest.mark.parametrize("value", [5, {"a": 1}, ["a"], True])
+    def test_field_that_is_no_text_is_unknown(self, value):
+        fields = dict.fromkeys(("displayName", "mimeType", "createTime", "updateTime"), value)
+        document = Document.from_api({"name": DOCUMENT, **fields})
+
+        assert (document.display_name, document.mime_type, document.changed_at()) == (None, None, None)
+
+    @pytest.mark.parametrize("item_id", ["Returns_1", "01J.x", "a--"])
+    def test_id_of_another_form_is_read(self, item_id):
+        name = f"fileSearchStores/{item_id}/documents/{item_id}"
+
+        assert Document.from_api({"name": name}).name == name
+        assert parse_store(f"fileSearchStores/{item_id}") == f"fileSearchStores/{item_id}"
+
     def test_time_of_creation_stands_in_for_an_unknown_change(self):
         document = Document.from_api({"name": DOCUMENT, "createTime": "2026-09-22T10:00:00Z"})
 
@@ -99,10 +121,18 @@ class TestNames:
     def test_store_is_taken_in_every_form(self, given):
         assert parse_store(given) == STORE
 
-    @pytest.mark.parametrize("given", [None, "", "None/x", "a b", "Handbook", f"{STORE}/", DOCUMENT, [STORE], {}, 1])
+    @pytest.mark.parametrize(
+        "given", [None, "", "None", "None/x", "a b", "Handbook", f"{STORE}/", DOCUMENT, [STORE], {}, 1]
+    )
     def test_anything_else_is_no_store(self, given):
         with pytest.raises(GeminiInputError, match=r"expected 'fileSearchStores/...'"):
             parse_store(given)
+
+    def test_url_is_shown_without_its_query(self):
+        with pytest.raises(GeminiInputError) as raised:
+            parse_store("https://generativelanguage.googleapis.com/v1beta/fileSearchStores/a?key=secret")
+
+        assert "secret" not in str(raised.value)
 
     def test_name_of_an_operation_is_no_document(self):
         with pytest.raises(GeminiInputError, match="not the name of a document"):
