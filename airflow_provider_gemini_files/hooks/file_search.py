@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.exceptions import (
+    GeminiAuthError,
     GeminiFilesError,
     GeminiInputError,
     GeminiServiceError,
@@ -23,7 +25,7 @@ from airflow_provider_gemini_files.file_search.resources import (
 from airflow_provider_gemini_files.file_search.state import DocumentWait
 from airflow_provider_gemini_files.hooks import file_search_requests as requests
 from airflow_provider_gemini_files.hooks.polling import Polling
-from airflow_provider_gemini_files.hooks.requests import Listing
+from airflow_provider_gemini_files.hooks.requests import ApiRequest, Listing
 from airflow_provider_gemini_files.hooks.service import GeminiService
 
 
@@ -57,16 +59,13 @@ class FileSearchCalls:
 
         :raises GeminiInputError: if there is one with another embedding model.
         """
-        if not isinstance(display_name, str) or not display_name.strip() or len(display_name) > _MAX_DISPLAY_NAME:
-            raise GeminiInputError(
-                f"display_name must be a text of 1 to {_MAX_DISPLAY_NAME} characters; got {display_name!r:.100}."
-            )
+        display_name = _checked_display_name(display_name)
         found = self._oldest(display_name)
         if found is None:
             found = self._new_store(display_name, embedding_model)
         else:
             self._log.info("Using %s, which already exists.", found.name)
-        if embedding_model and _model(found.embedding_model) != _model(embedding_model):
+        if embedding_model and found.embedding_model and _model(found.embedding_model) != _model(embedding_model):
             raise GeminiInputError(
                 f"The store {display_name!r} exists as {found.name} with the embedding model {found.embedding_model}, "
                 f"not {embedding_model}: a store cannot change it. Choose another display_name."
@@ -122,15 +121,17 @@ class FileSearchCalls:
 
         :param fields: ``customMetadata`` and ``chunkingConfig``.
         """
-        request = requests.import_file(store, file_name, fields)
-        # Once: repeating it would create a second document.
-        return str(self._service.files_client.send(request)["name"])
+        operation = self._send_once(requests.import_file(store, file_name, fields)).get("name")
+        if not isinstance(operation, str):
+            raise GeminiServiceError(f"Cannot add {file_name} to {store}: the service named no operation.")
+        return operation
 
     def operation_error(self, operation: str) -> str | None:
         """Return why an operation has failed; None if it has not, or if it does not exist any more."""
         try:
             data = self._service.call(lambda: self._service.files_client.send(requests.get_operation(operation)))
-        except (GeminiStoreGoneError, GeminiInputError):
+        except (GeminiStoreGoneError, GeminiInputError, GeminiAuthError):
+            # The status of an operation that is gone is not documented. What else a key may not do shows elsewhere.
             return None
         error = data.get("error")
         if not isinstance(error, Mapping):
@@ -160,9 +161,8 @@ class FileSearchCalls:
 
     def _new_store(self, display_name: str, embedding_model: str | None) -> FileSearchStore:
         request = requests.create_store(display_name, embedding_model)
-        client = self._service.files_client
         try:
-            created = requests.STORES.read(client.send(request), self._service.connection)
+            created = requests.STORES.read(self._send_once(request), self._service.connection)
         except GeminiServiceError as error:
             # It may exist all the same.
             self._log.warning("%s Looking whether the store exists.", error)
@@ -181,6 +181,25 @@ class FileSearchCalls:
         except GeminiFilesError as error:
             self._log.warning("%s It stays, and is not used.", error)
         return first
+
+    def _send_once(self, request: ApiRequest) -> dict[str, Any]:
+        """
+        Send a request that creates something, and again only after a rate limit: then nothing was created.
+
+        :raises GeminiServiceError: after any other failure; it may have been created.
+        """
+        client = self._service.files_client
+
+        def send() -> dict[str, Any] | GeminiServiceError:
+            try:
+                return client.send(request)
+            except GeminiServiceError as error:
+                return error
+
+        sent = self._service.call(send)
+        if isinstance(sent, GeminiServiceError):
+            raise sent
+        return sent
 
     def _oldest(self, display_name: str) -> FileSearchStore | None:
         named = [store for store in self.list_stores() if store.display_name == display_name]
@@ -204,8 +223,21 @@ class FileSearchCalls:
         return True
 
 
+#: Control characters, and halves of characters, which cannot be sent.
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 #: Characters of a display name, as Google's documentation says.
 _MAX_DISPLAY_NAME = 512
+
+
+def _checked_display_name(given: object) -> str:
+    """Return a display name without the white space around it, which templates leave."""
+    name = given.strip() if isinstance(given, str) else ""
+    if not name or len(name) > _MAX_DISPLAY_NAME or _UNUSABLE.search(name):
+        raise GeminiInputError(
+            f"display_name must be a text of 1 to {_MAX_DISPLAY_NAME} characters, without control characters; got "
+            f"{given!r:.100}."
+        )
+    return name
 
 
 def _model(name: str | None) -> str:

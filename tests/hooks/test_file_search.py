@@ -112,6 +112,25 @@ class TestCreation:
         assert hook.list_file_search_stores() == []
         assert calls(emulator).count("create_store") == 1
 
+    def test_rate_limit_that_passes_is_not_seen(self, emulator, hook, clock):
+        emulator.faults.add("create_store", "rate_limit", seconds=3)
+
+        hook.create_file_search_store("Handbook")
+
+        assert calls(emulator).count("create_store") == 2
+        assert clock.slept == [3.0]
+        assert len(hook.list_file_search_stores()) == 1
+
+    @pytest.mark.parametrize("name", [" Handbook", "Handbook\n", "\tHandbook "])
+    def test_white_space_around_a_display_name_makes_no_second_store(self, hook, store, name):
+        assert hook.create_file_search_store(name).name == store
+
+    def test_store_whose_embedding_model_is_not_told_is_used(self, emulator, hook, store):
+        listed = {"fileSearchStores": [{"name": store, "displayName": "Handbook"}]}
+        emulator.faults.add("list_stores", "status", status=200, body=listed)
+
+        assert hook.create_file_search_store("Handbook", "gemini-embedding-2").name == store
+
     def test_new_store_that_the_list_does_not_have_yet_is_returned(self, emulator, hook, monkeypatch):
         calls_of = hook.file_search
         monkeypatch.setattr(calls_of, "list_stores", list)
@@ -124,7 +143,7 @@ class TestCreation:
 
         assert "create_store" not in calls(emulator)
 
-    @pytest.mark.parametrize("name", ["", "  ", None, 1, "x" * 513])
+    @pytest.mark.parametrize("name", ["", "  ", None, 1, "x" * 513, "a\0b", "a\nb", "\ud800"])
     def test_display_name_that_the_service_refuses_is_not_sent(self, emulator, hook, name):
         with pytest.raises(e.GeminiInputError, match="1 to 512 characters"):
             hook.create_file_search_store(name)
@@ -287,6 +306,29 @@ class TestImports:
     def test_operation_that_does_not_exist_any_more_has_no_error(self, hook, store):
         assert hook.file_search.operation_error(f"{store}/operations/gone-1") is None
         assert hook.file_search.operation_error("fileSearchStores/gone/operations/gone-1") is None
+
+    @pytest.mark.parametrize("status", [400, 403, 404])
+    def test_operation_that_may_not_be_seen_has_no_error(self, emulator, hook, store, status):
+        message = "You do not have permission to access the Operation a or it may not exist."
+        refusal = {"error": {"code": status, "message": message, "status": "PERMISSION_DENIED"}}
+        emulator.faults.add("get_operation", "status", status=status, body=refusal)
+
+        assert hook.file_search.operation_error(f"{store}/operations/a") is None
+
+    @pytest.mark.parametrize("body", [{}, {"done": True}, {"name": None}])
+    def test_import_without_an_operation_is_a_service_error(self, emulator, hook, store, file, body):
+        emulator.faults.add("import_file", "status", status=200, body=body)
+
+        with pytest.raises(e.GeminiServiceError, match="named no operation"):
+            hook.file_search.import_file(store, file, {})
+
+    def test_import_is_repeated_after_a_rate_limit(self, emulator, hook, store, file, clock):
+        emulator.faults.add("import_file", "rate_limit", seconds=30)
+
+        hook.file_search.import_file(store, file, {})
+
+        assert clock.slept == [30.0]
+        assert len(hook.list_documents(store)) == 1
 
     def test_lost_answer_of_an_import_is_not_repeated(self, emulator, hook, store, file):
         emulator.faults.add("import_file", "lose_answer")
