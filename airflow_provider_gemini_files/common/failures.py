@@ -76,6 +76,8 @@ _NO_CREDITS = re.compile(
     re.IGNORECASE,
 )
 _NOT_HERE = re.compile(r"user location is not supported|not available in your (?:country|region)", re.IGNORECASE)
+#: Google's own tests show the words, but not the status.
+_NO_DOCUMENT = re.compile(r"\bDocuments? does not exist")
 #: As in ``Cached content is too small. total_token_count=7, min_total_token_count=1024``.
 _CACHE_TOO_SMALL = re.compile(r"cached content is too small", re.IGNORECASE)
 _TOKENS = re.compile(r"\btotal_token_count\s*=\s*(\d+)")
@@ -363,6 +365,8 @@ def _refused(response: ApiResponse, message: str, file: str | None, advice: str)
         return GeminiStoreGoneError(
             f"{message} The file search store was deleted, or belongs to another project than the connection's key."
         )
+    if response.service_error is not None and _NO_DOCUMENT.search(said):
+        return GeminiStoreGoneError(f"{message} The document was deleted.")
     if response.service_error is not None and (
         (status == 403 and "access the File" in said) or (status == 404 and file is not None)
     ):

@@ -228,6 +228,16 @@ class TestMissing:
         with pytest.raises(e.GeminiStoreGoneError, match="documents/d does not exist"):
             hook.file_search.get_document(f"{store}/documents/d")
 
+    @pytest.mark.parametrize("status", [400, 403, 404])
+    def test_document_that_does_not_exist_is_known_by_the_words(self, emulator, hook, store, status):
+        refusal = {"error": {"code": status, "message": "Documents does not exist.", "status": "INVALID_ARGUMENT"}}
+        emulator.faults.add("delete_document", "status", status=status, body=refusal)
+        emulator.faults.add("get_document", "status", status=status, body=refusal)
+
+        assert hook.delete_document(f"{store}/documents/d") is False
+        with pytest.raises(e.GeminiStoreGoneError, match="documents/d does not exist"):
+            hook.file_search.get_document(f"{store}/documents/d")
+
     @pytest.mark.parametrize("status", [404, 502])
     def test_page_of_a_gateway_does_not_mean_that_a_store_is_gone(self, emulator, hook, store, status):
         emulator.faults.add("get_store", "status", status=status, body="<html>", times=2)
