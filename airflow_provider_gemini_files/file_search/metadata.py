@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_gemini_files.common.redaction import storable
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 #: Entries of a document, as Google's documentation says.
@@ -72,16 +73,17 @@ class TaskOwner:
 
 def check_metadata(given: Any, *, own: int = 0) -> dict[str, Value]:
     """
-    Return the custom metadata that an author gives.
+    Return the custom metadata that an author gives, without entries that are not set, as from a null Param.
 
     :param own: entries that this package adds.
     :raises GeminiInputError: for anything but a dict of texts, numbers and lists of texts, and for too many entries.
     """
-    if given is None:
+    if _is_unset(given) or given == "":
         return {}
     if not isinstance(given, Mapping):
         raise GeminiInputError(f"custom_metadata must be a dict like {{'team': 'ops'}}; got {given!r}.")
-    for name, value in given.items():
+    entries = {name: value for name, value in given.items() if not _is_unset(value)}
+    for name, value in entries.items():
         if not isinstance(name, str) or not name or name.startswith(OWN_PREFIX):
             raise GeminiInputError(
                 f"custom_metadata has the name {name!r}: a name is a text that does not begin with {OWN_PREFIX!r}."
@@ -90,12 +92,12 @@ def check_metadata(given: Any, *, own: int = 0) -> dict[str, Value]:
             raise GeminiInputError(
                 f"custom_metadata[{name!r}] must be a text, a number or a list of texts; got {value!r}."
             )
-    if len(given) + own > MAX_ENTRIES:
+    if len(entries) + own > MAX_ENTRIES:
         raise GeminiInputError(
-            f"custom_metadata has {len(given)} entries. A document has at most {MAX_ENTRIES}, and {own} of them are "
+            f"custom_metadata has {len(entries)} entries. A document has at most {MAX_ENTRIES}, and {own} of them are "
             "this package's."
         )
-    return dict(given)
+    return entries
 
 
 def to_api(metadata: Mapping[str, Value]) -> list[dict[str, Any]]:
@@ -123,13 +125,20 @@ def _values(texts: Any) -> list[Any] | None:
     return values if isinstance(values, list) else None
 
 
+def _is_unset(given: Any) -> bool:
+    """Return whether something is None, or the text that a template makes of it."""
+    return given is None or given == "None"
+
+
 def _is_value(value: Any) -> bool:
     if isinstance(value, list | tuple):
-        return all(isinstance(one, str) for one in value)
+        return all(isinstance(one, str) and storable(one) == one for one in value)
     if isinstance(value, bool):
         return False
+    if isinstance(value, str):
+        return bool(storable(value) == value)
     # JSON has no infinity, and the service keeps numbers as floats.
-    return isinstance(value, str) or (isinstance(value, int | float) and _is_finite(value))
+    return isinstance(value, int | float) and _is_finite(value)
 
 
 def _is_finite(value: float) -> bool:

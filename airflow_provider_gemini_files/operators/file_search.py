@@ -232,7 +232,7 @@ class _DocumentsOperator(GeminiOperator):
         spec = SyncSpec(
             store=parse_store(self.store),
             owner=self._identity(context).to_text(),
-            custom_metadata=check_metadata(self.custom_metadata or None, own=OWN_ENTRIES),
+            custom_metadata=check_metadata(self.custom_metadata, own=OWN_ENTRIES),
             chunking=Chunking(self.max_tokens_per_chunk, self.max_overlap_tokens),
             mime_type=text_of(self.mime_type, "mime_type"),
             display_name=text_of(self.display_name, "display_name"),

@@ -19,7 +19,7 @@ ORIGIN = Origin("s3://handbook/returns.md", "f1", "prod/dag/sync")
 
 
 class TestGiven:
-    @pytest.mark.parametrize("given", [None, {}])
+    @pytest.mark.parametrize("given", [None, "None", "", {}])
     def test_nothing_given_is_no_metadata(self, given):
         assert check_metadata(given) == {}
 
@@ -27,8 +27,26 @@ class TestGiven:
     def test_texts_numbers_and_lists_of_texts_are_taken(self, value):
         assert check_metadata({"team": value}) == {"team": value}
 
+    @pytest.mark.parametrize("value", [None, "None"])
+    def test_entry_that_a_null_param_leaves_unset_is_left_out(self, value):
+        assert check_metadata({"team": value, "year": 2026}) == {"year": 2026}
+
     @pytest.mark.parametrize(
-        "value", [None, True, [1], ["a", None], {"a": 1}, b"x", float("nan"), float("inf"), 10**400, {"a"}]
+        "value",
+        [
+            True,
+            [1],
+            ["a", None],
+            {"a": 1},
+            b"x",
+            float("nan"),
+            float("inf"),
+            10**400,
+            {"a"},
+            "\0",
+            "\ud800",
+            ["\udfff"],
+        ],
     )
     def test_any_other_value_is_refused(self, value):
         with pytest.raises(GeminiInputError, match=r"'team'.*a text, a number or a list of texts"):
