@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.mime import mime_type_of
+from airflow_provider_gemini_files.files.signatures import HEAD_BYTES, is_pdf, is_text, type_of_binary
 
 #: Limit of a document, as Google's documentation says.
 MAX_DOCUMENT_BYTES = 100 * 1024**2
@@ -21,6 +22,8 @@ _OFFICE = {
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ".zip": "application/zip",
 }
+#: What their content shows: often only the container, so that the name tells them apart. None: nothing that is known.
+_OFFICE_CONTENTS = {"epub", "excel", "iwork", "office", "opendocument", "powerpoint", "word", "zip", None}
 _REFUSED = ("audio/", "video/")
 
 
@@ -28,15 +31,25 @@ def document_type_of(name: str, given: str | None, head: Callable[[], bytes]) ->
     """
     Return the MIME type of a document.
 
+    A content that is unmistakable wins over a name that does not fit it, as for files.
+
     :param name: of the source.
     :param given: by the author; it is told from name and content if None.
     :param head: returns the first bytes of the source.
     :raises GeminiInputError: for a type that file search does not take, or that cannot be told.
     """
     office = None if given else _OFFICE.get(PurePosixPath(name).suffix.lower())
-    mime_type = office or mime_type_of(name, given, head)
+    mime_type = office if office and _may_be_office(head()) else mime_type_of(name, given, head)
     if mime_type.lower().startswith(_REFUSED):
         raise GeminiInputError(
             f"{name!r} is {mime_type}: file search supports neither audio nor video. Add a transcript instead."
         )
     return mime_type
+
+
+def _may_be_office(beginning: bytes) -> bool:
+    """Return whether a source can be what the name of an office file or an archive says."""
+    content = beginning[:HEAD_BYTES]
+    if is_pdf(content) or is_text(content):
+        return False
+    return type_of_binary(content, bare_audio=False) in _OFFICE_CONTENTS

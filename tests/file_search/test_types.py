@@ -7,24 +7,51 @@ import pytest
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.file_search.types import document_type_of
 
+ZIP = b"PK\x03\x04" + bytes(26)
+OLD = bytes.fromhex("d0cf11e0a1b11ae1")
+
 
 def not_read() -> bytes:
     raise AssertionError("the source was read")
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("name", "content", "expected"),
     [
-        ("plan.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-        ("PLAN.DOCX", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-        ("table.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-        ("slides.pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
-        ("old.doc", "application/msword"),
-        ("all.zip", "application/zip"),
+        (
+            "plan.docx",
+            ZIP + b"word/document.xml",
+            "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        ),
+        ("PLAN.DOCX", ZIP, "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+        ("table.xlsx", ZIP, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        ("slides.pptx", ZIP, "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
+        ("old.doc", OLD, "application/msword"),
+        ("older.doc", b"\x31\xbe\0\0\0\xab", "application/msword"),
+        ("all.zip", ZIP + b"mimetypeapplication/epub+zip", "application/zip"),
     ],
 )
-def test_office_files_and_archives_are_documents_though_models_do_not_read_them(name, expected):
-    assert document_type_of(name, None, not_read) == expected
+def test_office_files_and_archives_are_documents_though_models_do_not_read_them(name, content, expected):
+    assert document_type_of(name, None, lambda: content) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("scan.docx", b"%PDF-1.7 ...", "application/pdf"),
+        ("export.xls", b"<html><table>", "text/html"),
+        ("export.xls", b"name,year\n", "text/plain"),
+        ("letter.doc", b"{\\rtf1 Dear", "text/rtf"),
+        ("slide.ppt", b"\x89PNG\r\n\x1a\n" + bytes(20), "image/png"),
+    ],
+)
+def test_content_wins_over_the_name_of_an_office_file(name, content, expected):
+    assert document_type_of(name, None, lambda: content) == expected
+
+
+def test_video_under_the_name_of_an_archive_is_refused():
+    with pytest.raises(GeminiInputError, match="neither audio nor video"):
+        document_type_of("talk.zip", None, lambda: b"\x00\x00\x00\x18ftypmp42" + bytes(100))
 
 
 def test_type_is_detected_from_the_content():
