@@ -81,7 +81,7 @@ class UploadKind:
     def created(self, response: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return what was created; None if the response does not say it."""
         resource = response.get(self.key)
-        if not isinstance(resource, dict) or self.name not in resource:
+        if not isinstance(resource, dict) or not isinstance(resource.get(self.name), str):
             return None
         return {**resource, "operation": response.get("name")} if self.is_operation else resource
 
@@ -309,10 +309,15 @@ class UploadSession:
             self._waited = 0.0
 
     def _finished(self, response: ApiResponse) -> None:
-        self.resource = self._kind.created(_object(response))
+        data = _object(response)
+        self.resource = self._kind.created(data)
         if self.resource is not None:
             return
-        error = self._error(f"the service took all bytes but named no {self._kind.wrapper or 'document'}")
+        # An operation may have failed already.
+        failed = data.get("error") if self._kind.is_operation else None
+        told = failed.get("message") if isinstance(failed, dict) else failed
+        reason = f": {shown_text(told, self._secrets).rstrip('. ')}" if told else ""
+        error = self._error(f"the service took all bytes but named no {self._kind.wrapper or 'document'}{reason}")
         if self._remembered:
             # Asking again would say the same in each attempt; a new session finds the file by its name.
             self._restart(error)

@@ -100,6 +100,22 @@ class TestOneAttempt:
         assert sends(emulator)[2:] == [("query", None)]
         assert [document.name for document in stored(emulator)] == [uploaded.name]
 
+    @pytest.mark.parametrize(
+        ("body", "told"),
+        [
+            ({"name": "o", "done": True, "error": {"code": 13, "message": "Failed to count tokens."}}, ": Failed to"),
+            ({"name": "o", "error": "no room"}, ": no room"),
+            ({"name": "o", "response": {"documentName": None}}, r"\."),
+        ],
+    )
+    def test_reason_is_told_if_no_document_was_made(self, emulator, hook, into, text_file, body, told):
+        final = {"x-goog-upload-status": "final"}
+        emulator.faults.add("finalize", "status", status=200, body=body, headers=final)
+        emulator.faults.add("query", "status", status=200, body=body, headers=final, times=None)
+
+        with pytest.raises(e.GeminiServiceError, match=f"named no document{told}"):
+            upload(hook, into, text_file)
+
     def test_lost_start_opens_another_session_and_makes_one_document(self, emulator, hook, into, text_file):
         emulator.faults.add("start_document", "lose_answer")
 
