@@ -52,15 +52,15 @@ class FileSearch:
         if unknown := sorted(str(key) for key in given.keys() - _KEYS):
             raise GeminiInputError(f"file_search: unknown {', '.join(unknown)}; known are {', '.join(sorted(_KEYS))}.")
         top_k = given.get("top_k")
-        if top_k in (None, "", "None"):
+        if top_k is None or str(top_k).strip() in ("", "None"):
             top_k = None
         elif isinstance(top_k, bool) or not str(top_k).isdecimal() or int(top_k) < 1:
             raise GeminiInputError(f"file_search: top_k must be a whole number, at least 1; got {top_k!r}.")
         metadata_filter = given.get("metadata_filter")
-        if metadata_filter in (None, "", "None"):
-            metadata_filter = None
-        elif not isinstance(metadata_filter, str):
+        if not isinstance(metadata_filter, str | None):
             raise GeminiInputError(f"file_search: metadata_filter must be a text; got {metadata_filter!r}.")
+        if metadata_filter is None or metadata_filter.strip() in ("", "None"):
+            metadata_filter = None
         return cls(_stores(given.get("stores")), metadata_filter, None if top_k is None else int(top_k))
 
     def tool(self) -> dict[str, Any]:
@@ -121,8 +121,8 @@ def citations_of(grounding: Any) -> tuple[dict[str, Any], ...]:
     found: dict[str, dict[str, Any]] = {}
     for chunk in chunks if isinstance(chunks, list) else []:
         context = chunk.get("retrievedContext") if isinstance(chunk, Mapping) else None
-        if isinstance(context, Mapping):
-            citation = _citation(context)
+        citation = _citation(context) if isinstance(context, Mapping) else {}
+        if citation:
             found.setdefault(str(citation), citation)
     return tuple(found.values())
 

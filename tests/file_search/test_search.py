@@ -25,7 +25,7 @@ class TestGiven:
             "file_search": {"file_search_store_names": [STORE], "metadata_filter": 'team = "ops"', "top_k": 3}
         }
 
-    @pytest.mark.parametrize("nothing", [None, "", "None"])
+    @pytest.mark.parametrize("nothing", [None, "", "None", " ", "\n"])
     def test_option_for_which_a_template_gave_nothing_is_not_sent(self, nothing):
         search = FileSearch.of({"stores": STORE, "metadata_filter": nothing, "top_k": nothing})
 
@@ -134,6 +134,10 @@ class TestCitations:
         context = {"title": "a", "fileSearchStore": STORE, "mediaId": "m1"}
 
         assert citations_of(grounding(context)) == ({"title": "a", "store": STORE, "media_id": "m1"},)
+
+    @pytest.mark.parametrize("context", [{}, {"text": "words"}, {"title": None, "pageNumber": None}, "x", None])
+    def test_chunk_that_names_no_document_is_no_citation(self, context):
+        assert citations_of(grounding(context)) == ()
 
     def test_several_chunks_of_one_page_are_one_citation(self):
         pages = [{"title": "a", "pageNumber": page, "text": text} for page, text in ((1, "x"), (1, "y"), (2, "z"))]
