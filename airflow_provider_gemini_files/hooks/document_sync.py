@@ -33,6 +33,8 @@ from airflow_provider_gemini_files.transfer.sources import is_url
 
 #: Seconds for which a new document may be missing from the list: how soon it is there is not documented.
 _LIST_LAG_SECONDS = 300.0
+#: Seconds after which a document that is still PENDING is added again; indexing takes minutes at most.
+_STUCK_SECONDS = 24 * 3600.0
 #: Seconds by which the service's clock is known: its responses tell the second only, and take their time.
 _CLOCK_SECONDS = 2.0
 
@@ -315,10 +317,12 @@ class DocumentSync:
             return True
         if document.state == "ACTIVE":
             return self._has_wrong_size(document)
-        if document.state != "FAILED":
-            return False
+        # A document that is never indexed would otherwise take the whole timeout of every sync.
+        grace = self._spec.failed_grace if document.state == "FAILED" else _STUCK_SECONDS
         changed = document.changed_at()
-        return changed is None or self._service.server_now() - changed >= self._spec.failed_grace
+        if changed is None:
+            return document.state == "FAILED"
+        return self._service.server_now() - changed >= grace
 
     def _has_wrong_size(self, document: Document) -> bool:
         """Return whether a document cannot be the whole source: one whose upload went wrong, and nobody deleted it."""

@@ -451,6 +451,19 @@ class TestFailedDocuments:
         assert run()["failed"] == 0
         assert titles(hook, store) == ["a.md", "b.md", "c.md"]
 
+    def test_document_that_is_pending_for_a_day_is_added_again(self, emulator, hook, run, store, clock):
+        emulator.settings.job_seconds = 10**9
+        with pytest.raises(e.GeminiWaitTimeoutError):
+            run(timeout=100)
+        emulator.settings.job_seconds = JOB_SECONDS
+
+        with pytest.raises(e.GeminiWaitTimeoutError):
+            run(timeout=100)
+        clock.advance(24 * 3600)
+
+        assert run(timeout=100)["added"] == 3
+        assert titles(hook, store) == ["a.md", "b.md", "c.md"]
+
     def test_timeout_ends_the_attempt_and_the_next_one_goes_on(self, emulator, hook, run, store):
         emulator.settings.job_seconds = 500
 
