@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 
 from airflow.providers.common.compat.sdk import Stats
 
@@ -79,15 +81,23 @@ class DocumentSync:
         self.indexed = 0
         self.indexed_bytes = 0
         self._documents: list[Document] = []
+        self._empty: tuple[str, ...] = ()
 
-    def want_sources(self, sources: Sequence[Source], refused: Mapping[str, GeminiFilesError] | None = None) -> None:
+    def want_sources(
+        self,
+        sources: Sequence[Source],
+        refused: Mapping[str, GeminiFilesError] | None = None,
+        empty: Sequence[str] = (),
+    ) -> None:
         """
         Take the sources that the store has to hold.
 
         One that cannot be a document is a failure of its own, and keeps the document that it has.
 
         :param refused: why sources cannot be uploaded at all, by their URI.
+        :param empty: directories and globs that were looked at, and have no source.
         """
+        self._empty = tuple(empty)
         for uri, error in (refused or {}).items():
             self._fail(uri, error)
         found: dict[str, Source] = {}
@@ -119,7 +129,7 @@ class DocumentSync:
         """
         Return the next steps; nothing is done.
 
-        :raises GeminiInputError: if there are no sources, and documents would be deleted for that.
+        :raises GeminiInputError: if a directory or a glob has no sources, and documents would be deleted for that.
         """
         fingerprints = {uri: wanted.fingerprint for uri, wanted in self._wanted.items()}
         # What cannot be read or sent now is still there, so its document stays.
@@ -133,17 +143,28 @@ class DocumentSync:
             is_newer=self._is_newer,
             delete_missing=self._spec.delete_missing,
         )
-        if planned.gone and not fingerprints and not kept and not self._spec.allow_empty:
-            raise GeminiInputError(
-                f"The source is empty, but {self._spec.store} has {planned.gone} documents of it, which would all be "
-                "deleted. Check the source; if it is empty on purpose, set allow_empty=True."
-            )
+        if not self._spec.allow_empty:
+            self._check_deletions(planned, is_empty=not fingerprints and not kept)
         names = {document.name for document in documents}
         unlisted = {uri for uri in planned.uploads if self._is_unlisted(uri, names)}
         self._check_imports(unlisted)
         self._check_types([uri for uri in planned.uploads if uri not in self.failures and uri not in unlisted])
         uploads = [uri for uri in planned.uploads if uri not in self.failures and uri not in unlisted]
         return replace(planned, uploads=uploads, unlisted=len(unlisted.difference(self.failures)))
+
+    def _check_deletions(self, planned: SyncPlan, *, is_empty: bool) -> None:
+        """Refuse to delete all documents of a place that has nothing: it may not be mounted, or not be filled yet."""
+        gone = [one.origin.source for one in self._split(planned.deletions)[0] if one.origin]
+        counts = {place: sum(_is_in(source, place) for source in gone) for place in self._empty}
+        if is_empty and gone:
+            counts = {"": len(gone)}
+        for place, count in counts.items():
+            if count:
+                raise GeminiInputError(
+                    f"The source{f' {shown_text(place)}' if place else ''} is empty, but {self._spec.store} has "
+                    f"{count} documents of it, which would all be deleted. Check the source; if it is empty on "
+                    "purpose, set allow_empty=True."
+                )
 
     def expect(self, names: Iterable[str]) -> None:
         """Look for documents that were added a moment ago, although the list may not have them yet."""
@@ -353,3 +374,11 @@ class DocumentSync:
             self._log.info("Deleted %s, of %s", outcome.item.name, shown_text(origin.source if origin else ""))
         if documents:
             Stats.incr("gemini_files.documents.deleted", len(documents))
+
+
+def _is_in(source: str, place: str) -> bool:
+    """Return whether a source is directly in a directory, or matches a glob."""
+    if "**" in place:
+        return fnmatchcase(source, place.replace("**/", "*"))
+    path = PurePosixPath(source)
+    return path.parent == PurePosixPath(place) or path.match(place)

@@ -258,7 +258,7 @@ class _DocumentsOperator(GeminiOperator):
         found = find_sources(
             source, conn_id, roots=allowed_local_paths(), allow_none=self._allows_none, refused=refused
         )
-        sync.want_sources(found.sources, refused)
+        sync.want_sources(found.sources, refused, found.empty)
 
     def _report(self) -> Output | None:
         if self.report_path in (None, "", "None"):
@@ -282,7 +282,7 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
     :param source: a path, a directory, a glob, an object storage URI or prefix, or a list of these (templated).
     :param source_conn_id: connection of the object storage; its provider's default if None (templated).
     :param delete_missing: delete documents whose source is gone.
-    :param allow_empty: let a source that has nothing delete all documents.
+    :param allow_empty: let a source that has nothing, or a directory or glob of its list, delete all documents of it.
     :param dry_run: log and return what would be done, and do nothing (templated).
     :param custom_metadata: of each document: texts, numbers and lists of texts, for filters (templated).
     :param mime_type: told from the source's name and content if None (templated).

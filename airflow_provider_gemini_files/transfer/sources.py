@@ -44,10 +44,12 @@ class Found:
 
     :param sources: in a stable order.
     :param many: whether several files were asked for, so that several names are returned, even if it is only one now.
+    :param empty: the directories and globs that have no files, as the URIs of their files would be.
     """
 
     sources: list[Source]
     many: bool
+    empty: tuple[str, ...] = ()
 
 
 def find_sources(
@@ -85,7 +87,8 @@ def find_sources(
         shown = [shown_url(item) for item in given]
         hint = "" if is_list else hint_of_text(given[0])
         raise GeminiInputError(f"No file matches source {shown if is_list else shown[0]!r}.{hint}")
-    return Found(sources, is_list or found[0].many)
+    empty = tuple(place for each in found for place in each.empty)
+    return Found(sources, is_list or found[0].many, empty)
 
 
 def find_source(
@@ -192,7 +195,8 @@ def _find_local(where: str, roots: Sequence[str], refused: Refused | None) -> Fo
     if not candidates or not all(_is_allowed(candidate, roots) for candidate in candidates):
         _check_allowed(top, roots, shown=path)
     kept = [candidate for candidate in sorted(set(candidates)) if _is_wanted(candidate, top)]
-    return Found(_all_usable([(escaped(one), partial(_local_file, one, roots)) for one in kept], refused), many=True)
+    sources = _all_usable([(escaped(one), partial(_local_file, one, roots)) for one in kept], refused)
+    return Found(sources, many=True, empty=() if kept else (escaped(path),))
 
 
 def _existing_part(path: str) -> str:
@@ -315,7 +319,7 @@ def _find_objects(where: str, conn_id: str | None, refused: Refused | None) -> F
         kept = [item for item in items if _is_wanted_object(item)]
         uris = [(item, _uri(fs, where, item["name"])) for item in kept]
         makers = [(escaped(uri), partial(_object, fs, item, uri, conn_id)) for item, uri in uris]
-        return Found(_all_usable(makers, refused), many=True)
+        return Found(_all_usable(makers, refused), many=True, empty=() if kept else (escaped(_uri(fs, where, key)),))
 
 
 def _list_objects(path: Any, where: str, conn_id: str | None, *, is_glob: bool) -> list[Mapping[str, Any]]:

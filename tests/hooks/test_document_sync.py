@@ -678,6 +678,30 @@ class TestEmptySources:
 
         assert len(titles(hook, store)) == 3
 
+    @pytest.mark.parametrize("pattern", ["", "/", "/*", "/*.txt", "/**/*.txt", "/**"])
+    def test_part_of_a_source_that_has_nothing_deletes_nothing(self, hook, run, store, folder, tmp_path, pattern):
+        part = tmp_path / "forms"
+        part.mkdir()
+        form = part / "form.txt"
+        form.write_text("a form")
+        source = [str(folder), f"{part}{pattern}"]
+        run(source=source)
+        form.unlink()
+
+        with pytest.raises(e.GeminiInputError, match=r"forms.* is empty, but .* has 1 documents of it"):
+            run(source=source)
+
+        assert len(titles(hook, store)) == 4
+        assert run(source=source, allow_empty=True)["deleted"] == 1
+
+    def test_other_part_of_a_source_may_be_empty(self, run, folder, tmp_path):
+        (tmp_path / "forms").mkdir()
+        source = [str(folder), str(tmp_path / "forms"), str(folder / "*.pdf")]
+        run(source=source)
+        (folder / "a.md").unlink()
+
+        assert run(source=source)["deleted"] == 1
+
     def test_source_that_has_nothing_deletes_all_if_that_is_allowed(self, hook, run, store, folder):
         run()
         for path in folder.iterdir():

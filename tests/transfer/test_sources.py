@@ -481,6 +481,14 @@ def test_missing_bucket_is_an_error_even_if_a_source_may_be_empty(storage, key):
         find_sources(f"memory:///nothing/{key}", storage.conn_id, allow_none=True)
 
 
+def test_parts_that_have_no_files_are_named_as_their_files_would_be(folder, storage):
+    storage.put(**{"forms/.keep": b"x"})
+
+    found = find_sources([folder, folder / "*.doc", storage.uri("forms/"), storage.uri("in/*.doc")])
+
+    assert found.empty == (str(folder / "*.doc"), "memory:///bucket/forms", "memory:///bucket/in/*.doc")
+
+
 # --- names in logs -------------------------------------------------------------------------------------------------
 
 
