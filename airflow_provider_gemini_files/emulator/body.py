@@ -1,10 +1,35 @@
-"""Fields of a request's body, in camel case or snake case: the service accepts both."""
+"""The JSON of a request's body, and its fields, in camel case or snake case: the service accepts both."""
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from airflow_provider_gemini_files.emulator import errors
+
+#: A surrogate in the escapes of JSON; a pair of them is one character.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parse_json(text: str) -> Any:
+    """
+    Return the value of a JSON text.
+
+    :raises ValueError: also for what Python reads although it is no JSON: NaN, infinity, halves of characters, and what
+        is nested too deep.
+    """
+    try:
+        data = json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deep") from None
+    if _SURROGATE.search(text):
+        json.dumps(data, ensure_ascii=False).encode()
+    return data
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def get(data: dict[str, Any], name: str) -> Any:

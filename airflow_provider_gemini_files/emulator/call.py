@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from typing import Any
 
 from starlette.requests import Request
 
 from airflow_provider_gemini_files.emulator import errors
+from airflow_provider_gemini_files.emulator.body import parse_json
 from airflow_provider_gemini_files.emulator.faults import Fault
 from airflow_provider_gemini_files.emulator.projects import Project
 from airflow_provider_gemini_files.emulator.service import Emulator
@@ -66,8 +66,8 @@ class Call:
         """
         body = await self.request.body()
         try:
-            data = json.loads(body) if body.strip() else {}
-        except (ValueError, RecursionError):
+            data = parse_json(body.decode()) if body.strip() else {}
+        except ValueError:
             raise errors.invalid("Invalid JSON payload received.") from None
         if not isinstance(data, dict):
             raise errors.invalid("Invalid JSON payload received. Expected an object.")

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from airflow_provider_gemini_files.emulator.body import parse_json
 from airflow_provider_gemini_files.emulator.seed import seed
 from airflow_provider_gemini_files.emulator.service import Emulator
 
@@ -44,7 +45,7 @@ async def _reset(request: Request) -> Response:
 async def _clock(request: Request) -> Response:
     clock = _emulator(request).clock
     try:
-        clock.advance(float(json.loads(await request.body())["advance"]))
+        clock.advance(float(parse_json((await request.body()).decode())["advance"]))
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         return PlainTextResponse(f'expected {{"advance": seconds}}: {error}', status_code=400)
     return JSONResponse({"now": clock.now()})
@@ -52,7 +53,7 @@ async def _clock(request: Request) -> Response:
 
 async def _add_faults(request: Request) -> Response:
     try:
-        _emulator(request).faults.load(json.loads(await request.body()))
+        _emulator(request).faults.load(parse_json((await request.body()).decode()))
     except (ValueError, TypeError) as error:
         return PlainTextResponse(str(error), status_code=400)
     return await _faults(request)
@@ -71,7 +72,7 @@ async def _clear_faults(request: Request) -> Response:
 
 async def _add_replies(request: Request) -> Response:
     try:
-        _emulator(request).replies.load(json.loads(await request.body()))
+        _emulator(request).replies.load(parse_json((await request.body()).decode()))
     except (ValueError, TypeError) as error:
         return PlainTextResponse(str(error), status_code=400)
     return JSONResponse({})
@@ -79,7 +80,7 @@ async def _add_replies(request: Request) -> Response:
 
 async def _seed(request: Request) -> Response:
     try:
-        wanted = json.loads(await request.body())
+        wanted = parse_json((await request.body()).decode())
         seed(_emulator(request).project(str(wanted["api_key"])), list(wanted["resources"]))
     except (ValueError, KeyError, TypeError) as error:
         message = f'expected {{"api_key": key, "resources": [names]}}: {error}'

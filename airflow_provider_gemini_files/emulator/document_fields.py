@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 from airflow_provider_gemini_files.emulator import errors
@@ -103,7 +104,7 @@ def _entry(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _number(entry: dict[str, Any], name: str) -> float:
     value = get(entry, name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > sys.float_info.max:
         raise errors.invalid(f'Invalid value at "{name}".')
     return value
 

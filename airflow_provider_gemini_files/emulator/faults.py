@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -74,8 +75,19 @@ class Fault:
 
         :raises ValueError: the first problem, in one sentence.
         """
-        if problem := next(self._problems(), None):
+        if problem := next(self._type_problems(), None) or next(self._problems(), None):
             raise ValueError(problem)
+
+    def _type_problems(self) -> Iterator[str]:
+        for name, (kinds, told) in _KINDS.items():
+            value = getattr(self, name)
+            is_set = value is not None or name == "nth"
+            if is_set and (isinstance(value, bool) or not isinstance(value, kinds)):
+                yield f"{name} is {told}, got {value!r}"
+        if self.status is not None and not _LEAST_STATUS <= self.status <= _LARGEST_STATUS:
+            yield f"status is an HTTP status from {_LEAST_STATUS} to {_LARGEST_STATUS}, got {self.status}"
+        if self.seconds is not None and not 0 <= self.seconds < math.inf:
+            yield f"seconds is a finite number, at least 0, got {self.seconds}"
 
     def _problems(self) -> Iterator[str]:
         if self.action not in ACTIONS:
@@ -236,6 +248,25 @@ _NEEDS = {
     "batch_output_late": "seconds",
     "cut_body": "after_bytes",
 }
+#: The types of fields, and their names in a sentence.
+_KINDS: dict[str, tuple[Any, str]] = {
+    "method": (str, "a text"),
+    "action": (str, "a text"),
+    "nth": (int, "a whole number"),
+    "times": (int, "a whole number"),
+    "api_key": (str, "a text"),
+    "after_bytes": (int, "a whole number"),
+    "seconds": ((int, float), "a number"),
+    "status": (int, "a whole number"),
+    "headers": (dict, "an object"),
+    "content_type": (str, "a text"),
+    "file_id": (str, "a text"),
+    "fields": (dict, "an object"),
+    "error": (dict, "an object"),
+    "keys": (list, "a list"),
+}
+#: Others are no response.
+_LEAST_STATUS, _LARGEST_STATUS = 200, 599
 #: Fields that have a meaning for some actions only.
 _BELONGS_TO = {
     "headers": ("status",),
@@ -284,7 +315,7 @@ class Faults:
         known = {f.name for f in fields(Fault) if f.init}
         if unknown := item.keys() - known:
             raise ValueError(f"unknown field {min(unknown)!r}; there are {', '.join(sorted(known))}")
-        if item["method"] not in self._methods:
+        if not isinstance(item["method"], str) or item["method"] not in self._methods:
             raise ValueError(f"unknown method {item['method']!r}; there are {', '.join(sorted(self._methods))}")
         fault = Fault(**item)
         fault.check()

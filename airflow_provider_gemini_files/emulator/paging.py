@@ -9,9 +9,12 @@ from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
 
 from airflow_provider_gemini_files.emulator import errors
+from airflow_provider_gemini_files.emulator.body import parse_json
 from airflow_provider_gemini_files.emulator.call import Call
 
 _DEFAULT_SIZE = 10
+#: Digits of a page size that are too many for any; Python refuses to read thousands of them.
+_DIGITS = 10
 #: A position after all items.
 _END = (0.0, "")
 
@@ -81,7 +84,7 @@ def _order(item: Listed) -> tuple[float, str]:
 def _size(given: str | None, request: str, default: int, largest: int) -> int:
     if not given or given == "0":
         return default
-    if not given.isdigit() or int(given) > largest:
+    if not (given.isascii() and given.isdigit() and len(given) < _DIGITS) or int(given) > largest:
         raise errors.invalid(f"* {request}.page_size: must be between 0 and {largest}.\n")
     return int(given)
 
@@ -93,8 +96,7 @@ def _write(position: tuple[float, str]) -> str:
 
 def _read(token: str) -> tuple[float, str]:
     try:
-        values: Any = json.loads(base64.urlsafe_b64decode(token))
-        created, item_id = values
+        created, item_id = parse_json(base64.urlsafe_b64decode(token).decode())
         return float(created), str(item_id)
     except (ValueError, TypeError, binascii.Error):
         raise errors.invalid("Invalid page token.") from None

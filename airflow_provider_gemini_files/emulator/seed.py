@@ -72,8 +72,10 @@ def seed(project: Project, seeds: list[Any]) -> None:
     """
     wanted = [Seed(**item) if isinstance(item, dict) else Seed(str(item)) for item in seeds]
     for item in wanted:
-        if item.kind not in _CREATORS or not item.id:
+        if not isinstance(item.name, str) or item.kind not in _CREATORS or not item.id:
             raise ValueError(f"cannot seed {item.name!r}; there are {', '.join(sorted(_CREATORS))}")
+        if item.size is not None and (isinstance(item.size, bool) or not isinstance(item.size, int) or item.size < 0):
+            raise ValueError(f"size is a whole number, at least 0; got {item.size!r}")
     for item in wanted:
         _CREATORS[item.kind](project, item)
 

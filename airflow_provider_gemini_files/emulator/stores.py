@@ -28,12 +28,13 @@ def readable_id(display_name: str | None, new_id: str, other_id: str) -> str:
     """
     Return an id as the service creates it: the display name in lower case with dashes for blanks, and a random suffix.
 
-    Other characters are dropped.
+    Other characters are dropped, and so are blanks that would begin or end it.
 
     :param new_id: the suffix.
     :param other_id: used in place of an empty display name.
     """
-    text = re.sub(r"[^a-z0-9 ]", "", (display_name or "").lower()).replace(" ", "-")[:_NAME_LENGTH]
+    words = re.sub(r"[^a-z0-9 ]", "", (display_name or "").lower()).split()
+    text = "-".join(words)[:_NAME_LENGTH].rstrip("-")
     return f"{text or other_id}-{new_id}"
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_gemini_files.emulator import errors
+from airflow_provider_gemini_files.emulator.body import parse_json
 from airflow_provider_gemini_files.emulator.call import Call
 from airflow_provider_gemini_files.emulator.session import Intake, Result, Upload
 
@@ -46,7 +47,7 @@ def read_declared(request: Request, metadata: dict[str, Any]) -> Declared:
     if headers.get("x-goog-upload-protocol", "").lower() != "resumable" or "start" not in commands:
         raise errors.TextError(400, "Expected X-Goog-Upload-Protocol: resumable and X-Goog-Upload-Command: start.")
     length = headers.get("x-goog-upload-header-content-length")
-    if length and not length.isdigit():
+    if length and not (length.isascii() and length.isdigit()):
         raise errors.TextError(400, f"Invalid X-Goog-Upload-Header-Content-Length: {length}")
     given = metadata.get("mimeType") or metadata.get("mime_type")
     mime_type = str(headers.get("x-goog-upload-header-content-type") or given or "application/octet-stream")
@@ -179,11 +180,12 @@ def read_metadata(body: bytes) -> dict[str, Any]:
     if not text:
         return {}
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except ValueError:
         try:
             data = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+            json.dumps(data, ensure_ascii=False).encode()
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             raise errors.invalid("Invalid JSON payload received.") from None
     if not isinstance(data, dict):
         raise errors.invalid("Invalid JSON payload received. Expected an object.")

@@ -82,6 +82,16 @@ class TestClock:
     def test_other_bodies_are_refused(self, control, body):
         assert control.post("/__emulator/clock", content=body).status_code == 400
 
+    @pytest.mark.parametrize("path", ["clock", "faults", "answers", "seed"])
+    @pytest.mark.parametrize("body", [b"[" * 100_000, b"\xff", b"{", b'{"api_key": "k", "resources": [{"name": 5}]}'])
+    def test_bodies_that_cannot_be_read_are_refused(self, control, path, body):
+        assert control.post(f"/__emulator/{path}", content=body).status_code == 400
+
+    @pytest.mark.parametrize("size", [-1, 1.5, "1", True])
+    def test_impossible_sizes_of_files_are_refused(self, control, size):
+        body = {"api_key": "k", "resources": [{"name": "files/a", "size": size}]}
+        assert control.post("/__emulator/seed", json=body).status_code == 400
+
     @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -0.1])
     def test_library_refuses_them_too(self, emulator, seconds):
         with pytest.raises(ValueError, match="only moves forward by a finite number"):

@@ -309,6 +309,14 @@ class TestAccounting:
             ({"method": "get", "action": "stall"}, "needs seconds"),
             ({"method": "get", "action": "url_unfetchable"}, "url_unfetchable is for count_tokens, create_cache"),
             ({"method": "get", "action": "reset", "nth": 0}, "count from 1"),
+            ({"method": ["get"], "action": "reset"}, "unknown method"),
+            ({"method": "get", "action": "status", "status": "500"}, "status is a whole number, got '500'"),
+            ({"method": "get", "action": "status", "status": 1000}, "status is an HTTP status from 200 to 599"),
+            ({"method": "get", "action": "stall", "seconds": "1"}, "seconds is a number"),
+            ({"method": "get", "action": "stall", "seconds": -1}, "seconds is a finite number, at least 0"),
+            ({"method": "get", "action": "reset", "times": 1.5}, "times is a whole number"),
+            ({"method": "get", "action": "reset", "nth": None}, "nth is a whole number"),
+            ({"method": "get", "action": "status", "status": 400, "headers": "a"}, "headers is an object"),
         ],
     )
     def test_impossible_fault_is_refused(self, emulator, fault, words):

@@ -201,6 +201,30 @@ class TestLimits:
         if "displayName" not in fields:
             assert error_of(api.post(f"{store}:importFile", {"fileName": api.file()["name"], **fields})) == INVALID
 
+    @pytest.mark.parametrize(
+        "body",
+        [
+            '{"displayName": "\\ud800"}',
+            '{"customMetadata": [{"key": "k", "stringValue": "\\udfff"}]}',
+            '{"customMetadata": [{"key": "k", "numericValue": NaN}]}',
+            '{"customMetadata": [{"key": "k", "numericValue": 1e999}]}',
+            "[" * 100_000,
+        ],
+    )
+    def test_what_is_no_json_is_refused_and_breaks_no_list(self, api, store, body):
+        file = api.file()["name"]
+        given = {"content": body, "headers": {"Content-Type": "application/json"}}
+        headers = {**given["headers"], "X-Goog-Upload-Protocol": "resumable", "X-Goog-Upload-Command": "start"}
+        path = f"{store}:uploadToFileSearchStore"
+        assert error_of(api.http.post(f"/upload/v1beta/{path}", content=body, headers=headers)) == INVALID
+        assert error_of(api.call("POST", f"{store}:importFile?fileName={file}", **given)) == INVALID
+        assert api.get(f"{store}/documents").json() == {}
+
+    @pytest.mark.parametrize("name", [" Handbook ", "\u624b \u518a", "- x -", " ", "a  b", "x" * 26 + " y"])
+    def test_store_of_any_display_name_can_be_got(self, api, name):
+        created = api.post("fileSearchStores", {"displayName": name}).json()
+        assert api.get(created["name"]).json() == created
+
     def test_largest_fields_are_accepted(self, api, store):
         chunking = {"whiteSpaceConfig": {"maxTokensPerChunk": 512, "maxOverlapTokens": "511"}}
         metadata = [{"key": f"k{n}", "stringValue": "v"} for n in range(20)]

@@ -184,12 +184,13 @@ class TestList:
         rest = api.get("files", params={"pageSize": 5, "pageToken": body["nextPageToken"]}).json()
         assert [file["name"] for file in rest["files"]] == [names[3], names[1], names[0]]
 
-    @pytest.mark.parametrize("size", ["101", "-1", "many"])
+    @pytest.mark.parametrize("size", ["101", "-1", "many", "\u00b2", "\u0663", "9" * 5000])
     def test_invalid_page_size_is_refused(self, api, size):
         assert api.get("files", params={"pageSize": size}).status_code == 400
 
-    def test_invalid_page_token_is_refused(self, api):
-        assert api.get("files", params={"pageToken": "nonsense"}).status_code == 400
+    @pytest.mark.parametrize("token", ["nonsense", "bnVsbA==", base64.b64encode(b"[" * 10_000).decode()])
+    def test_invalid_page_token_is_refused(self, api, token):
+        assert api.get("files", params={"pageToken": token}).status_code == 400
 
 
 class TestRegister:
