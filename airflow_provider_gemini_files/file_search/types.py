@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
+from airflow_provider_gemini_files.file_search.resources import FileSearchStore
 from airflow_provider_gemini_files.files.mime import mime_type_of
 from airflow_provider_gemini_files.files.signatures import HEAD_BYTES, is_pdf, is_text, type_of_binary
 
@@ -24,6 +25,8 @@ _OFFICE = {
 }
 #: What their content shows: often only the container, so that the name tells them apart. None: nothing that is known.
 _OFFICE_CONTENTS = {"epub", "excel", "iwork", "office", "opendocument", "powerpoint", "word", "zip", None}
+#: The embedding model that takes no images.
+_TEXT_ONLY = "gemini-embedding-001"
 _REFUSED = ("audio/", "video/")
 
 
@@ -45,6 +48,24 @@ def document_type_of(name: str, given: str | None, head: Callable[[], bytes]) ->
             f"{name!r} is {mime_type}: file search supports neither audio nor video. Add a transcript instead."
         )
     return mime_type
+
+
+def check_embedding(what: str, mime_type: str, store: Callable[[], FileSearchStore]) -> None:
+    """
+    Refuse an image for a store that indexes texts only: it would be FAILED, without a reason.
+
+    :param what: the source or file, for the error.
+    :param store: returns the store; it is asked for images only.
+    :raises GeminiInputError: naming the model of the store.
+    """
+    if not mime_type.lower().startswith("image/"):
+        return
+    into = store()
+    if (into.embedding_model or "").removeprefix("models/") == _TEXT_ONLY:
+        raise GeminiInputError(
+            f"{what} is {mime_type}, and {into.name} has the embedding model {_TEXT_ONLY}, which takes no images: add "
+            "it to a store that was created with gemini-embedding-2."
+        )
 
 
 def _may_be_office(beginning: bytes) -> bool:

@@ -19,7 +19,7 @@ from airflow_provider_gemini_files.exceptions import (
 )
 from airflow_provider_gemini_files.file_search.chunking import Chunking
 from airflow_provider_gemini_files.file_search.metadata import Origin, Value, check_metadata, to_api
-from airflow_provider_gemini_files.file_search.types import MAX_DOCUMENT_BYTES, document_type_of
+from airflow_provider_gemini_files.file_search.types import MAX_DOCUMENT_BYTES, check_embedding, document_type_of
 from airflow_provider_gemini_files.files.reference import GeminiFile
 from airflow_provider_gemini_files.hooks.file_search import FileSearchCalls
 from airflow_provider_gemini_files.hooks.uploads import UploadCalls
@@ -108,6 +108,7 @@ class WantedDocuments:
         self._spec = spec
         self._state = state
         self._log = log
+        self._store = functools.cache(lambda: calls.get_store(spec.store))
         #: Names of documents that are not what their metadata say, and could not be deleted.
         self.spoiled: set[str] = set()
 
@@ -139,7 +140,9 @@ class WantedDocuments:
         @functools.cache
         def mime_type() -> str:
             # Read for new documents only: thousands of unchanged objects are not opened.
-            return document_type_of(source.name, self._spec.mime_type, lambda: head_of(source))
+            found = document_type_of(source.name, self._spec.mime_type, lambda: head_of(source))
+            check_embedding(source.uri, found, self._store)
+            return found
 
         return Wanted(
             source.uri,
@@ -197,7 +200,7 @@ class WantedDocuments:
         :raises GeminiInputError: if it cannot be a document.
         """
         _check_size(file.name, file.size_bytes or 0)
-        document_type_of(file.name, file.mime_type, lambda: b"")
+        check_embedding(file.name, document_type_of(file.name, file.mime_type, lambda: b""), self._store)
         state = (file.sha256 or file.create_time or "", str(file.size_bytes))
         fingerprint = self._fingerprint(state, str(file.mime_type))
         fields = self._fields(file.name, fingerprint)

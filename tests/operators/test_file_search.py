@@ -209,6 +209,20 @@ class TestSync:
 
         assert titles(hook, store) == ["returns.md", "travel.md"]
 
+    @pytest.mark.parametrize("model", ["gemini-embedding-001", "gemini-embedding-2"])
+    def test_image_needs_a_store_that_takes_images(self, emulator, hook, sync, folder, context, model):
+        store = hook.create_file_search_store("Pictures", model).name
+        (folder / "crane.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50))
+
+        if model == "gemini-embedding-2":
+            assert sync(store=store).execute(context) == counts(added=3)
+            return
+        with pytest.raises(e.GeminiInputError, match=r"crane\.png is image/png, .* which takes no images"):
+            sync(store=store).execute(context)
+
+        assert titles(hook, store) == ["returns.md", "travel.md"]
+        assert sum(entry["call"] == "get_store" for entry in emulator.journal) == 1
+
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
