@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -83,7 +84,7 @@ def list_command(args: Any) -> None:
 def cleanup_command(args: Any) -> None:
     """Delete the files that are no longer needed."""
     hook, policy = GeminiServerHook(args.conn_id), _policy(args)
-    report = hook.cleanup(policy, database_lookup, dry_run=True)
+    report = replace(hook.cleanup(policy, database_lookup, dry_run=True), dry_run=args.dry_run)
     if not args.dry_run and report.deleted_files:
         _confirm(f"Delete {report.deleted_files} files, {human_bytes(report.deleted_bytes)}?", sure=args.yes)
         report = hook.cleanup(policy, database_lookup)
@@ -202,7 +203,10 @@ def _confirm(question: str, *, sure: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise SystemExit(f"error: {question} Pass --yes, or --dry-run to see which.")
-    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+    # Not input(), which would write into the output, and ends with a traceback at the end of the input.
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise SystemExit("Nothing was deleted.")
 
 

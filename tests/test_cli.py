@@ -94,7 +94,8 @@ def test_cleanup_deletes_what_its_dry_run_reports_and_then_nothing(files, cli, e
 
     assert json.loads(cli("cleanup --yes -o json"))[0]["deleted_files"] == 2
     assert emulator.usage()["files"] == 2
-    assert json.loads(cli("cleanup -o json"))[0]["deleted_files"] == 0
+    [report] = json.loads(cli("cleanup -o json"))
+    assert (report["deleted_files"], report["dry_run"]) == (0, False)
 
 
 def test_cleanup_without_a_terminal_needs_yes(files, cli, emulator, monkeypatch):
@@ -102,6 +103,26 @@ def test_cleanup_without_a_terminal_needs_yes(files, cli, emulator, monkeypatch)
     with pytest.raises(SystemExit, match=r"Delete 2 files, 2.0 KiB\? Pass --yes"):
         cli("cleanup")
     assert emulator.usage()["files"] == 4
+
+
+class Terminal(io.StringIO):
+    """What somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
+def test_cleanup_deletes_nothing_without_a_yes(files, cli, emulator, monkeypatch, answer):
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    with pytest.raises(SystemExit, match=r"Nothing was deleted\."):
+        cli("cleanup")
+    assert emulator.usage()["files"] == 4
+
+
+def test_question_of_a_cleanup_is_not_part_of_its_output(files, cli, emulator, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", Terminal("yes\n"))
+    assert json.loads(cli("cleanup -o json"))[0]["deleted_files"] == 2
 
 
 def test_cleanup_is_recorded_with_the_usage_before_it(files, cli):
