@@ -21,6 +21,7 @@ from airflow_provider_gemini_files.emulator.settings import Settings
 from airflow_provider_gemini_files.emulator.wire import EmulatorProtocol
 
 _START_SECONDS = 20
+_LARGEST_PORT = 65_535
 
 
 class GeminiEmulator:
@@ -37,7 +38,11 @@ class GeminiEmulator:
 
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0, allow_remote: bool = False, **settings: Any) -> None:
         if not allow_remote and not is_loopback(host):
-            raise ValueError(f"{host!r} can be reached by others; pass allow_remote=True to listen there anyway")
+            raise ValueError(
+                f"{host!r} can be reached by others; pass allow_remote=True (--allow-remote) to listen there anyway"
+            )
+        if not 0 <= port <= _LARGEST_PORT:
+            raise ValueError(f"port is a number from 0, for any that is free, to {_LARGEST_PORT}, got {port}")
         self.emulator = Emulator(Settings(**settings), NAMES)
         self._socket = socket.create_server((host, port), family=_family(host))
         config = uvicorn.Config(

@@ -62,7 +62,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.granularity < 1 or self.quota_bytes < 0:
             raise ValueError("granularity and quota_bytes count bytes, and granularity is at least 1")
-        if any(value < 0 for name, value in vars(self).items() if name.endswith("_seconds")):
+        # Not `value < 0`, which is False for NaN, too.
+        if not all(value >= 0 for name, value in vars(self).items() if name.endswith("_seconds")):
             raise ValueError("seconds cannot be negative")
         if (self.store_bytes or 0) < 0:
             raise ValueError("store_bytes cannot be negative")

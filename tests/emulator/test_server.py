@@ -122,10 +122,13 @@ class TestLibrary:
             {"max_batches": -1},
             {"store_bytes": -1},
             {"batch_tokens": -1},
+            {"video_seconds": float("nan")},
+            {"port": 65_536},
+            {"port": -1},
         ],
     )
     def test_invalid_settings_are_refused(self, settings):
-        with pytest.raises(ValueError, match=r"seconds|bytes|batches"):
+        with pytest.raises(ValueError, match=r"seconds|bytes|batches|port"):
             GeminiEmulator(**settings)
 
     def test_stops_while_a_request_is_stalled(self):
