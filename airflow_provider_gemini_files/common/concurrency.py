@@ -8,7 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from airflow_provider_gemini_files.exceptions import GeminiAuthError, GeminiFilesError, GeminiStorageFullError
+from airflow_provider_gemini_files.exceptions import (
+    GeminiAuthError,
+    GeminiFilesError,
+    GeminiRateLimitError,
+    GeminiServiceError,
+    GeminiStorageFullError,
+)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,7 +34,7 @@ class Outcome(Generic[Item, Result]):
 
     :param result: what the work returned; None if it failed or was not begun.
     :param error: why it failed; None if it did not.
-    :param begun: False if an error that would have recurred stopped the work before this item.
+    :param begun: False if errors that would have recurred stopped the work before this item.
     """
 
     item: Item
@@ -38,7 +44,12 @@ class Outcome(Generic[Item, Result]):
 
 
 def map_outcomes(
-    work: Callable[[Item], Result], items: Sequence[Item], *, concurrency: int = CONCURRENCY, name: str = "gemini"
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    concurrency: int = CONCURRENCY,
+    name: str = "gemini",
+    most_failures: int | None = None,
 ) -> list[Outcome[Item, Result]]:
     """
     Work on each item, several at once, and return what became of each, in order.
@@ -47,18 +58,25 @@ def map_outcomes(
 
     :param work: raises :class:`GeminiFilesError` if an item fails; any other exception is raised here.
     :param name: of the threads.
+    :param most_failures: items in a row that may fail because the service is down before no further one is begun.
     """
     stop = threading.Event()
+    failures = 0
 
     def attempt(item: Item) -> Outcome[Item, Result]:
+        nonlocal failures
         if stop.is_set():
             return Outcome(item, begun=False)
         try:
-            return Outcome(item, work(item))
+            result = work(item)
         except GeminiFilesError as error:
-            if isinstance(error, _FATAL):
+            # Two threads may count as one here: the bound need not be exact.
+            failures = failures + 1 if _is_down(error) else 0
+            if isinstance(error, _FATAL) or failures == most_failures:
                 stop.set()
             return Outcome(item, error=error)
+        failures = 0
+        return Outcome(item, result)
 
     if len(items) == 1:
         return [attempt(items[0])]
@@ -69,6 +87,13 @@ def map_outcomes(
         # A task that is killed must not wait for what its threads still do.
         stop.set()
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_down(error: GeminiFilesError) -> bool:
+    """Return whether the service itself failed, or the way to it, and not what was sent."""
+    if isinstance(error, GeminiServiceError):
+        return error.unreachable or error.http_status is not None
+    return isinstance(error, GeminiRateLimitError)
 
 
 def shortened(texts: Sequence[str]) -> str:

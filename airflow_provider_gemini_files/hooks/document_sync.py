@@ -37,6 +37,8 @@ from airflow_provider_gemini_files.transfer.sources import is_url
 _LIST_LAG_SECONDS = 300.0
 #: Seconds after which a document that is still PENDING is added again; indexing takes minutes at most.
 _STUCK_SECONDS = 24 * 3600.0
+#: Sources in a row that may fail because the service is down: each of thousands would be tried for half a minute.
+_MAX_FAILURES = 20
 #: Seconds by which the service's clock is known: its responses tell the second only, and take their time.
 _CLOCK_SECONDS = 2.0
 
@@ -214,6 +216,7 @@ class DocumentSync:
 
         :raises GeminiStorageFullError: if the stores are full; the other sources are not tried.
         :raises GeminiAuthError: if the key may not add documents; the other sources are not tried.
+        :raises GeminiServiceError: if the service is down; also as GeminiRateLimitError.
         """
         gone, others = self._split(planned.deletions)
         # A file that was renamed is in the store under its new name first.
@@ -227,7 +230,11 @@ class DocumentSync:
         self._log.info("Adding %d documents to %s", len(wanted), self._spec.store)
         self._documents_of.open()
         outcomes = map_outcomes(
-            lambda one: one.add(), wanted, concurrency=self._spec.max_concurrent, name="gemini-document"
+            lambda one: one.add(),
+            wanted,
+            concurrency=self._spec.max_concurrent,
+            name="gemini-document",
+            most_failures=_MAX_FAILURES,
         )
         for outcome in outcomes:
             self._take(outcome)
@@ -277,11 +284,17 @@ class DocumentSync:
 
     def _raise_if_hopeless(self, outcomes: Sequence[Outcome[Wanted, str | None]]) -> None:
         """Raise an error that would recur for every source."""
-        for outcome in outcomes:
-            if isinstance(outcome.error, GeminiAuthError | GeminiStorageFullError):
-                left = sum(not one.begun or one.error is not None for one in outcomes)
-                self._log.warning("%d of %d sources were not added.", left, len(outcomes))
-                raise outcome.error
+        errors = [outcome.error for outcome in outcomes if outcome.error]
+        hopeless: list[GeminiFilesError] = [
+            one for one in errors if isinstance(one, GeminiAuthError | GeminiStorageFullError)
+        ]
+        if not hopeless and not all(outcome.begun for outcome in outcomes):
+            # So many have failed in a row that the service is down.
+            hopeless = [one for one in reversed(errors) if not isinstance(one, GeminiPermanentError)]
+        if hopeless:
+            left = sum(not one.begun or one.error is not None for one in outcomes)
+            self._log.warning("%d of %d sources were not added.", left, len(outcomes))
+            raise hopeless[0]
 
     def documents(self) -> dict[str, str]:
         """Return the ACTIVE document of each source, by the URI of the source, as of the last plan."""

@@ -204,7 +204,7 @@ class UploadSession:
         else:
             host = origin_of(self.next_request().url)
             reason = f"{type(error).__name__}: {shown_text(error, self._secrets)}"
-            failure = self._error(f"the request to {host} failed ({reason}){self._host_hint(host)}")
+            failure = self._error(f"the request to {host} failed ({reason}){self._host_hint(host)}", unreachable=True)
         if self._step == "start":
             self._failed(failure)
         else:
@@ -219,8 +219,8 @@ class UploadSession:
             "behind a gateway, set the connection's extra upload_via_host"
         )
 
-    def _error(self, reason: str) -> GeminiServiceError:
-        return GeminiServiceError(f"Cannot {self._doing}: {reason}.")
+    def _error(self, reason: str, *, unreachable: bool = False) -> GeminiServiceError:
+        return GeminiServiceError(f"Cannot {self._doing}: {reason}.", unreachable=unreachable)
 
     def _length(self) -> int:
         left = self._size - self._offset

@@ -47,6 +47,15 @@ def test_no_more_items_at_once_than_allowed():
     assert most == [3]
 
 
+def test_nothing_more_is_begun_after_so_many_failures_of_the_service_in_a_row():
+    down = e.GeminiServiceError("down", unreachable=True)
+    errors = {0: down, 1: down, 3: down, 4: e.GeminiServiceError("cannot read it"), 5: down, 6: down, 7: down}
+
+    outcomes = map_outcomes(fail_with(errors), range(10), concurrency=1, most_failures=3)
+
+    assert [outcome.begun for outcome in outcomes] == [True] * 8 + [False] * 2
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_failed_item_keeps_its_error_and_stops_no_other(count):
     error = e.GeminiRateLimitError("slow down", 3600)

@@ -346,6 +346,25 @@ class TestRefusals:
 
         assert len(raised.value.errors) == 3
 
+    @pytest.mark.parametrize("action", ["outage", "reset", "rate_limit"])
+    def test_service_that_is_down_is_not_tried_for_each_of_many_sources(self, emulator, new_sync, action):
+        sync = new_sync(*(source(f"{number}.md") for number in range(100)), max_concurrent=1)
+        emulator.faults.add("start_document", action, times=None)
+
+        with pytest.raises((e.GeminiServiceError, e.GeminiRateLimitError)):
+            sync.advance(sync.plan())
+
+        assert calls(emulator)["start_document"] == 20 * 2
+
+    def test_sources_that_cannot_be_read_do_not_keep_the_others_out(self, new_sync):
+        def broken(offset: int) -> Any:
+            raise OSError("the disk is gone")
+
+        unreadable = [source(f"{number:03}.txt", open=broken) for number in range(30)]
+        sync = new_sync(*unreadable, source("z.md"), max_concurrent=1, mime_type="text/plain")
+
+        assert len(sync.advance(sync.plan())) == 1
+
     def test_key_that_may_not_add_documents_ends_the_sync_at_once(self, emulator, run):
         emulator.faults.add("start_document", "forbidden")
 
