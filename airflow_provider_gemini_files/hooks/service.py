@@ -65,6 +65,7 @@ class GeminiService:
         :raises GeminiServiceError: if Airflow cannot read it.
         """
         if self._connection is None:
+            self._check_conn_id()
             try:
                 conn = (self.hook or BaseHook).get_connection(self.conn_id)
             except Exception as error:
@@ -95,6 +96,7 @@ class GeminiService:
         """Read the connection without blocking, and return the client of the Files API for the running event loop."""
         if self._async_client is None:
             if self._connection is None:
+                self._check_conn_id()
                 try:
                     conn = await BaseHook.aget_connection(self.conn_id)
                 except Exception as error:
@@ -146,6 +148,13 @@ class GeminiService:
         seconds = self._paused_until - self.clock.monotonic()
         if state.attempt_number == 1 and seconds > 0:
             self.clock.sleep(seconds)
+
+    def _check_conn_id(self) -> None:
+        # A null Param is None in a native template, and a text in any other.
+        if not isinstance(self.conn_id, str) or self.conn_id in ("", "None"):
+            raise GeminiInputError(
+                f"gemini_conn_id must be the id of a connection of type {CONN_TYPE!r}; got {self.conn_id!r}."
+            )
 
     def _not_given(self, error: Exception) -> GeminiFilesError:
         """Return the error of a connection that Airflow has not given: there is none, or it cannot be read just now."""

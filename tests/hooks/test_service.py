@@ -48,6 +48,12 @@ class TestReadingTheConnection:
         GeminiFilesHook("no_such_connection")
 
     @BLOCKING_OR_IN_LOOP
+    @pytest.mark.parametrize("conn_id", [None, "", "None", 5])
+    def test_anything_but_an_id_names_the_argument(self, use, conn_id):
+        with pytest.raises(e.GeminiInputError, match="gemini_conn_id must be the id of a connection"):
+            use(conn_id)
+
+    @BLOCKING_OR_IN_LOOP
     def test_missing_connection_says_how_to_create_one(self, use):
         with pytest.raises(e.GeminiInputError, match=r"no connection 'nope': add one .*AIRFLOW_CONN_NOPE='\{"):
             use("nope")
