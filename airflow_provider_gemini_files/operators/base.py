@@ -111,7 +111,7 @@ def output_of(output_path: Any, output_conn_id: Any, name: str = "output_path") 
     path = text_of(output_path, name) if isinstance(output_path, str) else output_path
     if path is None:
         raise GeminiInputError(f"{name} is empty after its template was rendered: {output_path!r}.")
-    output = Output(path, text_of(output_conn_id, "output_conn_id"))
+    output = Output(path, text_of(output_conn_id, name.replace("_path", "_conn_id")), name)
     output.check()
     return output
 

@@ -35,16 +35,18 @@ class Output:
     :param where: a local path, a URI that Airflow's ObjectStoragePath supports, or one of these; an existing file is
         replaced.
     :param conn_id: connection of the object storage; None: the default of its provider.
+    :param what: which argument it is, for errors.
     :raises GeminiInputError: if it is a directory, or no file system for its scheme is installed.
     """
 
-    def __init__(self, where: Any, conn_id: str | None = None) -> None:
+    def __init__(self, where: Any, conn_id: str | None = None, what: str = "output_path") -> None:
+        self._what = what
         given = location(where)
         if given is None or not given.strip() or given.endswith("/"):
-            raise GeminiInputError(f"output_path must be the path or URI of a file, got {where!r}.")
+            raise GeminiInputError(f"{what} must be the path or URI of a file, got {where!r}.")
         #: The URI that tasks return.
         self.uri = given if "://" in given else f"file://{os.path.abspath(os.path.expanduser(given))}"
-        self._path = object_path(self.uri, conn_id, "output_path")
+        self._path = object_path(self.uri, conn_id, what)
         self._conn_id = conn_id or connection_of(self._path)
 
     def beside(self, ending: str) -> Output:
@@ -56,7 +58,7 @@ class Output:
         folder, slash, name = self.uri.rpartition("/")
         # The ending must not make a name too long that was not.
         stem = os.fsencode(name.rpartition(".")[0] or name)[: _MAX_NAME_BYTES - len(ending)].decode(errors="ignore")
-        return Output(f"{folder}{slash}{stem}{ending}", self._conn_id)
+        return Output(f"{folder}{slash}{stem}{ending}", self._conn_id, self._what)
 
     def write(self, content: str | bytes) -> None:
         """
@@ -130,7 +132,7 @@ class Output:
             raise
 
     def _errors(self) -> contextlib.AbstractContextManager[None]:
-        return storage_errors(self.uri, "output_path", self._conn_id)
+        return storage_errors(self.uri, self._what, self._conn_id)
 
     @property
     def _is_local(self) -> bool:
@@ -150,14 +152,14 @@ class Output:
                 folder = os.path.dirname(folder)
             if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
                 raise GeminiInputError(
-                    f"output_path {self.uri!r} cannot be written: {folder} is not a writable folder."
+                    f"{self._what} {self.uri!r} cannot be written: {folder} is not a writable folder."
                 )
             return
         with self._errors():
             # Without the right to look at the bucket, the right to write into it can still be there.
             bucket = missing_bucket(self._path)
         if bucket:
-            place = shown_place(self.uri, "output_path", self._conn_id)
+            place = shown_place(self.uri, self._what, self._conn_id)
             raise GeminiInputError(f"{place}: there is no {bucket!r} in this storage.")
 
     def _check_name(self, path: str) -> None:
@@ -166,6 +168,6 @@ class Output:
         except UnicodeEncodeError:
             is_name = False
         if not is_name:
-            raise GeminiInputError(f"output_path {self.uri[:80]!r}... is not a valid file name.")
+            raise GeminiInputError(f"{self._what} {self.uri[:80]!r}... is not a valid file name.")
         if os.path.lexists(path) and not os.path.isfile(path):
-            raise GeminiInputError(f"output_path {self.uri!r} is a directory or a device, not a file.")
+            raise GeminiInputError(f"{self._what} {self.uri!r} is a directory or a device, not a file.")

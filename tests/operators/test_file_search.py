@@ -247,6 +247,17 @@ class TestSync:
         with pytest.raises(e.GeminiInputError, match=f"{name} must be true or false"):
             sync(**{name: value})
 
+    @pytest.mark.parametrize("path", [5, "/", "{}"])
+    def test_report_that_cannot_be_written_is_named_before_anything_is_sent(
+        self, emulator, sync, context, tmp_path, path
+    ):
+        emulator.clear_journal()
+
+        with pytest.raises(e.GeminiInputError, match=r"^report_path "):
+            sync(report_path=path.format(tmp_path) if isinstance(path, str) else path).execute(context)
+
+        assert emulator.journal == []
+
     def test_chunking_is_checked_when_the_dag_is_parsed(self, sync):
         with pytest.raises(e.GeminiInputError, match="max_tokens_per_chunk"):
             sync(max_tokens_per_chunk=513)
