@@ -231,6 +231,9 @@ class UploadSession:
 
     def _started(self, response: ApiResponse) -> None:
         url = response.headers.get("x-goog-upload-url")
+        if url is None and "error" in _object(response):
+            self._refused(response.as_error(), None)
+            return
         if url is None:
             self._failed(
                 self._error("the response has no x-goog-upload-url; does a proxy or gateway remove response headers?")

@@ -116,6 +116,13 @@ class TestOneAttempt:
         with pytest.raises(e.GeminiServiceError, match=f"named no document{told}"):
             upload(hook, into, text_file)
 
+    def test_error_that_a_gateway_hands_on_as_a_success_is_told(self, emulator, hook, into, text_file):
+        error = {"code": 429, "message": "Too many documents.", "status": "RESOURCE_EXHAUSTED"}
+        emulator.faults.add("start_document", "status", status=200, body={"error": error}, times=None)
+
+        with pytest.raises(e.GeminiRateLimitError, match="Too many documents"):
+            upload(hook, into, text_file)
+
     def test_lost_start_opens_another_session_and_makes_one_document(self, emulator, hook, into, text_file):
         emulator.faults.add("start_document", "lose_answer")
 
