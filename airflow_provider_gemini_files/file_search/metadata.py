@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_gemini_files.common.redaction import storable
+from airflow_provider_gemini_files.common.redaction import shown_text, storable
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 
 #: Entries of a document, as Google's documentation says.
 MAX_ENTRIES = 20
+#: Characters of a value that an error shows.
+_MAX_SHOWN = 100
 #: Names of our own entries begin with this.
 OWN_PREFIX = "airflow_"
 _SOURCE, _FINGERPRINT, _OWNER = f"{OWN_PREFIX}source", f"{OWN_PREFIX}fingerprint", f"{OWN_PREFIX}owner"
@@ -81,7 +83,7 @@ def check_metadata(given: Any, *, own: int = 0) -> dict[str, Value]:
     if _is_unset(given) or given == "":
         return {}
     if not isinstance(given, Mapping):
-        raise GeminiInputError(f"custom_metadata must be a dict like {{'team': 'ops'}}; got {given!r}.")
+        raise GeminiInputError(f"custom_metadata must be a dict like {{'team': 'ops'}}; got {_shown(given)}.")
     entries = {name: value for name, value in given.items() if not _is_unset(value)}
     for name, value in entries.items():
         if not isinstance(name, str) or not name or name.startswith(OWN_PREFIX):
@@ -90,7 +92,7 @@ def check_metadata(given: Any, *, own: int = 0) -> dict[str, Value]:
             )
         if not _is_value(value):
             raise GeminiInputError(
-                f"custom_metadata[{name!r}] must be a text, a number or a list of texts; got {value!r}."
+                f"custom_metadata[{name!r}] must be a text, a number or a list of texts; got {_shown(value)}."
             )
     if len(entries) + own > MAX_ENTRIES:
         raise GeminiInputError(
@@ -123,6 +125,10 @@ def from_api(entries: Any) -> dict[str, Any]:
 def _values(texts: Any) -> list[Any] | None:
     values = texts.get("values") if isinstance(texts, Mapping) else None
     return values if isinstance(values, list) else None
+
+
+def _shown(given: Any) -> str:
+    return shown_text(repr(given), limit=_MAX_SHOWN)
 
 
 def _is_unset(given: Any) -> bool:

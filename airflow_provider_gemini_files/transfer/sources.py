@@ -118,7 +118,9 @@ def is_source_list(source: Any) -> bool:
 def _location(source: Any) -> str:
     where = location(source)
     if where is None:
-        raise GeminiInputError(f"source must be a path, a URI, a URL or a list of these; got {source!r}.")
+        raise GeminiInputError(
+            f"source must be a path, a URI, a URL or a list of these; got {shown_text(repr(source))}."
+        )
     if not _without_local_scheme(where).strip():
         # The empty path would be the directory that the worker happens to run in.
         raise GeminiInputError(f"source is empty: expected a path, a URI or a URL; got {where!r}.")

@@ -62,6 +62,13 @@ class TestGiven:
         with pytest.raises(GeminiInputError, match="must be a dict"):
             check_metadata(given)
 
+    def test_error_shows_a_value_in_short_and_without_the_query_of_a_url(self):
+        with pytest.raises(GeminiInputError) as raised:
+            check_metadata({"link": {"url": "https://files.example/a?sig=secret", "text": "x" * 10_000}})
+
+        assert len(str(raised.value)) < 300
+        assert "secret" not in str(raised.value)
+
     def test_entries_of_this_package_count(self):
         own = len(ORIGIN.entries())
         most = {str(number): number for number in range(MAX_ENTRIES - own)}

@@ -489,6 +489,13 @@ def test_parts_that_have_no_files_are_named_as_their_files_would_be(folder, stor
     assert found.empty == (str(folder / "*.doc"), "memory:///bucket/forms", "memory:///bucket/in/*.doc")
 
 
+def test_anything_but_a_source_is_shown_without_the_query_of_its_url():
+    with pytest.raises(GeminiInputError, match=r"got \{'url': 'https://files.example/a'\}") as failed:
+        find_sources([{"url": "https://files.example/a?sig=secret"}])
+
+    assert "secret" not in str(failed.value)
+
+
 # --- names in logs -------------------------------------------------------------------------------------------------
 
 
