@@ -63,9 +63,11 @@ class SyncSpec:
         """
         Return what was given.
 
-        :raises GeminiInputError: for metadata that a document cannot have.
+        :raises GeminiInputError: for metadata or a type that no document can have.
         """
         check_metadata(self.custom_metadata, own=OWN_ENTRIES)
+        if self.mime_type:
+            document_type_of("mime_type", self.mime_type, lambda: b"")
         return self
 
 
@@ -124,8 +126,6 @@ class WantedDocuments:
         :raises GeminiServiceError: if it cannot be read.
         """
         _check_size(source.uri, source.size)
-        if self._spec.mime_type:
-            document_type_of(source.name, self._spec.mime_type, lambda: b"")
         fingerprint = self._fingerprint(self._compared(source), self._spec.mime_type)
         label = self._spec.display_name or source.name
         fields = {"displayName": shown_text(label, limit=512), **self._fields(source.uri, fingerprint)}

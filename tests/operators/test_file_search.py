@@ -231,6 +231,8 @@ class TestSync:
             ({"custom_metadata": {"airflow_x": 1}}, "does not begin with"),
             ({"custom_metadata": {str(number): 1 for number in range(18)}}, "at most 20"),
             ({"custom_metadata": {"a": True}}, "a text, a number or a list"),
+            ({"mime_type": "pdf"}, "^mime_type is a type like"),
+            ({"mime_type": "video/mp4"}, "^'mime_type' is video/mp4: file search takes neither"),
         ],
     )
     def test_bad_input_is_refused_before_anything_is_sent(self, emulator, sync, context, arguments, told):
