@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any
 
 from airflow_provider_gemini_files.common.names import name_in
 from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.common.times import epoch_of
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.file_search.metadata import Origin, from_api
+from airflow_provider_gemini_files.files.reference import in_order
 
 #: Wider than the ids that the service makes today: a document that cannot be read would be added again by each sync.
 _STORE = re.compile(r"fileSearchStores/[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -67,11 +68,11 @@ class FileSearchStore:
 
     def created_at(self) -> float | None:
         """Return when it was created, in seconds since the epoch; None if the service does not say."""
-        return _seconds(self.create_time)
+        return epoch_of(self.create_time)
 
     def updated_at(self) -> float | None:
         """Return when it was changed last, as :meth:`created_at` does."""
-        return _seconds(self.update_time)
+        return epoch_of(self.update_time)
 
 
 @dataclass(frozen=True)
@@ -123,11 +124,11 @@ class Document:
 
     def changed_at(self) -> float | None:
         """Return when its state changed last, as far as known, in seconds since the epoch."""
-        return _seconds(self.update_time) or self.created_at()
+        return epoch_of(self.update_time) or self.created_at()
 
     def created_at(self) -> float | None:
         """Return when it was created, in seconds since the epoch; None if the service does not say."""
-        return _seconds(self.create_time)
+        return epoch_of(self.create_time)
 
 
 #: The forms in which each is accepted: a name, a dict with ``name``, the object; a store also as its id alone.
@@ -180,7 +181,7 @@ def parse_documents(documents: Any) -> list[str]:
 
 def listed_documents(documents: Any) -> list[Any]:
     """Return a list of documents: of one or of several; they are not checked."""
-    return list(documents) if is_many_documents(documents) else [documents]
+    return in_order(documents) if is_many_documents(documents) else [documents]
 
 
 def is_many_documents(documents: Any) -> bool:
@@ -223,10 +224,3 @@ def _text(value: Any) -> str | None:
 def _number(value: Any) -> int:
     text = str(value)
     return int(text) if text.isdecimal() else 0
-
-
-def _seconds(time: str | None) -> float | None:
-    try:
-        return datetime.fromisoformat(time).timestamp() if time else None
-    except (ValueError, OverflowError):
-        return None

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.file_search.metadata import OWN_PREFIX, Origin, from_api
 from airflow_provider_gemini_files.file_search.resources import parse_store
+from airflow_provider_gemini_files.files.reference import in_order
 
 _KEYS = {"stores", "metadata_filter", "top_k"}
 #: Fields of a chunk that a citation has, and their names here.
@@ -98,7 +99,7 @@ class FileSearch:
 def _stores(given: Any) -> tuple[str, ...]:
     if isinstance(given, str | Mapping):
         given = [given]
-    listed = list(given) if isinstance(given, Iterable) else []
+    listed = in_order(given) if isinstance(given, Iterable) else []
     if not listed:
         raise GeminiInputError("file_search: stores is empty, so there is nothing to search.")
     return tuple(dict.fromkeys(map(_store, listed)))

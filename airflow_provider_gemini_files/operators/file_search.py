@@ -38,6 +38,7 @@ from airflow_provider_gemini_files.links import GeminiFileSearchStoreLink
 from airflow_provider_gemini_files.operators.base import (
     GeminiOperator,
     deadline_of,
+    lasting,
     output_of,
     owner_of,
     switch_of,
@@ -180,7 +181,7 @@ class _DocumentsOperator(GeminiOperator):
         if compare not in get_args(Compare):
             raise GeminiInputError(f"compare must be one of {', '.join(get_args(Compare))}; got {compare!r}.")
         self.store = store
-        self.source = source
+        self.source = lasting(source)
         self.source_conn_id = source_conn_id
         self.custom_metadata = custom_metadata
         self.mime_type = mime_type
@@ -354,7 +355,7 @@ class GeminiAddDocumentsOperator(_DocumentsOperator):
         super().__init__(**kwargs)
         if (file_name is None) == (self.source is None):
             raise GeminiInputError("Pass either source or file_name: what to add.")
-        self.file_name = file_name
+        self.file_name = lasting(file_name)
         self._by_file = file_name is not None
         self._imported: list[str] = []
 
@@ -423,7 +424,7 @@ class GeminiDeleteDocumentsOperator(GeminiOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.document = document
+        self.document = lasting(document)
         self.ignore_missing = switch_of(ignore_missing, "ignore_missing")
 
     def execute(self, context: Context) -> dict[str, list[str]]:

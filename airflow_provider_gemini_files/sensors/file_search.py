@@ -19,6 +19,7 @@ from airflow_provider_gemini_files.file_search.resources import (
 from airflow_provider_gemini_files.file_search.state import FAILED_GRACE, DocumentWait
 from airflow_provider_gemini_files.files.events import Event
 from airflow_provider_gemini_files.links import GeminiFileSearchStoreLink
+from airflow_provider_gemini_files.operators.base import lasting
 from airflow_provider_gemini_files.sensors.base import GeminiSensor
 from airflow_provider_gemini_files.triggers.file_search import GeminiDocumentStateTrigger
 
@@ -51,7 +52,7 @@ class GeminiDocumentStateSensor(GeminiSensor):
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, timeout=timeout, **kwargs)
-        self.document = document
+        self.document = lasting(document)
         self.failed_grace = seconds_of(failed_grace, "failed_grace")
 
     def new_wait(self, schedule: Schedule) -> DocumentWait:

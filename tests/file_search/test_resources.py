@@ -145,6 +145,11 @@ class TestNames:
         assert parse_documents(Document(DOCUMENT, "ACTIVE")) == [DOCUMENT]
         assert parse_documents([other, {"name": DOCUMENT}, other]) == [other, DOCUMENT]
 
+    def test_documents_of_a_set_are_in_one_order(self):
+        names = [f"{STORE}/documents/d{number}" for number in range(9)]
+
+        assert parse_documents(set(names)) == parse_documents(frozenset(names)) == names
+
     @pytest.mark.parametrize("given", [[], (), None, [None], [""], ""])
     def test_no_document_is_refused(self, given):
         with pytest.raises(GeminiInputError):

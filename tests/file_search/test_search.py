@@ -18,6 +18,11 @@ class TestGiven:
     def test_stores_are_taken_in_every_form_without_duplicates(self, stores):
         assert FileSearch.of({"stores": stores}) == FileSearch((STORE,))
 
+    def test_stores_of_a_set_are_in_one_order(self):
+        stores = tuple(f"fileSearchStores/s{number}" for number in range(9))
+
+        assert FileSearch.of({"stores": set(stores)}) == FileSearch(stores)
+
     def test_every_option_is_read(self):
         search = FileSearch.of({"stores": [STORE], "metadata_filter": 'team = "ops"', "top_k": 3})
 

@@ -232,7 +232,7 @@ class TestSync:
             ({"custom_metadata": {str(number): 1 for number in range(18)}}, "at most 20"),
             ({"custom_metadata": {"a": True}}, "a text, a number or a list"),
             ({"mime_type": "pdf"}, "^mime_type is a type like"),
-            ({"mime_type": "video/mp4"}, "^'mime_type' is video/mp4: file search takes neither"),
+            ({"mime_type": "video/mp4"}, "^'mime_type' is video/mp4: file search supports neither"),
         ],
     )
     def test_bad_input_is_refused_before_anything_is_sent(self, emulator, sync, context, arguments, told):

@@ -63,6 +63,13 @@ def test_one_document_as_an_object_is_returned_as_one_name(documents, hook, cont
     assert sensor(hook.file_search.get_document(name)).execute(context) == name
 
 
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_documents_of_an_iterator_are_waited_for(documents, context, deferrable):
+    names = documents(2)
+
+    assert sensor(iter(names), deferrable=deferrable).execute(context) == names
+
+
 def test_documents_are_waited_for_in_the_worker(documents, context, clock):
     names = documents(3, pending=60)
 
