@@ -42,6 +42,7 @@ class TestRecipe:
             "name": NAME,
             "model": "gemini-3.5-flash",
             "tokens": 2048,
+            "create_time": "2026-01-01T00:00:00Z",
             "expire_time": "2026-01-01T01:00:00Z",
             "display_name": spec(FILE, "Six crates.", system_instruction="Be short.").display_name,
             "conn_id": "gemini_default",
@@ -51,6 +52,11 @@ class TestRecipe:
             "system_instruction": "Be short.",
             "contents": [{"role": "user", "parts": [{"file": "files/a"}, {"text": "Six crates."}]}],
         }
+
+    def test_of_an_earlier_release_does_not_say_when_the_cache_was_created(self):
+        former = {name: value for name, value in as_pushed(recipe_of("files/a")).items() if name != "create_time"}
+
+        assert CacheRecipe.read(former).create_time is None
 
     def test_of_a_skipped_cache_has_no_name(self):
         recipe = CacheRecipe.read(as_pushed(recipe_of("files/a", cache=None)))
