@@ -162,11 +162,15 @@ class CacheCalls:
             found = self._find(spec, gone) or self._find_later(spec, gone)
             if found is None:
                 raise
+            self._count(found)
             return found
         created = requests.CACHES.read(resource, connection)
-        self._service.pricing.count_cache(created.model, created.tokens or 0)
+        self._count(created)
         lineage.shown(self._service.hook, self._service.conn_id, files)
         return self._oldest(spec, created, gone)
+
+    def _count(self, created: GeminiCache) -> None:
+        self._service.pricing.count_cache(created.model, created.tokens or 0)
 
     def _find_later(self, spec: CacheSpec, gone: str | None) -> GeminiCache | None:
         self._service.clock.sleep(LIST_LAG_SECONDS)

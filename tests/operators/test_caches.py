@@ -136,7 +136,10 @@ def shown(file: GeminiFile) -> dict[str, Any]:
 
 
 class TestCreate:
-    def test_its_cost_is_counted_once(self, emulator, create, manual, ti, mocker, prices):
+    @pytest.mark.parametrize("is_lost", [True, False])
+    def test_its_cost_is_counted_once(self, emulator, create, manual, ti, mocker, prices, is_lost):
+        if is_lost:
+            emulator.faults.add("create_cache", "lose_answer")
         incr = mocker.patch.object(Stats, "incr", autospec=True)
         create(files=manual.name)
         tokens = ti.pushed["cache"]["tokens"]
