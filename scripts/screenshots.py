@@ -78,7 +78,7 @@ def {name}():
 
 {name}()
 '''
-SECONDS = 60
+SECONDS = 120
 
 
 def main() -> int:
@@ -306,14 +306,19 @@ def open_details(driver: Chrome) -> None:
     # The first file is one that all runs share.
     find(driver, "#files tbody tr:nth-child(2) .toggle").click()
     wait(driver, lambda: "SHA-256" in find(driver, "tr.details").text)
-    driver.execute_script("document.querySelector('#files').scrollIntoView()")
+    driver.execute_script("scrollTo(0, document.querySelector('#files').offsetTop)")
 
 
 def preview_cleanup(driver: Chrome) -> None:
     """Open the cleanup dialog and wait for its preview."""
     find(driver, ".actions button").click()
-    find(driver, "dialog .primary").click()
-    find(driver, "dialog .danger")
+    wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "dialog .danger") or press_preview(driver))
+
+
+def press_preview(driver: Chrome) -> None:
+    """Press the button if it is enabled: at first, and again if a busy machine has failed the request."""
+    for button in driver.find_elements(By.CSS_SELECTOR, "dialog .primary:enabled"):
+        button.click()
 
 
 def is_fresh(driver: Chrome) -> bool:

@@ -105,6 +105,8 @@ def test_viewer_can_sort_filter_and_search_files(page: Page, store: Store, three
     page.press("Size")
     assert page.files() == ["files/alpha", "files/beta", "files/gamma"]
     assert page.one("th.size").get_attribute("aria-sort") == "descending"
+    # All files were uploaded, so there is no column for their sources.
+    assert page.all("#files .source") == []
     page.press("FAILED.*")
     assert page.files() == ["files/gamma"]
     page.press("All.*")

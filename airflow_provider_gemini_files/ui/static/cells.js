@@ -103,7 +103,10 @@ export function taskOwner(owner) {
  * @param {{dag: string, task: string, map: number}} task
  */
 function taskParts({ dag, task, map }) {
-  return [el("span", { class: "cut-end" }, `${dag} › ${task}`), map < 0 ? "" : el("span", {}, ` [${map}]`)];
+  const name = el("span", { class: "cut-end" }, `${dag} › ${task}`);
+  if (map < 0) return [name];
+  name.style.maxWidth = `calc(100% - ${String(map).length + 2.5}ch)`;
+  return [name, ` [${map}]`];
 }
 
 /**

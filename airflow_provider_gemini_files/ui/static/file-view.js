@@ -58,6 +58,7 @@ const COLUMNS = [
     heading: "Source",
     order: ({ source }) => source ?? "",
     cell: ({ source }) => (source ?? "–").toLowerCase(),
+    isNeeded: (files) => files.some(({ source }) => source !== "UPLOADED"),
   },
 ];
 

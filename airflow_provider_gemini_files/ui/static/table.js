@@ -15,6 +15,7 @@ import { count } from "./format.js";
  * @property {string} heading
  * @property {(item: T) => string | number} order - What items are sorted by.
  * @property {(item: T, now: number) => Child | Child[]} cell
+ * @property {(items: any[]) => boolean} [isNeeded] - Whether these items need the column; by default, it is always shown.
  */
 
 /**
@@ -204,6 +205,11 @@ export class Table {
    */
   get layout() {
     return this.grouping ?? this.options;
+  }
+
+  /** Return the columns that are shown. */
+  columns() {
+    return this.layout.columns.filter(({ isNeeded }) => isNeeded?.(this.items ?? []) ?? true);
   }
 
   /**
@@ -480,7 +486,7 @@ export class Table {
   }
 
   renderHead() {
-    const headings = this.layout.columns.map(({ key, heading }) => {
+    const headings = this.columns().map(({ key, heading }) => {
       const order = this.sort.key === key ? (this.sort.descending ? "descending" : "ascending") : "none";
       const button = el("button", { type: "button", onclick: () => this.sortBy(key) }, heading);
       return el("th", { role: "columnheader", scope: "col", class: key, "aria-sort": order }, button);
@@ -497,7 +503,7 @@ export class Table {
   rows(row) {
     const details = this.opened.get(row.name);
     if (!details) return [this.row(row)];
-    const cell = el("td", { role: "cell", colSpan: this.layout.columns.length }, details);
+    const cell = el("td", { role: "cell", colSpan: this.columns().length }, details);
     const box = this.selects && el("td", { role: "cell", class: "select" });
     return [this.row(row), el("tr", { role: "row", class: "details" }, box, cell)];
   }
@@ -529,7 +535,7 @@ export class Table {
       onchange: () => this.select(members, box.checked),
     });
     if (members.length) this.boxes.set(box, members);
-    const cells = this.layout.columns.map(({ key, heading, cell }, index) =>
+    const cells = this.columns().map(({ key, heading, cell }, index) =>
       el(
         index ? "td" : "th",
         // On a narrow screen, a row is a card: CSS takes the roles of its elements, and the headings are in its cells.
