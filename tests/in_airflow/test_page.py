@@ -230,6 +230,29 @@ def test_filters_are_kept_in_the_address(page: Page, store: Store, three: list[d
     assert page.console() == []
 
 
+def test_names_of_any_script_are_shown_and_found(page: Page, store: Store):
+    names = (
+        "x" * 396,
+        "製品紹介ビデオ.mp4",
+        "סיכום פגישה.pdf",
+        "re\N{COMBINING ACUTE ACCENT}sume\N{COMBINING ACUTE ACCENT}.pdf",
+    )
+    store.seed(*({"name": f"files/f{number}", "display_name": name} for number, name in enumerate(names)))
+    page.open(store.conn_id)
+    page.one("#files tbody tr")
+    for width in (390, 1280):
+        page.driver.set_window_size(width, 900)
+        assert page.driver.execute_script("return document.querySelector('#files').scrollWidth") <= width
+    page.driver.set_window_size(1440, 900)
+
+    for number, words in enumerate(("XXX", "紹介", "פגישה", "résumé")):
+        search = page.one("#files input[type=search]")
+        search.clear()
+        search.send_keys(words)
+        assert page.files() == [f"files/f{number}"]
+        assert names[number] in page.one("#files th .name").get_attribute("textContent")
+
+
 def test_details_of_a_file_open_by_keyboard(page: Page, store: Store, three: list[dict]):
     store.seed(*three)
     page.open(store.conn_id)
@@ -773,7 +796,10 @@ def test_unreachable_service_is_named_with_retry_and_link_to_connection(page: Pa
         ("conn_id=", "files"),
     ],
 )
-def test_address_that_means_nothing_shows_a_page_without_errors(page: Page, store: Store, address: str, section: str):
+def test_address_that_means_nothing_shows_a_page_without_errors(
+    page: Page, store: Store, three: list[dict], address: str, section: str
+):
+    store.seed(*three)
     page.driver.get(f"{page.url}/gemini-files/?{address.format(store.conn_id)}")
 
     page.one(f"#{section}")
@@ -832,6 +858,12 @@ def test_page_goes_on_by_itself_once_the_api_server_responds_again(page: Page, s
     page.until(lambda: "responded with a page instead of data." in page.one(".notice.error").text)
     page.driver.execute_script("window.answers.shift()")
     page.until(lambda: page.all(".notice") == [])
+    # What was loaded is shown when the user comes back to a tab, however long the next response takes.
+    page.driver.find_element(By.LINK_TEXT, "Stores").click()
+    page.one("#stores .state")
+    page.driver.execute_script("window.answers = [() => new Promise(() => 0)]")
+    page.driver.find_element(By.LINK_TEXT, "Files").click()
+    assert len(page.all("#files tbody tr")) == 3
 
 
 def test_deletion_of_many_files_can_be_stopped(page: Page, store: Store, service: GeminiEmulator):

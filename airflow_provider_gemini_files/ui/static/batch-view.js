@@ -73,6 +73,7 @@ export function batchView({ connection, refresh, addressOf, onChange }) {
   return {
     tab: "batches",
     noun: "batch job",
+    keeps: true,
     whyMissing: "deleted, in the project of another connection, or submitted",
     load: (retry) => getBatches(connection, retry),
     show: (/** @type {BatchesResponse} */ { parts, can_edit, more, now }) => {

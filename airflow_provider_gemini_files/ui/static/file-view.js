@@ -104,6 +104,7 @@ export function fileView({ connection, refresh, addressOf, onChange }) {
   return {
     tab: "files",
     noun: "file",
+    keeps: true,
     whyMissing: "deleted, expired (48 hours after the upload), in the project of another connection, or uploaded",
     load,
     show,

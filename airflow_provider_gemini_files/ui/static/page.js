@@ -40,6 +40,8 @@ let view;
 let response;
 /** When the response arrived, by the clock of this browser, in milliseconds. */
 let arrivedAt = 0;
+/** @type {Map<View, {response: ListingResponse, arrivedAt: number}>} What was loaded last. */
+const kept = new Map();
 /** @type {number | undefined} */
 let timer;
 /** @type {number | undefined} Until the page says what it waits for. */
@@ -84,8 +86,9 @@ async function open() {
     showFirstUse(false);
   }
   view = opened;
-  response = undefined;
+  ({ response, arrivedAt } = kept.get(opened) ?? { response: undefined, arrivedAt: 0 });
   opened.restore(parameters);
+  if (response) opened.show(response);
   showTabs();
   byId("connection").hidden = opened === views.overview;
   // The link that was followed is hidden with the view that it was in.
@@ -158,9 +161,7 @@ async function refresh({ retry = false } = {}) {
     response = loaded;
     arrivedAt = Date.now();
     show(view, loaded);
-    const { loading, next_listing_at, now } = loaded;
-    const pause = loading ? MIN_PAUSE_SECONDS : Math.max(MIN_PAUSE_SECONDS, next_listing_at - now);
-    timer = setTimeout(refreshWhenVisible, 1000 * pause);
+    timer = setTimeout(refreshWhenVisible, 1000 * pauseAfter(loaded));
   } catch (error) {
     if (load !== loads) return;
     showRequestError(error, refresh);
@@ -190,6 +191,11 @@ async function named(answer) {
   }
 }
 
+/** @param {ListingResponse} loaded */
+function pauseAfter({ loading, next_listing_at, now }) {
+  return loading ? MIN_PAUSE_SECONDS : Math.max(MIN_PAUSE_SECONDS, next_listing_at - now);
+}
+
 function refreshWhenVisible() {
   if (document.hidden) addEventListener("visibilitychange", () => refresh(), { once: true });
   else refresh();
@@ -202,6 +208,7 @@ function refreshWhenVisible() {
 function show(shown, loaded) {
   const isLoaded = loaded.listed_at !== null;
   main.setAttribute("aria-busy", String(!isLoaded && loaded.loading));
+  if (isLoaded && shown.keeps) kept.set(shown, { response: loaded, arrivedAt });
   if (isLoaded) shown.show(loaded);
   else shown.hide();
   showNotices(shown, loaded);

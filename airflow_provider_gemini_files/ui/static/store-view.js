@@ -60,6 +60,7 @@ export function storeView({ connection, addressOf, onChange }) {
   return {
     tab: "stores",
     noun: "store",
+    keeps: true,
     whyMissing: "deleted, in the project of another connection, or created",
     load: (retry) => getStores(connection, retry),
     show: (/** @type {StoresResponse} */ { stores, now }) => table.show(stores.map(decodeStore), now),

@@ -343,7 +343,8 @@ export class Table {
    */
   match(items) {
     const { text, state } = this.filter;
-    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    // File names of a Mac have accents as characters of their own.
+    const words = text.normalize().toLowerCase().split(/\s+/).filter(Boolean);
     const { accepts = () => true } = this.options;
     const chosen = this.filters.flatMap(({ filter }) => {
       const value = this.chosen[filter.key];
@@ -353,7 +354,7 @@ export class Table {
       .filter(accepts)
       .filter((item) => !state || item.state === state)
       .filter((item) => chosen.every(({ filter, value }) => filter.accepts(item, value, this.now)))
-      .filter((item) => words.every((word) => item.text.includes(word)));
+      .filter((item) => words.every((word) => item.text.normalize().includes(word)));
   }
 
   /**

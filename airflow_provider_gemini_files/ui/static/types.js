@@ -18,6 +18,8 @@
  * @property {string} noun - What it lists: "file".
  * @property {string} [slow] - What is slow if nothing is loaded yet; the Gemini API by default.
  * @property {string} whyMissing - Why an item that a link names may not be listed.
+ * @property {boolean} [keeps] - Whether what was loaded once can be shown at any address of the view, such as when the user
+ *   comes back to it.
  * @property {(retry: boolean) => Promise<ListingResponse>} load
  * @property {(response: any) => void} show
  * @property {() => void} hide
