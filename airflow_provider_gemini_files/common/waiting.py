@@ -122,7 +122,10 @@ class Wait(Generic[Seen]):
         pending = self.pending
         named = ", ".join(f"{name} ({self._pending[name]})" for name in pending[:_NAMED])
         more = f" and {len(pending) - _NAMED} more" if len(pending) > _NAMED else ""
-        return f"Waited {self.schedule.waited(now):.0f} s for {named}{more} {self.goal}"
+        waited = self.schedule.waited(now)
+        # "Waited 0 s" would read as if the wait were over.
+        verb = "Waiting" if waited < 1 else f"Waited {waited:.0f} s"
+        return f"{verb} for {named}{more} {self.goal}"
 
     def see(self, name: str, seen: Seen | GeminiFilesError, now: float) -> None:
         """

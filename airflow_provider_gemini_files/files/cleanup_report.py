@@ -63,7 +63,7 @@ class CleanupReport:
     def table(self) -> list[str]:
         """Return the lines of a table for the task log."""
         verb = "would delete" if self.dry_run else "deleted"
-        lines = [f"{'':14}{'reason':16}{'files':>8}{'size':>12}"]
+        lines = [f"{'':14}{'reason':16}{'files':>8}{'size':>12}"] if self.deleted or self.kept else []
         for what, rows in ((verb, self.deleted), ("kept", self.kept)):
             lines += [
                 f"{what:14}{reason:16}{row['files']:>8}{human_bytes(row['bytes']):>12}" for reason, row in rows.items()

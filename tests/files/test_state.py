@@ -179,6 +179,7 @@ def test_wait_is_described_in_a_line():
         "Waited 7 s for files/a (PROCESSING), files/b (not polled yet), files/c (not polled yet) and 2 more "
         "to become ACTIVE"
     )
+    assert wait.describe(0).startswith("Waiting for files/a (PROCESSING)")
 
 
 def test_two_errors_of_a_class_are_one_of_that_class():

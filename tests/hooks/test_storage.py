@@ -124,6 +124,10 @@ def test_report_is_a_table_in_the_log(hook, files):
     assert "next expiry 20" in lines[-1]
 
 
+def test_report_of_an_empty_storage_has_no_table(hook):
+    assert [line.partition(":")[0] for line in hook.cleanup(POLICY, lookup).table()] == ["before", "after"]
+
+
 def test_files_of_a_run_that_is_cleared_after_the_plan_are_kept(hook, files):
     asked = []
 

@@ -128,7 +128,7 @@ class TestEvent:
 
         *waiting, done = logged_by(info)
         waited = [line.partition(" for ")[0] for line in waiting]
-        assert waited == ["Waited 0 s", "Waited 60 s", "Waited 120 s"]
+        assert waited == ["Waiting", "Waited 60 s", "Waited 120 s"]
         assert all("for 100 B of free space" in line for line in waiting)
         assert done.startswith("Enough free space after 130 s")
 
