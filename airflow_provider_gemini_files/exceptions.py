@@ -17,22 +17,22 @@ The errors of this provider, split by what the caller should do.
     │   ├── GeminiBatchGoneError      the batch job was deleted, or is another project's
     │   ├── GeminiBatchFailedError    the service ended the batch job without results: read its reason
     │   ├── GeminiBatchCancelledError somebody cancelled the batch job
-    │   └── GeminiBatchRowsError      the results were written, and rows of them have no usable answer
+    │   └── GeminiBatchRowsError      all rows were written, but some have no usable answer
     ├── GeminiFileNotActiveError      the file is still PROCESSING: wait for it
     ├── GeminiUrlNotFetchedError      the service could not fetch a URL: retry, or upload what it leads to
     ├── GeminiNameTakenError          another file has the requested name
     ├── GeminiUnusableAnswerError     the answer cannot be used, but another attempt may succeed: retry
-    ├── GeminiStorageFullError        the project's storage is full: free some, then retry
+    ├── GeminiStorageFullError        the project's storage is full: free some space, then retry
     ├── GeminiRateLimitError          too many requests, or the daily quota is used up: retry later
-    ├── GeminiBatchInterruptedError   the service failed while it worked on the batch job: retry
+    ├── GeminiBatchInterruptedError   the service failed while processing the batch job: retry
     ├── GeminiBatchExpiredError       the service did not finish the batch job in time: retry
     ├── GeminiIntegrityError          the remote file differs from the source: retry
     ├── GeminiWaitTimeoutError        the deadline of a wait has passed
     └── GeminiServiceError            the service, a gateway or the network failed: retry
 
-The permanent half is also ``AirflowFailException``, so Airflow does not spend retries on it.
+Permanent errors are also ``AirflowFailException``, so Airflow does not retry them.
 Each message says what happened, to which file, and what to do. The text of an error ends with the code of its class.
-Codes of the permanent half begin with GF1, those of the other half with GF2.
+Codes of permanent errors begin with GF1, those of all others with GF2.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ _CODE = re.compile(r" ?\[GF\d{3}\]")
 
 class GeminiFilesError(Exception):
     """
-    Root of the tree. The attribute ``code`` is that of the class, and ``message`` is the text without the code.
+    Base class of all errors. ``code`` is the code of the class, and ``message`` is the text without the code.
 
-    :param retry_after: seconds that the service asks to wait before a retry; None if it does not say, infinite if no
-        amount of time helps.
-    :param errors: the errors of the single items, if this one stands for several.
+    :param retry_after: seconds that the service asks to wait before a retry; None if it does not say, infinite if
+        waiting does not help.
+    :param errors: the errors of the individual items, if this error combines several.
     """
 
     #: Stable, and the heading of the error on the page about troubleshooting. It ends the text of the error.
@@ -95,7 +95,7 @@ class GeminiCacheTooSmallError(GeminiInputError):
     The contents of a cache have too few tokens.
 
     :param tokens: of the contents; None if the service does not say.
-    :param minimum: tokens that a cache has at least; None if the service does not say.
+    :param minimum: tokens that a cache needs; None if the service does not say.
     """
 
     code = "GF103"
@@ -115,13 +115,13 @@ class GeminiCacheTooSmallError(GeminiInputError):
 
 
 class GeminiAuthError(GeminiPermanentError):
-    """The key is missing or invalid, or its project lacks a right or billing."""
+    """The key is missing or invalid, or its project lacks a permission or billing."""
 
     code = "GF102"
 
 
 class GeminiFileGoneError(GeminiPermanentError):
-    """The file does not exist any more, or does not exist for this key."""
+    """The file no longer exists, or does not exist for this key."""
 
     code = "GF111"
 
@@ -154,13 +154,13 @@ class GeminiNoAnswerError(GeminiPermanentError):
 
 
 class GeminiCacheGoneError(GeminiPermanentError):
-    """The cache does not exist any more, or does not exist for this key."""
+    """The cache no longer exists, or does not exist for this key."""
 
     code = "GF112"
 
 
 class GeminiStoreGoneError(GeminiPermanentError):
-    """The file search store or document does not exist any more, or does not exist for this key."""
+    """The file search store or document no longer exists, or does not exist for this key."""
 
     code = "GF113"
 
@@ -172,7 +172,7 @@ class GeminiDocumentFailedError(GeminiPermanentError):
 
 
 class GeminiBatchGoneError(GeminiPermanentError):
-    """The batch job does not exist any more, or does not exist for this key."""
+    """The batch job no longer exists, or does not exist for this key."""
 
     code = "GF114"
 
@@ -190,7 +190,7 @@ class GeminiBatchCancelledError(GeminiPermanentError):
 
 
 class GeminiBatchRowsError(GeminiPermanentError):
-    """Rows of a batch have no usable answer; the results were written all the same."""
+    """Some rows of a batch have no usable answer; all rows were written nevertheless."""
 
     code = "GF132"
 
@@ -247,7 +247,7 @@ class GeminiRateLimitError(GeminiFilesError):
 
 
 class GeminiBatchInterruptedError(GeminiFilesError):
-    """The service failed while it worked on a batch job; another job may end well."""
+    """The service failed while it was processing a batch job; another job may succeed."""
 
     code = "GF221"
 
@@ -259,7 +259,7 @@ class GeminiBatchExpiredError(GeminiFilesError):
 
 
 class GeminiIntegrityError(GeminiFilesError):
-    """Size or hash of the remote file differ from the source's."""
+    """The size or hash of the remote file differs from that of the source."""
 
     code = "GF214"
 
@@ -272,9 +272,9 @@ class GeminiWaitTimeoutError(GeminiFilesError):
 
 class GeminiServiceError(GeminiFilesError):
     """
-    The service, a gateway or the network failed, or answered something that cannot be read.
+    The service, a gateway or the network failed, or the response cannot be read.
 
-    :param unanswered: the request was sent as a whole and got no answer, so it may have been carried out and billed.
+    :param unanswered: the request was sent completely but not answered, so it may have been carried out and billed.
     :param unreachable: no connection to the service could be opened, or it broke.
     """
 

@@ -6,12 +6,11 @@ import source_scan
 
 #: Unit and meaning of each metric. ``tests/scripts`` compare the names with those that are sent.
 MEANINGS: dict[str, tuple[str, str]] = {
-    "gemini_files.batch.jobs": ("jobs", "Batch jobs that were submitted; one that a retry has found is not counted."),
-    "gemini_files.batch.requests": ("requests", "Requests in the jobs that were submitted."),
+    "gemini_files.batch.jobs": ("jobs", "Submitted batch jobs; a job that a retry finds is not counted again."),
+    "gemini_files.batch.requests": ("requests", "Requests in submitted jobs."),
     "gemini_files.batch.rows": (
         "rows",
-        "Rows that batches have written, by the kind of the row, such as `success` or `blocked`. "
-        "A cleared task counts them again.",
+        "Rows that batches have written, by kind, such as `success` or `blocked`. A cleared task counts them again.",
     ),
     "gemini_files.batch.<kind>_tokens": (
         "tokens",
@@ -19,11 +18,11 @@ MEANINGS: dict[str, tuple[str, str]] = {
         "for each job, when its answers have been written. Before Airflow 3.3, they are missing if the attempt that "
         "writes them has found the job after its end.",
     ),
-    "gemini_files.cleanup.deleted_bytes": ("bytes", "Size of the files that cleanups have deleted; not of dry runs."),
-    "gemini_files.cleanup.deleted_files": ("files", "Files that cleanups have deleted; not of dry runs."),
+    "gemini_files.cleanup.deleted_bytes": ("bytes", "Size of the files that cleanups have deleted, without dry runs."),
+    "gemini_files.cleanup.deleted_files": ("files", "Files that cleanups have deleted, without dry runs."),
     "gemini_files.cleanup.failed_files": (
         "files",
-        "Files that a cleanup could not delete. The next cleanup tries again; the same number each time needs a look.",
+        "Files that a cleanup could not delete. The next cleanup tries again; investigate if the number persists.",
     ),
     "gemini_files.cost": (
         "billionths of the currency",
@@ -35,20 +34,20 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "gemini_files.documents.deleted": ("documents", "Documents that syncs have deleted or replaced."),
     "gemini_files.generate.<kind>_tokens": (
         "tokens",
-        "Tokens of answers, also of those that could not be used. The kinds are `prompt` (with those from a cache), "
+        "Tokens of answers, including unusable ones. The kinds are `prompt` (including those from a cache), "
         "`answer`, `thoughts`, `cached` (those from a cache) and `tools`. Batches have their own metrics.",
     ),
-    "gemini_files.storage.files": ("files", "Files in the project's storage, as the last cleanup has left them."),
+    "gemini_files.storage.files": ("files", "Files in the project's storage after the last cleanup."),
     "gemini_files.storage.used_bytes": (
         "bytes",
-        "Used storage of the project, as the last cleanup has left it. Compare it with the quota, 20 GiB.",
+        "Used storage of the project after the last cleanup. Compare it with the quota, 20 GiB.",
     ),
     "gemini_files.upload.bytes": (
         "bytes",
-        "Bytes that uploads have sent, also those that were sent again; files that were reused send none.",
+        "Bytes that uploads have sent, including bytes that were sent again; reused files send none.",
     ),
-    "gemini_files.upload.files": ("files", "Files that were uploaded; those that were reused are not counted."),
-    "gemini_files.upload.resumes": ("resumes", "How often an upload has continued after an interruption."),
+    "gemini_files.upload.files": ("files", "Uploaded files; reused files are not counted."),
+    "gemini_files.upload.resumes": ("resumes", "How often an upload was resumed after an interruption."),
     "gemini_files.upload.seconds": (
         "milliseconds",
         "Duration of the uploads of a task, if all of them succeed. Timers of StatsD are in milliseconds.",

@@ -12,7 +12,7 @@ class GeminiFilesDagBundle(LocalDagBundle):
     """
     The cleanup Dag with its defaults, for ``[dag_processor] dag_bundle_config_list``.
 
-    It has no settings of its own. For other values than the defaults, call
+    It has no settings. For values other than the defaults, call
     :func:`~airflow_provider_gemini_files.dags.cleanup.build_cleanup_dag` in a Dag file.
     """
 

@@ -58,16 +58,16 @@ def build_cleanup_dag(
     **kwargs: Any,
 ) -> DAG:
     """
-    Return a Dag that keeps the storage of some connections from filling up.
+    Return a Dag that keeps the storage of the given connections from filling up.
 
-    Age, watermarks, foreign files and dry run are the defaults of the trigger form.
+    The age, the watermarks, foreign files and the dry run can also be set in the trigger form.
 
-    :param gemini_conn_ids: each is cleaned up by a task of its own, in parallel with the others.
+    :param gemini_conn_ids: connections to clean up, each in its own task, in parallel.
     :param max_age: see :class:`~airflow_provider_gemini_files.files.policy.RetentionPolicy`, as for the next three.
-    :param dry_run: delete nothing, only report.
-    :param approve_above: a cleanup of more files than this waits for a person's approval; none does if None.
+    :param dry_run: only report what would be deleted.
+    :param approve_above: if a cleanup would delete more files than this, it waits for approval; None: never.
     :param kwargs: other fields of :class:`~airflow_provider_gemini_files.files.policy.RetentionPolicy`, such as
-        ``keep`` or ``max_deletions``; the rest is passed to the Dag. ``default_args`` are added to those that it has.
+        ``keep`` or ``max_deletions``; all others are passed to the Dag. ``default_args`` are added to those of the Dag.
     :raises GeminiInputError: for a value that cannot be used, when the Dag is parsed.
     """
     conn_ids = _conn_ids(gemini_conn_ids)

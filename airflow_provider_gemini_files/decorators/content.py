@@ -77,7 +77,7 @@ def gemini_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any
     """
     Create a task from a function that returns a prompt or contents. The task returns the model's answer.
 
-    Templates in what the function returns are not rendered.
+    The return value of the function is not rendered as a template.
 
     :param python_callable: the function.
     :param kwargs: arguments of

@@ -117,8 +117,8 @@ class RetentionPolicy(BaseModel):
     """
     Which files may be deleted, and when.
 
-    A file that may be deleted is deleted once it is due by its age, or when the storage is so full that files have to
-    go. Files of runs that are running, or whose state is not known, are always kept.
+    A file that may be deleted is deleted when it is old enough, or when the storage is so full that space is needed.
+    Files of runs that have not ended, or whose state is unknown, are always kept.
 
     :raises GeminiInputError: for a value that cannot be used.
     """
@@ -127,54 +127,54 @@ class RetentionPolicy(BaseModel):
 
     max_age: OptionalDuration = Field(
         timedelta(seconds=DEFAULT_MAX_AGE.total_seconds()),
-        description="Files older than this are deleted; None: only when space is needed. The only age limit of shared "
-        "and foreign files.",
+        description="Files older than this are deleted; None: only when space is needed. It is the only age limit for "
+        "shared and foreign files.",
         json_schema_extra=_HOURS_OR_NONE,
     )
     max_age_finished: OptionalDuration = Field(
         None,
-        description="Files older than this are deleted if their run is finished or gone; None: as `max_age` says.",
+        description="Files of ended or deleted runs are deleted when older than this; None: `max_age` applies.",
         json_schema_extra=_HOURS_OR_NONE,
     )
     max_age_failed: OptionalDuration = Field(
         timedelta(),
-        description="FAILED files older than this are deleted; None: as the other ages say.",
+        description="FAILED files older than this are deleted; None: the other age limits apply.",
         json_schema_extra=_HOURS_OR_NONE,
     )
     high_watermark: Number = Field(
         DEFAULT_HIGH_WATERMARK,
         gt=0,
         le=1,
-        description="Used share of the quota from which on files are deleted to free space.",
+        description="Used share of the quota at which files are deleted to free space.",
         json_schema_extra=_SHARE,
     )
     low_watermark: Number = Field(
         DEFAULT_LOW_WATERMARK,
         gt=0,
         le=1,
-        description="Used share of the quota down to which they are deleted; at most `high_watermark`: to lower that "
-        "below 0.7, set both.",
+        description="Used share of the quota at which this stops; at most `high_watermark`, so to lower that below "
+        "0.7, set both.",
         json_schema_extra=_SHARE,
     )
     grace: Annotated[timedelta, BeforeValidator(_duration)] = Field(
         timedelta(seconds=DEFAULT_GRACE.total_seconds()),
-        description="Files younger than this are kept, whatever else is set.",
+        description="Files younger than this are kept, regardless of all other fields.",
         json_schema_extra={"expected": _DURATION},
     )
     keep: Texts = Field(
         (),
-        description="Names (`files/...`) or display names of files that are kept; `*` and `?` match anything.",
+        description="Names (`files/...`) or display names of files to keep; `*` and `?` are wildcards.",
         json_schema_extra=_LIST,
     )
     dag_ids: Annotated[tuple[str, ...] | None, BeforeValidator(_texts)] = Field(
-        None, description="Only files of these Dags; None: no such filter.", json_schema_extra=_LIST
+        None, description="Only files of these Dags; None: of all Dags.", json_schema_extra=_LIST
     )
     display_name: OptionalText = Field(
         None, description="Only files whose display name contains this.", json_schema_extra=_TEXT_OR_NONE
     )
     mime_type: OptionalText = Field(
         None,
-        description='Only files whose type starts with this, as in `"video/"`.',
+        description='Only files whose MIME type starts with this, such as `"video/"`.',
         json_schema_extra=_TEXT_OR_NONE,
     )
     min_bytes: Annotated[int, BeforeValidator(_no_switch)] = Field(
@@ -185,7 +185,7 @@ class RetentionPolicy(BaseModel):
     )
     include_shared: Switch = Field(
         False,
-        description='Also files that all runs share (`reuse="project"`); a running run may use them.',
+        description='Also files that all runs share (`reuse="project"`), although an active run may use them.',
         json_schema_extra=_SWITCH,
     )
     include_foreign: Switch = Field(
@@ -193,13 +193,13 @@ class RetentionPolicy(BaseModel):
     )
     include_orphans: Switch = Field(
         True,
-        description="Also files of runs of this deployment that do not exist any more.",
+        description="Also files of runs of this deployment that no longer exist.",
         json_schema_extra=_SWITCH,
     )
     max_deletions: Annotated[int | None, BeforeValidator(_no_switch), BeforeValidator(_optional)] = Field(
         None,
         ge=1,
-        description="The most files that one cleanup deletes; None: no limit.",
+        description="Maximum number of files that one cleanup deletes; None: no limit.",
         json_schema_extra={"expected": "a whole number, at least 1, or None"},
     )
 
@@ -223,7 +223,7 @@ class RetentionPolicy(BaseModel):
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> RetentionPolicy:
         """
-        Read a policy from a form or a template, in which durations are hours and every value may be a text.
+        Read a policy from a form or a template, where durations are hours and every value may be a text.
 
         :raises GeminiInputError: for a field that does not exist, or a value that cannot be used.
         """

@@ -34,21 +34,21 @@ class ConnectionExtras(BaseModel):
         str, Field(title="API version", pattern=r"^v\d+[a-z0-9]*$", examples=["v1beta", "v1", "v1alpha"])
     ] = Field(
         "v1beta",
-        description="Version in the path of every call.",
+        description="API version, part of every URL.",
         json_schema_extra={"expected": "a version like 'v1beta'"},
     )
     model: str = Field(
         DEFAULT_MODEL,
         title="Default model",
         min_length=1,
-        description="Model of tasks that do not set one.",
+        description="Model for tasks that do not set one.",
         json_schema_extra={"expected": "the name of a model"},
     )
     quota_bytes: Annotated[int, BeforeValidator(_no_bool)] = Field(
         DEFAULT_QUOTA_BYTES,
         title="Storage quota (bytes)",
         ge=1,
-        description="Storage of the key's project; Google grants 20 GiB.",
+        description="Size of the project's storage in bytes; Google provides 20 GiB.",
         json_schema_extra={"expected": "a whole number of bytes, at least 1"},
     )
     timeout: Annotated[float, BeforeValidator(_no_bool)] = Field(
@@ -58,7 +58,7 @@ class ConnectionExtras(BaseModel):
         # Ten years; also keeps infinity and NaN out.
         le=10 * 365 * 86_400,
         allow_inf_nan=False,
-        description=f"For one request of an upload or to a model; the service refuses less than {MIN_TIMEOUT_SECONDS}.",
+        description=f"Seconds for a request of an upload or to a model; at least {MIN_TIMEOUT_SECONDS}.",
         json_schema_extra={"expected": f"a number of seconds, at least {MIN_TIMEOUT_SECONDS}"},
     )
     max_retries: Annotated[int, BeforeValidator(_no_bool)] = Field(
@@ -66,13 +66,13 @@ class ConnectionExtras(BaseModel):
         title="Retries of a request",
         ge=0,
         le=100,
-        description="How often a failed request is repeated within one attempt of a task.",
+        description="How often a failed request is repeated within an attempt of a task.",
         json_schema_extra={"expected": "a whole number from 0 to 100"},
     )
     upload_via_host: bool = Field(
         False,
         title="Upload via host",
-        description="Send uploads to the connection's host even if the service names another, as some gateways need.",
+        description="Send uploads to the connection's host, not to the one the service names, as some gateways need.",
         json_schema_extra={"expected": "true or false"},
     )
 

@@ -65,11 +65,11 @@ if TYPE_CHECKING:
 
 class GeminiFilesHook(BaseHook):
     """
-    Manage a Gemini connection, its credentials, and the calls made through it.
+    The interface to the Gemini API: it reads the connection, and has a method for each call.
 
     Nothing is read or sent before the first call. Every call raises errors of
-    :mod:`airflow_provider_gemini_files.exceptions`, and repeats a failed request as often as the connection's
-    ``max_retries`` says.
+    :mod:`airflow_provider_gemini_files.exceptions`, and repeats a failed request up to the connection's ``max_retries``
+        times.
 
     :param gemini_conn_id: a connection of type ``gemini``.
     :param clock: for tests.
@@ -115,7 +115,7 @@ class GeminiFilesHook(BaseHook):
         return self.client
 
     def test_connection(self) -> tuple[bool, str]:
-        """Make one cheap real call; return whether it succeeded, and one sentence."""
+        """Send one cheap request; return whether it succeeded, and a sentence about the result."""
         try:
             self._service.files_client.ping()
         except GeminiFilesError as error:
@@ -125,7 +125,7 @@ class GeminiFilesHook(BaseHook):
         return True, f"The Gemini API{host} accepts the key and lists files ({connection.api_version})."
 
     def server_now(self) -> float:
-        """Return the time by the service's clock, as far as its responses have told it; in seconds since the epoch."""
+        """Return the time of the service's clock in seconds since the epoch, if its responses have told it."""
         return self._service.server_now()
 
     # The parts, for the operators of this package; their methods are not public.
@@ -232,7 +232,7 @@ class GeminiFilesHook(BaseHook):
         return self.files.delete_file(file, ignore_missing=ignore_missing)
 
     def delete_files(self, files: Sequence[FileLike]) -> list[Deletion]:
-        """Delete files, several at once, and return what became of each, in order; a failure is no exception."""
+        """Delete several files at the same time; return the outcome for each, in order. Failures raise no error."""
         return self.files.delete_files(files)
 
     def wait_for_file(
@@ -242,8 +242,8 @@ class GeminiFilesHook(BaseHook):
         Block until a file is ACTIVE, and return it.
 
         :param timeout: seconds until the wait fails; the file stays.
-        :param poll_interval: seconds between two polls, the least; they grow to a tenth of the time waited.
-        :param max_poll_interval: seconds between two polls, the most.
+        :param poll_interval: minimum seconds between two polls; they grow to a tenth of the time waited.
+        :param max_poll_interval: maximum seconds between two polls.
         :raises GeminiFileFailedError: if the service could not process it.
         :raises GeminiWaitTimeoutError: after the timeout.
         """
@@ -265,17 +265,17 @@ class GeminiFilesHook(BaseHook):
         min_remaining_ttl: float = DEFAULT_MIN_REMAINING_TTL,
     ) -> GeminiFile:
         """
-        Upload a source, streamed, and verify what arrived.
+        Upload a source as a stream, and verify the result.
 
         :param source: a path or URI as :func:`~airflow_provider_gemini_files.transfer.sources.find_source` takes it.
-        :param mime_type: told from the source's name, then from its content, if None.
-        :param display_name: the source's name if None; the owner is written after it.
+        :param mime_type: detected from the source's name and content if None.
+        :param display_name: the source's name if None; the mark of the owner is appended.
         :param name: ``files/...`` to create or to find; a new name if None.
-        :param share: all runs that upload the same bytes as the same type share one file.
+        :param share: share one file among all runs that upload the same bytes with the same type.
         :param owner: the task instance that the file belongs to.
-        :param min_remaining_ttl: seconds; an existing file that expires sooner is not used.
+        :param min_remaining_ttl: seconds that an existing file must still live to be used.
         :return: the file, often still PROCESSING.
-        :raises GeminiIntegrityError: if size or hash differ; the damaged file has then been deleted.
+        :raises GeminiIntegrityError: if size or hash differ; the remote file is then deleted.
         """
         upload = Upload(as_source(source), mime_type, display_name, name, share, owner, min_remaining_ttl)
         return self.uploads.upload_files([upload])[0]
@@ -294,27 +294,27 @@ class GeminiFilesHook(BaseHook):
         """
         Upload bytes that are in memory; the arguments are those of :meth:`upload_file`.
 
-        :param name: a file name; its suffix tells the MIME type, and it is the default display name.
+        :param name: a file name, from which the MIME type is detected; the default display name.
         """
         upload = Upload(bytes_source(data, name), mime_type, display_name, None, share, owner, min_remaining_ttl)
         return self.uploads.upload_files([upload])[0]
 
     def upload_files(self, uploads: Sequence[Upload], *, store: StateStore | None = None) -> list[GeminiFile]:
         """
-        Upload several sources, some at once, and return their files in order.
+        Upload several sources, some at the same time, and return their files in order.
 
         One that fails does not stop the others.
 
         :param store: Airflow's ``task_state_store``: a later attempt of the task resumes an interrupted upload.
-        :raises GeminiFilesError: the error of the one that failed, or one that names all that failed.
+        :raises GeminiFilesError: the error of the upload that failed, or one error that names all that failed.
         """
         return self.uploads.upload_files(uploads, store=store)
 
     def reupload_file(self, gone: GeminiFile) -> GeminiFile:
         """
-        Upload the source of a file that is gone once more, and wait until it is ACTIVE.
+        Upload a file that is gone again from its source, and wait until it is ACTIVE.
 
-        :param gone: the file's metadata, as its upload has returned it.
+        :param gone: the metadata of the file, as its upload has returned it.
         :raises GeminiFileGoneError: if its source is not known or cannot be read.
         """
         return self.uploads.reupload_file(gone)
@@ -330,19 +330,19 @@ class GeminiFilesHook(BaseHook):
         store: StateStore | None = None,
     ) -> list[GeminiFile]:
         """
-        Register objects of Google Cloud Storage as files, and return these in order; nothing is copied.
+        Register objects in Google Cloud Storage as files, without copying them; return the files in order.
 
         :param source: ``gs://`` URI of an object, a prefix or a glob; or a list of these.
-        :param source_conn_id: connection that the objects are found with; that of the URI, then ``gcp_conn_id``, if
-            None.
-        :param gcp_conn_id: connection whose credentials are sent, instead of the API key; without the default
-            connection, the worker's application default credentials.
-        :param quota_project: project that the request is made for; the credentials decide if None.
-        :param impersonation_chain: service accounts, of which the last one makes the request.
+        :param source_conn_id: connection to find the objects with; if None, the one in the URI, or ``gcp_conn_id``.
+        :param gcp_conn_id: connection whose credentials are sent instead of the API key. If the default connection does
+            not exist, the worker's application default credentials are used.
+        :param quota_project: project that the request is made for; if None, the project of the credentials.
+        :param impersonation_chain: a chain of service accounts to impersonate; the last one makes the request.
         :param store: Airflow's ``task_state_store``: a later attempt of the task finds what this one has registered.
             Without it, objects are registered again, which costs nothing.
         :raises GeminiInputError: for anything that is not in Cloud Storage, before anything is sent.
-        :raises GeminiAuthError: if there are no Google credentials, or if these or the service's own may not read.
+        :raises GeminiAuthError: if there are no Google credentials, or if they, or those of the service, lack
+            permission to read.
         """
         identity = GoogleIdentity.of(gcp_conn_id, quota_project, impersonation_chain)
         found = self.registration.find(source, source_conn_id, identity.gcp_conn_id)
@@ -373,11 +373,11 @@ class GeminiFilesHook(BaseHook):
 
         :param cached_content: a cache that comes before the contents, in any form.
         :param find_upload: finds the metadata of a file that is gone by its name, so that its source is uploaded again.
-        :param on_response: called with the account of the call after each response, before it is judged.
-        :return: the text or the JSON value, and what it took.
+        :param on_response: called with the token counts and other details after each response, before it is validated.
+        :return: the text or the JSON value, and its token counts.
         :raises GeminiInputError: for a request that cannot be sent, before anything is sent.
-        :raises GeminiNoAnswerError: if the same request would not be answered again.
-        :raises GeminiUnusableAnswerError: if another attempt may be answered better.
+        :raises GeminiNoAnswerError: if the same request would again get no usable answer.
+        :raises GeminiUnusableAnswerError: if another attempt may succeed.
         """
         request = ModelRequest.of(
             prompt=prompt,
@@ -414,13 +414,13 @@ class GeminiFilesHook(BaseHook):
         repeat_unanswered: bool = False,
     ) -> Answer:
         """
-        Send one request to a model, and return its answer unjudged; :meth:`ask` does the rest, too.
+        Send one request to a model, and return its answer without validation; see also :meth:`ask`.
 
         :param contents: a prompt, which follows the files; or the result of :meth:`Contents.parse`.
         :param files: ACTIVE files, for the names of the contents in their order.
         :param model: the connection's if None.
         :param generation_config: fields of ``google.genai.types.GenerateContentConfig``.
-        :param schema: what the answer has to follow.
+        :param schema: the schema that the answer has to follow.
         :param repeat_unanswered: repeat a request that was sent but not answered, which may be billed twice.
         :raises GeminiInputError: before anything is sent, for what the SDK's own types do not accept.
         """
@@ -453,13 +453,13 @@ class GeminiFilesHook(BaseHook):
         find_upload: FindUpload | None = None,
     ) -> GeminiCache:
         """
-        Return a cache of files and contents; a new one only if there is none of the same contents and owner.
+        Return a cache of files and contents; create one only if there is none with the same contents and owner.
 
         The storage of a cache is billed by its tokens and its hours.
 
         :param files: as for ``GeminiCreateCacheOperator``, as are ``contents``, ``model`` and ``system_instruction``.
-        :param ttl: how long it lives from now on, in seconds or as a timedelta.
-        :param display_name: a text for people; the mark by which the cache is found is written after it.
+        :param ttl: how long it lives from now, in seconds or as a timedelta.
+        :param display_name: a text for people; the mark by which the cache is found is appended.
         :param owner: the task instance that the cache belongs to.
         :param find_upload: finds the metadata of a file that is gone by its name, so that its source is uploaded again.
         :raises GeminiCacheTooSmallError: if the contents have too few tokens; nothing was created.
@@ -477,7 +477,7 @@ class GeminiFilesHook(BaseHook):
 
     def get_cache(self, cache: CacheLike) -> GeminiCache:
         """
-        Return a cache as the service has it now, without what it holds.
+        Return a cache as the service has it now, but not its contents.
 
         :param cache: its name, ``cachedContents/...``, or a dict with ``name``.
         :raises GeminiCacheGoneError: if it does not exist (any more).
@@ -490,7 +490,7 @@ class GeminiFilesHook(BaseHook):
 
     def delete_cache(self, cache: CacheLike, *, ignore_missing: bool = True) -> bool:
         """
-        Delete a cache, which ends what its storage costs.
+        Delete a cache, so that its storage is no longer billed.
 
         :return: False if there was nothing to delete.
         """
@@ -500,7 +500,7 @@ class GeminiFilesHook(BaseHook):
 
     def get_batch(self, batch: BatchLike) -> BatchJob:
         """
-        Return a batch job as the service has it now, with the reason of one that has failed.
+        Return a batch job as the service has it now, with the reason if it has failed.
 
         :param batch: its name, ``batches/...``, or a dict with ``name``.
         :raises GeminiBatchGoneError: if it does not exist (any more).
@@ -513,7 +513,7 @@ class GeminiFilesHook(BaseHook):
 
     def cancel_batch(self, batch: BatchLike, *, ignore_missing: bool = True) -> bool:
         """
-        Ask the service to cancel a batch job; it ends a while later, and may end otherwise.
+        Ask the service to cancel a batch job. It ends a while later, and may still end in another state.
 
         :return: False if it has ended already, or does not exist.
         """
@@ -532,9 +532,9 @@ class GeminiFilesHook(BaseHook):
 
     def create_file_search_store(self, display_name: str, embedding_model: str | None = None) -> FileSearchStore:
         """
-        Return the file search store of a display name: the oldest that there is, or a new one.
+        Return the oldest file search store with this display name; create one if there is none.
 
-        :raises GeminiInputError: if there is one with another embedding model.
+        :raises GeminiInputError: if the store exists with another embedding model.
         """
         return self.file_search.create_store(display_name, embedding_model)
 
@@ -546,7 +546,7 @@ class GeminiFilesHook(BaseHook):
         """
         Delete a file search store.
 
-        :param force: with all of its documents; else a store that has some is an error.
+        :param force: delete its documents as well; otherwise, a store that has documents is an error.
         :return: False if there was nothing to delete.
         """
         return self.file_search.delete_store(store, force=force, ignore_missing=ignore_missing)
@@ -566,16 +566,16 @@ class GeminiFilesHook(BaseHook):
     # Storage
 
     def usage(self) -> StorageUsage:
-        """Return how much of the storage is used, by the complete list of files."""
+        """Return how much of the storage is used, computed from the complete list of files."""
         return self.storage.usage()
 
     def cleanup(self, policy: RetentionPolicy, lookup: RunLookup, *, dry_run: bool = False) -> CleanupReport:
         """
-        Delete the files that a policy selects, and report.
+        Delete the files that a policy selects, and return the report.
 
         :param lookup: asks Airflow about runs: :func:`~airflow_provider_gemini_files.runs.task_lookup` in a task,
             :func:`~airflow_provider_gemini_files.runs.database_lookup` in a process with a database.
-        :param dry_run: delete nothing; the report says what would be deleted.
+        :param dry_run: only report what would be deleted.
         :raises GeminiFilesError: if the files cannot be listed, or if none of the selected files could be deleted.
         """
         return self.storage.cleanup(policy, lookup, dry_run=dry_run)

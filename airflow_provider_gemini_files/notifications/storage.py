@@ -34,19 +34,19 @@ class GeminiStorageAlert(BaseNotifier):
     """
     A callback that calls other notifiers when the storage of a connection's project is nearly full.
 
-    It lists the files, one request for 100 of them. If they use the share ``at`` of the quota or more, it calls the
-    notifiers: once, and again only after the storage was found below ``at``, or after ``repeat_every``. What fails is
-    logged, and a notifier that has failed is called again the next time; no task fails because of it.
+    It lists the files, with one request per 100 files. If they use the share ``at`` of the quota or more, it calls the
+    notifiers: once, and again only after the usage has fallen below ``at``, or after ``repeat_every``. A failure is
+    logged and does not fail the task; a notifier that has failed is called again the next time.
 
     The context of the notifiers, and so their templates, has the dict ``gemini_storage``: ``conn_id``, ``percent``,
     ``used`` and ``quota`` as texts, ``used_bytes``, ``quota_bytes``, ``files``, ``full_in_hours`` (None if the storage
-    does not fill up), and all of it in words, ``message``.
+    is not filling up), and ``message``, a text with all of it.
 
-    :param notifier: a notifier of Airflow, such as ``SmtpNotifier``; a function that takes the context; or several.
-        Whether it was called is kept for all tasks and Dags: notifiers of a class with the same templates count as one,
-        and so do functions of a module with the same name.
-    :param at: a share of the quota, over 0 and at most 1.
-    :param repeat_every: tell again after this time, a timedelta or hours; None tells once.
+    :param notifier: a notifier of Airflow, such as ``SmtpNotifier``; a function that takes the context; or several. All
+        tasks and Dags share the record of calls: notifiers of the same class with the same templates count as one, and
+        so do functions with the same module and name.
+    :param at: a share of the quota, greater than 0 and at most 1.
+    :param repeat_every: alert again after this time, a timedelta or a number of hours; None alerts once.
     :param gemini_conn_id: a connection of type ``gemini`` (templated).
     :raises GeminiInputError: for a value that cannot be used, when the Dag is parsed.
     """

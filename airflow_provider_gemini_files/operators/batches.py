@@ -73,59 +73,56 @@ _ENDED_BADLY = (
 
 class GeminiBatchGenerateContentOperator(ModelOperator):
     """
-    Ask a model many requests in batch jobs, at half the price and within a day, and return the URI of the answers.
+    Send many requests to a model in batch jobs, at half the price and within a day, and return the URI of the answers.
 
     The file of answers has one JSON object on each line, in the order of the requests: ``{"key", "value", "error",
-    "finish_reason", "usage", "files"}``. XCom ``batch`` holds the manifest: name, state, model, counts of rows, token
-    usage, times, the files that the requests name, and those of requests and results. XCom ``batch_name`` holds the
-    job, or the list of jobs, as soon as it is submitted. The events of the assets among the task's outlets have
-    ``{"gemini": {"model_version", "usage"}}`` in their extra, with ``cost`` and ``currency`` where the worker has
-    prices. See ``docs/batches.md``.
+    "finish_reason", "usage", "files"}``. XCom ``batch`` has the manifest: name, state, model, counts of rows, token
+    usage, times, the files that the requests use, and the files with the requests and the results. XCom ``batch_name``
+    has the name of the job, or a list of names, as soon as it is submitted. The events of the assets among the task's
+    outlets have ``{"gemini": {"model_version", "usage"}}`` in their extra, with ``cost`` and ``currency`` if the worker
+    has prices. See ``docs/batches.md``.
 
-    A job is submitted once, whatever fails: a retried or cleared task finds the job of the same requests.
+    A job is submitted only once, even after failures: a retried or cleared task finds the job with the same requests.
 
-    :param prompt: of each request that has none of its own (templated); so are ``contents``, ``system_instruction``,
-        ``generation_config`` and ``response_schema``, which mean what they mean for
+    :param prompt: default for requests that have none of their own (templated). So are ``contents``,
+        ``system_instruction``, ``generation_config`` and ``response_schema``, which have the same meaning as for
         :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator`.
     :param files: without ``requests`` and ``source``: one request for each file, whose key is the name of the file's
-        source (templated). Else: the files of each request that has none of its own.
-    :param requests: a list of prompts, or of dicts with ``key`` and the words above (templated).
-    :param source: a file with one such dict on each line, anywhere that an upload takes a source from (templated).
-    :param source_conn_id: connection of the object storage of ``source``, and of sources that requests show
-        (templated).
-    :param via: how sources that requests show get to the model, as for
+        source (templated). Otherwise, the default for requests that have none of their own.
+    :param requests: a list of prompts, or of dicts with ``key`` and any of the arguments above (templated).
+    :param source: a file with one such dict on each line: any source that an upload accepts (templated).
+    :param source_conn_id: connection of the object storage of ``source``, and of sources in requests (templated).
+    :param via: how to send sources in requests, as for
         :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator`.
-    :param response_schema: an answer that does not follow it is an invalid row.
+    :param response_schema: an answer that does not follow it gives a row of kind ``invalid``.
     :param generation_config: fields of ``google.genai.types.GenerateContentConfig`` (templated).
-    :param on_max_tokens: ``"keep"`` takes the text of an answer that was cut at its limit of tokens for a success.
-    :param file_search: file search stores that the model may look into, as for
+    :param on_max_tokens: ``"keep"`` counts a text that was truncated at the token limit as a success.
+    :param file_search: file search stores that the model may search, as for
         :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator` (templated).
-    :param require_citations: an answer that cites no document of these stores is a row without a value.
+    :param require_citations: an answer that cites no document of these stores gives a row without a value.
     :param cached_content: a cache that all requests use, as for
-        :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator`. It must live for
-        ``min_remaining_ttl`` when a job is submitted (templated).
-    :param output_path: where the answers are written: a local path, or a URI that Airflow's ObjectStoragePath takes
-        (templated).
+        :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator`. It must live for at
+            least another ``min_remaining_ttl`` when a job is submitted (templated).
+    :param output_path: where to write the answers: a local path, or a URI for Airflow's ObjectStoragePath (templated).
     :param output_conn_id: connection of the object storage; its provider's default if None (templated).
-    :param on_row_error: ``"fail"``: fail the task if a row has no value, after all rows were written. ``"keep"``:
-        succeed; the rows and the manifest say it.
-    :param retry_rows: how often rows that failed with a passing error of the service, or are missing, are asked again
-        in a further job.
-    :param max_requests: requests of one job, the most; more are split into several jobs.
-    :param min_remaining_ttl: how long the files must live on when a job is submitted, in seconds or as a timedelta.
-        One that expires sooner is uploaded again if ``reupload_expired`` and the upload task of this run permit it;
-        else the task fails before a job is submitted.
-    :param on_quota: ``"wait"``: if the service takes no further job, because there are too many jobs or tokens in the
-        queue, try again later; in the triggerer if ``deferrable``. ``"fail"``: fail.
-    :param quota_timeout: seconds until the task fails if the service still takes no further job.
-    :param timeout: seconds from its submission until a job has to end; the service gives it up after 48 hours.
+    :param on_row_error: ``"fail"``: if a row has no value, fail the task after all rows are written. ``"keep"``:
+        succeed; the rows have the errors, and the manifest counts them.
+    :param retry_rows: how often to repeat requests whose row is missing or has a transient error, in a further job.
+    :param max_requests: maximum number of requests in one job; more are split into several jobs.
+    :param min_remaining_ttl: how long files must still live when a job is submitted, in seconds or as a timedelta. A
+        file that expires sooner is uploaded again if ``reupload_expired`` is set and an upload task of this run has
+        recorded its source; otherwise the task fails before a job is submitted.
+    :param on_quota: ``"wait"``: if the service accepts no further job because too many jobs or tokens are queued, try
+        again later; in the triggerer if ``deferrable``. ``"fail"``: fail.
+    :param quota_timeout: seconds until the task fails if the service still accepts no further job.
+    :param timeout: seconds from the submission of a job within which it must end; jobs expire after 48 hours.
     :param cancel_on_timeout: cancel a job that has not ended by then, so that a retry submits a new one.
-    :param cancel_on_kill: cancel the job if Airflow has ended this task for good while a worker waits for it: it was
-        marked as failed or success, or its run was ended. In any other case, as after a clear or the end of a worker,
-        the job goes on, and the next attempt uses it.
+    :param cancel_on_kill: cancel the job if Airflow ends this task for good while a worker is waiting: if the task is
+        marked as failed or success, or its run is ended. In all other cases, such as after a clear or the loss of a
+        worker, the job continues, and the next attempt uses it.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poll_interval: seconds between two polls, the least; they grow to a tenth of the time waited.
-    :param max_poll_interval: seconds between two polls, the most.
+    :param poll_interval: minimum seconds between two polls; they grow to a tenth of the time waited.
+    :param max_poll_interval: maximum seconds between two polls.
     """
 
     template_fields: Sequence[str] = (
@@ -236,7 +233,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         return self._batch_task(context, resume, ended, timed_out).execute()
 
     def on_kill(self) -> None:
-        """Cancel the jobs if a person has ended this task; whoever runs it again needs them otherwise."""
+        """Cancel the jobs if a person has ended this task; otherwise, the next attempt needs them."""
         if not self.cancel_on_kill or not self._waited_for:
             return
 
@@ -520,7 +517,7 @@ class GeminiCancelBatchOperator(_BatchesOperator):
     """
     Cancel batch jobs, and return ``{"cancelled": [names], "ended": [names], "missing": [names]}``.
 
-    The service cancels a job a while later, or it ends otherwise: wait with a ``GeminiBatchSensor`` to know.
+    A job ends a while later, and may still end in another state: to find out, wait with a ``GeminiBatchSensor``.
 
     :param batch_name: a job in any form (name, id, dict with ``name``), or a list of them (templated).
     :param ignore_missing: if False, a job that does not exist is an error.

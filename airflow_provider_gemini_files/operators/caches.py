@@ -37,10 +37,10 @@ _LONG = 24 * 3600.0
 
 class GeminiCreateCacheOperator(AskingOperator):
     """
-    Create a cache of files and texts, so that many requests need not send and pay them in full; return its name.
+    Create a cache of files and texts, so that many requests need not send and pay for them in full; return its name.
 
-    XCom ``cache`` holds ``{"name", "model", "tokens", "expire_time", ...}``, from which requests know what the cache
-    holds. If the contents have too few tokens for a cache, the task returns None, and requests that use it send the
+    XCom ``cache`` has ``{"name", "model", "tokens", "expire_time", ...}``, which tells requests what the cache holds.
+    If the contents have too few tokens for a cache, the task returns None, and requests that would use it send the
     contents themselves. A retried task finds the cache that it has created. See ``docs/caches.md``.
 
     :param files: as for :class:`~airflow_provider_gemini_files.operators.content.GeminiGenerateContentOperator`, as are
@@ -194,11 +194,11 @@ class RecordedCaches:
 
 class GeminiDeleteCacheOperator(GeminiOperator):
     """
-    Delete caches, which ends what their storage costs, and return ``{"deleted": [names], "missing": [names]}``.
+    Delete caches, so that their storage is no longer billed, and return ``{"deleted": [names], "missing": [names]}``.
 
-    Made for teardowns: a cache that is already gone is no error, and neither is one that was skipped (None). Caches
-    that requests have created again in place of one of these are deleted as well. XCom ``deleted_caches`` holds what is
-    returned, also if the task fails; the costs end there.
+    Suitable for teardowns: a cache that is already gone is not an error, and neither is None, for a skipped cache.
+    Caches that requests have created again in place of one of these are deleted as well. XCom ``deleted_caches`` has
+    the result, even if the task fails; costs of caches are counted until then.
 
     :param cache: a cache in any form (name, XCom ``cache``), or a list of them (templated).
     :param ignore_missing: if False, a cache that does not exist is an error.

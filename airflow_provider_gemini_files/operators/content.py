@@ -43,7 +43,7 @@ _HEAD = 200
 
 
 class ModelOperator(AskingOperator):
-    """The arguments that asking a model and counting tokens share."""
+    """The arguments that are common to asking a model and counting tokens."""
 
     template_fields: Sequence[str] = (
         "prompt",
@@ -148,54 +148,56 @@ class ModelOperator(AskingOperator):
 
 class GeminiGenerateContentOperator(ModelOperator):
     """
-    Show a model files and texts, and return its answer: the text; or the value, if a schema is given; or the URI.
+    Send files and texts to a model, and return its answer: the text, the JSON value (with a schema), or the URI.
 
-    XCom ``response`` holds ``{"conn_id", "model", "model_version", "finish_reason", "calls", "usage", "files"}``, also
-    if the answer cannot be used and the task fails; ``usage`` counts the tokens of all calls, of which a repair is the
-    second. With ``output_path`` it also has ``output`` (the URI) and ``head`` (the first 200 characters), with tools
-    that search ``sources``, and with ``file_search`` ``citations``. The events of the assets among the task's outlets
-    have ``{"gemini": {"model_version", "usage"}}`` in their extra, with ``cost`` and ``currency`` where the worker has
-    prices. See ``docs/content.md``.
+    XCom ``response`` has ``{"conn_id", "model", "model_version", "finish_reason", "calls", "usage", "files"}``, even if
+    the answer cannot be used and the task fails. ``usage`` counts the tokens of all calls, including a repair. With
+    ``output_path``, it also has ``output`` (the URI) and ``head`` (the first 200 characters); with search tools,
+    ``sources``; and with ``file_search``, ``citations``. The events of the assets among the task's outlets have
+    ``{"gemini": {"model_version", "usage"}}`` in their extra, with ``cost`` and ``currency`` if the worker has prices.
+    See ``docs/content.md``.
 
     :param prompt: the prompt; it follows the files (templated).
-    :param files: a file in any form (name, id, URI, metadata dict), or a list of them, each ACTIVE; or parts, which
-        say how a file is to be viewed: ``{"file": ..., "video": {"start": 10, "end": 25, "fps": 2}}``, or show a source
+    :param files: a file in any form (name, id, URI, metadata dict), or a list of them, each ACTIVE; or parts, to set
+        how the model reads a file: ``{"file": ..., "video": {"start": 10, "end": 25, "fps": 2}}``, or to send a source
         that is not uploaded yet: ``{"source": "s3://films/clip.mp4"}`` (templated). MIME types and URIs are looked up.
-    :param contents: texts, files and turns in any order, which come before files and prompt (templated).
+    :param contents: texts, files and turns in any order; sent before files and prompt (templated).
     :param model: the connection's if None (templated).
-    :param system_instruction: how the model has to behave (templated).
-    :param response_schema: what the answer has to follow: a pydantic model class, the dotted path to one, or a JSON
-        schema. The answer is validated, and its plain JSON value returned. Not templated: Airflow would call a class.
-    :param repair_answer: show the model once what is wrong with an answer that does not follow the schema.
+    :param system_instruction: how the model should behave (templated).
+    :param response_schema: the schema of the answer: a pydantic model class, a dotted path to one, or a JSON schema.
+        The answer is validated and returned as plain JSON. Not templated, because Airflow would call a class.
+    :param repair_answer: if the answer does not follow the schema, ask the model once more and include the validation
+        errors.
     :param generation_config: fields of ``google.genai.types.GenerateContentConfig``, as in
         ``{"temperature": 0, "max_output_tokens": 2000}`` (templated).
-    :param on_max_tokens: ``"keep"`` returns the text of an answer that was cut at its limit of tokens; with a schema,
-        a cut answer fails all the same.
-    :param max_input_tokens: fail before anything is spent if the request has more tokens (templated).
-    :param file_search: file search stores that the model may look into, as in ``{"stores": [names], "metadata_filter":
-        'team = "ops"', "top_k": 5}``; only the first is required (templated).
+    :param on_max_tokens: ``"keep"`` returns the text of an answer that was truncated at the token limit; with a schema,
+        such an answer is always an error.
+    :param max_input_tokens: fail before anything is billed if the request has more tokens (templated).
+    :param file_search: file search stores that the model may search, such as ``{"stores": [names], "metadata_filter":
+        'team = "ops"', "top_k": 5}``; only ``stores`` is required (templated).
     :param require_citations: fail if the answer cites no document of these stores: the model has then answered from its
         own knowledge.
     :param cached_content: the output of a ``GeminiCreateCacheOperator``, its XCom ``cache``, or the name of a cache.
-        What it holds comes before contents, files and prompt, and files that it holds are not sent again. None, as of a
-        skipped cache: the request sends everything itself (templated).
-    :param recreate_cache: create a cache that is gone again, if a task of this run has recorded what it held.
-    :param output_path: where the answer is written, as UTF-8 text or as JSON: a local path, or a URI that Airflow's
-        ObjectStoragePath takes. What is there is replaced. Media of the answer are written beside its text; of an
-        answer without text, the first is written to the path itself (templated).
+        Its contents come before contents, files and prompt, and files that it holds are not sent again. If it is None,
+        as for a skipped cache, the request sends everything itself (templated).
+    :param recreate_cache: if the cache is gone, create it again, provided that a task of this run has recorded what it
+        held.
+    :param output_path: where to write the answer, as UTF-8 text or as JSON: a local path, or a URI for Airflow's
+        ObjectStoragePath. An existing file is replaced. Media in the answer are written next to its text; if there is
+        no text, the first of them is written to the path itself (templated).
     :param output_conn_id: connection of the object storage; its provider's default if None (templated).
-    :param reupload_expired: upload a file that is gone again, from the source that its upload task in this run has
+    :param reupload_expired: if a file is gone, upload it again from the source that its upload task in this run has
         recorded.
-    :param via: how sources get to the model: ``"inline"``, ``"upload"``, ``"register"`` or ``"url"``; ``"auto"``
-        chooses for each, see ``docs/ways_in.md``.
+    :param via: how to send sources: ``"inline"``, ``"upload"``, ``"register"`` or ``"url"``; ``"auto"`` chooses for
+        each source, see ``docs/ways_in.md``.
     :param source_conn_id: connection of the object storage of sources; its provider's default if None (templated).
     :param gcp_conn_id: Google Cloud connection that registers ``gs://`` sources (templated).
-    :param keep_files: keep what was uploaded for sources, instead of deleting it after the answer.
-    :param allow_private_urls: let the URL of a source lead to addresses that are not public.
-    :param repeat_unanswered: repeat a request that was sent but not answered within this attempt of the task; it may
-        be billed twice.
-    :param with_source: return ``{"answer", "files", "map_index"}``: the answer, and what it is about, so that answers
-        of mapped tasks are not matched by position with inputs of which some have failed.
+    :param keep_files: keep files that were uploaded from sources, instead of deleting them after the answer.
+    :param allow_private_urls: allow sources whose URL leads to an address that is not public.
+    :param repeat_unanswered: within the attempt, repeat a request that was sent but not answered; it may be billed
+        twice.
+    :param with_source: return ``{"answer", "files", "map_index"}``, so that answers of mapped tasks can be matched with
+        their files even if some of the tasks have failed.
     """
 
     template_fields: Sequence[str] = (
@@ -369,7 +371,7 @@ class GeminiGenerateContentOperator(ModelOperator):
 
 def check_citations(file_search: Any, require_citations: bool) -> None:
     """
-    Refuse to require citations where nothing is searched.
+    Reject required citations if nothing is searched.
 
     :raises GeminiInputError: when the Dag is parsed.
     """
@@ -379,7 +381,7 @@ def check_citations(file_search: Any, require_citations: bool) -> None:
 
 def refuse_empty_search(file_search: Any, *, was_given: bool) -> None:
     """
-    Refuse a search whose template gave nothing: the model would answer from its own knowledge.
+    Reject a search whose template rendered to nothing: the model would answer from its own knowledge.
 
     :raises GeminiInputError: if it is empty.
     """
@@ -391,7 +393,7 @@ class GeminiCountTokensOperator(ModelOperator):
     """
     Return the number of tokens of a request, which costs nothing.
 
-    The system instruction is counted, tools and a schema are not.
+    The count includes the system instruction, but not tools and a schema.
 
     :param prompt: as for :class:`GeminiGenerateContentOperator`, as are ``files``, ``contents``, ``model``,
         ``system_instruction``, ``source_conn_id`` and ``gcp_conn_id`` (templated), and ``reupload_expired``, ``via``,

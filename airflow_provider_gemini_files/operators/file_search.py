@@ -55,13 +55,13 @@ if TYPE_CHECKING:
 
 class GeminiCreateFileSearchStoreOperator(GeminiOperator):
     """
-    Return the name of the file search store with a display name; create it if there is none.
+    Return the name of the file search store with this display name; create the store if there is none.
 
-    XCom ``store`` holds the store: ``{"name", "display_name", "embedding_model", "documents", "size_bytes", ...}``. Of
-    two tasks that create it at once, one store is left. A store lives until it is deleted.
+    XCom ``store`` has the store: ``{"name", "display_name", "embedding_model", "documents", "size_bytes", ...}``. If
+    two tasks create it at the same time, one store remains. A store lives until it is deleted.
 
     :param display_name: at most 512 characters (templated).
-    :param embedding_model: the service's default if None; a store cannot change it (templated).
+    :param embedding_model: the service's default if None; it cannot be changed later (templated).
     """
 
     template_fields: Sequence[str] = ("display_name", "embedding_model", "gemini_conn_id")
@@ -111,10 +111,10 @@ class GeminiListFileSearchStoresOperator(GeminiOperator):
 
 class GeminiDeleteFileSearchStoreOperator(GeminiOperator):
     """
-    Delete a file search store, and return whether there was one.
+    Delete a file search store, and return whether it existed.
 
     :param store: its name, ``fileSearchStores/...``, or a dict with ``name`` (templated).
-    :param force: also if it has documents.
+    :param force: delete it even if it has documents.
     :param ignore_missing: if False, a store that does not exist is an error.
     """
 
@@ -272,9 +272,9 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
     Keep a file search store in step with a source, and return what was done.
 
     The result counts: ``{"added", "replaced", "deleted", "unchanged", "failed"}``. Afterwards, the store has one
-    document of the present state of each source. A changed source is added first, and its former document is deleted
-    once the new one is ACTIVE, so that a question always finds one. Documents that this task has not made are left
-    alone. What was done is read from the store itself: a task that was killed goes on from there.
+    up-to-date document for each source. If a source has changed, its former document is deleted only when the new one
+    is ACTIVE, so that a search always finds one of them. Documents that this task has not added are not touched. The
+    task reads its progress from the store itself, so an attempt continues where a killed one has stopped.
 
     XCom ``documents`` holds the names of the documents, at most 500, ``counts`` the result, and ``indexed`` how many
     documents were sent, and their size, also if sources have failed. See ``docs/file_search.md``.
@@ -283,24 +283,25 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
     :param source: a path, a directory, a glob, an object storage URI or prefix, or a list of these (templated).
     :param source_conn_id: connection of the object storage; its provider's default if None (templated).
     :param delete_missing: delete documents whose source is gone.
-    :param allow_empty: let a source that has nothing, or a directory or glob of its list, delete all documents of it.
-    :param dry_run: log and return what would be done, and do nothing (templated).
-    :param custom_metadata: of each document: texts, numbers and lists of texts, for filters (templated).
-    :param mime_type: told from the source's name and content if None (templated).
-    :param display_name: of each document, the title of citations; the name of its source if None (templated).
-    :param max_tokens_per_chunk: words of a chunk, at most 512; the service decides if None.
-    :param max_overlap_tokens: words that two neighbouring chunks share.
-    :param compare: ``"fingerprint"``: a source has changed if its size, or its etag or time of modification, has.
-        ``"sha256"``: if its bytes have; every source is read each time.
+    :param allow_empty: accept a source that is empty, or has an empty directory or glob in its list, and delete its
+        documents.
+    :param dry_run: only log and return what would be done (templated).
+    :param custom_metadata: metadata of each document, for filters: texts, numbers and lists of texts (templated).
+    :param mime_type: detected from the source's name and content if None (templated).
+    :param display_name: title of each document in citations; the name of its source if None (templated).
+    :param max_tokens_per_chunk: maximum number of words in a chunk, up to 512; if None, the service decides.
+    :param max_overlap_tokens: number of words that two adjacent chunks share.
+    :param compare: ``"fingerprint"``: a source has changed if its size, ETag or modification time differs.
+        ``"sha256"``: if its bytes differ; every source is read each time.
     :param failed_grace: seconds for which a document may be FAILED and still become ACTIVE.
-    :param max_concurrent: uploads at once; bursts make the service fail documents.
-    :param report_path: where one line of JSON for each source is written: ``{"source", "document", "error"}``
+    :param max_concurrent: number of uploads at the same time; after bursts, documents fail in the service.
+    :param report_path: where to write one line of JSON for each source: ``{"source", "document", "error"}``
         (templated).
     :param report_conn_id: connection of the object storage of ``report_path`` (templated).
-    :param timeout: seconds until the task fails; a retry goes on.
+    :param timeout: seconds until the attempt fails; a retry continues.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poll_interval: seconds between two polls, the least.
-    :param max_poll_interval: seconds between two polls, the most.
+    :param poll_interval: minimum seconds between two polls.
+    :param max_poll_interval: maximum seconds between two polls.
     """
 
     template_fields: Sequence[str] = (*_DocumentsOperator.template_fields, "dry_run")
@@ -338,9 +339,9 @@ class GeminiAddDocumentsOperator(_DocumentsOperator):
 
     XCom ``documents`` and ``indexed`` are as for :class:`GeminiSyncFileSearchStoreOperator`.
 
-    XCom ``imported`` holds ``{"conn_id", "files"}``: the Gemini files that were to be copied, at most 500 names. A
-    retry, or a later run, sends only what has changed since; the former document of a changed source is deleted once
-    the new one is ACTIVE.
+    XCom ``imported`` has ``{"conn_id", "files"}``: the Gemini files that were to be copied, at most 500 names. A retry
+    or a later run sends only what has changed since. The former document of a changed source is deleted when the new
+    one is ACTIVE.
 
     :param store: its name, ``fileSearchStores/...``, or a dict with ``name`` (templated).
     :param source: as for :class:`GeminiSyncFileSearchStoreOperator`, as are all other arguments; or None (templated).
@@ -409,7 +410,8 @@ class GeminiDeleteDocumentsOperator(GeminiOperator):
     """
     Delete documents of file search stores, and return ``{"deleted": [names], "missing": [names]}``.
 
-    :param document: a document (its name, or a dict with ``name``), or a list of them (templated). None is no document.
+    :param document: a document (its name, or a dict with ``name``), or a list of them (templated). None stands for no
+        document.
     :param ignore_missing: if False, a document that does not exist is an error.
     """
 

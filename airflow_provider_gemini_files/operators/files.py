@@ -56,34 +56,35 @@ _LEAST_POLL_INTERVAL = 0.1
 
 class GeminiUploadFileOperator(UploadWaits):
     """
-    Upload one source or many, and return the file's name, ``files/...``, or the list of names.
+    Upload one source or many, and return the name of the file, ``files/...``, or a list of names.
 
-    XCom ``file`` (``files`` for many) holds the metadata: see
-    :class:`~airflow_provider_gemini_files.files.reference.GeminiFile`. Size and sha256 of each file are verified.
+    XCom ``file`` (``files`` for many) has the metadata: see
+    :class:`~airflow_provider_gemini_files.files.reference.GeminiFile`. The size and SHA-256 of each file are verified.
 
-    :param source: a local path, an ObjectStoragePath or its URI (``file://``, ``gs://``, ``s3://connection@bucket``...),
-        an ``http(s)://`` URL, a directory, a glob, or a list of these (templated). Several are uploaded at once; one
-        that fails does not stop the others. Hidden and empty files of a directory or glob are skipped.
+    :param source: a local path, an ObjectStoragePath or its URI (``file://``, ``gs://``,
+        ``s3://connection@bucket``...), an ``http(s)://`` URL, a directory, a glob, or a list of these (templated).
+        Several sources are uploaded at the same time; if one fails, the others continue. Hidden and empty files in a
+        directory or glob are skipped.
     :param source_conn_id: connection of the object storage; its provider's default if None (templated).
-    :param mime_type: told from the source's name, then from its content, if None (templated).
-    :param display_name: the source's name if None, at most 512 characters; the owning task instance is written after
-        it (templated).
-    :param reuse: ``"run"``: a retried or cleared task of the same run finds the file that it has already uploaded, as
-        long as the source and what was asked for are the same. ``"project"``: all runs that upload the same bytes as
-        the same type share one file, which belongs to none of them; the source is read once more, beforehand.
-        ``"never"``: every attempt uploads a new file.
-    :param min_remaining_ttl: how long a file that is used again must live on, in seconds or as a timedelta; one that
-        expires sooner is left alone, and the source is uploaded again.
-    :param allow_private_urls: let a URL lead to addresses that are not public, such as the worker's own network.
-    :param wait_for_active: end when the files can be used.
+    :param mime_type: detected from the source's name and content if None (templated).
+    :param display_name: at most 512 characters; the source's name if None. The mark of the owner is appended
+        (templated).
+    :param reuse: ``"run"``: a task that is retried or cleared finds the file that it has already uploaded in the same
+        run, if the source and the arguments are unchanged. ``"project"``: all runs that upload the same bytes with the
+        same type share one file, which none of them owns; the source is first read once to hash it. ``"never"``: every
+        attempt uploads a new file.
+    :param min_remaining_ttl: how long a file must still live to be reused, in seconds or as a timedelta. If it expires
+        sooner, the source is uploaded again, as a new file.
+    :param allow_private_urls: allow URLs that lead to addresses that are not public, such as the worker's own network.
+    :param wait_for_active: wait until the files are ACTIVE.
     :param deferrable: wait in the triggerer, without a worker.
-    :param poll_interval: seconds between two polls while waiting; they grow to a tenth of the time waited.
-    :param max_poll_interval: seconds between two polls, the most.
-    :param wait_timeout: seconds until the wait fails; the files stay.
-    :param on_quota: what to do if the project's storage is full. ``"fail"``: fail. ``"wait"``: wait for free space,
-        and upload what is missing; in the triggerer if ``deferrable``. ``"evict"``: as ``"wait"``, and delete files of
-        ended runs, least harmful first and no more than needed.
-    :param quota_timeout: seconds until an upload that ``on_quota`` lets wait fails.
+    :param poll_interval: minimum seconds between two polls; they grow to a tenth of the time waited.
+    :param max_poll_interval: maximum seconds between two polls.
+    :param wait_timeout: seconds until the wait for ACTIVE files fails; the files are kept.
+    :param on_quota: what to do if the project's storage is full. ``"fail"``: fail. ``"wait"``: wait for free space, in
+        the triggerer if ``deferrable``, and then upload the rest. ``"evict"``: like ``"wait"``, but first delete as
+        many files of ended runs as needed.
+    :param quota_timeout: seconds until an upload that waits for free space fails.
     """
 
     template_fields: Sequence[str] = ("source", "source_conn_id", "mime_type", "display_name", "gemini_conn_id")
@@ -202,24 +203,24 @@ class GeminiUploadFileOperator(UploadWaits):
 
 class GeminiRegisterFilesOperator(GeminiOperator):
     """
-    Register objects of Google Cloud Storage as files, and return the file's name, ``files/...``, or the list of names.
+    Register objects in Google Cloud Storage as files, and return the name, ``files/...``, or a list of names.
 
-    Nothing is copied: the service reads an object whenever a model is asked about it, for up to 30 days, and registered
-    files do not count in the project's storage. XCom ``file`` (``files`` for many) holds the metadata.
+    Nothing is copied: the service reads the object whenever a model is asked about the file, for up to 30 days.
+    Registered files do not count towards the project's storage. XCom ``file`` (``files`` for many) has the metadata.
 
-    A retried or cleared task finds what an earlier attempt of its run has registered, if the object is unchanged; this
-    needs Airflow 3.3. Earlier versions register again, under other names, which costs nothing.
+    From Airflow 3.3 on, a retried or cleared task finds the files that an earlier attempt in the same run has
+    registered, if the objects are unchanged. On earlier versions, it registers them again under other names, which
+    costs nothing.
 
     :param source: ``gs://`` URI of an object, a prefix (``gs://bucket/folder/``) or a glob, or a list of these
         (templated). Each object has at most 2 GiB.
-    :param source_conn_id: connection that the objects are found with; that of the URI, then ``gcp_conn_id``, if None
+    :param source_conn_id: connection to find the objects with; if None, the one in the URI, or ``gcp_conn_id``
         (templated).
-    :param gcp_conn_id: connection of type ``google_cloud_platform`` whose credentials are sent, instead of the API key;
-        without the default connection, the worker's application default credentials (templated).
-    :param quota_project: project that the request is made for; the credentials decide if None (templated). It must be
-        the API key's project, as only that sees the files.
-    :param impersonation_chain: service accounts, of which the last one makes the request, and each may act for the
-        next (templated).
+    :param gcp_conn_id: connection of type ``google_cloud_platform`` whose credentials are sent instead of the API key.
+        If the default connection does not exist, the worker's application default credentials are used (templated).
+    :param quota_project: project that the request is made for, which must be that of the API key, because only its keys
+        can use the files; if None, the project of the credentials (templated).
+    :param impersonation_chain: a chain of service accounts to impersonate; the last one makes the request (templated).
     """
 
     template_fields: Sequence[str] = (
@@ -290,13 +291,13 @@ class GeminiDownloadFileOperator(GeminiOperator):
     """
     Download a generated file, such as the results of a batch, and return the URI that it was written to.
 
-    The download is streamed, resumed after a broken connection where the service allows it, and verified by size and
-    hash as far as the service gives them. What is there before stays until the new file is complete. XCom ``file``
-    holds the metadata. A file that was uploaded or registered is an error before anything is downloaded: the service
-    does not give it back.
+    The download is streamed, resumes after a broken connection if the service supports it, and is verified by size and
+    hash if the service reports them. An existing file is replaced only when the new one is complete. XCom ``file`` has
+    the metadata. Only files that the service has generated can be downloaded; for uploaded and registered files, the
+    task fails before it downloads anything.
 
-    :param file_name: a file in any form: name, id, URI, address of its download, metadata dict (templated).
-    :param output_path: where it is written: a local path, or a URI that Airflow's ObjectStoragePath takes (templated).
+    :param file_name: a file in any form: name, id, URI, download URI, metadata dict (templated).
+    :param output_path: where to write it: a local path, or a URI for Airflow's ObjectStoragePath (templated).
     :param output_conn_id: connection of the object storage; its provider's default if None (templated).
     """
 
@@ -325,10 +326,10 @@ class GeminiDownloadFileOperator(GeminiOperator):
 
 class GeminiListFilesOperator(GeminiOperator):
     """
-    Return the names of the project's files, all of them, newest first; the log shows them as a table.
+    Return the names of all files of the project, newest first; the log shows them as a table.
 
     :param state: only files in this state: ``PROCESSING``, ``ACTIVE`` or ``FAILED`` (templated).
-    :param mime_type: only files whose type starts with this, as in ``"video/"`` (templated).
+    :param mime_type: only files whose MIME type starts with this, such as ``"video/"`` (templated).
     :param display_name: only files whose display name contains this (templated).
     """
 
@@ -370,10 +371,10 @@ class GeminiDeleteFileOperator(GeminiOperator):
     """
     Delete one file or many, and return ``{"deleted": [names], "missing": [names]}``.
 
-    Made for teardowns: a file that is already gone is no error, and neither is one that was never uploaded (None). One
-    file that cannot be deleted does not stop the others. A file that a batch job of this package still reads is kept,
-    with a warning, and named in ``"kept"``; a later cleanup deletes it. The object of a registered file stays in Cloud
-    Storage: only its registration is deleted.
+    Suitable for teardowns: a file that is already gone is not an error, and neither is None, for a file that was never
+    uploaded. If one file cannot be deleted, the others still are. Files that a batch job of this package still needs
+    are kept, with a warning, and listed in ``"kept"``; a later cleanup deletes them. For a registered file, only the
+    registration is deleted; the object stays in Cloud Storage.
 
     :param file_name: a file in any form (name, id, URI, metadata dict), or a list of them (templated).
     :param ignore_missing: if False, a file that does not exist is an error.

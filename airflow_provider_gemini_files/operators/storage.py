@@ -25,14 +25,14 @@ class GeminiCleanupFilesOperator(GeminiOperator):
     """
     Delete the files that a retention policy selects, and return a report; the log shows it as a table.
 
-    Files of runs that are running, or of which Airflow says nothing, are always kept. Several files are deleted at
-    once; one that cannot be deleted does not stop the others, and the task fails only if none could be deleted. The
-    report is the dict of :class:`~airflow_provider_gemini_files.files.cleanup_report.CleanupReport`. If the task has
-    the outlet ``storage_asset(gemini_conn_id)``, its event has the usage as its extra.
+    Files of runs that have not ended, or whose state is unknown, are always kept. Several files are deleted at the same
+    time; if one cannot be deleted, the others still are, and the task fails only if none could be deleted. The report
+    is the dict of :class:`~airflow_provider_gemini_files.files.cleanup_report.CleanupReport`. If the task has the
+    outlet ``storage_asset(gemini_conn_id)``, the extra of its event has the usage.
 
     :param policy: a :class:`~airflow_provider_gemini_files.files.policy.RetentionPolicy`, or a dict of its fields with
         durations in hours (templated); its defaults if None.
-    :param dry_run: delete nothing, and report what would be deleted (templated).
+    :param dry_run: only report what would be deleted (templated).
     """
 
     template_fields: Sequence[str] = ("policy", "dry_run", "gemini_conn_id")

@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 
 class GeminiSensor(MapIndexLabel, BaseSensorOperator):
     """
-    A sensor that polls in its worker or in the triggerer, with the same outcome.
+    A sensor that polls in its worker or in the triggerer, with the same result.
 
-    A permanent error fails the task at once, and a rate limit never does. Five transient failures in a row fail the
+    A permanent error fails the task at once; a rate limit never does. Five transient failures in a row fail the
     attempt; with ``silent_fail``, they are logged, and the wait continues. In ``mode="reschedule"``, each poke is a
-    process of its own, which cannot count: transient failures are tolerated until the sensor's timeout.
+    separate process that cannot count them, so transient failures are tolerated until the sensor's timeout.
 
     :param gemini_conn_id: a connection of type ``gemini`` (templated).
-    :param deferrable: wait in the triggerer, without a worker. The first poll is in the worker all the same.
+    :param deferrable: wait in the triggerer, without a worker. The first poll is always in the worker.
     """
 
     ui_color = "#d7e3fc"

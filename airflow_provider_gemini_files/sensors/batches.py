@@ -20,14 +20,14 @@ from airflow_provider_gemini_files.triggers.batches import GeminiBatchTrigger
 
 class GeminiBatchSensor(GeminiSensor):
     """
-    Wait until batch jobs have ended with results, and return their names: one for one, a list for a list.
+    Wait until batch jobs have ended with results, and return the name, or a list of names for a list.
 
-    A job that is FAILED, EXPIRED or CANCELLED fails the task with an error of its own and the service's reason.
+    A job that is FAILED, EXPIRED or CANCELLED fails the task, each with a specific error and the service's reason.
 
     :param batch_name: a job (name, id, or a dict with ``name``), or a list of them (templated).
     :param poke_interval: seconds between two polls; in the triggerer they grow to a tenth of the time waited, up to
         ``max_wait`` (five minutes if that is None).
-    :param timeout: seconds until the wait fails; the service gives up a job after 48 hours.
+    :param timeout: seconds until the wait fails; jobs expire after 48 hours.
     """
 
     template_fields: Sequence[str] = ("batch_name", "gemini_conn_id")

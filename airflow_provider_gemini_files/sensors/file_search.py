@@ -26,10 +26,10 @@ from airflow_provider_gemini_files.triggers.file_search import GeminiDocumentSta
 
 class GeminiDocumentStateSensor(GeminiSensor):
     """
-    Wait until documents of one file search store are ACTIVE, and return their names: one for one, a list for a list.
+    Wait until documents of one file search store are ACTIVE, and return the name, or a list of names for a list.
 
-    A FAILED document can become ACTIVE, so it fails the task only if it stays FAILED for a while. One that does not
-    exist fails the task at once.
+    A FAILED document can still become ACTIVE, so the task fails only if it stays FAILED for a while. A document that
+    does not exist fails the task at once.
 
     :param document: a document (``fileSearchStores/.../documents/...``, or a dict with ``name``), or a list of them
         (templated).

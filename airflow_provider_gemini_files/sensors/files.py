@@ -23,9 +23,9 @@ from airflow_provider_gemini_files.triggers.files import GeminiFileStateTrigger
 
 class GeminiFileStateSensor(GeminiSensor):
     """
-    Wait until files are ACTIVE, and return their names: one for one, a list for a list.
+    Wait until files are ACTIVE, and return the name, or a list of names for a list.
 
-    A FAILED file fails the task at once with the service's reason, as does one that is gone.
+    A FAILED file fails the task at once, with the service's reason, and so does a file that is gone.
 
     :param file_name: a file in any form (name, id, URI, metadata dict), or a list of them (templated).
     :param poke_interval: seconds between two polls; in the triggerer they grow to a tenth of the time waited, up to

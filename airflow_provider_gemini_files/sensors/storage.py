@@ -21,13 +21,13 @@ from airflow_provider_gemini_files.triggers.storage import GeminiStorageCapacity
 
 class GeminiStorageCapacitySensor(GeminiSensor):
     """
-    Wait until the storage of a connection's project has free space, and return the usage then, as a dict.
+    Wait until the storage of a connection's project has enough free space, and return the usage as a dict.
 
-    It goes by the list of the project's files; the service may count deleted bytes for a while longer. The space is not
-    reserved: for an upload of your own, ``on_quota="wait"`` of ``GeminiUploadFileOperator`` is safer.
+    The usage is computed from the list of the project's files; the service may count deleted bytes for a while longer.
+    The space is not reserved: before an upload, use ``on_quota="wait"`` of ``GeminiUploadFileOperator`` instead.
 
     :param needed_bytes: bytes that have to be free (templated).
-    :param poke_interval: seconds between two polls, each the calls of a whole list; in the triggerer they grow to a
+    :param poke_interval: seconds between two polls, each of which lists all files; in the triggerer, they grow to a
         tenth of the time waited, up to ``max_wait`` (300 seconds if that is None).
     :param timeout: seconds until the wait fails.
     """
