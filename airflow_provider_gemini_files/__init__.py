@@ -1,4 +1,4 @@
-"""Apache Airflow provider for the life of a Gemini API file: upload, wait, generate, delete."""
+"""Apache Airflow provider for the Gemini Files API: upload files, ask models about them, and clean up."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-gemini-files",
         "name": _INTEGRATION,
-        "description": "The life of a Gemini API file: upload, wait, generate, delete.",
+        "description": "Upload files to the Gemini API, ask models about them, and clean up.",
         "integrations": [
             {
                 "integration-name": _INTEGRATION,
