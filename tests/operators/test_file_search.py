@@ -397,8 +397,8 @@ class TestStores:
     def test_state_that_no_document_has_is_refused_before_anything_is_sent(self, emulator, store, context):
         emulator.clear_journal()
 
-        with pytest.raises(e.GeminiInputError, match="state must be one of PENDING, ACTIVE, FAILED; got 'actve'"):
-            GeminiListDocumentsOperator(task_id="list", store=store, state="actve").execute(context)
+        with pytest.raises(e.GeminiInputError, match="state must be one of PENDING, ACTIVE, FAILED; got 'ready'"):
+            GeminiListDocumentsOperator(task_id="list", store=store, state="ready").execute(context)
 
         assert emulator.journal == []
 
