@@ -319,6 +319,12 @@ class Ask:
     def _tell(self, answer: Answer) -> None:
         """Log what an answer has besides its text, and count its tokens."""
         self._log.info("%s answered (%s): %s", answer.model_version, answer.finish_reason, in_words(answer.usage))
+        asked = str(self._response["model"])
+        if answer.model_version and _is_other_model(asked, answer.model_version):
+            self._log.warning(
+                "%s answered instead of %s, and at its own price. The service does this once a model is shut down.",
+                answer.model_version, asked,
+            )  # fmt: skip
         if answer.unreadable:
             self._log.warning("Media that cannot be decoded are left out: %s", ", ".join(answer.unreadable))
         if answer.unread:
@@ -331,6 +337,12 @@ class Ask:
         for kind, modality, count in counts(answer.usage):
             tags = {"model": str(answer.model_version), "modality": modality}
             Stats.incr(f"gemini_files.generate.{kind}_tokens", count, tags=tags)
+
+
+def _is_other_model(asked: str, answered: str) -> bool:
+    """Return whether another model has answered; a version of the same, or what an alias stands for, is no other."""
+    name = asked.rpartition("/")[2]
+    return "latest" not in name and name not in answered and answered not in asked
 
 
 def _told_of(cache: UsedCache) -> dict[str, Any]:

@@ -193,6 +193,27 @@ def test_page_that_the_model_could_not_read_is_named(emulator, clock, mocker):
     assert "The model could not read: https://a.example/x (UNSAFE)" in logged_by(log.warning)
 
 
+@pytest.mark.parametrize(
+    ("asked", "answered", "is_told"),
+    [
+        ("gemini-2.5-pro", "gemini-3.8-flash", True),
+        ("models/gemini-2.5-pro", "gemini-2.5-pro-001", False),
+        ("gemini-3.8-flash", "models/gemini-3.8-flash", False),
+        ("gemini-flash-latest", "gemini-3.8-flash", False),
+        ("gemini-2.5-pro", None, False),
+    ],
+)
+def test_answer_of_another_model_is_told(emulator, clock, mocker, asked, answered, is_told):
+    candidates = [{"content": {"parts": [{"text": "a"}]}}]
+    body = {"candidates": candidates, "modelVersion": answered}
+    emulator.faults.add("generate", "status", status=200, body=body)
+    log = mocker.patch.object(GeminiFilesHook, "log", autospec=True)
+
+    GeminiFilesHook(clock=clock).ask("x", model=asked)
+
+    assert any("answered instead of" in line for line in logged_by(log.warning)) is is_told
+
+
 class TestMedia:
     def test_media_that_cannot_be_decoded_are_left_out_with_a_warning(self, emulator, clock, mocker):
         broken = {"inlineData": {"mimeType": "image/png", "data": "not base64!"}}
