@@ -200,7 +200,7 @@ class Answer:
                 f"The answer has no text, only media that cannot be decoded: {', '.join(self.unreadable)}"
                 f"{self._details()}. A retry sends the prompt again."
             )
-        what = "only whitespace" if self.text else "nothing"
+        what = "only whitespace" if self.text else "only thoughts" if self.usage["thoughts"] else "nothing"
         return GeminiUnusableAnswerError(
             f"The model answered {what}, without a reason{self._details()}. A retry sends the prompt again."
         )

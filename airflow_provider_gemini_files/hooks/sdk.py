@@ -117,7 +117,9 @@ def _our_errors(doing: str, connection: GeminiConnection, timeout: float) -> Ite
         raise error_of_response(_response_of(error), doing, secrets=(connection.api_key,)) from error
     except _TRANSPORT_ERRORS as error:
         raise _transport_failure(error, doing, connection, timeout) from error
-    except (json.JSONDecodeError, errors.UnknownApiResponseError, pydantic.ValidationError) as error:
+    except (
+        json.JSONDecodeError, RecursionError, errors.UnknownApiResponseError, pydantic.ValidationError,
+    ) as error:  # fmt: skip
         raise GeminiServiceError(
             f"Cannot {doing}: the response cannot be read ({shown_text(error)}). A retry can succeed.", unanswered=True
         ) from error

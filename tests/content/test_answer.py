@@ -113,6 +113,16 @@ def test_empty_answer_can_be_retried(response):
         Answer.from_api(response).usable_text()
 
 
+def test_answer_of_thoughts_alone_says_so():
+    response = {
+        "candidates": [{"content": {"parts": [{"text": "hm", "thought": True}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"thoughtsTokenCount": 90},
+    }
+
+    with pytest.raises(GeminiUnusableAnswerError, match="answered only thoughts"):
+        Answer.from_api(response).usable_text()
+
+
 def test_function_call_instead_of_an_answer_is_named():
     with pytest.raises(GeminiNoAnswerError, match="wants look_up to be called"):
         answered({"functionCall": {"name": "look_up", "args": {}}}).usable_text()

@@ -380,6 +380,15 @@ class TestPaidRequests:
         ):
             hook.generate_content("x")
 
+    @pytest.mark.parametrize("call", ["generate", "count_tokens"])
+    def test_response_that_is_nested_too_deep_is_a_failure_of_the_service(self, hook, emulator, call):
+        body = "[" * 100_000 + "]" * 100_000
+        emulator.faults.add(call, "status", status=200, body=body, content_type="application/json", times=2)
+
+        with pytest.raises(e.GeminiServiceError, match="cannot be read"):
+            hook.generate_content("x") if call == "generate" else hook.count_tokens("x")
+        emulator.faults.clear()
+
     def test_byte_order_mark_of_a_gateway_loses_no_answer(self, hook, emulator):
         body = "\ufeff" + json.dumps({"candidates": [{"content": {"parts": [{"text": "paid for"}]}}]})
         emulator.faults.add("generate", "status", status=200, body=body, content_type="application/json")
