@@ -63,7 +63,7 @@ _TIME_UNITS = re.compile(r"([\d.]+)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 #: A quota of nothing: the key's plan does not include the model, so that no amount of time helps.
 _NO_QUOTA = re.compile(
-    r'(?:quotaValue|quota_limit_value)\\?":\s*(?:\\?"0\\?"|0\b(?!\.))|\blimit:\s*0\b(?!\.)', re.IGNORECASE
+    r'(?:quotaValue|quota_limit_value)\\?":\s*(?:\\?"0\\?"|0\b(?!\.))|\blimit\s?[:=]\s*0\b(?![.,]\d)', re.IGNORECASE
 )
 _NO_FREE_TIER = re.compile(
     r"does(?:n't| not) have a free|not available (?:in|on) the free|only (?:accessible|available) to billed",
@@ -79,7 +79,7 @@ _NOT_HERE = re.compile(r"user location is not supported|not available in your (?
 #: Google's own tests show the words, but not the status.
 _NO_DOCUMENT = re.compile(r"\bDocuments? does not exist")
 #: As in ``Cached content is too small. total_token_count=7, min_total_token_count=1024``.
-_CACHE_TOO_SMALL = re.compile(r"cached content is too small", re.IGNORECASE)
+_CACHE_TOO_SMALL = re.compile(r"cached content is too small|minimum token count to start caching", re.IGNORECASE)
 _TOKENS = re.compile(r"\btotal_token_count\s*=\s*(\d+)")
 _MIN_TOKENS = re.compile(r"\bmin_total_token_count\s*=\s*(\d+)")
 #: Timeouts of the service or a gateway: the request may still have been carried out.

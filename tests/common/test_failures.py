@@ -57,6 +57,7 @@ class TestWordOfTheService:
             (400, "FAILED_PRECONDITION", "The File x is not in an ACTIVE state.", None, e.GeminiFileNotActiveError),
             (400, "INVALID_ARGUMENT", "Unsupported MIME type: bad/type", None, e.GeminiInputError),
             (400, "INVALID_ARGUMENT", "Cached content is too small. total_token_count=7", None, TOO_SMALL),
+            (400, "INVALID_ARGUMENT", "The minimum token count to start caching is 4096.", None, TOO_SMALL),
             (409, "ALREADY_EXISTS", "whatever it says", None, e.GeminiNameTakenError),
             (409, "ABORTED", "conflict", None, e.GeminiServiceError),
             (429, "RESOURCE_EXHAUSTED", "You exceeded your quota", STORAGE, e.GeminiStorageFullError),
@@ -245,6 +246,7 @@ class TestQuotaThatNoTimeHelps:
             ("You are out of credits.", None),
             ("Insufficient prepaid credits.", None),
             ("Kontingent aufgebraucht, Limit: 0", None),
+            ("CachedContentStorageTokensPerModelFreeTier limit exceeded: limit=0, requested=1120", None),
             ("You exceeded your quota", [{"violations": [{"quotaId": "RequestsPerMinute", "quotaValue": 0}]}]),
             ("You exceeded your quota", [{"metadata": {"quota_limit_value": "0"}}]),
         ],
@@ -259,6 +261,7 @@ class TestQuotaThatNoTimeHelps:
         [
             "limit: 20, model: x",
             "limit: 0.5",
+            "limit=1000, requested=1120",
             "free_tier_requests, limit: 5",
             "You exceeded the quota of the free tier: 10 requests a minute.",
             "Quota exceeded for quota metric 'Requests' of the free tier, see billing",
