@@ -48,6 +48,7 @@ class Row:
         ``citations`` of an answer that cites documents of file search stores.
     :param is_transient: whether a further job may answer the request.
     :param is_counted: whether the metrics have its tokens already.
+    :param others: what the answer has besides its text, as in ``2 image/png``; it is not in the record.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Row:
     record: dict[str, Any]
     is_transient: bool = False
     is_counted: bool = False
+    others: str = ""
 
     def line(self) -> bytes:
         """Return the line of the output file."""
@@ -107,7 +109,7 @@ def _judged(key: str, text: str, answer: Answer, schema: Schema | None, files: l
         if wrong:
             message = f"The answer does not follow response_schema: {'; '.join(wrong.splitlines())}."
             return _failed(key, RowKind.INVALID, message, files, answer=answer, text=text)
-    return Row(key, RowKind.SUCCESS, _record(key, value, None, answer, files))
+    return Row(key, RowKind.SUCCESS, _record(key, value, None, answer, files), others=answer.other_kinds())
 
 
 def _error(key: str, told: Any, files: list[str], secrets: Sequence[str]) -> Row:
@@ -138,7 +140,8 @@ def _failed(
     if text:
         # Paid for, and perhaps of use to a person.
         error["text"] = text
-    return Row(key, kind, _record(key, None, error, answer, files), transient)
+    others = answer.other_kinds() if answer else ""
+    return Row(key, kind, _record(key, None, error, answer, files), transient, others=others)
 
 
 def _record(
@@ -167,6 +170,9 @@ class Tally:
         #: The part of it that the metrics do not have yet.
         self.uncounted: dict[str, Any] | None = None
         self.transient: list[str] = []
+        #: Rows whose answers have more than text: how many, and the first of them.
+        self.with_others = 0
+        self.first_others: list[str] = []
         self._failed: list[str] = []
 
     def add(self, rows: Iterable[Row]) -> Iterable[Row]:
@@ -179,9 +185,15 @@ class Tally:
                 self.uncounted = self.uncounted if row.is_counted else _with(self.uncounted, usage)
             if row.is_transient:
                 self.transient.append(row.key)
+            self._note_others(row)
             if row.kind is not RowKind.SUCCESS and len(self._failed) < _NAMED:
                 self._failed.append(row.key)
             yield row
+
+    def _note_others(self, row: Row) -> None:
+        if row.others:
+            self.with_others += 1
+            self.first_others += [f"{shown_text(row.key)}: {row.others}"] if len(self.first_others) < _NAMED else []
 
     def lost(self, count: int) -> None:
         """Count rows that are missing without being known."""

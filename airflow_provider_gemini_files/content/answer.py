@@ -193,7 +193,8 @@ class Answer:
             return GeminiNoAnswerError(
                 f"The answer has no text, only: {kinds}{self._details()}. Ask for text in the prompt and in "
                 "generation_config's response_modalities. To keep media, give the task an output_path, or use "
-                "GeminiFilesHook.generate_content, whose Answer has them in its media field."
+                "GeminiFilesHook.generate_content, whose Answer has them in its media field. Those of a batch are in "
+                "the result file of its job."
             )
         if self.unreadable:
             return GeminiUnusableAnswerError(

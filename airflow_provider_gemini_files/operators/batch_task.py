@@ -322,6 +322,11 @@ class BatchTask:
     def _landed(self, jobs: Sequence[BatchJob], tally: Tally) -> str:
         """Account for what was written; then judge it."""
         self._log.info("%s: %s", self._output.uri, tally.described())
+        if tally.with_others:
+            self._log.warning(
+                "%d answers have more than text, which is only in the result files of the jobs: %s",
+                tally.with_others, "; ".join(tally.first_others),
+            )  # fmt: skip
         manifest = self._manifest(jobs, tally)
         self._ti.xcom_push("batch", manifest)
         self._run.count({key: name for jobs in self._resume.rounds for key, name in jobs.items()}, tally, manifest)

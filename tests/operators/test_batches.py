@@ -576,6 +576,22 @@ class TestRows:
 
         assert [row["error"] and row["error"]["kind"] for row in rows(output)] == [None, "error", None]
 
+    def test_parts_besides_the_text_are_named(self, emulator, batch, output, context, mocker):
+        image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+        emulator.answers.add(parts=[{"text": "see"}, image], prompt="first")
+        emulator.answers.add(parts=[image, image], prompt="second")
+        operator = batch(requests=["first", "second", "third"], on_row_error="keep")
+        log = mocker.patch.object(GeminiBatchGenerateContentOperator, "log", autospec=True)
+
+        operator.execute(context)
+
+        assert [row["value"] for row in rows(output)][:2] == ["see", None]
+        assert "result file of its job" in rows(output)[1]["error"]["message"]
+        assert logged_by(log.warning)[-1] == (
+            "2 answers have more than text, which is only in the result files of the jobs: 0: 1 image/png; "
+            "1: 2 image/png"
+        )
+
     def test_cut_answer_is_a_row_of_its_own_kind(self, emulator, batch, output, context):
         emulator.answers.add("so far", finish_reason="MAX_TOKENS")
         operator = batch(requests=["tell me"], on_row_error="keep")
