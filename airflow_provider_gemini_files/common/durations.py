@@ -11,6 +11,9 @@ from airflow_provider_gemini_files.exceptions import GeminiInputError
 #: Seconds; a longer wait than ten years is a mistake, and a timedelta of much more overflows.
 _LONGEST = 10 * 365 * 86_400.0
 
+#: Seconds; more polls would only load the service.
+LEAST_POLL_INTERVAL = 0.1
+
 Duration = float | int | timedelta | str
 
 

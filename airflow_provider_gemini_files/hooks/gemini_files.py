@@ -15,7 +15,7 @@ from airflow_provider_gemini_files.caches.cache import CacheLike, GeminiCache
 from airflow_provider_gemini_files.caches.recipe import CacheRecipe
 from airflow_provider_gemini_files.caches.spec import CacheSpec
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
-from airflow_provider_gemini_files.common.durations import Duration, seconds_of
+from airflow_provider_gemini_files.common.durations import LEAST_POLL_INTERVAL, Duration, seconds_of
 from airflow_provider_gemini_files.content.answer import Answer
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.request import ModelRequest
@@ -236,19 +236,22 @@ class GeminiFilesHook(BaseHook):
         return self.files.delete_files(files)
 
     def wait_for_file(
-        self, file: FileLike, *, timeout: float = 3600, poll_interval: float = 5, max_poll_interval: float = 30
+        self, file: FileLike, *, timeout: Duration = 3600, poll_interval: Duration = 5, max_poll_interval: Duration = 30
     ) -> GeminiFile:
         """
         Block until a file is ACTIVE, and return it.
 
-        :param timeout: seconds until the wait fails; the file stays.
+        :param timeout: seconds, or a timedelta, until the wait fails, as for the next two; the file stays.
         :param poll_interval: minimum seconds between two polls; they grow to a tenth of the time waited.
         :param max_poll_interval: maximum seconds between two polls.
         :raises GeminiFileFailedError: if the service could not process it.
         :raises GeminiWaitTimeoutError: after the timeout.
         """
         return self.files.wait_for_file(
-            file, timeout=timeout, poll_interval=poll_interval, max_poll_interval=max_poll_interval
+            file,
+            timeout=seconds_of(timeout, "timeout"),
+            poll_interval=seconds_of(poll_interval, "poll_interval", least=LEAST_POLL_INTERVAL),
+            max_poll_interval=seconds_of(max_poll_interval, "max_poll_interval", least=LEAST_POLL_INTERVAL),
         )
 
     # Uploads
@@ -262,7 +265,7 @@ class GeminiFilesHook(BaseHook):
         name: str | None = None,
         share: bool = False,
         owner: Owner | None = None,
-        min_remaining_ttl: float = DEFAULT_MIN_REMAINING_TTL,
+        min_remaining_ttl: Duration = DEFAULT_MIN_REMAINING_TTL,
     ) -> GeminiFile:
         """
         Upload a source as a stream, and verify the result.
@@ -273,11 +276,12 @@ class GeminiFilesHook(BaseHook):
         :param name: ``files/...`` to create or to find; a new name if None.
         :param share: share one file among all runs that upload the same bytes with the same type.
         :param owner: the task instance that the file belongs to.
-        :param min_remaining_ttl: seconds that an existing file must still live to be used.
+        :param min_remaining_ttl: seconds, or a timedelta, that an existing file must still live to be used.
         :return: the file, often still PROCESSING.
         :raises GeminiIntegrityError: if size or hash differ; the remote file is then deleted.
         """
-        upload = Upload(as_source(source), mime_type, display_name, name, share, owner, min_remaining_ttl)
+        ttl = seconds_of(min_remaining_ttl, "min_remaining_ttl")
+        upload = Upload(as_source(source), mime_type, display_name, name, share, owner, ttl)
         return self.uploads.upload_files([upload])[0]
 
     def upload_bytes(
@@ -289,14 +293,15 @@ class GeminiFilesHook(BaseHook):
         display_name: str | None = None,
         share: bool = False,
         owner: Owner | None = None,
-        min_remaining_ttl: float = DEFAULT_MIN_REMAINING_TTL,
+        min_remaining_ttl: Duration = DEFAULT_MIN_REMAINING_TTL,
     ) -> GeminiFile:
         """
         Upload bytes that are in memory; the arguments are those of :meth:`upload_file`.
 
         :param name: a file name, from which the MIME type is detected; the default display name.
         """
-        upload = Upload(bytes_source(data, name), mime_type, display_name, None, share, owner, min_remaining_ttl)
+        ttl = seconds_of(min_remaining_ttl, "min_remaining_ttl")
+        upload = Upload(bytes_source(data, name), mime_type, display_name, None, share, owner, ttl)
         return self.uploads.upload_files([upload])[0]
 
     def upload_files(self, uploads: Sequence[Upload], *, store: StateStore | None = None) -> list[GeminiFile]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_gemini_files.common.durations import Duration, seconds_of
+from airflow_provider_gemini_files.common.durations import LEAST_POLL_INTERVAL, Duration, seconds_of
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
 from airflow_provider_gemini_files.exceptions import (
@@ -195,8 +195,8 @@ class _DocumentsOperator(GeminiOperator):
         self.report_conn_id = report_conn_id
         self.timeout = seconds_of(timeout, "timeout", least=1.0)
         self.deferrable = switch_of(deferrable, "deferrable")
-        self.poll_interval = seconds_of(poll_interval, "poll_interval", least=0.1)
-        self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=0.1)
+        self.poll_interval = seconds_of(poll_interval, "poll_interval", least=LEAST_POLL_INTERVAL)
+        self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=LEAST_POLL_INTERVAL)
         Chunking(max_tokens_per_chunk, max_overlap_tokens)
 
     def execute(self, context: Context) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_gemini_files import lineage
-from airflow_provider_gemini_files.common.durations import Duration, seconds_of
+from airflow_provider_gemini_files.common.durations import LEAST_POLL_INTERVAL, Duration, seconds_of
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
 Reuse = Literal["run", "project", "never"]
 SourceLike = str | os.PathLike[str]
-#: Seconds; more polls would only load the service.
-_LEAST_POLL_INTERVAL = 0.1
 
 
 class GeminiUploadFileOperator(UploadWaits):
@@ -126,8 +124,8 @@ class GeminiUploadFileOperator(UploadWaits):
         self.allow_private_urls = switch_of(allow_private_urls, "allow_private_urls")
         self.wait_for_active = switch_of(wait_for_active, "wait_for_active")
         self.deferrable = switch_of(deferrable, "deferrable")
-        self.poll_interval = seconds_of(poll_interval, "poll_interval", least=_LEAST_POLL_INTERVAL)
-        self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=_LEAST_POLL_INTERVAL)
+        self.poll_interval = seconds_of(poll_interval, "poll_interval", least=LEAST_POLL_INTERVAL)
+        self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=LEAST_POLL_INTERVAL)
         self.wait_timeout = seconds_of(wait_timeout, "wait_timeout")
         self.on_quota = on_quota
         self.quota_timeout = seconds_of(quota_timeout, "quota_timeout")

@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK
-from airflow_provider_gemini_files.common.durations import Duration, seconds_of
+from airflow_provider_gemini_files.common.durations import LEAST_POLL_INTERVAL, Duration, seconds_of
 from airflow_provider_gemini_files.common.waiting import Schedule, Wait
 from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
@@ -66,7 +66,7 @@ class GeminiSensor(MapIndexLabel, BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            poke_interval=seconds_of(poke_interval, "poke_interval", least=0.1),
+            poke_interval=seconds_of(poke_interval, "poke_interval", least=LEAST_POLL_INTERVAL),
             timeout=seconds_of(timeout, "timeout"),
             **kwargs,
         )

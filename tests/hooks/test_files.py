@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
@@ -180,6 +181,24 @@ class TestDelete:
         assert {deletion.outcome for deletion in deletions} == {DeletionOutcome.FAILED}
         assert all(isinstance(deletion.error, e.GeminiAuthError) for deletion in deletions)
         assert calls(emulator).count("delete") < 100
+
+
+class TestDurations:
+    @pytest.mark.parametrize("seconds", [timedelta(seconds=30), "30", 30])
+    def test_are_seconds_or_timedeltas_or_their_text(self, hook, text_file, seconds):
+        file = hook.upload_file(text_file, min_remaining_ttl=seconds)
+
+        assert hook.wait_for_file(file, timeout=seconds, poll_interval=seconds, max_poll_interval=seconds) == file
+        assert hook.upload_bytes(b"x", "a.txt", min_remaining_ttl=seconds).size_bytes == 1
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("timeout", "soon"), ("timeout", float("nan")), ("poll_interval", 0), ("timeout", None)]
+    )
+    def test_that_are_none_are_refused_before_anything_is_sent(self, hook, emulator, name, value):
+        with pytest.raises(e.GeminiInputError, match=f"{name} is a duration in seconds .*got "):
+            hook.wait_for_file("files/a", **{name: value})
+
+        assert emulator.journal == []
 
 
 class TestWait:
