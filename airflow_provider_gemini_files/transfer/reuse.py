@@ -95,7 +95,8 @@ class Reuse:
                 break
             if not self._is_ours(existing) and not self._has_same_bytes(existing):
                 self._refuse_chosen_name(existing)
-            elif existing.state == "FAILED" or existing.size_bytes != self._upload.source.size:
+            elif existing.state == "FAILED" or existing.size_bytes not in (None, self._upload.source.size):
+                # A size that the service or a gateway does not give says nothing against the file.
                 self._log.info("%s is %s with %s bytes: replacing it.", name, existing.state, existing.size_bytes)
                 self._files.delete_file(name)
                 free = free or name

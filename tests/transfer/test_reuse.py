@@ -48,6 +48,17 @@ def test_chosen_name_reuses_file_of_same_bytes_and_type(hook, text_file):
         hook.upload_file(text_file, name=NAME, mime_type="text/csv")
 
 
+@pytest.mark.parametrize("how", [{"name": NAME, "owner": OWNER}, {"share": True}], ids=["named", "shared"])
+def test_file_of_which_a_gateway_gives_no_size_is_reused(hook, emulator, text_file, how):
+    first = hook.upload_file(text_file, **how)
+    resource = {"name": first.name, "state": "ACTIVE", "displayName": first.display_name}
+    emulator.faults.add("get", "status", status=200, body=resource)
+
+    assert hook.upload_file(text_file, **how).name == first.name
+    assert calls(emulator).count("delete") == 0
+    assert emulator.usage()["files"] == 1
+
+
 def test_task_leaves_file_of_another_task_alone(hook, emulator, text_file):
     other = hook.upload_bytes(b"other words", "s.txt", owner=OWNER)
 
