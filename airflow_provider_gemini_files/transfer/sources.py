@@ -318,7 +318,7 @@ def _find_objects(where: str, conn_id: str | None, refused: Refused | None) -> F
         # The list of an object, instead of a folder, is the object itself.
         files = (item for item in listed if item.get("type") == "file" and item["name"] != key.rstrip("/"))
         items = sorted(files, key=lambda item: item["name"])
-        kept = [item for item in items if _is_wanted_object(item)]
+        kept = [item for item in items if _is_wanted_object(item, key)]
         uris = [(item, _uri(fs, where, item["name"])) for item in kept]
         makers = [(escaped(uri), partial(_object, fs, item, uri, conn_id)) for item, uri in uris]
         return Found(_all_usable(makers, refused), many=True, empty=() if kept else (escaped(_uri(fs, where, key)),))
@@ -355,9 +355,9 @@ def _info(fs: Any, key: str) -> Mapping[str, Any] | None:
         return None
 
 
-def _is_wanted_object(item: Mapping[str, Any]) -> bool:
+def _is_wanted_object(item: Mapping[str, Any], pattern: str) -> bool:
     name = item["name"].rstrip("/").rpartition("/")[2]
-    if name.startswith("."):
+    if name.startswith(".") or _is_in_hidden_folder(item["name"], pattern):
         log.info("Skipped %s: it is hidden", shown_text(item["name"]))
         return False
     if item["name"].endswith("/") or not item.get("size"):
@@ -365,6 +365,14 @@ def _is_wanted_object(item: Mapping[str, Any]) -> bool:
         log.info("Skipped %s: it is empty", shown_text(item["name"]))
         return False
     return True
+
+
+def _is_in_hidden_folder(key: str, pattern: str) -> bool:
+    """Return whether a glob has found an object in a hidden folder that it does not name; a local one does not."""
+    parts = pattern.split("/")
+    at = next((number for number, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    named = any(part.startswith(".") for part in parts[at:])
+    return not named and any(part.startswith(".") for part in key.split("/")[at:-1])
 
 
 def _uri(fs: Any, where: str, key: str) -> str:

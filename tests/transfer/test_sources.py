@@ -146,6 +146,15 @@ def test_two_stars_are_any_number_of_directories_as_in_object_storage(tmp_path, 
     assert names(tmp_path / "**" / "deep" / "*.txt") == ["c.txt"]
 
 
+def test_objects_in_hidden_folders_are_found_only_if_these_are_named(storage):
+    storage.put(**{"log/sub/d.txt": b"x", "log/.git/e.txt": b"x", "log/sub/.tmp/f.txt": b"x"})
+
+    assert names(storage.uri("log/**/*.txt")) == ["d.txt"]
+    assert names(storage.uri("log/*/*.txt")) == ["d.txt"]
+    assert names(storage.uri("log/.git/*")) == ["e.txt"]
+    assert names(storage.uri("log/**/.tmp/*")) == ["f.txt"]
+
+
 def test_folder_and_glob_of_objects_stand_for_their_objects(storage):
     assert names(storage.uri("in/")) == ["a.txt", "b.txt", "c.pdf"]
     assert names(storage.uri("in/*.txt")) == ["a.txt", "b.txt"]
