@@ -47,7 +47,8 @@ class FileCalls:
 
     def list_files(self) -> list[GeminiFile]:
         """Return all files of the key's project, every page, newest first."""
-        return self._polling.list_all()
+        # In which order the service lists them is not documented.
+        return sorted(self._polling.list_all(), key=lambda file: file.created_at() or 0.0, reverse=True)
 
     def delete_file(self, file: FileLike, *, ignore_missing: bool = True) -> bool:
         """

@@ -30,7 +30,7 @@ class Polling(Generic[T]):
         return self._service.call(lambda: self._service.files_client.get(self._resource, name))
 
     def list_all(self) -> list[T]:
-        """Return all items of the key's project, every page, newest first."""
+        """Return all items of the key's project, every page, in the order of the service."""
         listing = Listing(self._resource, self._service.connection)
         items: list[T] = []
         while not listing.is_done:

@@ -48,6 +48,13 @@ class TestList:
         assert len({file.name for file in hook.list_files()}) == 103
         assert calls(emulator) == ["list", "list"]
 
+    def test_files_are_newest_first_whatever_the_order_of_the_service(self, hook, emulator):
+        days = {"a": 2, "b": 4, "c": 3}
+        files = [{"name": f"files/{name}", "createTime": f"2026-01-0{day}T00:00:00Z"} for name, day in days.items()]
+        emulator.faults.add("list", "status", status=200, body={"files": [{"name": "files/d"}, *files]})
+
+        assert [file.name for file in hook.list_files()] == ["files/b", "files/c", "files/a", "files/d"]
+
     def test_file_on_two_pages_counts_once_in_a_worker(self, hook, emulator):
         create_files(emulator.base_url, 103)
         client, listing = FilesClient(hook.connection), Listing(FILES, hook.connection)
