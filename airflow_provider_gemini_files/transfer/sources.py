@@ -292,12 +292,18 @@ def _local_file(path: str, roots: Sequence[str]) -> Source:
             name=os.path.basename(shown),
             size=status.st_size,
             fingerprint=(shown, str(status.st_size), str(status.st_mtime_ns)),
-            open=lambda offset: _at(open(path, "rb", buffering=0), offset),
+            open=partial(_open_local, path, roots),
             # A name that was escaped cannot be found again.
             origin=UploadedFrom(shown, complete=shown == path),
             current=fingerprint,
         )
     )
+
+
+def _open_local(path: str, roots: Sequence[str], offset: int) -> Readable:
+    # A link or a pipe may have taken the file's place since it was found. A pipe that nobody writes to would block.
+    _check_allowed(path, roots)
+    return _at(open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)), offset)
 
 
 def _find_objects(where: str, conn_id: str | None, refused: Refused | None) -> Found:

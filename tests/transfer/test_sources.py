@@ -15,6 +15,7 @@ from airflow_provider_gemini_files.exceptions import GeminiInputError, GeminiSer
 from airflow_provider_gemini_files.files.reference import UploadedFrom
 from airflow_provider_gemini_files.transfer.source import Source
 from airflow_provider_gemini_files.transfer.sources import find_source, find_sources
+from airflow_provider_gemini_files.transfer.stream import HashedStream
 
 
 @pytest.fixture
@@ -334,6 +335,28 @@ def test_link_that_leads_in_a_circle_is_refused(tmp_path):
 
     with pytest.raises(GeminiInputError, match=r"cannot be used: .*symbolic links"):
         find_source(tmp_path / "a.txt")
+
+
+def test_link_that_takes_the_place_of_an_allowed_file_is_not_followed(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("public")
+    (tmp_path / "secret.txt").write_text("secret")
+    source = find_source(tmp_path / "in" / "a.txt", roots=[str(tmp_path / "in")])
+    (tmp_path / "in" / "a.txt").unlink()
+    (tmp_path / "in" / "a.txt").symlink_to(tmp_path / "secret.txt")
+
+    with pytest.raises(GeminiInputError, match="outside of the directories"):
+        source.open(0)
+
+
+def test_pipe_that_takes_the_place_of_a_file_does_not_block(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    source = find_source(tmp_path / "a.txt")
+    (tmp_path / "a.txt").unlink()
+    os.mkfifo(tmp_path / "a.txt")
+
+    with pytest.raises(GeminiInputError, match="became shorter"):
+        b"".join(HashedStream(source, lambda _: None).read(0, 4))
 
 
 def test_pipe_in_directory_is_skipped(folder):
