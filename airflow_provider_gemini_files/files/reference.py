@@ -237,10 +237,11 @@ def names_for(files: Any, conn_id: str) -> list[str]:
 
 
 def listed_files(files: Any) -> list[Any]:
-    """Return a list of files: of one, of several, or of none for None."""
+    """Return a list of files: of one, of several, of lists as mapped uploads return them, or of none for None."""
     if files is None:
         return []
-    return in_order(files) if is_many_files(files) else [files]
+    given = in_order(files) if is_many_files(files) else [files]
+    return [one for item in given for one in (listed_files(item) if isinstance(item, list) else [item])]
 
 
 def in_order(several: Iterable[Any]) -> list[Any]:

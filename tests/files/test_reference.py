@@ -231,6 +231,14 @@ def test_a_list_keeps_its_order_and_loses_repetition():
     assert parse_names("a") == ["files/a"]
 
 
+def test_lists_of_mapped_uploads_are_one_list():
+    assert parse_names([["a", "b"], ["c"], [], "d"]) == ["files/a", "files/b", "files/c", "files/d"]
+    with pytest.raises(GeminiInputError, match="got an empty list"):
+        parse_names([[], []])
+    with pytest.raises(GeminiInputError, match="got None"):
+        parse_names([["a"], None])
+
+
 @pytest.mark.parametrize("given", ["['files/a', 'files/b']", "{'name': 'files/a'}", '{"name": "files/a"}\n'])
 def test_text_of_a_list_or_dict_is_told_how_to_stay_one(given):
     with pytest.raises(GeminiInputError, match="set render_template_as_native_obj=True on the Dag"):
