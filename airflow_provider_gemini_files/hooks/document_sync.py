@@ -131,7 +131,8 @@ class DocumentSync:
         """
         Return the next steps; nothing is done.
 
-        :raises GeminiInputError: if a directory or a glob has no sources, and documents would be deleted for that.
+        :raises GeminiInputError: if a directory or a glob has no sources, and documents would be deleted for that, or
+            if more would be than is allowed.
         """
         fingerprints = {uri: wanted.fingerprint for uri, wanted in self._wanted.items()}
         # What cannot be read or sent now is still there, so its document stays.
@@ -145,8 +146,7 @@ class DocumentSync:
             is_newer=self._is_newer,
             delete_missing=self._spec.delete_missing,
         )
-        if not self._spec.allow_empty:
-            self._check_deletions(planned, is_empty=not fingerprints and not kept)
+        self._check_deletions(planned, is_empty=not fingerprints and not kept)
         names = {document.name for document in documents}
         unlisted = {uri for uri in planned.uploads if self._is_unlisted(uri, names)}
         self._check_imports(unlisted)
@@ -157,6 +157,14 @@ class DocumentSync:
     def _check_deletions(self, planned: SyncPlan, *, is_empty: bool) -> None:
         """Refuse to delete all documents of a place that has nothing: it may not be mounted, or not be filled yet."""
         gone = [one.origin.source for one in self._split(planned.deletions)[0] if one.origin]
+        if self._spec.max_deletions is not None and len(gone) > self._spec.max_deletions:
+            raise GeminiInputError(
+                f"{len(gone)} documents of {self._spec.store} would be deleted because their source is gone, such as "
+                f"{shown_text(gone[0])}, but max_deletions is {self._spec.max_deletions}. Nothing is deleted or added. "
+                "Check the source, or raise max_deletions."
+            )
+        if self._spec.allow_empty:
+            return
         counts = {place: sum(_is_in(source, place) for source in gone) for place in self._empty}
         if is_empty and gone:
             counts = {"": len(gone)}

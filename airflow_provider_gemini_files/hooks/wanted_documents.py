@@ -44,6 +44,7 @@ class SyncSpec:
     :param store: ``fileSearchStores/...``.
     :param owner: identity of the task that keeps the documents; those of others are left alone.
     :param compare: ``"sha256"``: read each source to see whether it has changed.
+    :param max_deletions: number of documents that may be deleted because their source is gone; None: no limit.
     :param failed_grace: seconds for which a document may be FAILED and still become ACTIVE.
     """
 
@@ -56,6 +57,7 @@ class SyncSpec:
     compare: Compare = "fingerprint"
     delete_missing: bool = True
     allow_empty: bool = False
+    max_deletions: int | None = None
     failed_grace: float = 300.0
     max_concurrent: int = DEFAULT_CONCURRENCY
 

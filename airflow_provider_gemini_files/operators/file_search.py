@@ -285,6 +285,7 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
     :param delete_missing: delete documents whose source is gone.
     :param allow_empty: accept a source that is empty, or has an empty directory or glob in its list, and delete its
         documents.
+    :param max_deletions: fail, and change nothing, if more documents would be deleted because their source is gone.
     :param dry_run: only log and return what would be done (templated).
     :param custom_metadata: metadata of each document, for filters: texts, numbers and lists of texts (templated).
     :param mime_type: detected from the source's name and content if None (templated).
@@ -313,12 +314,14 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
         source: Any,
         delete_missing: bool = True,
         allow_empty: bool = False,
+        max_deletions: int | None = None,
         dry_run: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(source=source, **kwargs)
         self.delete_missing = switch_of(delete_missing, "delete_missing")
         self.allow_empty = switch_of(allow_empty, "allow_empty")
+        self.max_deletions = None if max_deletions is None else whole_number_of(max_deletions, "max_deletions")
         # The same name as the argument, as mapped tasks need it; nothing of Airflow calls its method of this name.
         self.dry_run = dry_run  # type: ignore[method-assign, assignment]
 
@@ -329,7 +332,7 @@ class GeminiSyncFileSearchStoreOperator(_DocumentsOperator):
     def _run(self, context: Context, resume: SyncResume, names: Sequence[str] = ()) -> dict[str, int]:
         report, dry_run = self._report(), switch_of(self.dry_run, "dry_run")
         options = {"delete_missing": self.delete_missing, "allow_empty": self.allow_empty}
-        task = self._task(context, resume, names, **options)
+        task = self._task(context, resume, names, max_deletions=self.max_deletions, **options)
         return task.planned() if dry_run else task.run(report)
 
 

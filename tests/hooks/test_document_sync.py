@@ -713,6 +713,26 @@ class TestEmptySources:
         assert len(titles(hook, store)) == 4
         assert run(source=source, allow_empty=True)["deleted"] == 1
 
+    @pytest.mark.parametrize("limit", [0, 1, "1"])
+    def test_more_deletions_than_allowed_change_nothing(self, emulator, hook, run, store, folder, limit):
+        run()
+        (folder / "a.md").unlink()
+        (folder / "b.md").unlink()
+        (folder / "d.md").write_text("new")
+
+        with pytest.raises(e.GeminiInputError, match=r"2 documents .* would be deleted .* such as .*[ab]\.md, but max"):
+            run(max_deletions=limit)
+
+        assert titles(hook, store) == ["a.md", "b.md", "c.md"]
+        assert run(max_deletions=2) == {"added": 1, "replaced": 0, "deleted": 2, "unchanged": 1, "failed": 0}
+
+    def test_former_documents_of_changed_sources_are_no_deletions_of_missing_ones(self, run, folder):
+        run()
+        for path in folder.iterdir():
+            path.write_text("changed")
+
+        assert run(max_deletions=0)["replaced"] == 3
+
     def test_other_part_of_a_source_may_be_empty(self, run, folder, tmp_path):
         (tmp_path / "forms").mkdir()
         source = [str(folder), str(tmp_path / "forms"), str(folder / "*.pdf")]
