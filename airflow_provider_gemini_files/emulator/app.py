@@ -44,6 +44,8 @@ def build_app(emulator: Emulator, host: str = "127.0.0.1") -> Starlette:
         middleware=[Middleware(DateHeader, clock=emulator.clock), Middleware(ControlGuard, host=host)],
         exception_handlers={HTTPException: _not_found},
     )
+    # The service knows no path with a slash at its end.
+    app.router.redirect_slashes = False
     app.state.emulator = emulator
     return app
 

@@ -33,7 +33,7 @@ def check_type(mime_type: str) -> None:
 
     :raises ApiError: 400 for audio and video.
     """
-    if mime_type.partition("/")[0] in ("audio", "video"):
+    if mime_type.partition("/")[0].lower() in ("audio", "video"):
         raise errors.unsupported_mime(mime_type)
 
 

@@ -49,7 +49,7 @@ def test_malformed_id_is_refused(api, file_id):
 
 
 def test_unknown_path_returns_plain_text_404(api):
-    for response in (api.get("genai-test-x"), api.call("PATCH", "files")):
+    for response in (api.get("genai-test-x"), api.get("files/"), api.call("PATCH", "files")):
         assert response.status_code == 404
         assert "json" not in response.headers["content-type"]
 

@@ -168,6 +168,9 @@ class TestLimits:
         api.http.post("/__emulator/seed", json={"api_key": "k", "resources": [seed]})
         assert error_of(api.post(f"{store}:importFile", {"fileName": "files/large"})) == INVALID
 
+    def test_capitals_do_not_hide_a_video(self, api, store):
+        assert error_of(upload(api, store, mime_type="Video/MP4")) == INVALID
+
     @pytest.mark.parametrize("mime_type", ["audio/mpeg", "video/mp4"])
     def test_audio_and_video_are_refused_at_the_end(self, emulator, api, store, mime_type):
         response = upload(api, store, mime_type=mime_type)
