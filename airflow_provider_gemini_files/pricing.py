@@ -42,11 +42,11 @@ def configured_prices() -> Prices | None:
 def _content_of(path: Path) -> bytes:
     if path.exists() and not path.is_file():
         # Reading a pipe would wait for whoever writes into it.
-        raise ValueError("it is no file")
+        raise ValueError("it is not a file")
     with path.open("rb") as file:
         text = file.read(_MAX_FILE_BYTES + 1)
     if len(text) > _MAX_FILE_BYTES:
-        raise ValueError(f"it has more than {_MAX_FILE_BYTES:,} bytes")
+        raise ValueError(f"it is larger than {_MAX_FILE_BYTES:,} bytes")
     return text
 
 
@@ -69,7 +69,7 @@ class Pricing:
             return configured_prices()
         except Exception as error:
             tell = self._log.info if isinstance(error.__cause__, FileNotFoundError) else self._log.warning
-            tell("There is no cost in metrics and events of assets: %s", error)
+            tell("Metrics and asset events have no costs: %s", error)
             return None
 
     def told(self, key: str, account: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "gemini_files.batch.<kind>_tokens": (
         "tokens",
-        "Tokens of the answers of batches, with the kinds of `gemini_files.generate.<kind>_tokens`. They count once "
-        "for each job, when its answers have been written. Before Airflow 3.3, they are missing if the attempt that "
-        "writes them has found the job after its end.",
+        "Tokens of the answers of batches, with the kinds of `gemini_files.generate.<kind>_tokens`, counted once for "
+        "each job, when its answers have been written. Before Airflow 3.3, they are missing if the job had already "
+        "ended when the attempt that writes the answers found it.",
     ),
     "gemini_files.cleanup.deleted_bytes": ("bytes", "Size of the files that cleanups have deleted, without dry runs."),
     "gemini_files.cleanup.deleted_files": ("files", "Files that cleanups have deleted, without dry runs."),
@@ -26,9 +26,9 @@ MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "gemini_files.cost": (
         "billionths of the currency",
-        "Cost of answers, batches and the creation of caches, where the worker has the file of prices. "
-        "The kinds are `answer`, `batch` and `cache`. 0.25 USD are 250,000,000. What has no price is not counted, and "
-        "neither are the storage of caches and the documents of file search stores.",
+        "Cost of answers, batches and new caches, by kind (`answer`, `batch` or `cache`), if the worker has the file "
+        "of prices. For example, 0.25 USD is 250,000,000. Calls without a price, the storage of caches, and documents "
+        "of file search stores are not included.",
     ),
     "gemini_files.documents.added": ("documents", "Documents that were added to file search stores."),
     "gemini_files.documents.deleted": ("documents", "Documents that syncs have deleted or replaced."),

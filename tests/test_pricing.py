@@ -68,13 +68,13 @@ def test_file_that_cannot_be_read_is_an_error_that_says_why(path, monkeypatch):
     where = f"[gemini_files] prices_file: '{path}' cannot be read"
     assert error() == f"{where} (No such file or directory)."
     path.mkdir()
-    assert error() == f"{where} (it is no file)."
+    assert error() == f"{where} (it is not a file)."
     path.rmdir()
     os.mkfifo(path)
-    assert error() == f"{where} (it is no file)."
+    assert error() == f"{where} (it is not a file)."
     path.unlink()
     path.write_bytes(b" " * (1024**2 + 1))
-    assert error() == f"{where} (it has more than 1,048,576 bytes)."
+    assert error() == f"{where} (it is larger than 1,048,576 bytes)."
     path.write_bytes(b"\xff")
     assert "not valid JSON" in error()
     monkeypatch.setattr(pricing.conf, "get", lambda *_, **__: "a\0b")

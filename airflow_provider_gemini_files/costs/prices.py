@@ -38,7 +38,7 @@ class ModelPrice(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     input: Price = Field(
-        description="Tokens that are sent: prompt, files, what tools add, and what a cache is created from.",
+        description="Tokens that are sent: prompt, files, what tools add, and the contents of new caches.",
         json_schema_extra=_PRICE,
     )
     output: Price = Field(description="Tokens that are received: answer and thoughts.", json_schema_extra=_PRICE)
@@ -49,7 +49,7 @@ class ModelPrice(BaseModel):
     )
     cache_storage: Price | None = Field(
         None,
-        description="Tokens that a cache holds, for each hour. Without it, caches have no price.",
+        description="Tokens that are stored in a cache, for each hour. Without it, caches have no price.",
         json_schema_extra=_PRICE,
     )
     batch_share: Share | None = Field(
@@ -187,7 +187,7 @@ def _dated(given: Mapping[str, Any], path: str) -> DatedPrices:
         # As names of models are in XCom.
         name = told.removeprefix("models/")
         if not name or "*" in name[:-1]:
-            raise GeminiInputError(f"The prices in {path}: {told!r} is no model; a * can only be its end.")
+            raise GeminiInputError(f"The prices in {path}: {told!r} is not the name of a model; a * must be its end.")
         if name in models:
             raise GeminiInputError(f"The prices in {path} have {name!r} twice, with and without models/.")
         models[name] = _price(prices, name, path)

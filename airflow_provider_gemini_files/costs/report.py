@@ -229,7 +229,7 @@ def report_of(
         of_day = prices.of_day(what.day) if prices else None
         cost, lacks = of_day.cost_of(what.model, what.kind, usage) if of_day else (None, "before the first valid_from")
         if not what.is_known:
-            cost, lacks = None, "tokens are not known"
+            cost, lacks = None, "number of tokens unknown"
         if of_day:
             applied[of_day.valid_from] = of_day
         if cost is None and usage.calls:
@@ -255,20 +255,21 @@ def report_of(
 def _notes_of(total: Sum) -> Iterator[str]:
     """Yield what is to be known of caches and documents."""
     if total.caches:
+        at_most = "at most " if total.usage.open_caches else ""
         told = (
-            f"Caches: {total.caches:,} created from {total.cache_tokens:,} tokens, which are part of the input. Their "
-            f"storage: {total.token_hours:,.0f} token-hours"
+            f"Caches: {total.caches:,} created from {total.cache_tokens:,} tokens, which are part of the input, and "
+            f"stored for {at_most}{total.token_hours:,.0f} token-hours."
         )
-        if total.usage.open_caches:
+        if at_most:
             told += (
-                f" at most, as a cache counts until it expires, or until now, if no task has recorded that it has "
-                f"deleted it ({total.usage.open_caches:,} of {total.caches:,})"
+                f" No task has recorded the deletion of {total.usage.open_caches:,} of {total.caches:,}: their storage "
+                "is counted until they expire, or until now."
             )
-        yield f"{told}."
+        yield told
     if total.usage.documents:
         yield (
-            f"Documents indexed for file search: {total.usage.documents:,}, with "
-            f"{human_bytes(total.usage.document_bytes)}. What this costs is not known, and is in no sum, as the "
+            f"Documents indexed for file search: {total.usage.documents:,} "
+            f"({human_bytes(total.usage.document_bytes)}). No total includes their cost, which is unknown, because the "
             "service does not report their tokens."
         )
 

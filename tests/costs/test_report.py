@@ -165,7 +165,7 @@ def test_cache_is_part_of_the_calls_and_the_input_and_costs_its_tokens_and_hours
     assert (told.total.cost, told.total.bound) == (Decimal("12.5"), Bound.EXACT)
     [_, note, _] = told.notes()
     assert note == (
-        "Caches: 1 created from 1,000,000 tokens, which are part of the input. Their storage: 1,000,000 token-hours."
+        "Caches: 1 created from 1,000,000 tokens, which are part of the input, and stored for 1,000,000 token-hours."
     )
 
 
@@ -173,7 +173,7 @@ def test_storage_of_a_cache_that_no_task_has_deleted_is_told_as_the_most_that_it
     told = report(cache(), prices=WITH_STORAGE)
 
     assert (told.total.cost, told.total.bound) == (Decimal(2), Bound.AT_MOST)
-    assert "2,000,000 token-hours at most" in told.notes()[1]
+    assert "at most 2,000,000 token-hours. No task has recorded the deletion of 1 of 1: " in told.notes()[1]
     assert report(cache(), call(model="pro"), prices=WITH_STORAGE).total.bound is Bound.ABOUT
 
 
@@ -190,7 +190,7 @@ def test_cache_of_unknown_size_has_no_price():
     told = report(cache(tokens=None), prices=WITH_STORAGE)
 
     assert told.total.cost is None
-    assert "Their models: flash (tokens are not known)." in told.notes()[-1]
+    assert "Their models: flash (number of tokens unknown)." in told.notes()[-1]
 
 
 def test_documents_are_told_in_words_and_no_sum_with_them_is_complete():
@@ -206,11 +206,11 @@ def test_documents_are_told_in_words_and_no_sum_with_them_is_complete():
     assert (told.total.cost, told.total.bound, told.total.unpriced) == (11, Bound.AT_LEAST, 0)
     assert told.total.to_dict()["document_bytes"] == 3 * 1024**2
     assert told.notes()[1] == (
-        "Documents indexed for file search: 12, with 3.0 MiB. What this costs is not known, and is in no sum, as the "
+        "Documents indexed for file search: 12 (3.0 MiB). No total includes their cost, which is unknown, because the "
         "service does not report their tokens."
     )
     # Nothing else would be said about their cost.
-    assert "12, with 3.0 MiB" in report(documents(), prices=None).notes()[1]
+    assert "12 (3.0 MiB)" in report(documents(), prices=None).notes()[1]
 
 
 def test_change_of_prices_leaves_the_days_before_as_they_were():

@@ -945,7 +945,7 @@ def test_costs_are_grouped_and_link_to_their_tasks(page: Page, store: Store, air
     notes = page.one("#costs ul").text
     assert "Prices in EUR, valid from 2020-01-01 on, from us." in notes
     assert "The cost is incomplete: 3 of 5 calls have no price. Their models: gemini-of-a-batch." in notes
-    assert "Documents indexed for file search: 12, with 3.0 MiB. What this costs is not known" in notes
+    assert "Documents indexed for file search: 12 (3.0 MiB). No total includes their cost" in notes
     page.one("#costs select[aria-label='Group by']").send_keys("By task")
     page.until(lambda: link_of(page, "reported \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} cleanup"))
     page.one("#costs tbody a").click()

@@ -97,8 +97,8 @@ def test_prices_that_cannot_be_used_fail_no_task_that_has_paid(emulator, context
 
     assert operator.execute(context) == 5
 
-    assert [line for line in logged_by(warning) if "There is no cost" in line and str(prices) in line]
-    assert sum("There is no cost" in line for line in logged_by(warning)) == 1
+    assert [line for line in logged_by(warning) if "have no costs" in line and str(prices) in line]
+    assert sum("have no costs" in line for line in logged_by(warning)) == 1
 
 
 def test_model_of_the_connection_is_used_if_none_is_given(connect, gemini_emulator, context, ti):
