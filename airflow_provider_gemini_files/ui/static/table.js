@@ -144,6 +144,9 @@ export class Table {
       { class: "scroll", tabIndex: 0, role: "region", "aria-label": `Table of ${noun}s` },
       el("table", { role: "table", class: "list" }, caption, el("thead", { role: "rowgroup" }, this.head), this.body),
     );
+    // Only what scrolls sideways needs the keyboard.
+    const scrolls = () => this.scroll.scrollWidth > this.scroll.clientWidth;
+    new ResizeObserver(() => (this.scroll.tabIndex = scrolls() ? 0 : -1)).observe(this.scroll);
     this.empty = el("div", { class: "state", hidden: true });
     this.pager = el("nav", { class: "pager", "aria-label": `Pages of ${noun}s` });
     this.more = el("p", { class: "words", hidden: true });
