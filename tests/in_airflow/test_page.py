@@ -173,7 +173,7 @@ def test_groups_have_the_files_that_match_the_filters(page: Page, store: Store, 
     assert page.one(".selection").text.startswith("1 file selected (1.0 MiB).")
     page.one("#files thead input").click()
     assert page.one(".selection").text.startswith("2 files selected (6.0 MiB).")
-    assert page.buttons(r"Delete selected \(2\)")
+    page.until(lambda: page.buttons(r"Delete selected \(2\)"))
     Select(page.one("#files select[aria-label=Type]")).select_by_visible_text("All types")
     boxes = "return [...document.querySelectorAll('#files tbody input')].map((box) => [box.checked, box.indeterminate])"
     assert page.driver.execute_script(boxes) == [[False, True], [True, False]]
@@ -457,7 +457,7 @@ def test_page_is_fast_with_5000_files(page: Page, store: Store):
     page.one("#files thead input").click()
     assert page.one(".selection").text.startswith("All 5,000 matching files on 100 pages are selected")
     page.press("Select only the 50 on this page")
-    assert page.buttons(r"Delete selected \(50\)")
+    page.until(lambda: page.buttons(r"Delete selected \(50\)"))
     page.one("input[type=search]").send_keys("0499")
     assert page.one(".selection").text.startswith("50 files selected, 50 of them do not match the filters")
     page.one("#files thead input").click()
