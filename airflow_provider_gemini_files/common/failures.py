@@ -38,8 +38,8 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiUrlNotFetchedError,
 )
 
-#: What to do if the sender of a request lacks the right to send it.
-CHECK_API_KEY = "Check the connection's API key, and the permissions and billing of its project."
+#: Where the API key is, unless the caller knows it better.
+KEY_PLACE = "the connection's password (API key)"
 #: The names of google.rpc.Code, one of which is in every error of the service.
 _RPC_CODES = frozenset(
     {
@@ -148,7 +148,8 @@ def error_of_response(
     *,
     file: str | None = None,
     secrets: Sequence[str] = (),
-    advice: str = CHECK_API_KEY,
+    key_place: str = KEY_PLACE,
+    advice: str | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> GeminiFilesError:
     """
@@ -158,15 +159,23 @@ def error_of_response(
     :param doing: what was attempted, for the message: ``"get files/abc"``.
     :param file: the file whose resource was asked for, if it was one.
     :param secrets: texts that must not be shown, such as the API key.
-    :param advice: what to do if the sender lacks the right to do this.
+    :param key_place: where the API key is, such as ``"the password of connection 'gemini_default'"``.
+    :param advice: what to do if the sender lacks the permission to do this; to check the key if None.
     """
-    error = _error_of(response, doing, file, secrets, advice, clock)
+    advice = advice or f"Check the API key in {key_place}, and the permissions and billing of its project."
+    error = _error_of(response, doing, file, secrets, key_place, advice, clock)
     error.http_status = response.status
     return error
 
 
 def _error_of(
-    response: ApiResponse, doing: str, file: str | None, secrets: Sequence[str], advice: str, clock: Clock
+    response: ApiResponse,
+    doing: str,
+    file: str | None,
+    secrets: Sequence[str],
+    key_place: str,
+    advice: str,
+    clock: Clock,
 ) -> GeminiFilesError:
     status = response.status
     if status < 400:
@@ -200,7 +209,7 @@ def _error_of(
             "connection's host or api_version is wrong. Nothing was changed because of it; a retry can succeed.",
             retry_after_of(response, clock=clock),
         )
-    return _refused(response, message, file, advice)
+    return _refused(response, message, file, key_place, advice)
 
 
 def _is_own(response: ApiResponse) -> bool:
@@ -347,7 +356,7 @@ def date_of(header: str) -> float | None:
         return None
 
 
-def _refused(response: ApiResponse, message: str, file: str | None, advice: str) -> GeminiFilesError:
+def _refused(response: ApiResponse, message: str, file: str | None, key_place: str, advice: str) -> GeminiFilesError:
     """Return the error of a request that the service itself does not accept."""
     error = response.service_error or {}
     said = str(error.get("message", "")) or response.text
@@ -378,12 +387,12 @@ def _refused(response: ApiResponse, message: str, file: str | None, advice: str)
         return GeminiInputError(f"{message} Check the model's name and the connection's api_version and host.")
     if status in (401, 402, 403):
         return GeminiAuthError(f"{message} {_OVERLOADED if 'OVERLOADED_CREDENTIALS' in response.text else advice}")
-    return _bad_request(message, response.text)
+    return _bad_request(message, response.text, key_place)
 
 
-def _bad_request(message: str, text: str) -> GeminiFilesError:
+def _bad_request(message: str, text: str, key_place: str) -> GeminiFilesError:
     if "API_KEY_INVALID" in text or "API key not valid" in text or "API key expired" in text:
-        return GeminiAuthError(f"{message} Put a valid API key into the connection's password (API key).")
+        return GeminiAuthError(f"{message} Put a valid API key into {key_place}.")
     if _NOT_HERE.search(text):
         return GeminiAuthError(
             f"{message} The service does not answer this project, or calls from this place: enable billing for the "

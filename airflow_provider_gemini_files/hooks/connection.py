@@ -74,6 +74,13 @@ class GeminiConnection(ConnectionExtras):
         """Return where uploads into a file search store start."""
         return f"{self.base_url}/upload/{self.api_version}/{store}:uploadToFileSearchStore"
 
+    @property
+    def key_place(self) -> str:
+        """Return where the API key is, for error messages."""
+        if self.key_variable:
+            return f"{self.key_variable} of this process (connection {self.conn_id!r} has no password)"
+        return f"the password of connection {self.conn_id!r}"
+
     def address(self) -> str:
         """Return the address that is called, and the variable of the proxy in between, for error messages."""
         url = shown_url(self.base_url)

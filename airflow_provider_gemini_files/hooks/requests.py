@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from airflow_provider_gemini_files.batches.job import SUCCEEDED, BatchJob
-from airflow_provider_gemini_files.common.failures import CHECK_API_KEY, ApiResponse, error_of_response
+from airflow_provider_gemini_files.common.failures import ApiResponse, error_of_response
 from airflow_provider_gemini_files.common.limits import LIST_PAGE_SIZE
 from airflow_provider_gemini_files.common.lookup import Named
 from airflow_provider_gemini_files.common.redaction import shown_text
@@ -56,7 +56,7 @@ class ApiRequest:
     :param body: what is sent as JSON; nothing if None.
     :param results: keys that make an object the service's result, whatever else it has.
     :param bearer: what the request is sent with; the API key if None.
-    :param advice: what to do if the sender lacks the right to do this.
+    :param advice: what to do if the sender lacks the permission to do this; to check the key if None.
     :param timeout: seconds that the response may take; as long as a call for metadata takes if None.
     """
 
@@ -69,7 +69,7 @@ class ApiRequest:
     body: Mapping[str, Any] | None = None
     results: tuple[str, ...] = ()
     bearer: Bearer | None = None
-    advice: str = CHECK_API_KEY
+    advice: str | None = None
     timeout: float | None = None
 
     def secrets(self, connection: GeminiConnection) -> tuple[str, ...]:
@@ -158,7 +158,12 @@ def read_response(response: ApiResponse, request: ApiRequest, connection: Gemini
         # A login page or a gateway's text is no result, whatever its status says.
         response = response.as_error()
     error = error_of_response(
-        response, request.doing, file=request.about, secrets=request.secrets(connection), advice=request.advice
+        response,
+        request.doing,
+        file=request.about,
+        secrets=request.secrets(connection),
+        key_place=connection.key_place,
+        advice=request.advice,
     )
     # A request for something else may name a file, and then it may be the file that is gone.
     is_of_file = request.gone is GeminiFileGoneError or "access the File " in response.text

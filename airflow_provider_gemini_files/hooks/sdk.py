@@ -114,7 +114,9 @@ def _our_errors(doing: str, connection: GeminiConnection, timeout: float) -> Ite
     try:
         yield
     except errors.APIError as error:
-        raise error_of_response(_response_of(error), doing, secrets=(connection.api_key,)) from error
+        raise error_of_response(
+            _response_of(error), doing, secrets=(connection.api_key,), key_place=connection.key_place
+        ) from error
     except _TRANSPORT_ERRORS as error:
         raise _transport_failure(error, doing, connection, timeout) from error
     except (

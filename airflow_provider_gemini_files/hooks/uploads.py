@@ -190,6 +190,7 @@ class UploadCalls:
             conn_id=self._service.conn_id,
             upload_url=connection.upload_url,
             api_key=connection.api_key,
+            key_place=connection.key_place,
             max_retries=connection.max_retries,
             via_host=connection.upload_via_host,
         )

@@ -59,6 +59,7 @@ def upload_document(document: NewDocument, destination: Destination, tools: Tool
     session = UploadSession(
         start_url=destination.upload_url,
         api_key=destination.api_key,
+        key_place=destination.key_place,
         metadata=document.fields,
         mime_type=document.mime_type,
         size=source.size,

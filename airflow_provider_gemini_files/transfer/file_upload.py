@@ -39,6 +39,7 @@ class Destination:
     conn_id: str
     upload_url: str
     api_key: str
+    key_place: str
     max_retries: int
     via_host: bool = False
 
@@ -220,6 +221,7 @@ class FileUpload:
         session = UploadSession(
             start_url=destination.upload_url,
             api_key=destination.api_key,
+            key_place=destination.key_place,
             metadata=metadata,
             mime_type=str(self._upload.mime_type),
             size=source.size,

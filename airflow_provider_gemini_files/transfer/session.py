@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from airflow_provider_gemini_files.common.backoff import Backoff
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
-from airflow_provider_gemini_files.common.failures import ApiResponse, error_of_response
+from airflow_provider_gemini_files.common.failures import KEY_PLACE, ApiResponse, error_of_response
 from airflow_provider_gemini_files.common.redaction import origin_of, shown_text
 from airflow_provider_gemini_files.exceptions import (
     GeminiFilesError,
@@ -113,6 +113,7 @@ class UploadSession:
         *,
         start_url: str,
         api_key: str,
+        key_place: str = KEY_PLACE,
         metadata: Mapping[str, Any],
         mime_type: str,
         size: int,
@@ -144,6 +145,7 @@ class UploadSession:
         self._size = size
         self._doing = f"upload {label_of(metadata.get('displayName')) or 'a file'!r}"
         self._secrets = (api_key,)
+        self._key_place = key_place
         self._max_failures = max_failures
         self._via_host = via_host
         self._clock = clock
@@ -329,7 +331,9 @@ class UploadSession:
             self._ask(error)
 
     def _refused(self, response: ApiResponse, upload_status: str | None) -> None:
-        error = error_of_response(response, self._doing, secrets=self._secrets, clock=self._clock)
+        error = error_of_response(
+            response, self._doing, secrets=self._secrets, key_place=self._key_place, clock=self._clock
+        )
         is_end = upload_status == "final" or isinstance(error, GeminiStorageFullError)
         if self._remembered and is_end:
             # The reason for which an earlier attempt was refused may have been fixed since.

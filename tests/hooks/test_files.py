@@ -316,7 +316,7 @@ RESPONSES = pytest.mark.parametrize(
         ({"action": "rate_limit"}, e.GeminiRateLimitError, "Cannot get files/abc: "),
         ({"action": "reset"}, e.GeminiServiceError, "cannot be reached"),
         ({"action": "gone"}, e.GeminiFileGoneError, "Upload it again"),
-        ({"action": "bad_key"}, e.GeminiAuthError, "Put a valid API key into the connection"),
+        ({"action": "bad_key"}, e.GeminiAuthError, "Put a valid API key into the password of conn"),
         ({"action": "status", "status": 200, "body": "<html>Sign in"}, e.GeminiServiceError, "is an HTML page"),
         ({"action": "status", "status": 200, "body": ["a list"]}, e.GeminiServiceError, "HTTP 502"),
         ({"action": "status", "status": 200, "body": {}}, e.GeminiServiceError, "a file that cannot be read"),

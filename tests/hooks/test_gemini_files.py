@@ -33,7 +33,17 @@ class TestTheTestButton:
 
         assert not succeeded
         assert "API key not valid" in message
-        assert "Put a valid API key into the connection" in message
+        assert "Put a valid API key into the password of connection 'gemini_default'" in message
+
+    def test_invalid_key_of_the_environment_is_named_with_its_variable(self, connect, gemini_emulator, monkeypatch):
+        gemini_emulator.settings.api_keys = ("another",)
+        connect(host=gemini_emulator.base_url, password=None)
+        monkeypatch.setenv("GEMINI_API_KEY", "wrong-key")
+
+        _, message = GeminiFilesHook().test_connection()
+
+        where = "GEMINI_API_KEY of this process (connection 'gemini_default' has no password)"
+        assert f"Put a valid API key into {where}" in message
 
     def test_unreachable_service_is_named_with_its_address(self, connect):
         connect(host="http://127.0.0.1:9")

@@ -191,7 +191,7 @@ class TestResponse:
         assert "Storage Object Viewer on gs://films; gs://news" in told
         assert "generativelanguage.googleapis.com" in told
         assert "Service Usage Consumer on the quota project" in told
-        assert "Check the connection's API key" not in told
+        assert "Check the API key" not in told
         assert len(sent(emulator)) == 1
 
     def test_a_second_credential_that_a_gateway_has_added_is_named(self, hook, google, emulator):

@@ -7,11 +7,12 @@ import io
 import json
 import logging
 import os
+import re
 import time
 from dataclasses import replace
 
 import pytest
-from support import API_KEY, FakeClock
+from support import API_KEY, FakeClock, logged_by
 
 from airflow_provider_gemini_files import exceptions as e
 from airflow_provider_gemini_files.common.concurrency import CONCURRENCY
@@ -280,6 +281,19 @@ def test_upload_via_host_sends_to_the_connections_host(connect, emulator, clock,
     assert emulator.usage()["files"] == 1
 
 
+# --- interruptions -------------------------------------------------------------------------------------------------
+
+
+def test_interruption_is_logged_with_its_reason(hook, emulator, text_file, mocker):
+    emulator.faults.add("start", "overloaded")
+    info = mocker.spy(hook.log, "info")
+
+    hook.upload_file(text_file)
+
+    [line] = [line for line in logged_by(info) if "resumes" in line]
+    assert re.fullmatch(rf"Cannot upload '{text_file.name}': .*overloaded.* The upload resumes in .* s\.", line)
+
+
 # --- full storage --------------------------------------------------------------------------------------------------
 
 
@@ -288,9 +302,12 @@ def test_full_storage_is_not_tried_again(connect, gemini_emulator, text_file):
     connect(host=gemini_emulator.base_url)
 
     with pytest.raises(e.GeminiStorageFullError, match=r"20 B did not fit; 0 files use 0 B of 20\.0 GiB") as full:
-        GeminiFilesHook().upload_file(text_file)
+        GeminiFilesHook().upload_file(text_file, owner=OWNER)
 
     assert full.value.missing_bytes == 20
+    # Neither the mark of the owner nor an expiry that is not known.
+    assert full.value.message.startswith(f"Cannot upload '{text_file.name}': ")
+    assert "None" not in full.value.message
     assert calls(gemini_emulator) == ["start", "list"]
 
 
