@@ -26,12 +26,13 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiBatchInterruptedError,
     GeminiFileGoneError,
     GeminiFilesError,
+    GeminiInputError,
     GeminiPermanentError,
     GeminiServiceError,
 )
 from airflow_provider_gemini_files.hooks.batch_input import BatchInput, BatchSpec, JobPlan
 from airflow_provider_gemini_files.hooks.batches import BatchCalls
-from airflow_provider_gemini_files.hooks.content import ContentCalls
+from airflow_provider_gemini_files.hooks.content import NO_REASON, ContentCalls
 from airflow_provider_gemini_files.hooks.files import FileCalls
 from airflow_provider_gemini_files.hooks.polling import LIST_LAG_SECONDS
 from airflow_provider_gemini_files.hooks.service import GeminiService
@@ -318,6 +319,12 @@ class BatchRun:
             submission.forget()
             if isinstance(error, GeminiPermanentError):
                 self._files.delete_files([str(mark.input)])
+            if NO_REASON in str(error):
+                raise GeminiInputError(
+                    f"{error} What was sent and could be the cause: model {self.model}, or one of the "
+                    f"{plan.part.count} requests. GeminiGenerateContentOperator shows whether the model takes a single "
+                    "one."
+                ) from error
             raise
 
 

@@ -37,7 +37,7 @@ _FETCH_ATTEMPTS = 3
 #: Pieces of one answer, the most: each is a request that is paid for.
 _MAX_PIECES = 100
 #: All that the service says about many requests that it does not accept.
-_NO_REASON = "Request contains an invalid argument"
+NO_REASON = "Request contains an invalid argument"
 
 
 class ContentCalls:
@@ -173,6 +173,6 @@ def suspects_named(request: ModelRequest, files: Sequence[GeminiFile]) -> Iterat
     try:
         yield
     except GeminiInputError as error:
-        if _NO_REASON not in str(error):
+        if NO_REASON not in str(error):
             raise
         raise GeminiInputError(f"{error} {request.suspects(files)}") from error

@@ -436,6 +436,15 @@ class TestRefusedJob:
         assert hook.list_files() == []
         assert store.kept == {}
 
+    def test_refusal_without_a_reason_names_what_could_be_the_cause(self, attempt, emulator):
+        error = {"code": 400, "status": "INVALID_ARGUMENT", "message": "Request contains an invalid argument."}
+        emulator.faults.add("create_batch", "status", status=400, body={"error": error})
+
+        with pytest.raises(
+            e.GeminiInputError, match=r"could be the cause: model gemini-.*, or one of the \d+ requests"
+        ):
+            attempt()
+
     def test_unknown_model_is_an_input_error(self, attempt, hook):
         with pytest.raises(e.GeminiInputError, match="Cannot submit a batch job to no-such-model"):
             attempt(model="no-such-model")
