@@ -318,12 +318,14 @@ class Ask:
 
     def _tell(self, answer: Answer) -> None:
         """Log what an answer has besides its text, and count its tokens."""
-        self._log.info("%s answered (%s): %s", answer.model_version, answer.finish_reason, in_words(answer.usage))
         asked = str(self._response["model"])
-        if answer.model_version and _is_other_model(asked, answer.model_version):
+        # A gateway may leave out which model has answered.
+        model = answer.model_version or asked
+        self._log.info("%s answered (%s): %s", model, answer.finish_reason, in_words(answer.usage))
+        if _is_other_model(asked, model):
             self._log.warning(
                 "%s answered instead of %s, and at its own price. The service does this once a model is shut down.",
-                answer.model_version, asked,
+                model, asked,
             )  # fmt: skip
         if answer.unreadable:
             self._log.warning("Media that cannot be decoded are left out: %s", ", ".join(answer.unreadable))
@@ -335,7 +337,7 @@ class Ask:
         if kinds := answer.other_kinds():
             self._log.info("Besides its text, the answer has: %s", kinds)
         for kind, modality, count in counts(answer.usage):
-            tags = {"model": str(answer.model_version), "modality": modality}
+            tags = {"model": model, "modality": modality}
             Stats.incr(f"gemini_files.generate.{kind}_tokens", count, tags=tags)
 
 

@@ -212,6 +212,7 @@ def test_answer_of_another_model_is_told(emulator, clock, mocker, asked, answere
     GeminiFilesHook(clock=clock).ask("x", model=asked)
 
     assert any("answered instead of" in line for line in logged_by(log.warning)) is is_told
+    assert logged_by(log.info)[-1].startswith(f"{answered or asked} answered (None)")
 
 
 class TestMedia:
