@@ -66,7 +66,8 @@ _NO_QUOTA = re.compile(
     r'(?:quotaValue|quota_limit_value)\\?":\s*(?:\\?"0\\?"|0\b(?!\.))|\blimit\s?[:=]\s*0\b(?![.,]\d)', re.IGNORECASE
 )
 _NO_FREE_TIER = re.compile(
-    r"does(?:n't| not) have a free|not available (?:in|on) the free|only (?:accessible|available) to billed",
+    r"does(?:n't| not) have a free|not available (?:in|on|for) (?:the )?free|no free (?:quota|tier)"
+    r"|only (?:accessible|available) (?:to|in|on|for) (?:the )?(?:billed|paid)|requires (?:billing|a paid)",
     re.IGNORECASE,
 )
 _NO_CREDITS = re.compile(

@@ -237,6 +237,9 @@ class TestQuotaThatNoTimeHelps:
             ("gemini-x does not have a free tier.", None),
             ("This model is not available in the free tier.", None),
             ("gemini-x is only accessible to billed users at this time.", None),
+            ("gemini-x is only available on paid tiers.", None),
+            ("gemini-x requires a paid plan.", None),
+            ("There is no free tier for gemini-x.", None),
             ("Your prepaid credits have been exhausted.", None),
             ("Your credit balance is too low to use the Gemini API.", None),
             ("You have run out of free credits.", None),
@@ -261,6 +264,7 @@ class TestQuotaThatNoTimeHelps:
         [
             "limit: 20, model: x",
             "limit: 0.5",
+            "You exceeded your current quota, please check your plan and billing details.",
             "limit=1000, requested=1120",
             "free_tier_requests, limit: 5",
             "You exceeded the quota of the free tier: 10 requests a minute.",
