@@ -181,7 +181,7 @@ class UploadSession:
         """
         upload_status = response.headers.get("x-goog-upload-status")
         self._granularity = _number(response, "x-goog-upload-chunk-granularity") or self._granularity
-        if response.status != 200:
+        if not 200 <= response.status < 300:
             self._refused(response, upload_status)
         elif self._step == "start":
             self._started(response)
@@ -206,7 +206,8 @@ class UploadSession:
         else:
             host = origin_of(self.next_request().url)
             reason = f"{type(error).__name__}: {shown_text(error, self._secrets)}"
-            failure = self._error(f"the request to {host} failed ({reason}){self._host_hint(host)}", unreachable=True)
+            to = host or "an impossible address"
+            failure = self._error(f"the request to {to} failed ({reason}){self._host_hint(host)}", unreachable=True)
         if self._step == "start":
             self._failed(failure)
         else:

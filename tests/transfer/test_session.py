@@ -498,6 +498,26 @@ def test_upload_via_host_keeps_a_path_that_the_gateway_has_rewritten():
     assert upload_url("https://gateway/gemini", rewritten, via_host=True) == rewritten
 
 
+@pytest.mark.parametrize("status", [201, 202])
+def test_any_success_of_a_gateway_is_one(status):
+    session = new_session()
+    session.answered(response(status, x_goog_upload_status="active", x_goog_upload_url=f"{START}?upload_id=1"))
+    assert command(session) == "upload, finalize"
+
+    session.answered(response(status, {"file": {"name": "files/a"}}, x_goog_upload_status="final"))
+
+    assert session.resource == {"name": "files/a"}
+
+
+@pytest.mark.parametrize("url", ["https://[::1", "file:///etc/passwd"])
+def test_address_that_cannot_be_is_called_so(url):
+    session = new_session(max_failures=0)
+    session.answered(response(x_goog_upload_status="active", x_goog_upload_url=url))
+
+    with pytest.raises(e.GeminiServiceError, match="the request to an impossible address failed"):
+        session.broken(ValueError("no such address"))
+
+
 def test_upload_goes_to_a_path_of_the_connections_host():
     assert upload_url("https://gateway", "/upload/v1beta/files?id=1", via_host=False).startswith(
         "https://gateway/upload"
