@@ -69,7 +69,7 @@ class TestCreation:
 
         assert cache.model == MODEL
         assert cache.tokens > 2_000
-        assert abs(cache.expires_at() - clock.now() - 2 * HOUR) < 5
+        assert abs(cache.expires_at() - clock.now() - 2 * HOUR) < 60
         [body] = [entry["body"] for entry in emulator.journal if entry["call"] == "create_cache"]
         assert body["contents"][0]["parts"] == [
             {"text": "In English."}, {"fileData": {"fileUri": file.uri, "mimeType": "text/plain"}},
@@ -154,7 +154,7 @@ class TestLaterAttempt:
         again = create(GeminiFilesHook(clock=clock))
 
         assert again.name == first.name
-        assert abs(again.expires_at() - clock.now() - HOUR) < 5
+        assert abs(again.expires_at() - clock.now() - HOUR) < 60
         assert hook.get_cache(first.name) == again
         assert (calls(emulator).count("create_cache"), calls(emulator).count("update_cache")) == (1, 1)
 
@@ -168,7 +168,7 @@ class TestLaterAttempt:
     def test_shortens_the_life_of_a_cache_if_that_is_what_is_asked_now(self, hook, clock):
         create(hook, ttl=48 * HOUR)
 
-        assert abs(create(hook, ttl=HOUR).expires_at() - clock.now() - HOUR) < 5
+        assert abs(create(hook, ttl=HOUR).expires_at() - clock.now() - HOUR) < 60
 
     def test_needs_no_files_to_find_it(self, emulator, hook, text_file):
         text_file.write_text(TEXT)
