@@ -149,7 +149,7 @@ class DocumentSync:
         self._check_deletions(planned, is_empty=not fingerprints and not kept)
         names = {document.name for document in documents}
         unlisted = {uri for uri in planned.uploads if self._is_unlisted(uri, names)}
-        self._check_imports(unlisted)
+        unlisted -= self._ended_imports(unlisted)
         self._check_types([uri for uri in planned.uploads if uri not in self.failures and uri not in unlisted])
         uploads = [uri for uri in planned.uploads if uri not in self.failures and uri not in unlisted]
         return replace(planned, uploads=uploads, unlisted=len(unlisted.difference(self.failures)))
@@ -205,13 +205,17 @@ class DocumentSync:
         self.failures[uri] = error
         self._log.warning("%s is not added to the store: %s", shown_text(uri), error)
 
-    def _check_imports(self, uris: Collection[str]) -> None:
-        """Count files as failed whose import has ended with an error: their documents will never be listed."""
+    def _ended_imports(self, uris: Collection[str]) -> set[str]:
+        """Return the files whose import has ended with an error, and whose documents will never be listed."""
+        ended = set()
         for uri in uris:
-            # A document whose name is known is waited for, and added again.
+            # A document whose name is known is waited for.
             if self._added[uri][1] is None and (reason := self._wanted[uri].problem()):
-                told = f"{uri} cannot be added to {self._spec.store}: {shown_text(reason)}."
-                self._fail(uri, GeminiDocumentFailedError(told))
+                told = f"{uri} cannot be added to {self._spec.store}: {shown_text(reason).rstrip('. ')}."
+                self._problems[uri] = GeminiDocumentFailedError(told)
+                self._log.warning("%s", told)
+                ended.add(uri)
+        return ended
 
     def _is_unlisted(self, uri: str, listed: Collection[str]) -> bool:
         """Return whether a document was added a moment ago that the list does not have yet."""

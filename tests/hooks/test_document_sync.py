@@ -831,12 +831,19 @@ class TestImportedFiles:
         assert calls(emulator)["import_file"] == 2
 
     def test_error_of_the_operation_is_the_reason_of_the_failure(self, emulator, hook, store, add):
-        emulator.faults.add("import_file", "operation_error", times=1)
+        emulator.faults.add("import_file", "operation_error", nth=2, times=None)
 
-        with pytest.raises(e.GeminiDocumentFailedError, match=r"cannot be added to .*: Failed to count tokens\."):
+        with pytest.raises(e.GeminiDocumentFailedError, match=r"cannot be added to .*: Failed to count tokens\. \["):
             add()
 
         assert len(hook.list_documents(store)) == 1
+        assert calls(emulator)["import_file"] == 1 + 3
+
+    def test_file_whose_operation_failed_is_added_again(self, emulator, hook, store, add):
+        emulator.faults.add("import_file", "operation_error")
+
+        assert len(add()) == 2
+        assert calls(emulator)["import_file"] == 3
 
     def test_lost_answer_of_an_import_makes_no_second_document(self, emulator, hook, store, add):
         emulator.faults.add("import_file", "lose_answer")
