@@ -39,6 +39,7 @@ from airflow_provider_gemini_files.operators.base import (
     deadline_of,
     output_of,
     owner_of,
+    switch_of,
     text_of,
     whole_number_of,
 )
@@ -189,7 +190,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         self.generation_config = generation_config
         self.on_max_tokens = on_max_tokens
         self.file_search = file_search
-        self.require_citations = require_citations
+        self.require_citations = switch_of(require_citations, "require_citations")
         self.cached_content = cached_content
         self._uses_cache = cached_content is not None
         self.output_conn_id = output_conn_id
@@ -200,9 +201,9 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         self.on_quota = on_quota
         self.quota_timeout = seconds_of(quota_timeout, "quota_timeout")
         self.timeout = seconds_of(timeout, "timeout", least=1.0)
-        self.cancel_on_timeout = cancel_on_timeout
-        self.cancel_on_kill = cancel_on_kill
-        self.deferrable = deferrable
+        self.cancel_on_timeout = switch_of(cancel_on_timeout, "cancel_on_timeout")
+        self.cancel_on_kill = switch_of(cancel_on_kill, "cancel_on_kill")
+        self.deferrable = switch_of(deferrable, "deferrable")
         self.poll_interval = seconds_of(poll_interval, "poll_interval", least=_LEAST_POLL_INTERVAL)
         self.max_poll_interval = seconds_of(max_poll_interval, "max_poll_interval", least=_LEAST_POLL_INTERVAL)
         self._written_sources += count_sources(requests)
@@ -484,7 +485,7 @@ class _BatchesOperator(GeminiOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.batch_name = batch_name
-        self.ignore_missing = ignore_missing
+        self.ignore_missing = switch_of(ignore_missing, "ignore_missing")
 
     def _each(self, outcomes: Sequence[str], action: Callable[[str], str]) -> dict[str, list[str]]:
         """Call for each job; one that fails does not stop the others."""

@@ -21,7 +21,7 @@ from airflow_provider_gemini_files.exceptions import (
     GeminiInputError,
 )
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import GeminiOperator, owner_of, text_of
+from airflow_provider_gemini_files.operators.base import GeminiOperator, owner_of, switch_of, text_of
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata, pushed_upstream
 from airflow_provider_gemini_files.operators.rendered import AskingOperator
 
@@ -77,7 +77,7 @@ class GeminiCreateCacheOperator(AskingOperator):
         self.system_instruction = system_instruction
         self.ttl = seconds_of(ttl, "ttl", least=1.0)
         self.on_too_small = on_too_small
-        self.reupload_expired = reupload_expired
+        self.reupload_expired = switch_of(reupload_expired, "reupload_expired")
         # Taken before templates are rendered: a cache must not lack what its author has given.
         self._was_given = {name for name in ("files", "contents") if getattr(self, name) is not None}
 
@@ -215,7 +215,7 @@ class GeminiDeleteCacheOperator(GeminiOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.cache = cache
-        self.ignore_missing = ignore_missing
+        self.ignore_missing = switch_of(ignore_missing, "ignore_missing")
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Delete the caches that exist."""

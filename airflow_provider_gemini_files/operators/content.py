@@ -24,7 +24,7 @@ from airflow_provider_gemini_files.hooks.cached_request import CachedRequest
 from airflow_provider_gemini_files.hooks.google_credentials import DEFAULT_GCP_CONN_ID
 from airflow_provider_gemini_files.hooks.shown_sources import SourceOptions
 from airflow_provider_gemini_files.links import GeminiFileLink
-from airflow_provider_gemini_files.operators.base import output_of, owner_of, text_of, whole_number_of
+from airflow_provider_gemini_files.operators.base import output_of, owner_of, switch_of, text_of, whole_number_of
 from airflow_provider_gemini_files.operators.caches import RecordedCaches
 from airflow_provider_gemini_files.operators.mapped_outputs import check_own_output
 from airflow_provider_gemini_files.operators.metadata import UploadedMetadata
@@ -86,12 +86,12 @@ class ModelOperator(AskingOperator):
         self.contents = contents
         self.model = model
         self.system_instruction = system_instruction
-        self.reupload_expired = reupload_expired
+        self.reupload_expired = switch_of(reupload_expired, "reupload_expired")
         self.via = via
         self.source_conn_id = source_conn_id
         self.gcp_conn_id = gcp_conn_id
-        self.keep_files = keep_files
-        self.allow_private_urls = allow_private_urls
+        self.keep_files = switch_of(keep_files, "keep_files")
+        self.allow_private_urls = switch_of(allow_private_urls, "allow_private_urls")
         # Taken before templates are rendered: a task that was given files must not ask without any, and a run's data
         # must not decide that a worker reads a source.
         self._was_given_files = files is not None
@@ -236,21 +236,21 @@ class GeminiGenerateContentOperator(ModelOperator):
         super().__init__(**kwargs)
         AskOptions(on_max_tokens=on_max_tokens)
         self.response_schema = response_schema
-        self.repair_answer = repair_answer
+        self.repair_answer = switch_of(repair_answer, "repair_answer")
         self.generation_config = generation_config
         self.on_max_tokens = on_max_tokens
         self.max_input_tokens = max_input_tokens
         self.file_search = file_search
-        self.require_citations = require_citations
+        self.require_citations = switch_of(require_citations, "require_citations")
         check_citations(file_search, require_citations)
         self._searches = file_search is not None
         self.cached_content = cached_content
-        self.recreate_cache = recreate_cache
+        self.recreate_cache = switch_of(recreate_cache, "recreate_cache")
         self._uses_cache = cached_content is not None
         self.output_path = output_path
         self.output_conn_id = output_conn_id
-        self.repeat_unanswered = repeat_unanswered
-        self.with_source = with_source
+        self.repeat_unanswered = switch_of(repeat_unanswered, "repeat_unanswered")
+        self.with_source = switch_of(with_source, "with_source")
         # As it is before its template is rendered.
         self._written_output = output_path
 
@@ -375,7 +375,7 @@ def check_citations(file_search: Any, require_citations: bool) -> None:
 
     :raises GeminiInputError: when the Dag is parsed.
     """
-    if require_citations and file_search is None:
+    if switch_of(require_citations, "require_citations") and file_search is None:
         raise GeminiInputError("require_citations needs file_search: the stores that are to be cited.")
 
 

@@ -8,14 +8,27 @@ import pytest
 from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_gemini_files.exceptions import GeminiInputError
-from airflow_provider_gemini_files.operators import caches, content, files, storage
+from airflow_provider_gemini_files.operators import batches, caches, content, file_search, files, storage
+from airflow_provider_gemini_files.sensors import batches as batch_sensors
+from airflow_provider_gemini_files.sensors import file_search as file_search_sensors
 from airflow_provider_gemini_files.sensors import files as file_sensors
 from airflow_provider_gemini_files.sensors import storage as storage_sensors
 
 OPERATORS = sorted(
     {
         kind
-        for module in (caches, content, files, storage, file_sensors, storage_sensors)
+        for module in (
+            batches,
+            caches,
+            content,
+            file_search,
+            files,
+            storage,
+            batch_sensors,
+            file_search_sensors,
+            file_sensors,
+            storage_sensors,
+        )
         for kind in vars(module).values()
         if inspect.isclass(kind)
         and issubclass(kind, BaseOperator)
@@ -26,6 +39,10 @@ OPERATORS = sorted(
 )
 
 
+#: Their docstrings name the class that documents the rest.
+DOCUMENTED_WITH_OTHERS = (file_search.GeminiAddDocumentsOperator, batches.GeminiBatchGenerateContentOperator)
+
+
 def arguments_of(kind: type[BaseOperator]) -> set[str]:
     """Return the names of the arguments that the classes of this package take."""
     classes = [one for one in kind.__mro__ if one.__module__.startswith("airflow_provider_gemini_files")]
@@ -33,7 +50,7 @@ def arguments_of(kind: type[BaseOperator]) -> set[str]:
 
 
 def test_all_operators_are_walked():
-    assert len(OPERATORS) >= 9
+    assert len(OPERATORS) >= 20
 
 
 @pytest.mark.parametrize("kind", OPERATORS)
@@ -47,7 +64,7 @@ def test_connection_is_templated(kind):
     assert "gemini_conn_id" in kind.template_fields
 
 
-@pytest.mark.parametrize("kind", OPERATORS)
+@pytest.mark.parametrize("kind", [kind for kind in OPERATORS if kind not in DOCUMENTED_WITH_OTHERS])
 def test_arguments_are_documented(kind):
     documented = " ".join(one.__doc__ or "" for one in kind.__mro__[:3])
     inherited = {"poke_interval", "timeout"}
@@ -61,22 +78,45 @@ def test_arguments_are_documented(kind):
     )
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        (files.GeminiUploadFileOperator, "allow_private_urls"),
-        (files.GeminiUploadFileOperator, "wait_for_active"),
-        (files.GeminiUploadFileOperator, "deferrable"),
-        (files.GeminiDeleteFileOperator, "ignore_missing"),
-        (file_sensors.GeminiFileStateSensor, "delete_failed"),
-        (file_sensors.GeminiFileStateSensor, "deferrable"),
-    ],
-)
+def signatures_of(kind: type[BaseOperator]) -> dict[str, inspect.Parameter]:
+    """Return the arguments that the classes of this package take."""
+    # A class comes after those it extends, whose arguments it may require or set.
+    classes = [one for one in reversed(kind.__mro__) if one.__module__.startswith("airflow_provider_gemini_files")]
+    return {name: found for one in classes for name, found in inspect.signature(one.__init__).parameters.items()}
+
+
+#: What a task is given besides the arguments that it cannot be without.
+GIVEN = {
+    batches.GeminiBatchGenerateContentOperator: {"requests": ["a"]},
+    caches.GeminiCreateCacheOperator: {"files": "a"},
+    content.GeminiCountTokensOperator: {"prompt": "a"},
+    content.GeminiGenerateContentOperator: {"prompt": "a", "file_search": {"stores": "a"}},
+    file_search.GeminiAddDocumentsOperator: {"source": "a"},
+}
+SWITCHES = [
+    (kind, name)
+    for kind in OPERATORS
+    for name, found in signatures_of(kind).items()
+    if found.annotation == "bool" and name not in kind.template_fields
+]
+
+
+def test_all_switches_are_found():
+    assert len(SWITCHES) >= 30
+
+
+@pytest.mark.parametrize(("kind", "name"), SWITCHES)
 def test_switch_is_read_from_a_text_and_nothing_else_passes_for_true(kind, name):
-    about = "source" if kind is files.GeminiUploadFileOperator else "file_name"
+    keywords = inspect.Parameter.KEYWORD_ONLY
+    needed = [
+        one.name
+        for one in signatures_of(kind).values()
+        if one.kind is keywords and one.default is inspect.Parameter.empty
+    ]
+    given = {**dict.fromkeys(needed, "a"), **GIVEN.get(kind, {})}
 
     def switch(value):
-        return getattr(kind(task_id="t", **{about: "a", name: value}), name)
+        return getattr(kind(task_id="t", **{**given, name: value}), name)
 
     assert [switch(value) for value in (True, "True", "false", False)] == [True, True, False, False]
     for value in ("no", 1, None, object()):
