@@ -10,7 +10,7 @@ import { count, dateTime } from "./format.js";
 const HOW = {
   model: "Asked a model",
   batch: "In a batch",
-  maybe_batch: "Maybe in a batch, which reads files of this run",
+  maybe_batch: "Possibly in a batch, whose job reads files of this run",
   cache: "In a cache",
   store: "In a file search store",
 };
