@@ -62,7 +62,8 @@ export function copyButton(name, what = name) {
 export function ownerCell({ owner, shared, kind }) {
   if (!owner) {
     const text = !shared ? "Other tool" : kind === "elsewhere" ? "Another deployment" : "Shared by all runs";
-    return el("span", { class: "no-owner" }, text);
+    const color = !shared ? "foreign" : kind === "elsewhere" ? "elsewhere" : "shared";
+    return el("span", { class: `no-owner run ${color}` }, text);
   }
   const { run, state } = owner;
   const parts = taskParts(owner);

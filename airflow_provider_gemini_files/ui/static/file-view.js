@@ -238,7 +238,7 @@ function groupColumns(filesOf, usedBytes) {
       key: "kind",
       heading: "Owner",
       order: ({ kind }) => kind,
-      cell: ({ kind }) => KINDS[kind],
+      cell: ({ kind }) => el("span", { class: `run ${kind}` }, KINDS[kind]),
     },
     {
       key: "created",
