@@ -1,11 +1,11 @@
 """
 ### Gemini files: many prompts for one cached video
 
-Uploads a video, creates a **cache** of it, and asks a model ten prompts about it with one mapped task each. The tasks
-send only their prompt: the tokens of the video come from the cache, at a fraction of the price of sending it ten times.
-Teardowns delete the cache, whose storage is billed by the hour, and the video.
+Uploads a video, creates a **cache** of it, and sends a model ten prompts about it, each in a mapped task. The tasks
+send only their prompt: the tokens of the video come from the cache, at a fraction of the price. Teardowns delete the
+cache, whose storage is billed by the hour, and the video.
 
-A video that is too short for a cache is no error: the tasks then send it themselves.
+If the video is too short for a cache, the tasks send it themselves.
 """
 
 from __future__ import annotations

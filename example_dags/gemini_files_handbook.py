@@ -1,12 +1,12 @@
 """
-### Gemini files: a handbook that can be asked
+### Gemini files: a handbook that answers questions
 
 Keeps a **file search store** in step with a folder of documents, and asks a model a question about them. The answer
 comes with its **citations**: the documents that it is based on. If the store has nothing about the question, the task
-fails instead of returning what the model believes.
+fails instead of returning an answer from the model's own knowledge.
 
 Run it again after you have changed a document: only that one is sent. The store stays; delete it with
-`GeminiDeleteFileSearchStoreOperator` if you do not need it any more.
+`GeminiDeleteFileSearchStoreOperator` when you no longer need it.
 """
 
 from __future__ import annotations
