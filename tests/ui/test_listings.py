@@ -11,6 +11,7 @@ from processes import free_port
 from support import API_KEY, seed
 
 from airflow_provider_gemini_files.emulator import GeminiEmulator
+from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks.gemini_files import GeminiFilesHook
 from airflow_provider_gemini_files.ui import listings
 from airflow_provider_gemini_files.ui.errors import ErrorKind
@@ -20,7 +21,6 @@ from airflow_provider_gemini_files.ui.listings import ListingCache, Snapshot
 pytestmark = pytest.mark.usefixtures("airflow_db")
 
 CONN_ID = "gemini_default"
-MARK = " [airflow in=tests dag=d%2Fe run=r task=t map=2]"
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_deleted_files_are_removed_from_listing_at_once(emulator, hook, text_fil
 
 
 def test_row_has_owner_and_state_of_its_run(emulator, hook, text_file, cache):
-    file = hook.upload_file(text_file, display_name=f"note{MARK}")
+    file = hook.upload_file(text_file, display_name="note", owner=Owner("d/e", "r", "t", 2, "tests"))
 
     part = snapshot(cache).listing.rows.part()
     assert json.loads(part.owners) == [["d/e", "r", "t", "gone"]]
