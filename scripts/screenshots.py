@@ -10,9 +10,10 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -74,7 +75,9 @@ from airflow.sdk import dag, task
 def {name}():
     @task
     def {task}(): ...
-    {task}()
+    @task
+    def ask(): ...
+    {task}() >> ask()
 
 {name}()
 '''
@@ -105,7 +108,7 @@ def main() -> int:
                 seeds = list(story(airflow, deployment))
                 httpx.post(f"{service.base_url}/__emulator/seed", json={"api_key": KEY, "resources": seeds})
                 airflow.api("POST", "/variables", json={"key": f"{PREFIX}gemini_default", "value": history()})
-                record_calls(airflow)
+                record_calls(airflow, seeds)
                 upload(service, deployment)
                 create_stores(service, deployment)
                 submit_jobs(service, deployment, run_id)
@@ -113,7 +116,7 @@ def main() -> int:
     return 0
 
 
-def story(airflow: LocalAirflow, deployment: str) -> Iterator[dict[str, object]]:
+def story(airflow: LocalAirflow, deployment: str) -> Iterator[dict[str, Any]]:
     """Yield files of active and finished runs, shared files, and files of other tools."""
     chance = random.Random(7)
     for dag_id, task_id, name, mime_type, largest, count in STORY:
@@ -160,10 +163,10 @@ def history() -> str:
     return replace(past, cleanups=cleanups, evictions=evictions).to_json()
 
 
-def record_calls(airflow: LocalAirflow) -> None:
-    """Record what calls to a model have spent, as tasks that ask it do."""
+def record_calls(airflow: LocalAirflow, files: Sequence[Mapping[str, Any]]) -> None:
+    """Record which files models were shown, and what it has cost, as tasks that ask a model do."""
     chance = random.Random(5)
-    for dag_id, task_id, *_ in STORY:
+    for dag_id, *_ in STORY:
         for run in airflow.api("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]:
             tokens = chance.randint(40_000, 900_000)
             usage = {
@@ -178,9 +181,11 @@ def record_calls(airflow: LocalAirflow) -> None:
                 "conn_id": "gemini_default",
                 "calls": chance.randint(14, 40),
                 "usage": usage,
+                "files": [file["name"] for file in files if f"run={run['dag_run_id']} " in file["display_name"]],
             }
-            path = f"/dags/{dag_id}/dagRuns/{quote(run['dag_run_id'])}/taskInstances/{task_id}/xcomEntries"
-            airflow.api("POST", path, json={"key": "response", "value": value})
+            instance = f"/dags/{dag_id}/dagRuns/{quote(run['dag_run_id'])}/taskInstances/ask"
+            airflow.api("POST", f"{instance}/xcomEntries", json={"key": "response", "value": value})
+            airflow.api("PATCH", instance, json={"new_state": "success"})
 
 
 def upload(service: GeminiEmulator, deployment: str) -> None:
@@ -305,7 +310,7 @@ def open_details(driver: Chrome) -> None:
     """Open the details of a file, wait until they are loaded, and scroll to them."""
     # The first file is one that all runs share.
     find(driver, "#files tbody tr:nth-child(2) .toggle").click()
-    wait(driver, lambda: "SHA-256" in find(driver, "tr.details").text)
+    wait(driver, lambda: "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} ask" in find(driver, "tr.details").text)
     driver.execute_script("scrollTo(0, document.querySelector('#files').offsetTop)")
 
 

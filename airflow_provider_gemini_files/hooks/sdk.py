@@ -114,9 +114,10 @@ def _our_errors(doing: str, connection: GeminiConnection, timeout: float) -> Ite
     try:
         yield
     except errors.APIError as error:
+        # The error has all that the SDK's says, which would only make the traceback in the log longer.
         raise error_of_response(
             _response_of(error), doing, secrets=(connection.api_key,), key_place=connection.key_place
-        ) from error
+        ) from None
     except _TRANSPORT_ERRORS as error:
         raise _transport_failure(error, doing, connection, timeout) from error
     except (

@@ -266,7 +266,7 @@ def test_details_of_a_file_open_by_keyboard(page: Page, store: Store, three: lis
     assert "Created (Asia/Tokyo)" in details
     assert "/v1beta/files/alpha" in details
     assert re.search(r"SHA-256\s+[0-9a-f]{64}", details)
-    assert "Read by batch jobs\nNone that says so" in details
+    assert "Read by batch jobs\nNone known" in details
     # Its run does not exist, so neither does the XCom that says where the file came from.
     assert "Uploaded from\nNot known" in details
     focused = page.driver.switch_to.active_element
@@ -313,7 +313,7 @@ def test_tasks_that_have_used_a_file_load_by_themselves(
     assert link_of(page, task).endswith(f"/dags/reported/runs/{quote(run_id)}/tasks/cleanup")
     # Another file is used by nobody.
     page.all("#files .toggle")[1].click()
-    page.until(lambda: "None that is known." in page.all(".uses")[1].text)
+    page.until(lambda: "None known" in page.all(".uses")[1].text)
     assert page.console() == []
 
 

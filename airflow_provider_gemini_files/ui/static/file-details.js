@@ -72,7 +72,7 @@ export function fileDetails(file, { connection, addressOf }) {
       fact("URI", uri ? copied(uri) : UNKNOWN),
       fact("SHA-256", sha256 ? copied(sha256) : UNKNOWN),
       deployment && fact("Airflow deployment", deployment),
-      fact("Read by batch jobs", jobs === null ? UNKNOWN : jobs.length ? jobs.map(jobLink) : "None that says so"),
+      fact("Read by batch jobs", jobs === null ? UNKNOWN : jobs.length ? jobs.map(jobLink) : "None known"),
     );
     return [list];
   }

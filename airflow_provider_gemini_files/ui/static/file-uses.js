@@ -64,7 +64,7 @@ async function loaded(connection, name, retry) {
 function shown({ uses, more, missing_before }) {
   const list = (uses ?? []).map(decode).map((use) => el("li", {}, row(use)));
   return [
-    list.length > 0 ? el("ul", {}, list) : el("p", {}, "None that is known."),
+    list.length > 0 ? el("ul", {}, list) : el("p", {}, "None known"),
     more > 0 && el("p", {}, `And ${count(more, "older use")}.`),
     missing_before !== null &&
       note(`XCom before ${dateTime(missing_before)} was not read: there are too many entries.`),
