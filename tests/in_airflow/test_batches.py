@@ -192,7 +192,7 @@ def test_job_is_cancelled_only_if_its_task_is_marked_while_a_worker_waits(servic
     deferred_cleared.clear()
     # As a worker that shuts down: it asks its tasks to end, and kills them a while later.
     stopped.signal(signal.SIGTERM)
-    until(lambda: "goes on" in stopped.log())
+    until(lambda: "continues." in stopped.log())
     stopped.signal(signal.SIGKILL)
 
     for run in (marked_failed, marked_success):
