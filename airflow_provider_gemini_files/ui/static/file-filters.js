@@ -1,7 +1,7 @@
 // The filters of the files, besides the search and the state.
 import { KINDS } from "./files.js";
 
-/** @import { Filter } from "./table.js" */
+/** @import { Filter } from "./table-filters.js" */
 /** @import { GeminiFile } from "./types.js" */
 
 const MIB = 1024 ** 2;

@@ -3,9 +3,12 @@
 import { el, keepFocus } from "./dom.js";
 import { saveCsv, saveJson } from "./export.js";
 import { count } from "./format.js";
+import { Pager } from "./pager.js";
+import { TableFilters } from "./table-filters.js";
 
 /** @import { Child } from "./dom.js" */
 /** @import { Exported } from "./export.js" */
+/** @import { FilterOptions } from "./table-filters.js" */
 /** @import { Item } from "./types.js" */
 
 /**
@@ -39,40 +42,25 @@ import { count } from "./format.js";
  */
 
 /**
- * A filter with a list of values.
- *
  * @template {Item} T
- * @typedef {object} Filter
- * @property {string} key - Its name in the address.
- * @property {string} label - What it filters by.
- * @property {string} all - The choice that excludes nothing.
- * @property {(items: T[]) => [value: string, name: string][]} choices
- * @property {(item: T, value: string, now: number) => boolean} accepts
- */
-
-/**
- * @template {Item} T
- * @typedef {object} Options
- * @property {string} noun - What a row is: "file".
+ * @typedef {object} TableOptions
  * @property {Column<T>[]} columns - The cells of the first one are the headings of the rows.
  * @property {string} sort - The key of the column that the table is sorted by at first; a leading "-" is descending.
- * @property {string} searched - What the search looks at: "name and Dag".
  * @property {Node[]} [tools] - What else is beside the search.
- * @property {Record<string, string>} [stateNames] - The names of states in the filter; by default, the states themselves.
- * @property {Filter<T>[]} [filters] - Besides the search and the state.
  * @property {(item: T) => HTMLElement} [details] - What is shown below the row of an item when it is opened.
  * @property {Child | Child[]} empty - When items appear, for a table without any.
  * @property {(items: T[]) => string} [summary] - Of the matching items, beside the pages.
  * @property {() => Node[]} [actions] - The content of the toolbar's right side.
  * @property {(selected: T[]) => Node[]} [selectionActions] - The buttons of the bar that says what is selected.
- * @property {(item: T) => boolean} [accepts] - A further filter.
- * @property {() => void} [onClear] - Called when the user clears the filters, to clear the further one, too.
  * @property {(item: T) => boolean} [canSelect] - Whether an item can be selected; all can by default.
  * @property {(item: T) => Exported} [record] - What is exported of an item; there is no export without it.
  * @property {() => void} onChange - Called when filter or order have changed.
  */
 
-const PAGE_SIZES = [25, 50, 100, 250];
+/**
+ * @template {Item} T
+ * @typedef {TableOptions<T> & FilterOptions<T>} Options
+ */
 
 /** @template {Item} T */
 export class Table {
@@ -105,31 +93,11 @@ export class Table {
     this.selected = new Set();
     /** @type {Map<string, HTMLElement>} The details that are open, by the names of their items. */
     this.opened = new Map();
-    this.filter = { text: "", state: "" };
-    /** @type {Record<string, string>} The values of the other filters, by key; an empty text is no filter. */
-    this.chosen = {};
+    /** @type {TableFilters<T>} */
+    this.filters = new TableFilters(options, () => this.filtersChanged());
     this.sort = parseSort(options.sort);
-    this.page = 0;
-    this.pageSize = 50;
-    const { noun, searched, filters = [], tools = [] } = options;
-    this.states = el("div", { class: "states", role: "group", "aria-label": "State" });
-    this.search = el("input", {
-      type: "search",
-      placeholder: `Search ${noun}s`,
-      title: `Searches ${searched}`,
-      "aria-label": `Search ${noun}s`,
-      oninput: () => this.setFilter({ text: this.search.value }),
-    });
-    this.filters = filters.map((filter) => {
-      const select = el("select", {
-        "aria-label": filter.label,
-        onchange: () => this.choose(filter.key, select.value),
-      });
-      return { filter, select };
-    });
-    const clear = { type: "button", class: "text", hidden: true, onclick: () => this.clearFilter() };
-    this.clear = el("button", clear, "Clear filters");
-    this.fold = el("button", { type: "button", class: "fold", "aria-expanded": false, onclick: () => this.unfold() });
+    this.pager = new Pager(`Pages of ${options.noun}s`, () => this.pageChanged());
+    const { noun, tools = [] } = options;
     this.actionBar = el("div", { class: "actions" });
     this.selectAll = el("input", {
       type: "checkbox",
@@ -148,20 +116,18 @@ export class Table {
     const scrolls = () => this.scroll.scrollWidth > this.scroll.clientWidth;
     new ResizeObserver(() => (this.scroll.tabIndex = scrolls() ? 0 : -1)).observe(this.scroll);
     this.empty = el("div", { class: "state", hidden: true });
-    this.pager = el("nav", { class: "pager", "aria-label": `Pages of ${noun}s` });
     this.more = el("p", { class: "words", hidden: true });
     this.exporter = el("p", { class: "words", hidden: true });
     this.status = el("p", { class: "visually-hidden", role: "status" });
-    const find = el("div", { class: "find" }, this.search, ...tools);
-    this.toolbar = el("div", { class: "toolbar" }, this.states, find, this.fold, this.actionBar);
-    const selects = this.filters.map(({ select }) => select);
-    this.bar = el("div", { class: "filters", role: "group", "aria-label": "Filters" }, ...selects, this.clear);
+    const { states, search, fold, bar } = this.filters;
+    const find = el("div", { class: "find" }, search, ...tools);
+    this.toolbar = el("div", { class: "toolbar" }, states, find, fold, this.actionBar);
     this.selectedWords = el("span", { role: "status" });
     this.selectionButtons = el("span", { class: "selection-actions" });
-    const bar = { class: "selection", role: "region", "aria-label": `Selected ${noun}s`, hidden: true };
-    this.selection = el("div", bar, this.selectedWords, this.selectionButtons);
-    const below = [this.pager, this.more, this.exporter, this.status, this.selection];
-    section.replaceChildren(this.toolbar, this.bar, this.scroll, this.empty, ...below);
+    const attributes = { class: "selection", role: "region", "aria-label": `Selected ${noun}s`, hidden: true };
+    this.selection = el("div", attributes, this.selectedWords, this.selectionButtons);
+    const below = [this.pager.element, this.more, this.exporter, this.status, this.selection];
+    section.replaceChildren(this.toolbar, bar, this.scroll, this.empty, ...below);
   }
 
   /**
@@ -198,7 +164,7 @@ export class Table {
     if (this.grouping === grouping) return;
     this.grouping = grouping;
     this.sort = parseSort(this.layout.sort);
-    this.page = 0;
+    this.pager.page = 0;
   }
 
   /**
@@ -221,61 +187,38 @@ export class Table {
    * @param {URLSearchParams} parameters
    */
   restore(parameters) {
-    this.filter = { text: parameters.get("q") ?? "", state: parameters.get("state") ?? "" };
-    this.chosen = Object.fromEntries(this.filters.map(({ filter: { key } }) => [key, parameters.get(key) ?? ""]));
-    this.search.value = this.filter.text;
+    this.filters.restore(parameters);
     const sort = parseSort(parameters.get("sort") ?? "");
     const isColumn = this.layout.columns.some(({ key }) => key === sort.key);
     this.sort = isColumn ? sort : parseSort(this.layout.sort);
-    this.page = 0;
+    this.pager.page = 0;
     this.render();
   }
 
   /** Return what `restore` reads, without what is so at first. */
   parameters() {
-    const { text, state } = this.filter;
     const { key, descending } = this.sort;
     const sort = `${descending ? "-" : ""}${key}`;
-    const all = { q: text, state, ...this.chosen, sort: sort === this.layout.sort ? "" : sort };
+    const all = { ...this.filters.parameters(), sort: sort === this.layout.sort ? "" : sort };
     return new URLSearchParams(Object.entries(all).filter(([, value]) => value));
   }
 
-  /** @param {Partial<typeof this.filter>} change */
-  setFilter(change) {
-    Object.assign(this.filter, change);
-    this.page = 0;
+  filtersChanged() {
+    this.pager.page = 0;
     this.render();
     this.status.textContent = `${this.numbers()} shown`;
     this.options.onChange();
   }
 
-  /**
-   * @param {string} key
-   * @param {string} value
-   */
-  choose(key, value) {
-    this.chosen[key] = value;
-    this.setFilter({});
-  }
-
-  /** Show or hide the filters on a narrow screen; on others, they are always shown. */
-  unfold() {
-    const isOpen = this.bar.classList.toggle("unfolded");
-    this.fold.setAttribute("aria-expanded", String(isOpen));
-  }
-
-  clearFilter() {
-    this.options.onClear?.();
-    this.search.value = "";
-    this.chosen = {};
-    this.setFilter({ text: "", state: "" });
-    this.search.focus();
+  pageChanged() {
+    this.render();
+    this.scroll.scrollTop = 0;
   }
 
   /** @param {string} key */
   sortBy(key) {
     this.sort = { key, descending: this.sort.key === key && !this.sort.descending };
-    this.page = 0;
+    this.pager.page = 0;
     this.render();
     this.options.onChange();
   }
@@ -302,22 +245,19 @@ export class Table {
 
   /** @param {T[]} items */
   renderAll(items) {
-    this.matching = this.sorted(this.match(items), this.options.columns);
+    this.matching = this.sorted(this.filters.match(items, this.now), this.options.columns);
     const { grouping } = this;
     this.listed = grouping ? this.sorted(grouping.groups(this.matching), grouping.columns) : this.matching;
-    const lastPage = Math.max(0, Math.ceil(this.listed.length / this.pageSize) - 1);
-    this.page = Math.min(this.page, lastPage);
-    const start = this.page * this.pageSize;
-    const onPage = this.listed.slice(start, start + this.pageSize);
+    const onPage = this.pager.rows(this.listed);
     this.visible = onPage.flatMap(membersOf);
     this.boxes.clear();
-    this.renderStates(items);
-    this.renderFilters(items);
+    this.filters.render(items);
     this.renderHead();
     this.body.replaceChildren(...onPage.flatMap((row) => this.rows(row)));
     this.renderBoxes();
     this.renderEmpty(items);
-    this.renderPager(start, onPage.length, lastPage);
+    const { noun, summary } = this.options;
+    this.pager.render(this.grouping ? "group" : noun, summary?.(this.matching));
     this.renderExport();
     this.renderActions();
   }
@@ -337,27 +277,6 @@ export class Table {
       " or ",
       button("JSON", saveJson),
     );
-  }
-
-  /**
-   * Return the items that match the filter.
-   *
-   * @param {T[]} items
-   */
-  match(items) {
-    const { text, state } = this.filter;
-    // File names of a Mac have accents as characters of their own.
-    const words = text.normalize().toLowerCase().split(/\s+/).filter(Boolean);
-    const { accepts = () => true } = this.options;
-    const chosen = this.filters.flatMap(({ filter }) => {
-      const value = this.chosen[filter.key];
-      return value ? [{ filter, value }] : [];
-    });
-    return items
-      .filter(accepts)
-      .filter((item) => !state || item.state === state)
-      .filter((item) => chosen.every(({ filter, value }) => filter.accepts(item, value, this.now)))
-      .filter((item) => words.every((word) => item.text.normalize().includes(word)));
   }
 
   /**
@@ -414,7 +333,7 @@ export class Table {
   renderSelection(selected, selectable, chosen) {
     const { noun, summary, selectionActions } = this.options;
     this.selection.hidden = selected.length === 0;
-    const pages = Math.ceil(this.listed.length / this.pageSize);
+    const { pages } = this.pager;
     const isAll = pages > 1 && chosen === selectable.length;
     const excluded = selected.length - chosen;
     const words = [
@@ -438,55 +357,6 @@ export class Table {
     this.selected.clear();
     this.select(items, true);
     this.selectAll.focus({ preventScroll: true });
-  }
-
-  /** @param {T[]} items */
-  renderFilters(items) {
-    this.bar.hidden = this.filters.length === 0 || items.length === 0;
-    for (const { filter, select } of this.filters) {
-      const value = this.chosen[filter.key] ?? "";
-      const choices = filter.choices(items);
-      // The filter of an address can name a value that no item has.
-      if (value && !choices.some(([known]) => known === value)) choices.push([value, value]);
-      const options = [["", filter.all], ...choices].map(([key, name]) => el("option", { value: key }, name));
-      // Replacing the options would close the list that the user has opened.
-      const textOf = (/** @type {Element[]} */ all) => all.map((option) => option.textContent).join("\n");
-      if (textOf(options) !== textOf([...select.children])) select.replaceChildren(...options);
-      select.value = value;
-      select.classList.toggle("chosen", value !== "");
-    }
-    const chosen = Object.values(this.chosen).filter(Boolean).length;
-    this.clear.hidden = !this.filter.text && !this.filter.state && !chosen;
-    this.fold.hidden = this.bar.hidden;
-    this.fold.textContent = chosen ? `Filters (${chosen})` : "Filters";
-  }
-
-  /** @param {T[]} items */
-  renderStates(items) {
-    const names = new Map(Object.entries(this.options.stateNames ?? {}));
-    /** @type {Map<string, number>} */
-    const numbers = new Map();
-    for (const { state } of items) numbers.set(state, (numbers.get(state) ?? 0) + 1);
-    // The filter of an address can name a state that no item has.
-    if (this.filter.state && !numbers.has(this.filter.state)) numbers.set(this.filter.state, 0);
-    const chip = (/** @type {string} */ state, /** @type {string} */ name, /** @type {number} */ number) =>
-      el(
-        "button",
-        {
-          type: "button",
-          class: "chip",
-          "aria-pressed": this.filter.state === state,
-          onclick: () => this.setFilter({ state }),
-        },
-        name,
-        el("b", {}, number.toLocaleString("en")),
-      );
-    // One state alone excludes nothing.
-    this.states.hidden = numbers.size < 2 && !this.filter.state;
-    this.states.replaceChildren(
-      chip("", "All", items.length),
-      ...[...numbers].sort().map(([state, number]) => chip(state, names.get(state) ?? state, number)),
-    );
   }
 
   renderHead() {
@@ -571,54 +441,8 @@ export class Table {
     this.empty.replaceChildren(
       el("h2", {}, `No matching ${noun}s`),
       el("p", {}, `The search and the filters exclude ${count(items.length, noun)}.`),
-      el("button", { type: "button", onclick: () => this.clearFilter() }, "Clear filters"),
+      el("button", { type: "button", onclick: () => this.filters.clear() }, "Clear filters"),
     );
-  }
-
-  /**
-   * @param {number} start - The index of the first visible row.
-   * @param {number} visible - How many rows are visible.
-   * @param {number} lastPage
-   */
-  renderPager(start, visible, lastPage) {
-    const { noun, summary } = this.options;
-    const row = this.grouping ? "group" : noun;
-    this.pager.hidden = this.listed.length <= Math.min(...PAGE_SIZES);
-    const pageSize = el(
-      "select",
-      {
-        "aria-label": `${row[0]?.toUpperCase()}${row.slice(1)}s per page`,
-        onchange: () => this.setPageSize(Number(pageSize.value)),
-      },
-      PAGE_SIZES.map((size) => el("option", { value: size, selected: size === this.pageSize }, `${size} per page`)),
-    );
-    const range = `${start + 1}–${start + visible} of ${count(this.listed.length, row)}`;
-    const turnButton = (/** @type {string} */ name, /** @type {-1 | 1} */ by, /** @type {boolean} */ disabled) =>
-      el("button", { type: "button", disabled, onclick: () => this.turnPage(by) }, name);
-    this.pager.replaceChildren(
-      el("span", {}, summary ? `${range}, ${summary(this.matching)}` : range),
-      pageSize,
-      turnButton("Previous", -1, this.page === 0),
-      turnButton("Next", 1, this.page === lastPage),
-    );
-  }
-
-  /** @param {number} size */
-  setPageSize(size) {
-    this.pageSize = size;
-    this.page = 0;
-    this.render();
-  }
-
-  /** @param {-1 | 1} by */
-  turnPage(by) {
-    this.page += by;
-    this.render();
-    this.scroll.scrollTop = 0;
-    const [previous, next] = this.pager.querySelectorAll("button");
-    const [button, other] = by < 0 ? [previous, next] : [next, previous];
-    // The button is disabled on the first and the last page; then the other one takes the focus.
-    (button?.disabled ? other : button)?.focus();
   }
 }
 
