@@ -75,7 +75,7 @@ def shown_text(text: object, secrets: Iterable[str] = (), *, limit: int = _MAX_C
 
 
 def escaped(text: str) -> str:
-    """Return a name or path as text that every log and database takes: controls and what is no UTF-8 are escaped."""
+    """Return a name or path as text for logs and databases: control characters and invalid UTF-8 are escaped."""
     readable = _UNSTORABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
     return readable.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 

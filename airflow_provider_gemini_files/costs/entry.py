@@ -1,4 +1,4 @@
-"""What XCom values say that costs are read from; any task may have pushed them."""
+"""Reads values of XCom entries that costs are based on. Any task may have pushed such an entry."""
 
 from __future__ import annotations
 

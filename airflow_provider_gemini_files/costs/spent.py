@@ -1,4 +1,4 @@
-"""What tasks have spent, read from their XCom entries: tokens of answers, batches and caches, and documents."""
+"""Reads from XCom entries what tasks have spent: tokens of answers, batches and caches, and documents."""
 
 from __future__ import annotations
 

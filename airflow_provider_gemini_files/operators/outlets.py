@@ -1,4 +1,4 @@
-"""What the events of a task's assets tell of its answers."""
+"""Adds tokens and cost of answers to the events of a task's assets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page is told of the tasks that have used a file."""
+"""The tasks that have used a file, for the page."""
 
 from __future__ import annotations
 
