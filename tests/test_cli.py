@@ -106,7 +106,7 @@ def test_cleanup_without_a_terminal_needs_yes(files, cli, emulator, monkeypatch)
 
 
 class Terminal(io.StringIO):
-    """What somebody types."""
+    """Text that a user types."""
 
     def isatty(self) -> bool:
         return True

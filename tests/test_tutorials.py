@@ -203,7 +203,7 @@ def test_full_storage_of_a_project_fails_the_dag_that_watches_it(airflow_db):
     check, watched = dag.get_task("check").python_callable, namespace["PRODUCTION"]
 
     class Events:
-        """What Airflow passes; a dict cannot stand for it, as assets of Airflow 3.1 have no hash."""
+        """The outlet events of a context; not a dict, because assets of Airflow 3.1 have no hash."""
 
         def __init__(self, share: float) -> None:
             self._share = share

@@ -14,6 +14,7 @@ from airflow_provider_gemini_files.caches.cached_request import with_cache
 from airflow_provider_gemini_files.caches.recipe import CacheRecipe
 from airflow_provider_gemini_files.common.limits import MAX_BATCH_INLINE_BYTES
 from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.common.unset import is_unset
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.content.schema import Schema
@@ -230,7 +231,7 @@ class _Reader:
 
     def _model_request(self, given: Mapping[str, Any]) -> ModelRequest:
         # An empty text, or that of a null in a template, says nothing.
-        own = {word: given[word] for word in _WORDS if word in given and not _says_nothing(given[word])}
+        own = {word: given[word] for word in _WORDS if word in given and not is_unset(given[word])}
         words = {word: own.get(word, getattr(self._words, word)) for word in _WORDS}
         own_schema = "response_schema" in own
         request = ModelRequest(
@@ -239,13 +240,9 @@ class _Reader:
             system_instruction=words["system_instruction"] or None,
             generation_config=words["generation_config"] or None,
             schema=_schema(words["response_schema"]) if own_schema else self._schema,
-            file_search=None if _says_nothing(words["file_search"]) else FileSearch.of(words["file_search"]),
+            file_search=None if is_unset(words["file_search"]) else FileSearch.of(words["file_search"]),
         ).checked()
         return with_cache(request, self._words.recipe) if self._words.recipe else request
-
-
-def _says_nothing(given: Any) -> bool:
-    return given is None or (isinstance(given, str) and given in ("", "None"))
 
 
 def _schema(given: Any) -> Schema | None:

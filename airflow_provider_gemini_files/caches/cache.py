@@ -90,11 +90,6 @@ def parse_cache(cache: Any) -> str:
     return name
 
 
-def is_no_cache(cache: Any) -> bool:
-    """Return whether an argument names no cache: it is None or empty, also as the text that a template makes of it."""
-    return cache is None or (isinstance(cache, str) and cache in ("", "None"))
-
-
 def check_model(model: str) -> None:
     """
     Refuse a model that has no caches.

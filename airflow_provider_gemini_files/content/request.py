@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_url
 from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.common.unset import is_unset
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.exceptions import GeminiInputError
@@ -98,7 +99,7 @@ class ModelRequest:
             system_instruction=system_instruction or None,
             generation_config=generation_config or None,
             schema=None if response_schema is None else Schema.of(response_schema),
-            file_search=None if file_search in (None, "", "None") else FileSearch.of(file_search),
+            file_search=None if is_unset(file_search) else FileSearch.of(file_search),
         )
         return request.checked()
 

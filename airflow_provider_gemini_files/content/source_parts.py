@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_gemini_files.common.redaction import shown_url
+from airflow_provider_gemini_files.common.unset import is_unset
 from airflow_provider_gemini_files.content.ways import Via, is_via
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.reference import GeminiFile
@@ -46,8 +47,8 @@ class SourcePart:
         """
         source = item[SOURCE]
         # A text that is empty or "None" comes from a template that gave nothing.
-        via, conn_id, mime_type = (None if (given := item.get(key)) in ("", "None") else given for key in _OPTIONS)
-        if source in (None, "", "None") or isinstance(source, bytes | int | float | Mapping):
+        via, conn_id, mime_type = (None if is_unset(given := item.get(key)) else given for key in _OPTIONS)
+        if is_unset(source) or isinstance(source, bytes | int | float | Mapping):
             raise GeminiInputError(f"{where}: source must be a path, a URI, a URL or a list of these; got {source!r}.")
         if via is not None and not is_via(via):
             raise GeminiInputError(f"{where}: via must be auto, inline, upload, register or url; got {via!r}.")

@@ -31,7 +31,7 @@ _ANSWERED = tuple(str(kind) for kind in (RowKind.SUCCESS, RowKind.INVALID, RowKi
 
 
 class Kind(StrEnum):
-    """What was paid for."""
+    """A kind of what was paid for."""
 
     ANSWER = "answer"
     BATCH = "batch"

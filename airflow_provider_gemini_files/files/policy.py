@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, V
 
 from airflow_provider_gemini_files.common.durations import seconds_of
 from airflow_provider_gemini_files.common.settings import input_error
+from airflow_provider_gemini_files.common.unset import is_unset
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.selection import FileFilter
 
@@ -20,7 +21,6 @@ DEFAULT_MAX_AGE = pendulum.duration(hours=24)
 DEFAULT_GRACE = pendulum.duration(hours=1)
 DEFAULT_HIGH_WATERMARK = 0.9
 DEFAULT_LOW_WATERMARK = 0.7
-_EMPTY = (None, "", "None")
 
 
 class RunState(StrEnum):
@@ -81,7 +81,7 @@ def _texts(value: Any) -> tuple[str, ...] | None:
 
 def _optional(value: Any) -> Any:
     """Take an empty field of a form or template for None."""
-    return None if value in _EMPTY else value
+    return None if is_unset(value) else value
 
 
 def _no_switch(value: Any) -> Any:
@@ -241,7 +241,7 @@ _DURATIONS = ("max_age", "max_age_finished", "max_age_failed", "grace")
 def _hours(name: str, value: Any) -> timedelta | None:
     if value is None or isinstance(value, timedelta):
         return value
-    if isinstance(value, str) and value in _EMPTY:
+    if is_unset(value):
         return None
     try:
         hours = math.nan if isinstance(value, bool) else float(value)

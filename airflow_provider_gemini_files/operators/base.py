@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_gemini_files import deployment
 from airflow_provider_gemini_files.common.clock import SYSTEM_CLOCK, Clock
+from airflow_provider_gemini_files.common.unset import is_unset
 from airflow_provider_gemini_files.exceptions import GeminiInputError
 from airflow_provider_gemini_files.files.naming import Owner
 from airflow_provider_gemini_files.hooks.connection import DEFAULT_CONN_ID
@@ -90,7 +91,7 @@ def text_of(value: Any, name: str) -> str | None:
     :param name: the argument's name, for the error.
     :raises GeminiInputError: for anything but a text; native templates turn digits into numbers.
     """
-    if value is None or value in ("", "None"):
+    if is_unset(value):
         return None
     if isinstance(value, bool | int | float):
         # A template with render_template_as_native_obj has read the text of a number.

@@ -17,6 +17,7 @@ from airflow_provider_gemini_files.caches.recipe import CacheRecipe
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
+from airflow_provider_gemini_files.common.unset import is_unset
 from airflow_provider_gemini_files.content.source_parts import source_from_data
 from airflow_provider_gemini_files.exceptions import (
     GeminiBatchCancelledError,
@@ -383,7 +384,7 @@ class GeminiBatchGenerateContentOperator(ModelOperator):
         if self._was_given_files and self.files in (None, "None"):
             raise GeminiInputError("files is None: the task that it comes from has pushed nothing.")
         for name in self._was_given:
-            if getattr(self, name) in (None, "", "None"):
+            if is_unset(getattr(self, name)):
                 raise GeminiInputError(f"{name} is empty: the task or template that it comes from gave nothing.")
 
     def _output(self, map_index: int | None) -> Output:
@@ -510,7 +511,7 @@ class _BatchesOperator(GeminiOperator):
         named: Any = self.batch_name
         several = isinstance(named, Iterable) and not isinstance(named, str | Mapping)
         given = list(named) if several else [named]
-        present = [batch for batch in given if batch not in (None, "", "None")]
+        present = [batch for batch in given if not is_unset(batch)]
         return parse_batch_names(present) if present else []
 
 

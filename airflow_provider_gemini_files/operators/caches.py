@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
-from airflow_provider_gemini_files.caches.cache import GeminiCache, is_no_cache, parse_cache
+from airflow_provider_gemini_files.caches.cache import GeminiCache, parse_cache
 from airflow_provider_gemini_files.caches.recipe import CacheRecipe
 from airflow_provider_gemini_files.caches.spec import CacheSpec
 from airflow_provider_gemini_files.common.durations import Duration, seconds_of
 from airflow_provider_gemini_files.common.failures import combined
+from airflow_provider_gemini_files.common.unset import is_unset
 from airflow_provider_gemini_files.content.contents import Contents
 from airflow_provider_gemini_files.exceptions import (
     GeminiCacheGoneError,
@@ -101,7 +102,7 @@ class GeminiCreateCacheOperator(AskingOperator):
 
     def _spec(self, context: Context) -> CacheSpec:
         for name in self._was_given:
-            if getattr(self, name) in (None, "", "None"):
+            if is_unset(getattr(self, name)):
                 raise GeminiInputError(f"{name} is empty: the task or template that it comes from gave nothing.")
         if not self._was_given:
             raise GeminiInputError("There is nothing to cache: pass files or contents.")
@@ -168,7 +169,7 @@ class RecordedCaches:
 
         :raises GeminiInputError: for anything else, or if several tasks have skipped their cache.
         """
-        if is_no_cache(cache):
+        if is_unset(cache):
             return self._skipped()
         if isinstance(cache, Mapping | GeminiCache):
             return CacheRecipe.read(cache)
@@ -246,7 +247,7 @@ class GeminiDeleteCacheOperator(GeminiOperator):
         several = isinstance(self.cache, Iterable) and not isinstance(self.cache, str | Mapping)
         given = list(self.cache) if several else [self.cache]
         recorded = RecordedCaches(context)
-        recipes = [recorded.recipe_of(cache) for cache in given if not is_no_cache(cache)]
+        recipes = [recorded.recipe_of(cache) for cache in given if not is_unset(cache)]
         created = [recipe for recipe in recipes if recipe and recipe.name]
         for recipe in created:
             recipe.check_connection(self.gemini_conn_id)

@@ -13,6 +13,7 @@ from airflow_provider_gemini_files import lineage
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.common.unset import is_unset
 from airflow_provider_gemini_files.content.answer import Media
 from airflow_provider_gemini_files.content.request import ModelRequest
 from airflow_provider_gemini_files.content.source_parts import source_from_data
@@ -346,7 +347,7 @@ class GeminiGenerateContentOperator(ModelOperator):
 
     def _most_tokens(self) -> int | None:
         # An empty template sets no limit.
-        if self.max_input_tokens in (None, "", "None"):
+        if is_unset(self.max_input_tokens):
             return None
         return whole_number_of(self.max_input_tokens, "max_input_tokens", least=1)
 
@@ -385,7 +386,7 @@ def refuse_empty_search(file_search: Any, *, was_given: bool) -> None:
 
     :raises GeminiInputError: if it is empty.
     """
-    if was_given and file_search in (None, "", "None"):
+    if was_given and is_unset(file_search):
         raise GeminiInputError("file_search is empty: the task or template that it comes from gave nothing.")
 
 

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_gemini_files.common.durations import LEAST_POLL_INTERVAL, Duration, seconds_of
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.common.unset import is_unset
 from airflow_provider_gemini_files.exceptions import (
     GeminiDocumentFailedError,
     GeminiFilesError,
@@ -252,7 +253,7 @@ class _DocumentsOperator(GeminiOperator):
 
     def _want(self, sync: Any) -> None:
         source = self.source
-        if source in (None, "", "None"):
+        if is_unset(source):
             raise GeminiInputError("source is empty: the task or template that it comes from gave nothing.")
         conn_id = text_of(self.source_conn_id, "source_conn_id")
         refused: dict[str, GeminiFilesError] = {}
@@ -262,7 +263,7 @@ class _DocumentsOperator(GeminiOperator):
         sync.want_sources(found.sources, refused, found.empty)
 
     def _report(self) -> Output | None:
-        if self.report_path in (None, "", "None"):
+        if is_unset(self.report_path):
             return None
         return output_of(self.report_path, self.report_conn_id, "report_path")
 
@@ -434,7 +435,7 @@ class GeminiDeleteDocumentsOperator(GeminiOperator):
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Delete the documents."""
-        present = [one for one in listed_documents(self.document) if one not in (None, "", "None")]
+        present = [one for one in listed_documents(self.document) if not is_unset(one)]
         result: dict[str, list[str]] = {"deleted": [], "missing": []}
         for name in parse_documents(present) if present else []:
             was_there = self.hook.delete_document(name)

@@ -13,6 +13,7 @@ from airflow_provider_gemini_files.common.durations import LEAST_POLL_INTERVAL, 
 from airflow_provider_gemini_files.common.failures import combined
 from airflow_provider_gemini_files.common.redaction import shown_text
 from airflow_provider_gemini_files.common.units import human_bytes
+from airflow_provider_gemini_files.common.unset import is_unset
 from airflow_provider_gemini_files.exceptions import (
     GeminiFileGoneError,
     GeminiFilesError,
@@ -442,14 +443,14 @@ class GeminiDeleteFileOperator(GeminiOperator):
 
     def _names(self) -> list[str]:
         # A failed upload leaves None in XCom.
-        uploaded = [file for file in listed_files(self.file_name) if file not in (None, "", "None")]
+        uploaded = [file for file in listed_files(self.file_name) if not is_unset(file)]
         return names_for(uploaded, self.gemini_conn_id) if uploaded else []
 
 
 def _given(source: Any) -> Any:
     """Return the source, if it is one: a template may have left something else."""
     given = in_order(source) if is_source_list(source) else [source]
-    if not given or any(location(one) in (None, "", "None") for one in given):
+    if not given or any(is_unset(location(one)) for one in given):
         raise GeminiInputError(f"source must be a path, a URI, a URL or a list of these; got {source!r}.")
     return given if is_source_list(source) else source
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_gemini_files.common.unset import is_unset
 from airflow_provider_gemini_files.content.schema import Schema
 from airflow_provider_gemini_files.operators.base import GeminiOperator
 
@@ -24,7 +25,7 @@ class AskingOperator(GeminiOperator):
     def _complete_fields(self, context: Context) -> None:
         # What cannot be found out now is an error when the task executes.
         with suppress(Exception):
-            if self.model in (None, "", "None"):
+            if is_unset(self.model):
                 self.model = self._default_model(context)
         if self.response_schema is None:
             return

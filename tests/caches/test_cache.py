@@ -5,7 +5,7 @@ import json
 import pytest
 
 from airflow_provider_gemini_files import exceptions as e
-from airflow_provider_gemini_files.caches.cache import GeminiCache, check_model, is_no_cache, parse_cache
+from airflow_provider_gemini_files.caches.cache import GeminiCache, check_model, parse_cache
 from airflow_provider_gemini_files.caches.mark import fingerprint_in, marked_name
 
 NAME = "cachedContents/0c5j38gpopx49ok6x7kedvbpy65d1bzkq8i5vldr"
@@ -53,12 +53,6 @@ class TestName:
     def test_anything_else_is_refused_with_what_it_is(self, cache):
         with pytest.raises(e.GeminiInputError, match="is not the name of a cache"):
             parse_cache(cache)
-
-    @pytest.mark.parametrize(
-        ("cache", "is_none"), [(None, True), ("", True), ("None", True), (NAME, False), ({}, False)]
-    )
-    def test_template_of_nothing_is_no_cache(self, cache, is_none):
-        assert is_no_cache(cache) is is_none
 
 
 class TestModel:

@@ -114,7 +114,7 @@ class Page:
 
     @contextlib.contextmanager
     def sized(self, width: int, height: int = 800) -> Iterator[None]:
-        """Give the page itself a size for a while; windows can't be as narrow as a phone."""
+        """Set the size of the page itself, as a window cannot be as narrow as a phone."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         try:

@@ -16,7 +16,7 @@ NAMES = [f"files/f{number}" for number in range(5)]
 
 
 class Values(Sequence):
-    """What Airflow renders the output of a mapped task into; it counts the requests."""
+    """The sequence that Airflow renders for the output of a mapped task; it counts the requests."""
 
     def __init__(self, names: list[str], requests: list[object], *, fails: bool = False) -> None:
         self._names, self._requests, self._fails = names, requests, fails

@@ -1,4 +1,4 @@
-"""What Airflow's "Rendered Templates" shows: the model and the schema that a task uses."""
+"""Rendered fields show the model and the schema that a task uses."""
 
 from __future__ import annotations
 
