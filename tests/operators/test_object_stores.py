@@ -107,7 +107,8 @@ class TestUpload:
 
     def test_of_300_mb_does_not_hold_them_in_memory(self, gcs, hook, emulator):
         # The server puts the object together, as sending it would take longer than all other tests of this file.
-        gcs.put(part=os.urandom(10_000_000))
+        # The server loses a carriage return at the end of what it is sent, which one in 256 random parts has.
+        gcs.put(part=os.urandom(9_999_999) + b".")
         gcs.fs.merge(f"{gcs.name}/large.mp4", [f"{gcs.name}/part"] * 30)
         source = find_source(gcs.uri("large.mp4"), gcs.conn_id)
 
